@@ -1,0 +1,99 @@
+"""One configuration mechanism: pydantic models filled by YAML files and by `--set a.b=value` overrides."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from microdesign.errors import InputError
+
+
+class Config(BaseModel):
+    """Base of every configuration: keyword-only, frozen, unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def load_config(model: type[ConfigT], path: str | Path | None = None, overrides: Sequence[str] = ()) -> ConfigT:
+    """Builds a config from a YAML file and overrides.
+
+    Args:
+        model: The pydantic model to fill.
+        path: A YAML file that holds one mapping; None takes the model's defaults.
+        overrides: `a.b=value` strings, each value read as YAML, applied in order.
+
+    Raises:
+        InputError: The file is missing or no YAML mapping, an override has no `=`, or a field is unknown or invalid.
+    """
+    values = {} if path is None else read_yaml_mapping(path)
+    for override in overrides:
+        _apply(values, override)
+    return validate_config(model, values, source=str(path) if path is not None else "the settings")
+
+
+def validate_config(model: type[ConfigT], values: Any, source: str) -> ConfigT:
+    """Validates plain values as `model`; the first problem becomes one sentence.
+
+    Raises:
+        InputError: A field is unknown, missing or invalid.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        if problem["type"] == "extra_forbidden":
+            known = ", ".join(sorted(model.model_fields)) if len(problem["loc"]) == 1 else "the fields of its section"
+            raise InputError(f"{source}: unknown key '{field}'; expected one of: {known}.") from None
+        if problem["type"] == "missing":
+            raise InputError(f"{source}: '{field}' is missing.") from None
+        given = "" if isinstance(problem["input"], dict | list) else f" = {problem['input']!r}"
+        message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
+        raise InputError(f"{source}: '{field}'{given} is not valid: {message}.") from None
+
+
+def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
+    """Reads a YAML file that holds one mapping.
+
+    Raises:
+        InputError: The file is missing, unreadable, no YAML, or not a mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a YAML file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds a {type(values).__name__}; expected a mapping of settings.")
+    return values
+
+
+def dump_yaml(config: BaseModel) -> str:
+    """Returns the resolved config as YAML, readable by `load_config`."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise InputError(f"--set {override}: has no '='; expected key.subkey=value.")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {override}: the value is not valid YAML.") from None
+    *parents, last = key.split(".")
+    section = values
+    for name in parents:
+        section = section.setdefault(name, {})
+        if not isinstance(section, dict):
+            raise InputError(f"--set {override}: '{name}' is a value, not a section.")
+    section[last] = value

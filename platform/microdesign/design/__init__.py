@@ -1,0 +1,1 @@
+"""Design campaigns: targets, sampling, screening, refinement, ledger, report."""

@@ -1,0 +1,33 @@
+"""The errors that microdesign raises on purpose: one small tree, each message a clear sentence.
+
+A message names the thing, the value and what was expected. The command line turns `InputError` into exit code 2 and
+HTTP into a 4xx answer; everything else is exit code 1 or a 5xx.
+"""
+
+
+class MicrodesignError(Exception):
+    """Root of every error that microdesign raises on purpose."""
+
+
+class InputError(MicrodesignError, ValueError):
+    """What the user gave is wrong: a file, a shape, a value, a key, an unreachable target, an address."""
+
+
+class NotConvergedError(MicrodesignError, RuntimeError):
+    """An iteration stopped short of its tolerance.
+
+    Attributes:
+        best: The best value reached, of the type that the call would have returned.
+    """
+
+    def __init__(self, message: str, best: object = None) -> None:
+        super().__init__(message)
+        self.best = best
+
+
+class EvaluationError(MicrodesignError, RuntimeError):
+    """An evaluator could not answer for an image that is itself valid."""
+
+
+class StorageError(MicrodesignError, RuntimeError):
+    """Something could not be written or what was written before does not fit together."""

@@ -1,0 +1,1 @@
+"""Effective properties: materials, the batched FFT solver, bounds, evaluators. Imports microstructure only."""
