@@ -1,0 +1,103 @@
+"""From a configuration to a generated data set on disk, resumable by shard."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import Field, field_validator
+
+from microdesign.config import Config
+from microdesign.errors import InputError
+from microdesign.microstructure.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.generators import FAMILIES, MIN_SIZE, generate
+from microdesign.microstructure.manifest import SplitConfig
+
+# Raise it when a generator changes what it draws, so that shards of the old one are not reused.
+GENERATORS_VERSION = 1
+
+
+class GenerateConfig(Config):
+    """What to generate."""
+
+    families: tuple[str, ...] = ("GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium")
+    """Names of the families, each a class of the data set."""
+    count_per_family: int = Field(default=1000, ge=1)
+    """Number of samples of each family."""
+    size: int = Field(default=64, ge=MIN_SIZE, le=4096)
+    """Edge length in pixels."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of all images; sample i of a family depends on it, the family and i alone."""
+    shard_size: int = Field(default=500, ge=1)
+    """Largest number of samples in a shard: what a killed run loses at most."""
+    split: SplitConfig = SplitConfig()
+    """Seed and shares of training, validation and test."""
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in families if name not in FAMILIES]
+        if unknown or not families or len(set(families)) < len(families):
+            problem = f"'{unknown[0]}' is unknown; " if unknown else ""
+            raise ValueError(f"{problem}expected different names out of: {', '.join(FAMILIES)}")
+        return families
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """The samples of one shard: `start` to `start + count - 1` of a family."""
+
+    name: str
+    family: str
+    start: int
+    count: int
+
+
+def plan_shards(config: GenerateConfig) -> list[ShardPlan]:
+    """Returns the shards of a configuration; each can be generated on its own, by any worker."""
+    return [
+        ShardPlan(f"{family}-{number:05d}", family, start, min(config.shard_size, config.count_per_family - start))
+        for family in config.families
+        for number, start in enumerate(range(0, config.count_per_family, config.shard_size))
+    ]
+
+
+def dataset_writer(config: GenerateConfig, folder: str | Path) -> DatasetWriter:
+    """Returns the writer for a configuration; its settings name everything that an image depends on."""
+    settings = {
+        "families": list(config.families),
+        "count_per_family": config.count_per_family,
+        "size": config.size,
+        "shard_size": config.shard_size,
+        "generators_version": GENERATORS_VERSION,
+    }
+    return DatasetWriter(folder, settings=settings, seed=config.seed, split=config.split)
+
+
+def generate_dataset(
+    config: GenerateConfig, folder: str | Path, on_progress: Callable[[int, int], None] | None = None
+) -> Dataset:
+    """Generates a data set; shards that are there already, made with the same settings, are kept.
+
+    Args:
+        config: What to generate.
+        folder: Where; a data set of other settings there is replaced.
+        on_progress: Called with (samples done, samples in all) after each shard.
+
+    Raises:
+        InputError: The folder is a file.
+        StorageError: A shard cannot be written.
+    """
+    if Path(folder).is_file():
+        raise InputError(f"{folder}: is a file; expected a folder for the data set.")
+    writer = dataset_writer(config, folder)
+    plan = plan_shards(config)
+    total = sum(shard.count for shard in plan)
+    done = 0
+    for shard in plan:
+        if not writer.has_shard(shard.name):
+            batch = generate(shard.family, shard.start, shard.count, config.size, config.seed)
+            writer.write_shard(shard.name, batch)
+        done += shard.count
+        if on_progress is not None:
+            on_progress(done, total)
+    return writer.finish([shard.name for shard in plan])
