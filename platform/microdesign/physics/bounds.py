@@ -1,0 +1,107 @@
+"""Bounds on effective properties of plane composites of isotropic phases.
+
+Two-dimensional moduli: K = lambda + mu (bulk, by which plane stress and plane strain differ), mu (shear) and
+E = 4 K mu / (K + mu) (Young's modulus of the plane problem; in plane strain that is E / (1 - nu^2) of the solid).
+
+Shapes in names: P phases.
+"""
+
+import numpy as np
+
+from microdesign.physics.materials import Materials
+
+Interval = tuple[float, float]
+
+
+def plane_moduli(materials: Materials) -> dict[str, np.ndarray]:
+    """Returns the two-dimensional moduli of the phases: `K`, `mu`, `E` and `k` (conductivity), each `(P,)`."""
+    lam, mu = materials.lame_moduli.T
+    bulk = lam + mu
+    return {"K": bulk, "mu": mu, "E": 4 * bulk * mu / (bulk + mu), "k": materials.conductivities}
+
+
+def voigt(values_P: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """Returns the arithmetic mean `sum f_i v_i` (uniform strain or gradient): an upper bound of K, mu and k.
+
+    Args:
+        values_P: A modulus of each phase, `(P,)`.
+        fractions: Volume fractions that add up to 1, `(..., P)`.
+    """
+    return np.asarray(fractions) @ np.asarray(values_P)
+
+
+def reuss(values_P: np.ndarray, fractions: np.ndarray) -> np.ndarray:
+    """Returns the harmonic mean `1 / sum f_i / v_i` (uniform stress or flux): a lower bound of K, mu, E and k.
+
+    Arguments as in `voigt`.
+    """
+    return 1 / (np.asarray(fractions) @ (1 / np.asarray(values_P)))
+
+
+def hashin_shtrikman(materials: Materials, fractions: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Returns the bounds (lower, upper) of *isotropic* plane composites: `K`, `mu` and `k`, each `(...)`.
+
+    With the comparison medium (K*, mu*, k*) of the smallest moduli for the lower bound, of the largest for the upper:
+
+        K  = 1 / sum f_i / (K_i + mu*)   - mu*
+        mu = 1 / sum f_i / (mu_i + z*)   - z*,     z* = K* mu* / (K* + 2 mu*)
+        k  = 1 / sum f_i / (k_i + k*)    - k*
+
+    Z. Hashin, S. Shtrikman, J. Appl. Phys. 33 (1962); Z. Hashin, J. Mech. Phys. Solids 13 (1965), for two dimensions;
+    L. J. Walpole, J. Mech. Phys. Solids 14 (1966), for phases whose K and mu are ordered differently.
+
+    Args:
+        materials: The phases.
+        fractions: Volume fractions that add up to 1, `(..., P)`.
+    """
+    moduli = plane_moduli(materials)
+    sides = []
+    for extreme in (np.min, np.max):
+        K, mu, k = (float(extreme(moduli[name])) for name in ("K", "mu", "k"))
+        z = K * mu / (K + 2 * mu)
+        sides.append(
+            {
+                "K": reuss(moduli["K"] + mu, fractions) - mu,
+                "mu": reuss(moduli["mu"] + z, fractions) - z,
+                "k": reuss(moduli["k"] + k, fractions) - k,
+            }
+        )
+    return {name: (sides[0][name], sides[1][name]) for name in ("K", "mu", "k")}
+
+
+def property_bounds(materials: Materials) -> dict[str, Interval]:
+    """Returns the interval (low, high) of each property that no microstructure of these phases can leave.
+
+    It holds for every volume fraction and every anisotropy. Moduli and conductivities come from Voigt and Reuss: Ex and
+    Ey are at least the smallest E of a phase; their upper bound is the largest Young's modulus of a Voigt mean, which
+    exceeds that of the phases when Poisson's ratios differ. Poisson's ratios come from the stiffness being positive
+    definite, vxy^2 < Ex / Ey: a wide interval, but a true one.
+    """
+    moduli = plane_moduli(materials)
+    E_low, E_high = float(moduli["E"].min()), float(young_planes(materials).max(axis=1).min())
+    ratio = float(np.sqrt(E_high / E_low))
+    young, poisson = (E_low, E_high), (-ratio, ratio)
+    shear = float(moduli["mu"].min()), float(moduli["mu"].max())
+    conductivity = float(moduli["k"].min()), float(moduli["k"].max())
+    return {
+        "Ex": young,
+        "vxy": poisson,
+        "Ey": young,
+        "vyx": poisson,
+        "Gxy": shear,
+        "kx": conductivity,
+        "ky": conductivity,
+    }
+
+
+def young_planes(materials: Materials, count: int = 401) -> np.ndarray:
+    """Returns planes above the Young's modulus of the Voigt mean, as values at the phases: `(count, P)`.
+
+    E = 4 K mu / (K + mu) is the smallest of 4 (t^2 K + (1 - t)^2 mu) over t in [0, 1], so each t gives a bound that is
+    linear in the volume fractions; the fixed set of them, t with its best value for each phase included, lies above the
+    true modulus and is exact for a single phase.
+    """
+    moduli = plane_moduli(materials)
+    best = moduli["mu"] / (moduli["K"] + moduli["mu"])
+    t = np.concatenate([np.linspace(0, 1, count - len(best)), best])[:, None]
+    return 4 * (t**2 * moduli["K"] + (1 - t) ** 2 * moduli["mu"])

@@ -1,0 +1,159 @@
+"""Evaluators: what a campaign needs of physics, behind one small protocol."""
+
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from pydantic import Field
+
+from microdesign.config import Config, validate_config
+from microdesign.errors import EvaluationError, InputError, NotConvergedError
+from microdesign.files import digest_json
+from microdesign.physics.discretization import Discretization
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import PROPERTY_NAMES, engineering_constants
+from microdesign.physics.solver import Homogenization, Precision, homogenize
+
+Values = dict[str, np.ndarray]
+"""Arrays `(n,)` by name: one entry per image."""
+
+_VERSION = 1
+"""Raised whenever a change of the solver changes its answers by more than its tolerance."""
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Computes the properties of images. An implementation must be picklable, since it travels to Ray tasks."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of everything that the answer depends on besides images and materials."""
+        ...
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        """Returns the properties of `images`, phase labels uint8 `(n, X, Y)`, each as float array `(n,)`.
+
+        Raises:
+            EvaluationError: It cannot answer for an image that is itself valid.
+            NotConvergedError: It stopped short of its tolerance for an image; `best` has the values reached.
+        """
+        ...
+
+
+class FFTEvaluator(Config):
+    """The built-in solver: `PROPERTY_NAMES` plus `iterations` and `error_estimate` (relative)."""
+
+    discretization: Discretization = "q1"
+    """`q1` (MICRO2D's own) or `rotated`."""
+    tolerance: float = Field(1e-4, ge=1e-12, le=0.1)
+    """Relative error of the effective tensors."""
+    precision: Precision = "auto"
+    """Floating-point type of the fields."""
+    max_iterations: int = Field(2000, ge=1)
+    """Iterations after which an image counts as not converged."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the solver's name and version and of the settings that change its answer."""
+        settings = self.model_dump(mode="json", exclude={"max_iterations"})
+        return digest_json({"evaluator": "fft", "version": _VERSION, **settings})
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        """Returns the seven properties, `iterations` and `error_estimate` of each image, `(n,)`.
+
+        Raises:
+            InputError: The images are no images of these materials.
+            NotConvergedError: An image did not reach the tolerance; `best` holds the values of all images.
+        """
+        try:
+            return _values(homogenize(images, materials, **self.model_dump()))
+        except NotConvergedError as error:
+            best = _values(error.best) if isinstance(error.best, Homogenization) else None
+            raise NotConvergedError(str(error), best=best) from None
+
+
+def load_evaluator(name: str = "fft", settings: Mapping[str, Any] | None = None) -> Evaluator:
+    """Returns the built-in evaluator (`fft`) or a user's one (`module:name`), made with the settings.
+
+    What `module:name` names is a class or a function that returns an evaluator and takes the settings as keywords, or
+    an evaluator itself, which takes none.
+
+    Raises:
+        InputError: The name cannot be found, does not take the settings, or is no evaluator.
+    """
+    settings = dict(settings or {})
+    if name == "fft":
+        return validate_config(FFTEvaluator, settings, source="the evaluator's settings")
+    module, separator, attribute = name.partition(":")
+    if not separator:
+        raise InputError(f"evaluator = {name!r} is unknown; expected fft or module:name.")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"evaluator = {name!r} cannot be loaded ({error}); expected fft or module:name.") from None
+    if isinstance(found, type) or not isinstance(found, Evaluator):
+        if not callable(found):
+            raise InputError(f"evaluator = {name!r} is a {type(found).__name__}; expected an evaluator.")
+        try:
+            found = found(**settings)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"evaluator = {name!r} does not take its settings ({error}).") from None
+    elif settings:
+        raise InputError(f"evaluator = {name!r} is already made; it takes no settings, but {sorted(settings)} came.")
+    if not isinstance(found, Evaluator):
+        raise InputError(f"evaluator = {name!r} is no evaluator; expected a method evaluate and a fingerprint.")
+    return found
+
+
+def evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials) -> Values:
+    """Evaluates images so that one that fails costs only its own row.
+
+    The images go to the evaluator together; if that raises, one by one. A row that failed holds NaN, and its message
+    stands in the array of strings `error`, which is empty for the others. Values that are not finite are failures.
+    """
+    try:
+        return _checked(evaluator.evaluate(images, materials), len(images))
+    except Exception as error:
+        if len(images) == 1:
+            return failed_values(1, f"{type(error).__name__}: {error}")
+    rows = [(np.array([i]), evaluate_each(evaluator, images[i : i + 1], materials)) for i in range(len(images))]
+    return merge_values(rows, len(images))
+
+
+def failed_values(n: int, message: str) -> Values:
+    """Returns the values of `n` images that all failed for the same reason."""
+    names = (*PROPERTY_NAMES, "iterations", "error_estimate")
+    return {**{name: np.full(n, np.nan) for name in names}, "error": np.full(n, message)}
+
+
+def merge_values(parts: Sequence[tuple[np.ndarray, Values]], n: int) -> Values:
+    """Puts values of parts of `n` images, given with their indices, together; a value that no part has is NaN."""
+    errors = [""] * n
+    merged: Values = {}
+    for indices, values in parts:
+        for name, array in values.items():
+            if name == "error":
+                for i, message in zip(indices, array, strict=True):
+                    errors[i] = str(message)
+            else:
+                merged.setdefault(name, np.full(n, np.nan))[indices] = array
+    return {**merged, "error": np.array(errors)}
+
+
+def _checked(values: Mapping[str, Any], n: int) -> Values:
+    arrays = {name: np.asarray(array, dtype=np.float64) for name, array in values.items()}
+    for name, array in arrays.items():
+        if array.shape != (n,):
+            raise EvaluationError(f"the evaluator returned {name} of shape {array.shape}; expected ({n},).")
+        if not np.isfinite(array).all():
+            raise EvaluationError(f"the evaluator returned {name} = {array[~np.isfinite(array)][0]}.")
+    return {**arrays, "error": np.full(n, "")}
+
+
+def _values(result: Homogenization) -> Values:
+    return {
+        **engineering_constants(result.stiffness, result.conductivity),
+        "iterations": result.iterations.astype(np.float64),
+        "error_estimate": result.error_estimate,
+    }
