@@ -1,1 +1,1 @@
-"""The VAE-regression model: networks, priors, losses, objective, and the bundle on disk. Imports microstructure only."""
+"""The VAE-regression model: networks, priors, losses, objective, bundle. Imports microstructure only."""

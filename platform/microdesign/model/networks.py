@@ -1,0 +1,147 @@
+"""Convolutional networks on periodic images: encoder trunk, decoder, property head.
+
+Shapes: B batch, C feature channels, X Y image sizes, D latent, P properties. Images are float32 indicators of phase 1.
+Every convolution sees a periodic image. A block is TAESD's: ReLU(conv-ReLU-conv(x) + skip(x)), no norm layers.
+"""
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from microdesign.config import Config
+
+
+class NetworkConfig(Config):
+    """Sizes of the encoder, the decoder and the property head."""
+
+    size: int = Field(64, ge=16, description="image size X = Y in pixels; a multiple of 2 ** stages")
+    widths: tuple[int, ...] = Field(
+        (16, 32, 64, 96), description="channels per stage, finest first; one stage halves the size"
+    )
+    depth: int = Field(1, ge=1, description="residual blocks per stage")
+    latent: int = Field(24, ge=1, description="latent size D")
+    hidden: int = Field(192, ge=1, description="width of the dense layers")
+
+    @model_validator(mode="after")
+    def _check_size(self) -> "NetworkConfig":
+        step = 2 ** len(self.widths)
+        if self.size % step or self.size // step < 2:
+            raise ValueError(
+                f"size {self.size} with {len(self.widths)} stages is not supported; "
+                f"set size to a multiple of {step} that is at least {2 * step}"
+            )
+        return self
+
+    @property
+    def coarse(self) -> int:
+        """Size of the coarsest feature map in pixels."""
+        return self.size // 2 ** len(self.widths)
+
+
+def pad_periodic(x: Tensor, width: int) -> Tensor:
+    """Pads the two last axes periodically by `width` pixels, keeping the memory format.
+
+    Concatenation instead of `F.pad(mode="circular")`: the latter leaves channels_last and is several times slower.
+    """
+    x = torch.cat((x[..., -width:, :], x, x[..., :width, :]), dim=-2)
+    return torch.cat((x[..., -width:], x, x[..., :width]), dim=-1)
+
+
+class ResidualBlock(nn.Module):
+    """ReLU(conv-ReLU-conv(x) + skip(x)) with one periodic padding for both convolutions."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels_in, channels_out, 3)
+        self.second = nn.Conv2d(channels_out, channels_out, 3)
+        self.skip = (
+            nn.Identity() if channels_in == channels_out else nn.Conv2d(channels_in, channels_out, 1, bias=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps `(B, C_in, X, Y)` to `(B, C_out, X, Y)`."""
+        return F.relu(self.second(F.relu(self.first(pad_periodic(x, 2)))) + self.skip(x))
+
+
+class Trunk(nn.Module):
+    """Shared features of an image, for the latent heads and the property head."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        first, *_, last = config.widths
+        self.stem = nn.Conv2d(1, first, 4, stride=2)
+        stages: list[nn.Module] = []
+        for channels_in, channels_out in zip(config.widths, (*config.widths[1:], last), strict=True):
+            blocks = [ResidualBlock(channels_in, channels_in) for _ in range(config.depth - 1)]
+            stages.append(nn.Sequential(*blocks, ResidualBlock(channels_in, channels_out)))
+        self.stages = nn.ModuleList(stages)
+        self.dense = nn.Linear(last * config.coarse**2 + 2 * sum((*config.widths[1:], last)), config.hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images `(B, 1, X, Y)` to features `(B, hidden)`.
+
+        Mean and mean square of every stage join the coarsest map: they are invariant to periodic shifts, as
+        effective properties are.
+        """
+        h = F.relu(self.stem(pad_periodic(2 * x - 1, 1)))
+        moments = []
+        for index, stage in enumerate(self.stages):
+            if index:
+                h = F.avg_pool2d(h, 2)
+            h = stage(h)
+            moments += [h.mean((-2, -1)), h.square().mean((-2, -1))]
+        return F.relu(self.dense(torch.cat((h.flatten(1), *moments), dim=1)))
+
+
+class Head(nn.Module):
+    """Mean and log standard deviation of a diagonal Gaussian from trunk features."""
+
+    def __init__(self, features: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 2 * outputs))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps `(B, features)` to mean and log standard deviation, each `(B, outputs)`, in float32."""
+        mean, log_std = self.layers(features).float().chunk(2, dim=-1)
+        return mean, log_std.clamp(-6, 3)
+
+
+class Decoder(nn.Module):
+    """Latent to phase-1 logits.
+
+    Upsampling is bilinear, so that no checkerboard at pixel scale can stand in for a texture. At every stage a learned
+    periodic map, scaled per channel by the latent, gives the texture its detail: the latent need not carry positions.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.coarse = config.coarse
+        widths = tuple(reversed(config.widths))
+        self.dense = nn.Sequential(nn.Linear(config.latent, config.hidden), nn.ReLU())
+        self.start = nn.Linear(config.hidden, widths[0] * self.coarse**2)
+        self.blocks, self.textures, self.gains = nn.ModuleList(), nn.ParameterList(), nn.ModuleList()
+        for index, (channels_in, channels_out) in enumerate(zip(widths, (*widths[1:], widths[-1]), strict=True)):
+            blocks = [ResidualBlock(channels_in, channels_in) for _ in range(config.depth - 1)]
+            self.blocks.append(nn.Sequential(*blocks, ResidualBlock(channels_in, channels_out)))
+            size = self.coarse * 2**index
+            self.textures.append(nn.Parameter(torch.randn(1, channels_in, size, size)))
+            self.gains.append(nn.Linear(config.hidden, 2 * channels_in))
+        self.last = nn.Conv2d(widths[-1], 1, 5)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Maps `(B, D)` to phase-1 logits `(B, 1, X, Y)` in float32."""
+        hidden = self.dense(z)
+        h = F.relu(self.start(hidden)).unflatten(1, (-1, self.coarse, self.coarse))
+        h = h.contiguous(memory_format=torch.channels_last)
+        for index, (block, texture, gain) in enumerate(zip(self.blocks, self.textures, self.gains, strict=True)):
+            if index:
+                h = upsample(h)
+            scale, amplitude = gain(hidden)[..., None, None].chunk(2, dim=1)
+            h = block(h * (1 + scale) + amplitude * texture)
+        return self.last(pad_periodic(upsample(h), 2)).float()
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Doubles the two last axes by periodic bilinear interpolation."""
+    return F.interpolate(pad_periodic(x, 1), scale_factor=2, mode="bilinear", align_corners=False)[..., 2:-2, 2:-2]

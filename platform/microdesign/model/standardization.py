@@ -1,0 +1,78 @@
+"""Properties as the model sees them: standardised logarithms of positive constants, standardised values of the others.
+
+Shapes: N samples, P properties. Values outside the model are physical, in the units of the materials.
+"""
+
+import numpy as np
+from pydantic import Field
+
+from microdesign.config import Config
+from microdesign.errors import InputError
+
+SIGNED = ("vxy", "vyx")
+"""Properties that can be negative: Poisson ratios; every other one is a positive stiffness or conductivity."""
+
+
+class Standardization(Config):
+    """Names, units and the affine map of each property, in the order of the model's property axis."""
+
+    names: tuple[str, ...] = Field(min_length=1)
+    units: tuple[str, ...]
+    offsets: tuple[float, ...]
+    scales: tuple[float, ...]
+
+    @classmethod
+    def fit(cls, values: np.ndarray, names: tuple[str, ...], units: tuple[str, ...]) -> "Standardization":
+        """Fits mean and standard deviation of the transformed `(N, P)` values.
+
+        Raises:
+            InputError: A value is not finite, not positive where it must be, or a property does not vary.
+        """
+        _check(values, names)
+        transformed = _transform(values, names)
+        scales = transformed.std(0)
+        for name, scale in zip(names, scales, strict=True):
+            if scale < 1e-9:
+                raise InputError(
+                    f"Property '{name}' is the same in all {len(values)} samples; a model needs variation."
+                )
+        return cls(names=names, units=units, offsets=tuple(transformed.mean(0).tolist()), scales=tuple(scales.tolist()))
+
+    def check(self, values: np.ndarray) -> None:
+        """Refuses physical values `(N, P)` that have no image under the transform.
+
+        Raises:
+            InputError: A value is not finite, or not positive where it must be.
+        """
+        _check(values, self.names)
+
+    def forward(self, values: np.ndarray) -> np.ndarray:
+        """Maps physical values `(..., P)` to standardised ones, float64."""
+        return (_transform(np.asarray(values, float), self.names) - self.offsets) / self.scales
+
+    def inverse(self, standardized: np.ndarray) -> np.ndarray:
+        """Maps standardised values `(..., P)` to physical ones."""
+        transformed = np.asarray(standardized, float) * self.scales + self.offsets
+        return np.where(_is_signed(self.names), transformed, np.exp(np.where(_is_signed(self.names), 0, transformed)))
+
+    def inverse_std(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+        """First-order physical standard deviation for standardised `std` at physical `mean`, both `(..., P)`."""
+        return np.asarray(std, float) * self.scales * np.where(_is_signed(self.names), 1.0, mean)
+
+
+def _is_signed(names: tuple[str, ...]) -> np.ndarray:
+    return np.array([name in SIGNED for name in names])
+
+
+def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
+    for name, column in zip(names, values.T, strict=True):
+        good = np.isfinite(column) & ((column > 0) | (name in SIGNED))
+        if not good.all():
+            index = int(np.flatnonzero(~good)[0])
+            expected = "finite" if name in SIGNED else "finite and > 0"
+            raise InputError(f"Property '{name}' of sample {index} is {column[index]}; expected it {expected}.")
+
+
+def _transform(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    signed = _is_signed(names)
+    return np.where(signed, values, np.log(np.where(signed, 1.0, values)))

@@ -1,0 +1,187 @@
+"""What a design campaign needs of a model: the protocol `Surrogate`, and the one in process, from a bundle.
+
+Shapes: n samples, D latent, K components, P properties, X Y image. Everything is NumPy and in physical units, so that a
+surrogate behind HTTP gives the same arrays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.errors import InputError
+from microdesign.model.binarization import binarize
+from microdesign.model.bundle import Bundle
+from microdesign.model.mixture import Mixture
+
+BATCH = 128
+"""Images that go through the network at once: enough to fill it, little enough for a laptop's memory."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """p(z|c) at one target: `weights` (K,), `mean` (K, D), `std` (K, D)."""
+
+    weights: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    def mixture(self) -> Mixture:
+        """The same as a batch of one mixture, float64."""
+        log_weights = torch.from_numpy(self.weights).double().log()
+        return Mixture(log_weights[None], torch.from_numpy(self.mean)[None], torch.from_numpy(self.std).log()[None])
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """log p(z|c) for z `(n, D)`: `(n,)`."""
+        return self.mixture().log_density(torch.from_numpy(np.asarray(z, float))).numpy()
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Latents from a prior: `z` (n, D), `component` (n,) int, `log_density` (n,) of the whole mixture."""
+
+    z: np.ndarray
+    component: np.ndarray
+    log_density: np.ndarray
+
+
+class Surrogate(Protocol):
+    """A trained model as campaigns see it."""
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties, in the order of every property axis."""
+
+    @property
+    def digest(self) -> str:
+        """Names the model in records."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """The content of the bundle's `model.json`."""
+
+    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of q(z|x), each `(n, D)`, for uint8 labels `(n, X, Y)`."""
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Phase-1 probabilities, float32 `(n, 1, X, Y)`, for latents `(n, D)`."""
+
+    def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the properties, each `(n, P)`, for uint8 labels `(n, X, Y)`."""
+
+    def prior(self, target: Mapping[str, float]) -> Prior:
+        """p(z|c) at the target's properties."""
+
+    def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
+        """n latents from p(z|c) at the target's properties; the same seed gives the same draws."""
+
+
+class LocalSurrogate:
+    """A surrogate in process, from a bundle.
+
+    Raises:
+        InputError: Images of another size, labels outside the two phases, latents of another size or not finite, a
+            target that lacks a property of the model, names another one, or is not positive where it must be.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._standardization = bundle.description.standardization
+        self._network = bundle.description.model.network
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties, in the order of every property axis."""
+        return self.bundle.properties
+
+    @property
+    def digest(self) -> str:
+        """Names the model in records."""
+        return self.bundle.digest
+
+    def describe(self) -> Mapping[str, Any]:
+        """The content of the bundle's `model.json`."""
+        return self.bundle.description.model_dump(mode="json")
+
+    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Surrogate.encode`."""
+        mean, log_std = self._encode(labels, head=0)
+        return mean, np.exp(log_std)
+
+    @torch.inference_mode()
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """See `Surrogate.decode`."""
+        z = np.asarray(z)
+        if z.ndim != 2 or z.shape[1] != self._network.latent or z.dtype.kind not in "fiu" or not np.isfinite(z).all():
+            raise InputError(
+                f"Latents of shape {z.shape} do not fit; expected finite numbers (n, {self._network.latent})."
+            )
+        batches = torch.from_numpy(z.astype(np.float32)).split(BATCH)
+        parts = [self.bundle.model.decode(batch) for batch in batches]
+        empty = np.zeros((0, 1, self._network.size, self._network.size), np.float32)
+        return torch.cat(parts).numpy() if len(z) else empty
+
+    def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Surrogate.predict`."""
+        mean, log_std = self._encode(labels, head=1)
+        physical = self._standardization.inverse(mean)
+        return physical, self._standardization.inverse_std(physical, np.exp(log_std))
+
+    @torch.inference_mode()
+    def prior(self, target: Mapping[str, float]) -> Prior:
+        """See `Surrogate.prior`."""
+        c = self._standardization.forward(self._target_values(target)).astype(np.float32)
+        mixture: Mixture = self.bundle.model.prior(torch.from_numpy(c)[None])
+        # Weights that sum to one in float64 too.
+        weights = mixture.log_weights[0].double().softmax(-1)
+        return Prior(weights.numpy(), mixture.mean[0].double().numpy(), mixture.log_std[0].double().exp().numpy())
+
+    def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
+        """See `Surrogate.sample`."""
+        return draw(self.prior(target), n, seed)
+
+    @torch.inference_mode()
+    def _encode(self, labels: np.ndarray, head: int) -> tuple[np.ndarray, np.ndarray]:
+        x = self._indicator(labels)
+        if not len(x):
+            outputs = len(self.properties) if head else self._network.latent
+            return np.zeros((0, outputs)), np.zeros((0, outputs))
+        gaussians = [self.bundle.model.encode(batch)[head] for batch in x.split(BATCH)]
+        return (
+            torch.cat([gaussian.mean for gaussian in gaussians]).double().numpy(),
+            torch.cat([gaussian.log_std for gaussian in gaussians]).double().numpy(),
+        )
+
+    def _indicator(self, labels: np.ndarray) -> Tensor:
+        labels = np.asarray(labels)
+        size = self._network.size
+        if labels.ndim != 3 or labels.shape[1:] != (size, size):
+            raise InputError(f"Images of shape {labels.shape} do not fit the model; expected (n, {size}, {size}).")
+        if labels.dtype.kind not in "bui" or (labels.size and (labels.min() < 0 or labels.max() > 1)):
+            raise InputError("Images hold values other than the integer phase labels 0 and 1, which the model expects.")
+        x = torch.from_numpy(labels.astype(np.float32))[:, None]
+        return x.contiguous(memory_format=torch.channels_last)
+
+    def _target_values(self, target: Mapping[str, float]) -> np.ndarray:
+        if set(target) != set(self.properties):
+            raise InputError(
+                f"The target names {', '.join(sorted(target)) or 'nothing'}; expected {', '.join(self.properties)}."
+            )
+        values = np.array([float(target[name]) for name in self.properties])
+        self._standardization.check(values[None])
+        return values
+
+
+def draw(prior: Prior, n: int, seed: int) -> Draws:
+    """Draws n latents from `prior`; the component first, then the latent within it."""
+    stream = np.random.default_rng(seed)
+    component = stream.choice(len(prior.weights), size=n, p=prior.weights / prior.weights.sum())
+    z = prior.mean[component] + prior.std[component] * stream.standard_normal((n, prior.mean.shape[1]))
+    return Draws(z, component, prior.log_density(z))
+
+
+def decode_labels(surrogate: Surrogate, z: np.ndarray) -> np.ndarray:
+    """Decodes latents `(n, D)` to two-phase images, uint8 `(n, X, Y)`: the surrogate's decode, cut by `binarize`."""
+    return binarize(torch.from_numpy(surrogate.decode(z))).numpy()

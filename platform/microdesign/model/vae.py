@@ -1,0 +1,63 @@
+"""VAE-regression: q(z|x) and q(c|x) on one trunk, p(z|c) from a prior, p(x|z) from the decoder.
+
+Shapes: B batch, X Y image, D latent, P properties (standardised). Source: Sardeshmukh et al. 2024, arXiv 2402.17806.
+"""
+
+from typing import NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from microdesign.config import Config
+from microdesign.model.mixture import Gaussian, Mixture
+from microdesign.model.networks import Decoder, Head, NetworkConfig, Trunk
+from microdesign.model.priors import PriorConfig, build_prior
+
+
+class ModelConfig(Config):
+    """Everything that rebuilds the model: its networks and its prior."""
+
+    network: NetworkConfig = Field(default_factory=NetworkConfig)
+    prior: PriorConfig = Field(default_factory=PriorConfig)
+
+
+class Outputs(NamedTuple):
+    """One training pass: posterior, a sample of it, decoded logits, predicted properties, prior at the labels."""
+
+    posterior: Gaussian
+    z: Tensor
+    logits: Tensor
+    properties: Gaussian
+    prior: Mixture
+
+
+class VAERegression(nn.Module):
+    """The joint model; `forward` is the training pass, the other methods are its parts."""
+
+    def __init__(self, config: ModelConfig, properties: int) -> None:
+        super().__init__()
+        network = config.network
+        self.config = config
+        self.trunk = Trunk(network)
+        self.latent_head = Head(network.hidden, network.hidden, network.latent)
+        self.property_head = Head(network.hidden, network.hidden, properties)
+        self.decoder = Decoder(network)
+        self.prior = build_prior(config.prior, network.latent, properties)
+
+    def forward(self, x: Tensor, c: Tensor) -> Outputs:
+        """Maps indicators `(B, 1, X, Y)` and labels `(B, P)` to everything that the objective needs."""
+        posterior, properties = self.encode(x)
+        z = posterior.sample()
+        with torch.autocast(x.device.type, enabled=False):
+            prior = self.prior(c)
+        return Outputs(posterior, z, self.decoder(z), properties, prior)
+
+    def encode(self, x: Tensor) -> tuple[Gaussian, Gaussian]:
+        """q(z|x), each part `(B, D)`, and q(c|x), each part `(B, P)`, for indicators `(B, 1, X, Y)`."""
+        features = self.trunk(x)
+        return Gaussian(*self.latent_head(features)), Gaussian(*self.property_head(features))
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Phase-1 probabilities `(B, 1, X, Y)` for latents `(B, D)`."""
+        return self.decoder(z).sigmoid()
