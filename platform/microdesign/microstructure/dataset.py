@@ -184,7 +184,10 @@ class DatasetWriter:
             StorageError: The file cannot be written.
         """
         # A manifest must never describe shards that are being replaced.
-        (self.folder / MANIFEST_FILE).unlink(missing_ok=True)
+        try:
+            (self.folder / MANIFEST_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"{self.folder}: cannot be written ({error.strerror or error}).") from None
         record = write_shard_file(self._path(name), batch, self.units, self._settings_digest)
         self._records[name] = record
 

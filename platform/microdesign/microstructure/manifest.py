@@ -55,6 +55,11 @@ class Shard(Config):
     digest: str
     """SHA-256 of its content (images, classes, generation, properties), not of the file's bytes."""
 
+    @property
+    def name(self) -> str:
+        """Name as `DatasetWriter` takes it: the file without its suffix."""
+        return self.file.removesuffix(".parquet")
+
 
 class DatasetManifest(Config):
     """What `dataset.json` holds: the description of a data set, the same for whoever made or labelled it."""
