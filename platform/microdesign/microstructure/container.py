@@ -53,7 +53,7 @@ class Microstructures:
             )
         if 0 in labels.shape[1:]:
             raise InputError(f"labels has shape {labels.shape}; expected at least one pixel along each axis.")
-        if labels.dtype.kind not in "bui":
+        if labels.dtype.kind not in ("b", "u", "i"):
             raise InputError(f"labels has dtype {labels.dtype}; expected integers.")
         if not 1 <= self.n_phases <= MAX_PHASES:
             raise InputError(f"n_phases = {self.n_phases} is not supported; expected 1 to {MAX_PHASES}.")
