@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -13,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from microdesign.config import Config, validate_config
 from microdesign.errors import InputError
 from microdesign.files import digest, read_json, replacing, write_json
+from microdesign.model.networks import channels_last
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 
@@ -86,4 +86,4 @@ def load_bundle(folder: str | Path) -> Bundle:
         model.load_state_dict(load_file(folder / WEIGHTS))
     except (SafetensorError, RuntimeError) as error:
         raise InputError(f"{folder / WEIGHTS}: does not fit {DESCRIPTION} ({str(error).splitlines()[0]}).") from None
-    return Bundle(model.to(memory_format=torch.channels_last).eval(), description)
+    return Bundle(channels_last(model).eval(), description)

@@ -4,12 +4,16 @@ Shapes: B batch, C feature channels, X Y image sizes, D latent, P properties. Im
 Every convolution sees a periodic image. A block is TAESD's: ReLU(conv-ReLU-conv(x) + skip(x)), no norm layers.
 """
 
+from typing import TypeVar
+
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from microdesign.config import Config
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 
 class NetworkConfig(Config):
@@ -46,6 +50,14 @@ def pad_periodic(x: Tensor, width: int) -> Tensor:
     """
     x = torch.cat((x[..., -width:, :], x, x[..., :width, :]), dim=-2)
     return torch.cat((x[..., -width:], x, x[..., :width]), dim=-1)
+
+
+def channels_last(module: ModuleT) -> ModuleT:
+    """Lays the convolution weights of `module` out channels-last, in place: the fast layout on CPU and GPU."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module
 
 
 class ResidualBlock(nn.Module):

@@ -6,7 +6,6 @@ Shapes: B batch, X Y image, D latent, P properties (standardised). Source: Sarde
 from typing import NamedTuple
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from microdesign.config import Config
@@ -18,8 +17,8 @@ from microdesign.model.priors import PriorConfig, build_prior
 class ModelConfig(Config):
     """Everything that rebuilds the model: its networks and its prior."""
 
-    network: NetworkConfig = Field(default_factory=NetworkConfig)
-    prior: PriorConfig = Field(default_factory=PriorConfig)
+    network: NetworkConfig = NetworkConfig()
+    prior: PriorConfig = PriorConfig()
 
 
 class Outputs(NamedTuple):

@@ -1,0 +1,95 @@
+"""Training batches: each worker's own part of a data set, augmented on the device.
+
+Shapes: N samples, B batch, X Y image, P properties. Periodic images may be shifted freely; flips change none of the
+seven constants; a 90-degree turn swaps Ex/Ey, vxy/vyx and kx/ky.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.errors import InputError
+from microdesign.microstructure.container import Microstructures
+from microdesign.model.standardization import Standardization
+
+TURNED = {"Ex": "Ey", "Ey": "Ex", "vxy": "vyx", "vyx": "vxy", "kx": "ky", "ky": "kx"}
+"""Property after a 90-degree turn, for those that change."""
+
+
+def property_table(data: Microstructures, names: Sequence[str]) -> np.ndarray:
+    """Returns the properties `(N, P)` of the named columns.
+
+    Raises:
+        InputError: The data set lacks a property.
+    """
+    missing = [name for name in names if name not in data.properties]
+    if missing:
+        known = ", ".join(data.properties) or "none: label it first"
+        raise InputError(f"The data set has no property '{missing[0]}'; it has {known}.")
+    return np.stack([data.properties[name] for name in names], axis=1)
+
+
+class Feed:
+    """Seeded batches of `(indicator (B, 1, X, Y), standardised properties (B, P))` for one worker of `world`.
+
+    Epoch e of seed s draws the same global permutation on every worker; worker r takes every world-th sample of it. The
+    augmentation of a worker's epoch is seeded by (seed, epoch, rank), so a resumed run draws what the first would have.
+
+    Raises:
+        InputError: The images are not two-phase or not square, a property is missing, or a worker has less than a batch.
+    """
+
+    def __init__(
+        self,
+        data: Microstructures,
+        standardization: Standardization,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+        device: torch.device | None = None,
+    ) -> None:
+        if data.n_phases != 2 or len(data.shape) != 2 or data.shape[0] != data.shape[1]:
+            raise InputError(
+                f"Training needs square two-phase images; the data set has shape {data.shape}, {data.n_phases} phases."
+            )
+        self.steps = len(data) // (world * batch_size)
+        if not self.steps:
+            raise InputError(
+                f"{len(data)} training images are less than one batch of {batch_size} for each of {world} workers; "
+                "use a smaller batch_size or more images."
+            )
+        names = standardization.names
+        self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
+        self.labels = torch.from_numpy(data.labels).to(device)
+        self.properties = torch.from_numpy(standardization.forward(property_table(data, names))).float().to(device)
+        # A turn may need a property that the model does not have (kx alone): it is then taken from the data set.
+        partners = [TURNED.get(name, name) for name in names]
+        self.can_turn = data.periodic and all(name in data.properties for name in partners)
+        turned = property_table(data, partners if self.can_turn else names)
+        self.turned = torch.from_numpy(standardization.forward(turned)).float().to(device)
+        self.periodic = data.periodic
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields the worker's batches of an epoch."""
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.labels))
+        stream = np.random.default_rng([self.seed, epoch, self.rank, 1])
+        mine = torch.from_numpy(order[self.rank :: self.world])
+        for step in range(self.steps):
+            index = mine[step * self.batch_size : (step + 1) * self.batch_size].to(self.labels.device)
+            yield self._augmented(index, stream)
+
+    def _augmented(self, index: Tensor, stream: np.random.Generator) -> tuple[Tensor, Tensor]:
+        # One draw per batch: the batch stays one tensor operation, and every sample sees all draws over the epochs.
+        x, turn = self.labels[index], self.can_turn and bool(stream.integers(2))
+        if self.periodic:
+            x = torch.roll(x, tuple(stream.integers(x.shape[-1], size=2).tolist()), dims=(1, 2))
+        for axis in (1, 2):
+            if stream.integers(2):
+                x = x.flip(axis)
+        if turn:
+            x = x.transpose(1, 2)
+        x = x[:, None].float().contiguous(memory_format=torch.channels_last)
+        return x, (self.turned if turn else self.properties)[index]

@@ -1,0 +1,206 @@
+"""MLflow, and the only module that imports it: runs, metrics, figures, the registry of model bundles.
+
+Runs are named by explicit ids and written through `MlflowClient`, never through MLflow's global state, so that a
+`Run` can be sent to a Ray worker. Default store: SQLite plus an artifact folder; `MLFLOW_TRACKING_URI` swaps it.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.exceptions import MlflowException
+
+from microdesign.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CHAMPION = "champion"
+"""Alias of the registered model that serving and campaigns take by default."""
+BUNDLE_ARTIFACT = "bundle"
+_LONGEST_PARAM = 500
+
+
+@dataclass(frozen=True)
+class Run:
+    """One MLflow run, by address; cheap to send to a worker."""
+
+    uri: str
+    experiment_id: str
+    run_id: str
+
+    def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Logs numbers at a step, in one request."""
+        now = int(time.time() * 1000)
+        self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, step) for k, v in values.items()])
+
+    def log_params(self, values: Mapping[str, Any]) -> None:
+        """Logs settings; nested mappings become `a.b` names, as in `--set`."""
+        flat = [Param(name, str(value)[:_LONGEST_PARAM]) for name, value in _flatten(values)]
+        self._client.log_batch(self.run_id, params=flat[:100])
+
+    def log_tags(self, values: Mapping[str, str]) -> None:
+        """Sets tags."""
+        self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in values.items()])
+
+    def log_text(self, text: str, artifact: str) -> None:
+        """Stores a text as an artifact."""
+        self._client.log_text(self.run_id, text, artifact)
+
+    def log_figure(self, figure: "Figure", artifact: str) -> None:
+        """Stores a matplotlib figure as an artifact, `.png` by its name."""
+        self._client.log_figure(self.run_id, figure, artifact)
+
+    def log_file(self, path: str | Path, folder: str | None = None) -> None:
+        """Stores one file as an artifact."""
+        self._client.log_artifact(self.run_id, str(path), folder)
+
+    def log_folder(self, path: str | Path, folder: str) -> None:
+        """Stores the content of a folder as artifacts."""
+        self._client.log_artifacts(self.run_id, str(path), folder)
+
+    def child(self, name: str) -> "Run":
+        """Starts a run nested below this one."""
+        return _start(self.uri, self.experiment_id, name, {"mlflow.parentRunId": self.run_id})
+
+    def end(self, status: str = "FINISHED") -> None:
+        """Ends the run: `FINISHED`, `FAILED` or `KILLED`."""
+        self._client.set_terminated(self.run_id, status)
+
+    @property
+    def _client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+
+def default_uri(folder: str | Path = ".") -> str:
+    """The tracking address: `MLFLOW_TRACKING_URI`, else SQLite in `folder`."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path(folder) / 'mlflow.db').resolve()}"
+
+
+def start_run(
+    experiment: str, name: str, folder: str | Path = ".", uri: str | None = None, parent: Run | None = None
+) -> Run:
+    """Starts a run; the experiment, and with SQLite the database, are made when they are missing.
+
+    Call it in the driver before workers log: two processes must not initialise one database at once.
+
+    Args:
+        experiment: Experiment name.
+        name: Run name.
+        folder: Where the embedded database and artifacts live.
+        uri: Tracking address; `default_uri(folder)` when None.
+        parent: Run to nest below.
+
+    Raises:
+        InputError: The tracking server cannot be reached.
+    """
+    uri = uri or default_uri(folder)
+    artifacts = None if "://" in uri and not uri.startswith("sqlite") else (Path(folder) / "mlartifacts").resolve()
+    with _reachable(uri):
+        client = mlflow.MlflowClient(tracking_uri=uri)
+        found = client.get_experiment_by_name(experiment)
+        if found is not None:
+            experiment_id = found.experiment_id
+        else:
+            # An absolute location: a relative one means whatever folder a later reader stands in.
+            experiment_id = client.create_experiment(experiment, artifacts.as_uri() if artifacts else None)
+    return _start(uri, experiment_id, name, {"mlflow.parentRunId": parent.run_id} if parent else {})
+
+
+@contextmanager
+def ending(run: Run) -> Iterator[Run]:
+    """Ends the run when the block ends: as FAILED after an exception, as KILLED after an interrupt."""
+    try:
+        yield run
+    except KeyboardInterrupt:
+        run.end("KILLED")
+        raise
+    except BaseException:
+        run.end("FAILED")
+        raise
+    run.end()
+
+
+def register_bundle(run: Run, bundle: str | Path, model: str, alias: str = CHAMPION) -> int:
+    """Stores a bundle folder with its run, registers it as a new version of `model`, points `alias` at it."""
+    client = mlflow.MlflowClient(tracking_uri=run.uri, registry_uri=run.uri)
+    run.log_folder(bundle, BUNDLE_ARTIFACT)
+    try:
+        client.create_registered_model(model)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = f"{client.get_run(run.run_id).info.artifact_uri}/{BUNDLE_ARTIFACT}"
+    version = client.create_model_version(model, source, run_id=run.run_id)
+    client.set_registered_model_alias(model, alias, version.version)
+    return int(version.version)
+
+
+def download_bundle(reference: str, destination: str | Path, uri: str | None = None) -> Path:
+    """Fetches a registered bundle, such as `models:/microdesign@champion`, into a folder of its own.
+
+    Raises:
+        InputError: There is no such model, version or alias, or the tracking server cannot be reached.
+    """
+    uri = uri or default_uri()
+    name, alias, version = _parse_reference(reference)
+    with _reachable(uri):
+        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        try:
+            found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise InputError(f"{reference}: is not registered at {uri}; train a model first.") from None
+            raise
+        target = Path(destination) / f"{name}-{found.version}-{found.run_id}"
+        if not target.is_dir():
+            Path(destination).mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=destination) as temporary:
+                local = client.download_artifacts(found.run_id, BUNDLE_ARTIFACT, temporary)
+                shutil.move(local, target)
+    return target
+
+
+def _parse_reference(reference: str) -> tuple[str, str, str]:
+    path = reference.removeprefix("models:/")
+    name, at, alias = path.partition("@")
+    if at and name and alias:
+        return name, alias, ""
+    name, slash, version = path.partition("/")
+    if slash and name and version.isdigit():
+        return name, "", version
+    raise InputError(f"'{reference}' is no model reference; expected models:/NAME@ALIAS or models:/NAME/VERSION.")
+
+
+def _start(uri: str, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    run = client.create_run(experiment_id, run_name=name, tags=dict(tags))
+    return Run(uri, experiment_id, run.info.run_id)
+
+
+@contextmanager
+def _reachable(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        if "Max retries exceeded" in str(error) or "Connection" in str(error):
+            raise InputError(
+                f"The MLflow server at {uri} does not answer; start it or set MLFLOW_TRACKING_URI."
+            ) from None
+        raise
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
