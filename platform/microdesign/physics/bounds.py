@@ -7,6 +7,7 @@ Shapes in names: P phases.
 """
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from microdesign.physics.materials import Materials
 
@@ -78,7 +79,7 @@ def property_bounds(materials: Materials) -> dict[str, Interval]:
     definite, vxy^2 < Ex / Ey: a wide interval, but a true one.
     """
     moduli = plane_moduli(materials)
-    E_low, E_high = float(moduli["E"].min()), float(young_planes(materials).max(axis=1).min())
+    E_low, E_high = float(moduli["E"].min()), _largest_young(materials)
     ratio = float(np.sqrt(E_high / E_low))
     young, poisson = (E_low, E_high), (-ratio, ratio)
     shear = float(moduli["mu"].min()), float(moduli["mu"].max())
@@ -94,14 +95,20 @@ def property_bounds(materials: Materials) -> dict[str, Interval]:
     }
 
 
-def young_planes(materials: Materials, count: int = 401) -> np.ndarray:
-    """Returns planes above the Young's modulus of the Voigt mean, as values at the phases: `(count, P)`.
+def young_planes(materials: Materials, t: np.ndarray) -> np.ndarray:
+    """Returns planes above the Young's modulus of the Voigt mean, by their values at the phases: `(len(t), P)`.
 
-    E = 4 K mu / (K + mu) is the smallest of 4 (t^2 K + (1 - t)^2 mu) over t in [0, 1], so each t gives a bound that is
-    linear in the volume fractions; the fixed set of them, t with its best value for each phase included, lies above the
-    true modulus and is exact for a single phase.
+    E = 4 K mu / (K + mu) is the smallest of 4 (t^2 K + (1 - t)^2 mu) over t in [0, 1], so each t gives an upper bound
+    that is linear in the volume fractions.
     """
     moduli = plane_moduli(materials)
-    best = moduli["mu"] / (moduli["K"] + moduli["mu"])
-    t = np.concatenate([np.linspace(0, 1, count - len(best)), best])[:, None]
-    return 4 * (t**2 * moduli["K"] + (1 - t) ** 2 * moduli["mu"])
+    return 4 * (t[:, None] ** 2 * moduli["K"] + (1 - t[:, None]) ** 2 * moduli["mu"])
+
+
+def _largest_young(materials: Materials) -> float:
+    """The largest Young's modulus of a Voigt mean over all volume fractions: the lowest peak of the planes above it."""
+
+    def peak(t: float) -> float:
+        return float(young_planes(materials, np.array([t])).max())
+
+    return float(minimize_scalar(peak, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-10}).fun)

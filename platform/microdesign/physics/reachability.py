@@ -18,6 +18,9 @@ from microdesign.physics.properties import PROPERTY_NAMES
 
 _MODULUS = {"E": "E", "G": "mu", "k": "k"}
 
+_PLANES = np.linspace(0, 1, 401)
+"""Planes that stand for the upper bound of Young's modulus; they lie above it by less than 1e-4 of it."""
+
 
 def check_reachable(targets: Mapping[str, float], materials: Materials, tolerance: float = 1e-3) -> None:
     """Refuses target properties that no microstructure of these phases can have.
@@ -55,7 +58,7 @@ def check_reachable(targets: Mapping[str, float], materials: Materials, toleranc
 def _needs(name: str, value: float, materials: Materials, tolerance: float) -> np.ndarray:
     """Rows a with a.f >= 1 for volume fractions f at which the property may have the value: `(rows, P)`."""
     moduli = plane_moduli(materials)[_MODULUS[name[0]]]
-    upper = young_planes(materials) if name[0] == "E" else moduli[None]
+    upper = young_planes(materials, _PLANES) if name[0] == "E" else moduli[None]
     return np.concatenate([upper * (1 + tolerance) / value, value * (1 + tolerance) / moduli[None]])
 
 
