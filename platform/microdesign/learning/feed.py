@@ -38,7 +38,8 @@ class Feed:
     augmentation of a worker's epoch is seeded by (seed, epoch, rank), so a resumed run draws what the first would have.
 
     Raises:
-        InputError: The images are not two-phase or not square, a property is missing, or a worker has less than a batch.
+        InputError: The images are not two-phase or not square, a property is missing, or a worker's part is
+            less than a batch.
     """
 
     def __init__(
