@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import nn
@@ -59,15 +60,15 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
     """
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
     first, spent = 0, 0.0
-    torch.manual_seed(config.seed + 7919 * (1 + feed.rank))
     if state is not None:
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
-        torch.set_rng_state(state["rng"])
         first, spent = state["epoch"], state["seconds"]
     started = time.monotonic() - spent
     device = next(model.parameters()).device
     for epoch in range(first, config.epochs):
+        # Latent draws are seeded per epoch and worker: a state saved by one worker then resumes all, on any device.
+        torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch, feed.rank]).generate_state(1)[0]))
         model.train()
         sums: dict[str, torch.Tensor] = {}
         clock = time.monotonic()
@@ -99,7 +100,6 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
             return {
                 "model": model.state_dict(),
                 "optimizer": optimizer.state_dict(),
-                "rng": torch.get_rng_state(),
                 "epoch": done,
                 "seconds": time.monotonic() - started,
             }

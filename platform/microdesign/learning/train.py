@@ -1,0 +1,199 @@
+"""Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+from pydantic import Field
+from ray.train.torch import TorchTrainer, get_device, prepare_model
+from ray.util.queue import Empty, Queue
+
+from microdesign.config import Config, dump_yaml, validate_config
+from microdesign.errors import MicrodesignError
+from microdesign.files import digest_json, write_text
+from microdesign.learning.evaluation import Evaluation, evaluate_bundle
+from microdesign.learning.feed import Feed, property_table
+from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
+from microdesign.microstructure.dataset import Dataset
+from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.networks import channels_last
+from microdesign.model.standardization import Standardization
+from microdesign.tracking import Run, ending, register_bundle, start_run
+
+STATE = "state.pt"
+Progress = Callable[[str], None]
+
+
+class TrainConfig(Config):
+    """A training run."""
+
+    dataset: str = Field(description="folder of the labelled data set; on a cluster, one that all nodes see")
+    properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties to condition on")
+    loop: LoopConfig = LoopConfig()
+    workers: int = Field(1, ge=1, description="data-parallel workers")
+    cpus_per_worker: float = Field(1, gt=0, description="CPU cores, and torch threads, of a worker")
+    use_gpu: bool = Field(False, description="one GPU for each worker")
+    storage: str = Field("runs", description="folder or URI for checkpoints and bundles")
+    name: str = Field("train", description="name of the run; with the digest of the settings it names the folder")
+    experiment: str = Field("microdesign", description="MLflow experiment")
+    register_as: str = Field("microdesign", description="name in the MLflow registry; gets the alias champion")
+    max_failures: int = Field(3, ge=0, description="worker failures after which training gives up")
+
+    def run_name(self, dataset_digest: str) -> str:
+        """Names what this config makes of a data set: the same settings resume, others start anew."""
+        settings = self.model_dump(mode="json", include={"properties", "loop", "workers", "use_gpu"})
+        return f"{self.name}-{digest_json([settings, dataset_digest])[:10]}"
+
+
+def train(config: TrainConfig, progress: Progress = lambda line: None, tracking_uri: str | None = None) -> Path:
+    """Trains, evaluates, logs and registers a model; returns the bundle's folder.
+
+    A run that finished is not repeated: its bundle is returned. One that was killed goes on from its last checkpoint.
+
+    Args:
+        config: What to train on what.
+        progress: Called with a line for people, once an epoch and at each stage.
+        tracking_uri: MLflow address; the environment's or the embedded default when None.
+
+    Raises:
+        InputError: The data set is missing or lacks a property.
+        MicrodesignError: Training failed on every try; the message carries the worker's error.
+    """
+    dataset = Dataset.open(config.dataset)
+    name = config.run_name(dataset.manifest.digest)
+    folder = Path(config.storage).resolve() / name
+    if (folder / "bundle" / "model.json").is_file() and (folder / "registered").is_file():
+        progress(f"the model {name} is trained already")
+        return folder / "bundle"
+    train_split = dataset.load("train")
+    units = tuple(dataset.manifest.properties.get(prop, "") for prop in config.properties)
+    standardization = Standardization.fit(property_table(train_split, config.properties), config.properties, units)
+    with ending(start_run(config.experiment, name, Path(config.storage).resolve().parent, tracking_uri)) as run:
+        run.log_params(config.model_dump(mode="json"))
+        run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"})
+        run.log_text(dump_yaml(config), "config.yaml")
+        write_text(folder / "config.yaml", dump_yaml(config))
+        state = _fit(config, standardization, name, run, progress)
+        bundle = _finish(config, standardization, dataset, state, folder / "bundle")
+        evaluation = evaluate_bundle(bundle, dataset)
+        _record(run, evaluation)
+        description = bundle.description.model_copy(update={"metrics": evaluation.metrics})
+        save_bundle(folder / "bundle", bundle.model, description)
+        version = register_bundle(run, folder / "bundle", config.register_as)
+        write_text(folder / "registered", f"{version}\n")
+        progress(f"registered {config.register_as} version {version} as champion: {evaluation.summary()}")
+    return folder / "bundle"
+
+
+def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Run, progress: Progress) -> State:
+    messages = Queue(actor_options={"num_cpus": 0})
+    resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1} if config.use_gpu else {})
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={
+            "config": config.model_dump(mode="json") | {"dataset": str(Path(config.dataset).resolve())},
+            "standardization": standardization.model_dump(mode="json"),
+            "run": run,
+            "messages": messages,
+        },
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=config.workers, use_gpu=config.use_gpu, resources_per_worker=resources
+        ),
+        run_config=ray.train.RunConfig(
+            name=name,
+            storage_path=str(Path(config.storage).resolve()),
+            failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+        ),
+    )
+    finished = threading.Event()
+    relay = threading.Thread(target=_relay, args=(messages, progress, finished), daemon=True)
+    relay.start()
+    try:
+        result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise MicrodesignError(f"Training {name} failed: {_root_cause(error)}") from error
+    finally:
+        finished.set()
+        relay.join()
+        messages.shutdown()
+    if result.checkpoint is None:
+        raise MicrodesignError(f"Training {name} ended without a checkpoint.")
+    return load_state(result.checkpoint)
+
+
+def _worker(settings: dict[str, Any]) -> None:
+    """What each Ray Train worker runs."""
+    config = validate_config(TrainConfig, settings["config"], "the train config")
+    standardization = validate_config(Standardization, settings["standardization"], "the standardization")
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    torch.set_num_threads(max(1, round(config.cpus_per_worker)))
+    device = get_device()
+    data = Dataset.open(config.dataset).load("train")
+    feed = Feed(data, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
+    core = channels_last(build_model(config.loop, len(config.properties)))
+    model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
+
+    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
+        if rank != 0:
+            ray.train.report(terms)
+            return
+        settings["run"].log_metrics(terms, step=done)
+        speed = f"{terms['samples_per_second']:.0f} images/s"
+        settings["messages"].put(f"epoch {done}/{config.loop.epochs}: {describe_terms(terms)}; {speed}")
+        with tempfile.TemporaryDirectory() as folder:
+            torch.save(save(), Path(folder) / STATE)
+            ray.train.report(terms, checkpoint=ray.train.Checkpoint.from_directory(folder))
+
+    checkpoint = ray.train.get_checkpoint()
+    run_loop(model, feed, config.loop, on_epoch, load_state(checkpoint) if checkpoint else None)
+
+
+def load_state(checkpoint: ray.train.Checkpoint) -> State:
+    """Loads a training state; tensors and plain values only, never code."""
+    with checkpoint.as_directory() as folder:
+        return torch.load(Path(folder) / STATE, map_location="cpu", weights_only=True)
+
+
+def _finish(
+    config: TrainConfig, standardization: Standardization, dataset: Dataset, state: State, folder: Path
+) -> Bundle:
+    model = build_model(config.loop, len(config.properties))
+    model.load_state_dict({name.removeprefix("module."): tensor for name, tensor in state["model"].items()})
+    manifest = dataset.manifest
+    description = Description(
+        model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
+    )
+    save_bundle(folder, model, description)
+    return load_bundle(folder)
+
+
+def _record(run: Run, evaluation: Evaluation) -> None:
+    run.log_metrics(evaluation.metrics)
+    for name, figure in evaluation.figures().items():
+        run.log_figure(figure, f"{name}.png")
+
+
+def _relay(messages: Queue, progress: Progress, finished: threading.Event) -> None:
+    """Hands the workers' lines to the driver's `progress` until training is finished and the queue is empty."""
+    while True:
+        try:
+            progress(messages.get(timeout=0.5))
+        except Empty:
+            if finished.is_set():
+                return
+
+
+def _root_cause(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    failures = getattr(error, "worker_failures", None)
+    if failures:
+        return _root_cause(next(iter(failures.values())))
+    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
