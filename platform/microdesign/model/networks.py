@@ -4,10 +4,10 @@ Shapes: B batch, C feature channels, X Y image sizes, D latent, P properties. Im
 Every convolution sees a periodic image. A block is TAESD's: ReLU(conv-ReLU-conv(x) + skip(x)), no norm layers.
 """
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,8 +20,8 @@ class NetworkConfig(Config):
     """Sizes of the encoder, the decoder and the property head."""
 
     size: int = Field(64, ge=16, description="image size X = Y in pixels; a multiple of 2 ** stages")
-    widths: tuple[int, ...] = Field(
-        (16, 32, 64, 96), description="channels per stage, finest first; one stage halves the size"
+    widths: tuple[PositiveInt, ...] = Field(
+        (16, 32, 48, 64), min_length=1, description="channels per stage, finest first; one stage halves the size"
     )
     depth: int = Field(1, ge=1, description="residual blocks per stage")
     latent: int = Field(24, ge=1, description="latent size D")
@@ -43,13 +43,33 @@ class NetworkConfig(Config):
         return self.size // 2 ** len(self.widths)
 
 
+class _PeriodicPad(torch.autograd.Function):
+    """Pads rows, then columns. Its own backward: that of slices would fill and add four whole images."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, width: int) -> Tensor:
+        ctx.width = width
+        x = torch.cat((x[..., -width:, :], x, x[..., :width, :]), dim=-2)
+        return torch.cat((x[..., -width:], x, x[..., :width]), dim=-1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        width, (padded,) = ctx.width, gradients
+        columns = padded[..., width:-width].clone()
+        columns[..., -width:] += padded[..., :width]
+        columns[..., :width] += padded[..., -width:]
+        rows = columns[..., width:-width, :].clone()
+        rows[..., -width:, :] += columns[..., :width, :]
+        rows[..., :width, :] += columns[..., -width:, :]
+        return rows, None
+
+
 def pad_periodic(x: Tensor, width: int) -> Tensor:
-    """Pads the two last axes periodically by `width` pixels, keeping the memory format.
+    """Pads the two last axes `(B, C, X, Y)` periodically by `width` pixels, keeping the memory format.
 
     Concatenation instead of `F.pad(mode="circular")`: the latter leaves channels_last and is several times slower.
     """
-    x = torch.cat((x[..., -width:, :], x, x[..., :width, :]), dim=-2)
-    return torch.cat((x[..., -width:], x, x[..., :width]), dim=-1)
+    return _PeriodicPad.apply(x, width)
 
 
 def channels_last(module: ModuleT) -> ModuleT:
@@ -81,7 +101,7 @@ class Trunk(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        first, *_, last = config.widths
+        first, last = config.widths[0], config.widths[-1]
         self.stem = nn.Conv2d(1, first, 4, stride=2)
         stages: list[nn.Module] = []
         for channels_in, channels_out in zip(config.widths, (*config.widths[1:], last), strict=True):

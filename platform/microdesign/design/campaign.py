@@ -1,0 +1,265 @@
+"""A design campaign: sample, screen, physics in parallel, refine, physics, ..., recorded evaluation by evaluation.
+
+The campaign reads nothing but its ledger to decide what comes next, so the same command goes on after any crash.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from microdesign.config import Config
+from microdesign.design.ledger import Evaluation, Ledger, evaluation_key
+from microdesign.design.refinement import Observations, RefinementConfig, propose
+from microdesign.design.sampling import sample_components
+from microdesign.design.screening import DISTINCT, Designs, decode_designs, is_distinct, screen, statistics_of
+from microdesign.design.targets import Target
+from microdesign.errors import EvaluationError, InputError
+from microdesign.model.surrogate import Surrogate
+from microdesign.physics.evaluator import Evaluator
+from microdesign.physics.materials import Materials
+from microdesign.physics.parallel import evaluate_stream
+from microdesign.physics.reachability import check_reachable
+from microdesign.tracking import Run
+
+Progress = Callable[[str], None]
+
+
+class CampaignConfig(Config):
+    """A design campaign. Materials are the model's own unless given."""
+
+    target: Target
+    model: str = Field(
+        "models:/microdesign@champion", description="bundle folder, models:/NAME@ALIAS, or http://HOST:PORT"
+    )
+    materials: Materials | None = Field(None, description="phases; the physics is exact for any, the regressor is not")
+    folder: str = Field("runs/campaign", description="the campaign's folder; the same folder resumes")
+    dataset: str | None = Field(None, description="labelled data set: for reach, novelty and the baselines")
+    evaluator: str = Field("fft", description="physics: fft, or module:name")
+    candidates: int = Field(4, ge=1, description="distinct designs to answer with")
+    goal: float = Field(0.005, gt=0, description="worst relative error of every candidate at which the search stops")
+    samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
+    screened: int = Field(32, ge=2, description="of those, designs that physics evaluates")
+    per_round: int = Field(12, ge=1, description="designs that physics evaluates in a refinement round")
+    evaluations: int = Field(200, ge=2, description="budget of physics evaluations")
+    patience: int = Field(6, ge=1, description="rounds without any better answer after which the search stops")
+    refinement: RefinementConfig = RefinementConfig()
+    seed: int = Field(0, ge=0, description="seed of every draw")
+    experiment: str = Field("microdesign", description="MLflow experiment")
+    token: str | None = Field(None, description="bearer token of the Serve endpoint", exclude=True)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a campaign found.
+
+    Attributes:
+        candidates: Distinct designs within the target's tolerance, best first, from different components first.
+        evaluations: All evaluations on record.
+        history: Best error after each round.
+        resumed: Number of evaluations that were on record before this run.
+    """
+
+    candidates: list[Evaluation]
+    evaluations: list[Evaluation]
+    history: list[float]
+    resumed: int
+    stopped: str = field(default="")
+
+
+def run_campaign(
+    config: CampaignConfig,
+    surrogate: Surrogate,
+    evaluator: Evaluator,
+    materials: Materials,
+    progress: Progress = lambda line: None,
+    run: Run | None = None,
+) -> Answer:
+    """Runs a campaign to its end, from whatever its folder holds already.
+
+    Args:
+        config: What to look for, and how long.
+        surrogate: The model, in process or at an endpoint.
+        evaluator: The physics.
+        materials: The phases.
+        progress: Called with a line for people after each round.
+        run: MLflow run to log the rounds to.
+
+    Raises:
+        InputError: The target is outside the bounds of the phases (before anything is computed), is not the model's, or
+            the folder belongs to another campaign.
+        EvaluationError: Physics could answer for none of the first designs.
+    """
+    check_reachable(config.target.properties, materials)
+    if set(config.target.names) != set(surrogate.properties):
+        raise InputError(
+            f"The target names {', '.join(config.target.names)}; the model is conditioned on "
+            f"{', '.join(surrogate.properties)}: name these."
+        )
+    campaign = _Campaign(config, surrogate, evaluator, materials)
+    resumed = len(campaign.ledger)
+    if resumed:
+        progress(f"resumed with {resumed} evaluations on record")
+    candidates, best = campaign.candidates(), campaign.history()
+    stopped = campaign.reason_to_stop(candidates, best) if resumed else ""
+    while not stopped:
+        number = campaign.ledger.rounds
+        proposals = campaign.first_designs() if number == 0 else campaign.refined_designs(number)
+        if not len(proposals):
+            if number == 0:
+                raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
+            stopped = "no new design can be proposed"
+            break
+        campaign.evaluate(proposals, number)
+        if len(campaign.succeeded()) < 2:
+            errors = [evaluation.error for evaluation in campaign.ledger.evaluations if evaluation.error]
+            raise EvaluationError(
+                f"Physics answered for fewer than 2 of the first designs: {errors[0] if errors else ''}"
+            )
+        candidates, best = campaign.candidates(), campaign.history()
+        errors = [campaign.error(candidate) for candidate in candidates]
+        if run is not None:
+            values = {"best_error": best[-1], "evaluations": len(campaign.ledger), "candidates": len(candidates)}
+            run.log_metrics(values, step=number)
+        progress(
+            f"round {number}: {len(campaign.ledger)} evaluations, {len(candidates)} candidates, errors "
+            + (", ".join(f"{100 * error:.2f} %" for error in errors) or f"none within tolerance, best {best[-1]:.1%}")
+        )
+        stopped = campaign.reason_to_stop(candidates, best)
+    return Answer(candidates, campaign.ledger.evaluations, best, resumed, stopped)
+
+
+class _Campaign:
+    """The steps of a campaign, each a function of the ledger."""
+
+    def __init__(
+        self, config: CampaignConfig, surrogate: Surrogate, evaluator: Evaluator, materials: Materials
+    ) -> None:
+        self.config, self.target = config, config.target
+        self.surrogate, self.evaluator, self.materials = surrogate, evaluator, materials
+        self.prior = surrogate.prior(config.target.properties)
+        identity = campaign_identity(config, surrogate, evaluator, materials)
+        self.ledger = Ledger(str(config.folder), identity)
+
+    def decode(self, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...] = ()) -> Designs:
+        """Decodes latents, without those that are on record already."""
+        designs = decode_designs(self.surrogate, self.target, z, component, parent)
+        return designs.select(np.array([i for i, key in enumerate(self._keys(designs)) if key not in self.ledger]))
+
+    def first_designs(self) -> Designs:
+        """The most promising of many draws, of every component."""
+        draws = sample_components(self.prior, self.config.samples, self.config.seed)
+        return screen(self.decode(draws.z, draws.component), self.target, self.config.screened)
+
+    def refined_designs(self, number: int) -> Designs:
+        """The designs of a refinement round."""
+        done = self.succeeded()
+        names = self.target.names
+        observations = Observations(
+            z=np.stack([e.z for e in done]),
+            component=np.array([e.component for e in done]),
+            predicted=np.array([[e.predicted[name] for name in names] for e in done]),
+            verified=np.array([[e.verified[name] for name in names] for e in done]),
+            keys=tuple(e.key for e in done),
+            round=np.array([e.round for e in done]),
+        )
+        count = min(self.config.per_round, self.config.evaluations - len(self.ledger))
+        seed = int(np.random.default_rng([self.config.seed, number]).integers(2**31))
+        designs = propose(observations, self.prior, self.target, self.decode, self.config.refinement, count, seed)
+        return designs.select(np.arange(min(count, len(designs))))
+
+    def evaluate(self, designs: Designs, number: int) -> None:
+        """Runs physics on designs in parallel; each batch is on record when it is reported."""
+        keys = self._keys(designs)
+        unique = {key: index for index, key in reversed(list(enumerate(keys))) if key not in self.ledger}
+        rows = np.array(sorted(unique.values()), dtype=int)
+        names = self.target.names
+        started = time.monotonic()
+        for where, values in evaluate_stream(self.evaluator, designs.labels[rows], self.materials, batch_size=2):
+            seconds = time.monotonic() - started
+            properties = [name for name in values if name != "error"]
+            self.ledger.append(
+                [
+                    Evaluation(
+                        key=keys[row],
+                        labels=designs.labels[row],
+                        z=designs.z[row],
+                        component=int(designs.component[row]),
+                        round=number,
+                        parent=designs.parent[row],
+                        predicted=dict(zip(names, designs.predicted[row].tolist(), strict=True)),
+                        verified={} if values["error"][i] else {n: float(values[n][i]) for n in properties},
+                        seconds=seconds,
+                        error=str(values["error"][i]),
+                    )
+                    for i, row in enumerate(rows[where])
+                ]
+            )
+
+    def succeeded(self) -> list[Evaluation]:
+        """The evaluations that physics answered."""
+        return [evaluation for evaluation in self.ledger.evaluations if not evaluation.error]
+
+    def error(self, evaluation: Evaluation) -> float:
+        """Relative error of an evaluation's worst property."""
+        return float(self.target.errors(np.array([evaluation.verified[name] for name in self.target.names])))
+
+    def candidates(self) -> list[Evaluation]:
+        """Distinct designs within tolerance: the best of each component first, then the best of the rest."""
+        ranked = sorted((e for e in self.succeeded() if self.error(e) <= self.target.tolerance), key=self.error)
+        first = [next(e for e in ranked if e.component == k) for k in dict.fromkeys(e.component for e in ranked)]
+        firsts = {e.key for e in first}
+        queue = first + [e for e in ranked if e.key not in firsts]
+        statistics = statistics_of(np.stack([e.labels for e in queue])) if queue else []
+        chosen: list[int] = []
+        for index in range(len(queue)):
+            if len(chosen) < self.config.candidates and is_distinct(statistics[index], statistics[chosen], DISTINCT):
+                chosen.append(index)
+        return sorted((queue[index] for index in chosen), key=self.error)
+
+    def history(self) -> list[float]:
+        """The best error after each round."""
+        best: dict[int, float] = {}
+        lowest = np.inf
+        for evaluation in self.succeeded():
+            lowest = min(lowest, self.error(evaluation))
+            best[evaluation.round] = lowest
+        return [best[number] for number in sorted(best)]
+
+    def reason_to_stop(self, candidates: list[Evaluation], best: list[float]) -> str:
+        """Why the search ends now; empty when it goes on."""
+        errors = [self.error(candidate) for candidate in candidates]
+        components = {candidate.component for candidate in candidates}
+        several = len(components) >= min(2, len(np.unique([e.component for e in self.succeeded()])))
+        if len(candidates) == self.config.candidates and max(errors) <= self.config.goal and several:
+            return f"all {len(candidates)} candidates are within {self.config.goal:.2%}"
+        if len(self.ledger) >= self.config.evaluations:
+            return f"the budget of {self.config.evaluations} evaluations is spent"
+        if len(best) > self.config.patience and len(candidates) == self.config.candidates:
+            since = {e.round for e in candidates}
+            if max(since) + self.config.patience < self.ledger.rounds:
+                return f"no better answer in {self.config.patience} rounds"
+        return ""
+
+    def _keys(self, designs: Designs) -> list[str]:
+        materials, fingerprint = self.materials.digest, self.evaluator.fingerprint
+        return [evaluation_key(labels, materials, fingerprint) for labels in designs.labels]
+
+
+def campaign_identity(
+    config: CampaignConfig, surrogate: Surrogate, evaluator: Evaluator, materials: Materials
+) -> dict[str, Any]:
+    """What a campaign's record depends on: a folder with another identity is another campaign's."""
+    return {
+        "target": {
+            "properties": dict(config.target.properties),
+            "volume_fraction": list(config.target.volume_fraction),
+        },
+        "materials": materials.digest,
+        "evaluator": evaluator.fingerprint,
+        "model": surrogate.digest,
+        "seed": config.seed,
+    }

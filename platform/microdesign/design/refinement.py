@@ -1,0 +1,187 @@
+"""Refinement: Bayesian optimisation of the latents, a trust region within each component of the prior.
+
+A Gaussian process models what the regressor gets wrong (physics minus prediction, as relative deviations from the
+target); the objective is composite, the worst deviation of prediction plus residual. Candidates are drawn around the
+best latent of a component, kept inside the component's own density, decoded and screened by the regressor before the
+acquisition function chooses among them. Decodes are cut to two phases, so there is no useful gradient to follow.
+
+Shapes: n observations, M pool, D latent, P properties.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.objective import GenericMCObjective
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.transforms.input import ChainedInputTransform, FilterFeatures, Normalize
+from botorch.optim import optimize_acqf_discrete
+from botorch.sampling import SobolQMCNormalSampler
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from pydantic import Field
+from scipy.stats import chi2
+from torch import Tensor
+
+from microdesign.config import Config
+from microdesign.design.screening import Designs
+from microdesign.design.targets import Target
+from microdesign.model.mixture import Gaussian
+from microdesign.model.surrogate import Prior
+
+Decode = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Designs]
+"""Latents `(M, D)`, their components `(M,)` and parents to decoded designs (`decode_designs`, bound)."""
+
+
+class RefinementConfig(Config):
+    """Size and pace of the refinement."""
+
+    pool: int = Field(128, ge=8, description="latents drawn and decoded for each component and round")
+    radius: float = Field(
+        0.6, gt=0, description="first radius of a trust region, in standard deviations of the component"
+    )
+    shrink: float = Field(0.7, gt=0, lt=1, description="factor of the radius after a round without improvement")
+    smallest_radius: float = Field(0.02, gt=0, description="radius at which a component is given up and restarted")
+    quantile: float = Field(
+        0.999, gt=0, lt=1, description="share of a component's own draws that its density limit admits"
+    )
+    observations: int = Field(200, ge=10, description="most observations in the Gaussian process, the best ones")
+
+
+@dataclass(frozen=True)
+class Observations:
+    """Latents `(n, D)`, components and rounds `(n,)`, predicted and verified `(n, P)`."""
+
+    z: np.ndarray
+    component: np.ndarray
+    predicted: np.ndarray
+    verified: np.ndarray
+    keys: tuple[str, ...]
+    round: np.ndarray
+
+
+def propose(
+    observations: Observations,
+    prior: Prior,
+    target: Target,
+    decode: Decode,
+    config: RefinementConfig,
+    count: int,
+    seed: int,
+) -> Designs:
+    """Proposes about `count` designs for physics to evaluate, shared among the components that were observed.
+
+    Args:
+        observations: At least two.
+        prior: p(z|c) at the target.
+        target: What to reach.
+        decode: Decodes and screens latents.
+        config: Sizes.
+        count: Designs to propose.
+        seed: Of the pool and of the acquisition's samples.
+    """
+    torch.manual_seed(seed)
+    stream = np.random.default_rng(seed)
+    errors = target.errors(observations.verified)
+    best = np.sort(np.argsort(errors, kind="stable")[: config.observations])
+    model = _fit(observations, target, best)
+    objective = GenericMCObjective(lambda samples, X: -(samples + X[..., -samples.shape[-1] :]).abs().amax(-1))
+    components = sorted(set(observations.component.tolist()), key=lambda k: errors[observations.component == k].min())
+    share = max(1, -(-count // len(components)))
+    proposals: list[Designs] = []
+    pending: Tensor | None = None
+    for component in components[: -(-count // share)]:
+        mine = np.flatnonzero(observations.component == component)
+        pool = _pool(observations, mine, errors, prior, component, decode, config, stream)
+        if not len(pool):
+            continue
+        acquisition = qLogNoisyExpectedImprovement(
+            model,
+            X_baseline=_inputs(observations.z[mine], observations.predicted[mine], target),
+            sampler=SobolQMCNormalSampler(torch.Size([128]), seed=seed),
+            objective=objective,
+            X_pending=pending,
+            prune_baseline=True,
+        )
+        choices = _inputs(pool.z, pool.predicted, target)
+        chosen, _ = optimize_acqf_discrete(acquisition, q=min(share, len(pool)), choices=choices, unique=True)
+        where = [int((choices == row).all(-1).nonzero()[0, 0]) for row in chosen]
+        proposals.append(pool.select(np.array(where)))
+        pending = chosen if pending is None else torch.cat((pending, chosen))
+    return _join(proposals)
+
+
+def _inputs(z: np.ndarray, predicted: np.ndarray, target: Target) -> Tensor:
+    """Latents and predicted deviations, `(n, D + P)` float64: the process sees the first, the objective both."""
+    return torch.from_numpy(np.concatenate((z, target.deviations(predicted)), axis=1))
+
+
+def _fit(observations: Observations, target: Target, rows: np.ndarray) -> SingleTaskGP:
+    inputs = _inputs(observations.z[rows], observations.predicted[rows], target)
+    residual = torch.from_numpy(target.deviations(observations.verified[rows])) - inputs[:, observations.z.shape[1] :]
+    latent = observations.z.shape[1]
+    transform = ChainedInputTransform(
+        latent=FilterFeatures(feature_indices=torch.arange(latent)), unit=Normalize(d=latent)
+    )
+    model = SingleTaskGP(inputs, residual, input_transform=transform)
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": 75}})
+    return model
+
+
+def _pool(
+    observations: Observations,
+    mine: np.ndarray,
+    errors: np.ndarray,
+    prior: Prior,
+    component: int,
+    decode: Decode,
+    config: RefinementConfig,
+    stream: np.random.Generator,
+) -> Designs:
+    """Latents around the component's best observations, inside the component's density, decoded."""
+    ranked = mine[np.argsort(errors[mine], kind="stable")]
+    radius = _radius(observations.round[mine], errors[mine], config)
+    centres = ranked[stream.integers(min(3, len(ranked)), size=config.pool)]
+    mean, std = prior.mean[component], prior.std[component]
+    # Steps along a random subset of the axes reach farther for the same radius, as in TuRBO.
+    axes = stream.random((config.pool, len(mean))) < 0.5
+    steps = radius * std * stream.standard_normal((config.pool, len(mean))) * axes
+    z = observations.z[centres] + steps
+    inside = _log_density(z, mean, std) >= _density_limit(mean, std, config.quantile)
+    parents = tuple(observations.keys[i] for i in centres[inside])
+    return decode(z[inside], np.full(inside.sum(), component), parents)
+
+
+def _radius(rounds: np.ndarray, errors: np.ndarray, config: RefinementConfig) -> float:
+    """The trust region's radius, from the record alone: it shrinks with each round without improvement."""
+    radius, best = config.radius, np.inf
+    for number in np.unique(rounds):
+        reached = errors[rounds == number].min()
+        if reached >= best:
+            radius *= config.shrink
+            if radius < config.smallest_radius:
+                radius = config.radius
+        best = min(best, reached)
+    return radius
+
+
+def _log_density(z: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    return Gaussian(torch.from_numpy(mean), torch.from_numpy(std).log()).log_density(torch.from_numpy(z)).numpy()
+
+
+def _density_limit(mean: np.ndarray, std: np.ndarray, quantile: float) -> float:
+    """Log density above which a share `quantile` of the Gaussian's own draws lies (their squared radius is chi2)."""
+    peak = float(_log_density(mean[None], mean, std)[0])
+    return peak - 0.5 * float(chi2.ppf(quantile, len(mean)))
+
+
+def _join(parts: list[Designs]) -> Designs:
+    return Designs(
+        np.concatenate([part.z for part in parts]),
+        np.concatenate([part.component for part in parts]),
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.predicted for part in parts]),
+        tuple(parent for part in parts for parent in part.parent),
+    )
