@@ -118,10 +118,14 @@ class LocalSurrogate:
             raise InputError(
                 f"Latents of shape {z.shape} do not fit; expected finite numbers (n, {self._network.latent})."
             )
-        batches = torch.from_numpy(z.astype(np.float32)).split(BATCH)
-        parts = [self.bundle.model.decode(batch) for batch in batches]
-        empty = np.zeros((0, 1, self._network.size, self._network.size), np.float32)
-        return torch.cat(parts).numpy() if len(z) else empty
+        if not len(z):
+            return np.zeros((0, 1, self._network.size, self._network.size), np.float32)
+        with np.errstate(over="ignore"):  # what leaves float32's range shows in the probabilities
+            batches = torch.from_numpy(z.astype(np.float32)).split(BATCH)
+        probabilities = torch.cat([self.bundle.model.decode(batch) for batch in batches]).numpy()
+        if np.isnan(probabilities).any():
+            raise InputError(f"Latents as large as {np.abs(z).max():g} overflow the decoder; expected values near 0.")
+        return probabilities
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`."""
@@ -132,8 +136,14 @@ class LocalSurrogate:
     @torch.inference_mode()
     def prior(self, target: Mapping[str, float]) -> Prior:
         """See `Surrogate.prior`."""
-        c = self._standardization.forward(self._target_values(target)).astype(np.float32)
+        with np.errstate(over="ignore"):  # what leaves float32's range shows in the mixture
+            c = self._standardization.forward(self._target_values(target)).astype(np.float32)
         mixture: Mixture = self.bundle.model.prior(torch.from_numpy(c)[None])
+        if not all(torch.isfinite(part).all() for part in mixture):
+            named = ", ".join(f"{name} = {value:g}" for name, value in target.items())
+            raise InputError(
+                f"The target {named} overflows the model's prior; expected values like the training data's."
+            )
         # Weights that sum to one in float64 too.
         weights = mixture.log_weights[0].double().softmax(-1)
         return Prior(weights.numpy(), mixture.mean[0].double().numpy(), mixture.log_std[0].double().exp().numpy())

@@ -1,0 +1,73 @@
+"""The application: `serve run serving.app:build bundle=FOLDER`, or `serve deploy serving/serve.yaml`."""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from ray.serve import Application
+
+from microdesign import tracking
+from microdesign.config import Config
+from microdesign.model.bundle import load_bundle
+from serving.deployments import REGISTERED, Decoder, Encoder, PropertyPredictor, Source, cache
+from serving.ingress import Ingress
+
+TOKEN_VARIABLE = "MICRODESIGN_SERVE_TOKEN"
+
+
+class ServeConfig(Config):
+    """Which model, who may ask, and how much of the cluster it takes."""
+
+    bundle: str = Field("models:/microdesign@champion", description="a bundle folder, or a registered model")
+    tracking_uri: str | None = Field(None, description="MLflow address; MLFLOW_TRACKING_URI when None")
+    token: str | None = Field(
+        None, min_length=1, description=f"bearer token; {TOKEN_VARIABLE} when None, open if neither"
+    )
+    encoder_replicas: int = Field(1, ge=1, description="replicas of Encoder")
+    decoder_replicas: int = Field(1, ge=1, description="replicas of Decoder")
+    predictor_replicas: int = Field(1, ge=1, description="replicas of PropertyPredictor")
+    ingress_replicas: int = Field(1, ge=1, description="replicas of the HTTP ingress")
+    cpus: float = Field(0.25, gt=0, description="processors per replica; torch takes as many threads, at least one")
+    max_batch_size: int = Field(128, ge=1, description="images or latents that share one pass through a network")
+    most_images: int = Field(1024, ge=1, description="most images or latents in a request")
+    most_bytes: int = Field(64 * 2**20, ge=1, description="longest body of a request, bytes")
+
+
+def build(args: ServeConfig) -> Application:
+    """Builds the application.
+
+    The model is settled here, once: were every replica to follow an alias by itself, a replica started after the
+    alias has moved would answer from another model than its neighbours.
+
+    Raises:
+        InputError: There is no such bundle or registered model.
+    """
+    source = find_source(args.bundle, args.tracking_uri)
+    # Serve's default of five requests at a time in a replica would keep batches from filling.
+    at_once = {"max_ongoing_requests": 2 * args.max_batch_size, "ray_actor_options": {"num_cpus": args.cpus}}
+    settings = (source, args.cpus, args.max_batch_size)
+    return Ingress.options(num_replicas=args.ingress_replicas, **at_once).bind(
+        Encoder.options(num_replicas=args.encoder_replicas, **at_once).bind(*settings),
+        Decoder.options(num_replicas=args.decoder_replicas, **at_once).bind(*settings),
+        PropertyPredictor.options(num_replicas=args.predictor_replicas, **at_once).bind(*settings),
+        args.token or os.environ.get(TOKEN_VARIABLE) or None,
+        args.max_batch_size,
+        args.most_images,
+        args.most_bytes,
+    )
+
+
+def find_source(reference: str, tracking_uri: str | None = None) -> Source:
+    """Finds the model that `reference` means now: a folder's absolute path, or an alias turned into its version.
+
+    Raises:
+        InputError: There is no such bundle or registered model.
+    """
+    if not reference.startswith(REGISTERED):
+        folder = Path(reference).expanduser().resolve()
+        load_bundle(folder)
+        return Source(str(folder))
+    # An absolute address: replicas run in folders of their own.
+    uri = tracking_uri or tracking.default_uri()
+    name, version, _ = tracking.download_bundle(reference, cache(), uri).name.rsplit("-", 2)
+    return Source(f"{REGISTERED}{name}/{version}", uri)

@@ -1,0 +1,123 @@
+"""Bodies of requests and answers: JSON for people, Arrow for campaigns."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import numpy as np
+from fastapi import HTTPException, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from microdesign.design.wire import MEDIA_TYPE, pack, unpack
+from microdesign.errors import InputError
+from serving.schemas import SampleRequest
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+JSON = "application/json"
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Reads a body of at most `limit` bytes; a longer one is refused (413) without being held in memory."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HTTPException(413, f"The body is longer than {limit} bytes; send it in several requests.")
+    return bytes(body)
+
+
+def is_arrow(request: Request) -> bool:
+    """Whether the request's body is Arrow; anything but Arrow and JSON is refused (415)."""
+    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if kind not in (JSON, MEDIA_TYPE):
+        raise HTTPException(415, f"The content type '{kind}' is not supported; expected {JSON} or {MEDIA_TYPE}.")
+    return kind == MEDIA_TYPE
+
+
+def from_json(body: bytes, model: type[BodyT]) -> BodyT:
+    """Reads a JSON body.
+
+    Raises:
+        InputError: It is no JSON object of `model`.
+    """
+    with _refusing():
+        return model.model_validate_json(body)
+
+
+def from_columns(body: bytes) -> SampleRequest:
+    """Reads a sample request as Arrow: a single number in each column, `n`, `seed` and the target's properties.
+
+    Raises:
+        InputError: It is no such stream.
+    """
+    arrays = unpack(body)
+    for name, array in arrays.items():
+        if array.ndim:
+            raise InputError(f"Column '{name}' has the shape {array.shape}; expected a single number.")
+    target = {name: array.item() for name, array in arrays.items()}
+    counts = {name: target.pop(name) for name in ("n", "seed") if name in target}
+    with _refusing():
+        return SampleRequest.model_validate({"target": target, **counts})
+
+
+def from_nested(nested: list) -> np.ndarray:
+    """Makes an array of nested lists.
+
+    Raises:
+        InputError: Their lengths differ.
+    """
+    try:
+        return np.array(nested)
+    except ValueError:
+        raise InputError("The nested lists have rows of different lengths; expected a full array.") from None
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise InputError(sentence(error.errors(include_url=False, include_context=False))) from None
+
+
+def from_arrow(body: bytes, *names: str) -> list[np.ndarray]:
+    """Reads an Arrow body that holds exactly the arrays `names`.
+
+    Raises:
+        InputError: It is no such stream.
+    """
+    arrays = unpack(body)
+    if set(arrays) != set(names):
+        raise InputError(f"The Arrow stream holds {', '.join(arrays) or 'nothing'}; expected {', '.join(names)}.")
+    return [arrays[name] for name in names]
+
+
+def sentence(problems: Sequence[Mapping[str, Any]]) -> str:
+    """The first of pydantic's problems as one sentence."""
+    problem = problems[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
+    more = f" (and {len(problems) - 1} more like it)" if len(problems) > 1 else ""
+    return f"Field '{field}' is not valid: {message}{more}." if field else f"The body is not valid: {message}."
+
+
+async def answer(
+    request: Request, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any] | None = None
+) -> Response:
+    """Gives `arrays` as Arrow where the request accepts it, else as JSON with `extra` beside them."""
+    if MEDIA_TYPE in request.headers.get("accept", ""):
+        return Response(pack(arrays), media_type=MEDIA_TYPE)
+    # Writing a large JSON takes seconds; on the event loop it would hold up every other request.
+    return Response(await asyncio.to_thread(_to_json, arrays, extra or {}), media_type=JSON)
+
+
+def _to_json(arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]) -> bytes:
+    return json.dumps({**extra, **{name: array.tolist() for name, array in arrays.items()}}).encode()
+
+
+def described(request: type[BaseModel]) -> dict[str, Any]:
+    """The OpenAPI entry of a body that is JSON or Arrow."""
+    content = {JSON: {"schema": request.model_json_schema()}, MEDIA_TYPE: {}}
+    return {"requestBody": {"required": True, "content": content}}

@@ -1,0 +1,149 @@
+"""The model's parts as Ray Serve deployments: requests that arrive together share one pass through the network.
+
+Shapes as in `microdesign.model.surrogate`. A refusal is answered as an `InputError` and not raised: Serve logs an
+exception of a replica as a crash, with its traceback, and bad input is none.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ray import serve
+
+from microdesign import tracking
+from microdesign.errors import InputError
+from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.model.surrogate import LocalSurrogate, draw
+
+REGISTERED = "models:/"
+WAIT = 0.005
+"""Seconds that a request waits for others to share its pass."""
+
+Arrays = tuple[np.ndarray, ...]
+
+
+def cache() -> Path:
+    """Folder on this machine for bundles from the registry."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "microdesign" / "bundles"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a replica gets its model: a bundle folder, or a registered model at a tracking address."""
+
+    reference: str
+    tracking_uri: str | None = None
+
+    def load(self) -> Bundle:
+        """Loads the bundle; a registered one through this machine's cache.
+
+        Raises:
+            InputError: There is no such bundle, or it is damaged.
+        """
+        if not self.reference.startswith(REGISTERED):
+            return load_bundle(self.reference)
+        return load_bundle(tracking.download_bundle(self.reference, cache(), self.tracking_uri))
+
+
+def together(function: Callable[[np.ndarray], Arrays], batch: list[np.ndarray]) -> list[Arrays | InputError]:
+    """Calls `function` once on the arrays of a batch put end to end, and cuts its arrays where theirs end.
+
+    Where that is refused, each array is tried alone, so that one bad request does not spoil its neighbours.
+    """
+    try:
+        whole = function(np.concatenate(batch))
+    except ValueError:  # InputError is one; arrays that do not fit together raise a plain one
+        return [_alone(function, array) for array in batch]
+    ends = np.cumsum([len(array) for array in batch])[:-1]
+    return list(zip(*(np.split(part, ends) for part in whole), strict=True))
+
+
+def _alone(function: Callable[[np.ndarray], Arrays], array: np.ndarray) -> Arrays | InputError:
+    try:
+        return function(array)
+    except InputError as error:
+        return error
+
+
+def _length(batch: list[np.ndarray]) -> int:
+    return sum(len(array) for array in batch)
+
+
+class _Replica:
+    """What the three have in common: the model, and threads no more than the processors given."""
+
+    def __init__(self, source: Source, cpus: float) -> None:
+        torch.set_num_threads(max(1, int(cpus)))
+        self.surrogate = LocalSurrogate(source.load())
+
+
+@serve.deployment
+class Encoder(_Replica):
+    """q(z|x)."""
+
+    def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
+        super().__init__(source, cpus)
+        self.encode.set_max_batch_size(max_batch_size)
+
+    @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
+    async def encode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
+        """Mean and standard deviation, each `(n, D)`, for labels `(n, X, Y)`."""
+        return await asyncio.to_thread(together, self.surrogate.encode, batch)
+
+
+@serve.deployment
+class PropertyPredictor(_Replica):
+    """q(c|x)."""
+
+    def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
+        super().__init__(source, cpus)
+        self.predict.set_max_batch_size(max_batch_size)
+
+    @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
+    async def predict(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
+        """Mean and standard deviation of the properties, each `(n, P)`, for labels `(n, X, Y)`."""
+        return await asyncio.to_thread(together, self.surrogate.predict, batch)
+
+
+@serve.deployment
+class Decoder(_Replica):
+    """The generative half: p(x|z) and p(z|c)."""
+
+    def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
+        super().__init__(source, cpus)
+        self.decode.set_max_batch_size(max_batch_size)
+
+    @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
+    async def decode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
+        """Phase-1 probabilities `(n, 1, X, Y)`, alone in a tuple, for latents `(n, D)`."""
+        return await asyncio.to_thread(together, lambda z: (self.surrogate.decode(z),), batch)
+
+    async def sample(self, target: Mapping[str, float], n: int, seed: int) -> dict[str, np.ndarray] | InputError:
+        """n latents of p(z|c) with their component and log density, and the mixture that they are from."""
+        try:
+            prior = self.surrogate.prior(target)
+        except InputError as error:
+            return error
+        drawn = await asyncio.to_thread(draw, prior, n, seed)
+        return {
+            "z": drawn.z,
+            "component": drawn.component,
+            "log_density": drawn.log_density,
+            "weights": prior.weights,
+            "mean": prior.mean,
+            "std": prior.std,
+        }
+
+    async def model(self) -> dict[str, Any]:
+        """The model's digest, its properties and its description."""
+        surrogate = self.surrogate
+        return {
+            "digest": surrogate.digest,
+            "properties": list(surrogate.properties),
+            "description": surrogate.describe(),
+        }

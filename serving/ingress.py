@@ -1,0 +1,183 @@
+"""The HTTP ingress: checks who asks and what, spreads arrays over the deployments, answers in JSON or Arrow.
+
+Serve pickles the application where `serve.ingress` decorates the class: what its methods call must be defined above it.
+"""
+
+import asyncio
+import hmac
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from ray import serve
+from ray.serve.handle import DeploymentHandle
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from microdesign.design.wire import MEDIA_TYPE
+from microdesign.errors import InputError
+from microdesign.model.binarization import binarize
+from serving import schemas
+from serving.bodies import (
+    answer,
+    described,
+    from_arrow,
+    from_columns,
+    from_json,
+    from_nested,
+    is_arrow,
+    read_body,
+    sentence,
+)
+from serving.deployments import Arrays
+
+app = FastAPI(
+    title="microdesign",
+    summary="A trained model of microstructures and their effective properties.",
+    description=f"Every `/v1` endpoint speaks JSON and, by `Content-Type` and `Accept`, Arrow (`{MEDIA_TYPE}`).",
+)
+
+
+async def authorize(
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
+) -> None:
+    """Refuses (401) a request without the application's token, where it has one."""
+    token = serve.get_replica_context().servable_object.token
+    given = credentials.credentials if credentials else ""
+    if token and not hmac.compare_digest(given.encode(), token.encode()):
+        raise HTTPException(
+            401, "A valid token is needed; send 'Authorization: Bearer TOKEN'.", {"WWW-Authenticate": "Bearer"}
+        )
+
+
+@app.exception_handler(InputError)
+async def refuse(request: Request, error: InputError) -> JSONResponse:
+    """Bad input: 422 and its sentence."""
+    return JSONResponse({"detail": str(error)}, 422)
+
+
+@app.exception_handler(RequestValidationError)
+async def refuse_parameters(request: Request, error: RequestValidationError) -> JSONResponse:
+    """What FastAPI itself refuses: 422 and one sentence instead of a list."""
+    return JSONResponse({"detail": sentence(error.errors())}, 422)
+
+
+@app.exception_handler(StarletteHTTPException)
+async def refuse_request(request: Request, error: StarletteHTTPException) -> JSONResponse:
+    """Every other refusal; an unknown address gets a sentence too."""
+    detail = error.detail
+    if error.status_code in (404, 405):
+        detail = f"There is no {request.method} {request.url.path} here; /docs lists what there is."
+    return JSONResponse({"detail": detail}, error.status_code, error.headers)
+
+
+def endpoint(path: str, takes: type[schemas.Request], gives: type) -> Any:
+    """Declares a POST endpoint whose body and answer are JSON or Arrow."""
+    statuses = (401, 413, 415, 422)
+    return app.post(
+        path,
+        response_model=gives,
+        responses={200: {"content": {MEDIA_TYPE: {}}}, **{status: {"model": schemas.Problem} for status in statuses}},
+        openapi_extra=described(takes),
+        dependencies=[Depends(authorize)],
+    )
+
+
+@serve.deployment
+@serve.ingress(app)
+class Ingress:
+    """The endpoints.
+
+    Args:
+        encoder: Handle of `Encoder`.
+        decoder: Handle of `Decoder`.
+        predictor: Handle of `PropertyPredictor`.
+        token: Bearer token that requests must carry; None lets everyone in.
+        piece: Images or latents that go to one replica at once.
+        most_images: Most images or latents in a request.
+        most_bytes: Longest body.
+    """
+
+    def __init__(
+        self,
+        encoder: DeploymentHandle,
+        decoder: DeploymentHandle,
+        predictor: DeploymentHandle,
+        token: str | None,
+        piece: int,
+        most_images: int,
+        most_bytes: int,
+    ) -> None:
+        torch.set_num_threads(1)
+        self.encoder, self.decoder, self.predictor = encoder, decoder, predictor
+        self.token, self.piece, self.most_images, self.most_bytes = token, piece, most_images, most_bytes
+
+    @app.get("/healthz")
+    async def healthz(self) -> dict[str, str]:
+        """Says that the application is up; needs no token."""
+        return {"status": "ok"}
+
+    @app.get("/v1/model", dependencies=[Depends(authorize)])
+    async def model(self) -> schemas.Model:
+        """Digest, properties and description of the model."""
+        return schemas.Model(**await self.decoder.model.remote())
+
+    @endpoint("/v1/encode", schemas.Images, schemas.Posterior)
+    async def encode(self, request: Request) -> Response:
+        """Mean and standard deviation of q(z|x) for images."""
+        mean, std = await self._spread(self.encoder.encode, await self._labels(request))
+        return await answer(request, {"mean": mean, "std": std})
+
+    @endpoint("/v1/predict", schemas.Images, schemas.Prediction)
+    async def predict(self, request: Request) -> Response:
+        """Mean and standard deviation of the properties of images, in physical units."""
+        mean, std = await self._spread(self.predictor.predict, await self._labels(request))
+        properties = (await self.decoder.model.remote())["properties"]
+        return await answer(request, {"mean": mean, "std": std}, {"properties": properties})
+
+    @endpoint("/v1/decode", schemas.Latents, schemas.Decoded)
+    async def decode(self, request: Request) -> Response:
+        """Probabilities of phase 1 for latents and, in JSON and if asked for, two-phase images."""
+        body = await read_body(request, self.most_bytes)
+        if is_arrow(request):
+            (z,), labels = from_arrow(body, "z"), False
+        else:
+            latents = from_json(body, schemas.Latents)
+            z, labels = from_nested(latents.z), latents.labels
+        (probabilities,) = await self._spread(self.decoder.decode, z)
+        extra = {"labels": binarize(torch.tensor(probabilities)).tolist()} if labels else {}
+        return await answer(request, {"probabilities": probabilities}, extra)
+
+    @endpoint("/v1/sample", schemas.SampleRequest, schemas.Sample)
+    async def sample(self, request: Request) -> Response:
+        """Latents from p(z|c) at target properties, and the mixture that they are from."""
+        body = await read_body(request, self.most_bytes)
+        wanted = from_columns(body) if is_arrow(request) else from_json(body, schemas.SampleRequest)
+        drawn = await self.decoder.sample.remote(wanted.target, wanted.n, wanted.seed)
+        if isinstance(drawn, InputError):
+            raise drawn
+        return await answer(request, drawn)
+
+    async def _labels(self, request: Request) -> np.ndarray:
+        body = await read_body(request, self.most_bytes)
+        if is_arrow(request):
+            return from_arrow(body, "labels")[0]
+        return from_nested(from_json(body, schemas.Images).labels)
+
+    async def _spread(self, method: Any, array: np.ndarray) -> Arrays:
+        """Asks `method` for pieces of `array`, all at once, and puts the answers end to end."""
+        if array.ndim == 0:
+            raise InputError("The array is a single number; expected one entry per image or latent.")
+        if len(array) > self.most_images:
+            raise HTTPException(
+                413, f"{len(array)} entries are too many; send at most {self.most_images} in a request."
+            )
+        starts = range(0, max(len(array), 1), self.piece)
+        answers = await asyncio.gather(*(method.remote(array[start : start + self.piece]) for start in starts))
+        for refusal in answers:
+            if isinstance(refusal, InputError):
+                raise refusal
+        return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))

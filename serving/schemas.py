@@ -1,0 +1,84 @@
+"""What the endpoints take and give, as JSON; the Arrow form has the same names.
+
+Shapes: n samples, D latent, K components, P properties, X Y image.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MOST_DRAWS = 10_000
+
+
+class Request(BaseModel):
+    """Base of the requests: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Images(Request):
+    """Images to encode or to predict properties of."""
+
+    labels: list[list[list[int]]] = Field(description="phase labels 0 or 1, (n, X, Y); axis 0 of an image is x")
+
+
+class Latents(Request):
+    """Latents to decode."""
+
+    z: list[list[float]] = Field(description="latents (n, D)")
+    labels: bool = Field(False, description="also give two-phase images of the same volume fraction (JSON only)")
+
+
+class SampleRequest(Request):
+    """What to sample latents for."""
+
+    target: dict[str, float] = Field(description="a value for each property of the model, in its units")
+    n: int = Field(1, ge=1, le=MOST_DRAWS, description="number of latents")
+    seed: int = Field(0, ge=0, description="the same seed gives the same latents")
+
+
+class Posterior(BaseModel):
+    """q(z|x): `mean` and `std`, each (n, D)."""
+
+    mean: list[list[float]]
+    std: list[list[float]]
+
+
+class Decoded(BaseModel):
+    """Decoded images: `probabilities` of phase 1, (n, 1, X, Y), and, if asked for, `labels` (n, X, Y)."""
+
+    probabilities: list[list[list[list[float]]]]
+    labels: list[list[list[int]]] | None = None
+
+
+class Prediction(BaseModel):
+    """q(c|x) in physical units: `mean` and `std`, each (n, P), in the order of `properties`."""
+
+    properties: list[str]
+    mean: list[list[float]]
+    std: list[list[float]]
+
+
+class Sample(BaseModel):
+    """Latents `z` (n, D) of p(z|c), their `component` and `log_density` (n,), and the mixture over K components."""
+
+    z: list[list[float]]
+    component: list[int]
+    log_density: list[float]
+    weights: list[float]
+    mean: list[list[float]]
+    std: list[list[float]]
+
+
+class Model(BaseModel):
+    """The model behind the endpoints: `description` is its bundle's model.json."""
+
+    digest: str
+    properties: list[str]
+    description: dict[str, Any]
+
+
+class Problem(BaseModel):
+    """Why a request was refused, in one sentence."""
+
+    detail: str

@@ -1,0 +1,58 @@
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from ray import serve
+
+from microdesign.model.bundle import Description, load_bundle, save_bundle
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.standardization import Standardization
+from microdesign.model.surrogate import LocalSurrogate
+from microdesign.model.vae import ModelConfig, VAERegression
+from serving.app import TOKEN_VARIABLE, ServeConfig, build
+
+TOKEN = "open-sesame"
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model as initialised, 32 x 32 pixels, latent 4, three properties."""
+    torch.manual_seed(0)
+    config = ModelConfig(network=NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32))
+    standardization = Standardization(
+        names=("Ex", "vxy", "kx"), units=("MPa", "", "W/m/K"), offsets=(3.0, 0.3, 0.5), scales=(0.5, 0.05, 0.4)
+    )
+    folder = tmp_path_factory.mktemp("bundle")
+    save_bundle(folder, VAERegression(config, 3), Description(model=config, standardization=standardization))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def local_surrogate(bundle: Path) -> LocalSurrogate:
+    return LocalSurrogate(load_bundle(bundle))
+
+
+@pytest.fixture(scope="session")
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="package")
+def endpoint(local_ray: None, bundle: Path, free_port: int) -> Iterator[str]:
+    """Address of the running application, which asks for `TOKEN`; small pieces, so that arrays are really split."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TOKEN_VARIABLE, TOKEN)
+        application = build(ServeConfig(bundle=str(bundle), max_batch_size=8, most_images=300, most_bytes=2**20))
+    serve.start(http_options={"host": "127.0.0.1", "port": free_port})
+    serve.run(application, name="microdesign")
+    yield f"http://127.0.0.1:{free_port}"
+    serve.shutdown()
+
+
+@pytest.fixture(scope="session")
+def token() -> str:
+    return TOKEN

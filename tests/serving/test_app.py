@@ -1,0 +1,107 @@
+"""What can be said of the application without running it."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from pydantic import ValidationError
+from ray.serve.schema import ServeDeploySchema
+
+import serving
+from microdesign import tracking
+from microdesign.design.wire import pack, unpack
+from microdesign.errors import InputError
+from microdesign.model.surrogate import LocalSurrogate
+from serving.app import ServeConfig, build, find_source
+from serving.deployments import together
+
+
+def test_serve_yaml_is_valid() -> None:
+    text = (Path(serving.__file__).parent / "serve.yaml").read_text()
+    (application,) = ServeDeploySchema.model_validate(yaml.safe_load(text)).applications
+    assert application.import_path == "serving.app:build"
+    config = ServeConfig.model_validate(application.args)
+    assert config.bundle == f"models:/microdesign@{tracking.CHAMPION}"
+
+
+def test_unknown_setting() -> None:
+    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
+        ServeConfig.model_validate({"replicas": 2})
+
+
+def test_no_bundle(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no model bundle"):
+        build(ServeConfig(bundle=str(tmp_path)))
+
+
+def test_bundle_folder_becomes_absolute(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(bundle.parent)
+    assert find_source(bundle.name).reference == str(bundle)
+
+
+def test_alias_becomes_a_version(
+    bundle: Path, local_surrogate: LocalSurrogate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    uri = tracking.default_uri(tmp_path)
+    with tracking.ending(tracking.start_run("serving", "registers", tmp_path, uri)) as run:
+        tracking.register_bundle(run, bundle, "micro-design")
+    source = find_source("models:/micro-design@champion", uri)
+    assert source.reference == "models:/micro-design/1"
+    assert source.load().digest == local_surrogate.digest
+    with pytest.raises(InputError, match="is not registered"):
+        find_source("models:/nothing@champion", uri)
+
+
+class TestTogether:
+    @pytest.fixture
+    def calls(self) -> list[int]:
+        return []
+
+    def double(self, calls: list[int]):
+        def function(array: np.ndarray) -> tuple[np.ndarray, ...]:
+            calls.append(len(array))
+            if (array < 0).any():
+                raise InputError(f"{array.min()} is negative.")
+            return (2 * array, -array)
+
+        return function
+
+    def test_one_call_for_all(self, calls: list[int]) -> None:
+        batch = [np.ones((n, 2)) * n for n in (3, 0, 1)]
+        answers = together(self.double(calls), batch)
+        assert calls == [4]
+        for array, (doubled, negative) in zip(batch, answers, strict=True):
+            np.testing.assert_array_equal(doubled, 2 * array)
+            np.testing.assert_array_equal(negative, -array)
+
+    def test_a_refusal_is_for_its_sender_only(self, calls: list[int]) -> None:
+        first, second, third = together(self.double(calls), [np.ones((1, 2)), -np.ones((1, 2)), np.ones((2, 3))])
+        np.testing.assert_array_equal(first[0], 2 * np.ones((1, 2)))
+        assert isinstance(second, InputError)
+        assert str(second) == "-1.0 is negative."
+        assert third[0].shape == (2, 3)
+
+
+class TestWire:
+    @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float32, np.float64, np.bool_])
+    @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (2, 1, 3, 4)])
+    def test_arrays_come_back_as_sent(self, dtype: type, shape: tuple[int, ...]) -> None:
+        array = np.random.default_rng(0).integers(0, 2, shape).astype(dtype)
+        answer = unpack(pack({"a": array, "b": array.T}))
+        np.testing.assert_array_equal(answer["a"], array, strict=True)
+        np.testing.assert_array_equal(answer["b"], array.T, strict=True)
+        assert answer["a"].flags.writeable
+
+    def test_damaged_bytes_never_get_past(self) -> None:
+        """Any flipped byte gives an `InputError` or some arrays, nothing else."""
+        good = pack({"a": np.arange(6.0).reshape(2, 3), "b": np.zeros(3, np.uint8)})
+        stream = np.random.default_rng(0)
+        for _ in range(2000):
+            bad = bytearray(good)
+            for position in stream.integers(0, len(bad), 3):
+                bad[position] = stream.integers(256)
+            with suppress(InputError):
+                unpack(bytes(bad))
