@@ -45,10 +45,11 @@ def validate_config(model: type[ConfigT], values: Any, source: str) -> ConfigT:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
+        # A misspelt key is also a missing one; the unknown key says more.
+        problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         field = ".".join(str(part) for part in problem["loc"]) or "the whole"
         if problem["type"] == "extra_forbidden":
-            known = ", ".join(sorted(model.model_fields)) if len(problem["loc"]) == 1 else "the fields of its section"
+            known = ", ".join(_known_keys(model, problem["loc"][:-1])) or "the fields of its section"
             raise InputError(f"{source}: unknown key '{field}'; expected one of: {known}.") from None
         if problem["type"] == "missing":
             raise InputError(f"{source}: '{field}' is missing.") from None
@@ -68,7 +69,7 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
         values = yaml.safe_load(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a YAML file.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or an impossible date
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
     if values is None:
         return {}
@@ -82,13 +83,22 @@ def dump_yaml(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
+def _known_keys(model: type[BaseModel], section: Sequence[str | int]) -> list[str]:
+    for name in section:
+        field = model.model_fields.get(str(name))
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, BaseModel):
+            return []
+        model = field.annotation
+    return sorted(model.model_fields)
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise InputError(f"--set {override}: has no '='; expected key.subkey=value.")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):
         raise InputError(f"--set {override}: the value is not valid YAML.") from None
     *parents, last = key.split(".")
     section = values

@@ -5,7 +5,6 @@ Runs are named by explicit ids and written through `MlflowClient`, never through
 """
 
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
 CHAMPION = "champion"
 """Alias of the registered model that serving and campaigns take by default."""
 BUNDLE_ARTIFACT = "bundle"
-_LONGEST_PARAM = 500
+_LONGEST_PARAM, _MOST_PARAMS = 500, 100  # MLflow's limits of one value and of one request
+_FIRST_CONTACT_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Run:
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Logs settings; nested mappings become `a.b` names, as in `--set`."""
         flat = [Param(name, str(value)[:_LONGEST_PARAM]) for name, value in _flatten(values)]
-        self._client.log_batch(self.run_id, params=flat[:100])
+        for start in range(0, len(flat), _MOST_PARAMS):
+            self._client.log_batch(self.run_id, params=flat[start : start + _MOST_PARAMS])
 
     def log_tags(self, values: Mapping[str, str]) -> None:
         """Sets tags."""
@@ -160,12 +161,16 @@ def download_bundle(reference: str, destination: str | Path, uri: str | None = N
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise InputError(f"{reference}: is not registered at {uri}; train a model first.") from None
             raise
-        target = Path(destination) / f"{name}-{found.version}-{found.run_id}"
-        if not target.is_dir():
-            Path(destination).mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=destination) as temporary:
-                local = client.download_artifacts(found.run_id, BUNDLE_ARTIFACT, temporary)
-                shutil.move(local, target)
+    target = Path(destination) / f"{name}-{found.version}-{found.run_id}"
+    if not target.is_dir():
+        Path(destination).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=destination) as temporary:
+            local = client.download_artifacts(found.run_id, BUNDLE_ARTIFACT, temporary)
+            try:
+                Path(local).rename(target)
+            except OSError:
+                if not target.is_dir():  # else another process was faster
+                    raise
     return target
 
 
@@ -188,14 +193,27 @@ def _start(uri: str, experiment_id: str, name: str, tags: Mapping[str, str]) -> 
 
 @contextmanager
 def _reachable(uri: str) -> Iterator[None]:
+    # A server that is away at first contact is a wrong address: MLflow's own seven retries take minutes to say so.
+    with _setting("MLFLOW_HTTP_REQUEST_MAX_RETRIES", _FIRST_CONTACT_RETRIES):
+        try:
+            yield
+        except MlflowException as error:
+            if "Max retries exceeded" in str(error) or "Connection" in str(error):
+                raise InputError(
+                    f"The MLflow server at {uri} does not answer; start it or set MLFLOW_TRACKING_URI."
+                ) from None
+            raise
+
+
+@contextmanager
+def _setting(variable: str, value: object) -> Iterator[None]:
+    given = os.environ.get(variable)
+    os.environ.setdefault(variable, str(value))
     try:
         yield
-    except MlflowException as error:
-        if "Max retries exceeded" in str(error) or "Connection" in str(error):
-            raise InputError(
-                f"The MLflow server at {uri} does not answer; start it or set MLFLOW_TRACKING_URI."
-            ) from None
-        raise
+    finally:
+        if given is None:
+            os.environ.pop(variable, None)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -75,7 +75,7 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
         for step, (x, c) in enumerate(feed.epoch(epoch)):
             progress = (epoch + step / feed.steps) / config.epochs
             if config.max_minutes is not None:
-                progress = max(progress, (time.monotonic() - started) / (60 * config.max_minutes))
+                progress = max(progress, _elapsed(started, device) / (60 * config.max_minutes))
             for group in optimizer.param_groups:
                 group["lr"] = config.learning_rate * _schedule(progress, config.warmup)
             with torch.autocast(device.type, torch.bfloat16):
@@ -83,7 +83,7 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
             terms = objective(outputs, x, c, config.objective)
             if not torch.isfinite(terms["total"]):
                 raise DivergedError(
-                    f"The loss is {float(terms['total'])} in epoch {epoch}, step {step}; lower the learning rate."
+                    f"The loss is {terms['total'].item()} in epoch {epoch}, step {step}; lower the learning rate."
                 )
             optimizer.zero_grad(set_to_none=True)
             terms["total"].backward()
@@ -105,8 +105,16 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
             }
 
         on_epoch(epoch + 1, means, save)
-        if config.max_minutes is not None and time.monotonic() - started >= 60 * config.max_minutes:
+        if config.max_minutes is not None and _elapsed(started, device) >= 60 * config.max_minutes:
             break
+
+
+def _elapsed(started: float, device: torch.device) -> float:
+    """Seconds since `started` by the clock of worker 0: by their own, workers would drift apart and stop apart."""
+    seconds = torch.tensor(time.monotonic() - started, dtype=torch.float64, device=device)
+    if torch.distributed.is_initialized():
+        torch.distributed.broadcast(seconds, src=0)
+    return seconds.item()
 
 
 def _schedule(progress: float, warmup: float) -> float:

@@ -33,6 +33,13 @@ class ObjectiveConfig(Config):
         parse_loss(value)
         return value
 
+    @field_validator("weights")
+    @classmethod
+    def _check_weights(cls, value: Mapping[str, float]) -> Mapping[str, float]:
+        for name in value:
+            parse_loss(name)
+        return value
+
 
 def objective(outputs: Outputs, x: Tensor, c: Tensor, config: ObjectiveConfig) -> dict[str, Tensor]:
     """Returns the scalar terms of a batch, `total` among them: the weighted sum that training minimises.
@@ -66,8 +73,8 @@ def objective(outputs: Outputs, x: Tensor, c: Tensor, config: ObjectiveConfig) -
 def regression(predicted: Gaussian, c: Tensor) -> Tensor:
     """-log q(c|x), mean over batch and properties, each weighted by its own predicted standard deviation (detached).
 
-    Without that weight (beta-NLL with beta = 1/2, Seitzer et al. 2022, arXiv 2203.09168) a property that is learned late
-    is given a large variance, and so a small gradient, and stays unlearned.
+    Without that weight (beta-NLL with beta = 1/2, Seitzer et al. 2022, arXiv 2203.09168) a property that is learned
+    late is given a large variance, and so a small gradient, and stays unlearned.
     """
     error = (c - predicted.mean) * (-predicted.log_std).exp()
     nll = 0.5 * error.square() + predicted.log_std + 0.5 * math.log(2 * math.pi)

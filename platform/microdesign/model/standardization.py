@@ -4,7 +4,7 @@ Shapes: N samples, P properties. Values outside the model are physical, in the u
 """
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, PositiveFloat, model_validator
 
 from microdesign.config import Config
 from microdesign.errors import InputError
@@ -19,7 +19,15 @@ class Standardization(Config):
     names: tuple[str, ...] = Field(min_length=1)
     units: tuple[str, ...]
     offsets: tuple[float, ...]
-    scales: tuple[float, ...]
+    scales: tuple[PositiveFloat, ...]
+
+    @model_validator(mode="after")
+    def _check_lengths(self) -> "Standardization":
+        lengths = {name: len(getattr(self, name)) for name in ("units", "offsets", "scales")}
+        for name, length in lengths.items():
+            if length != len(self.names):
+                raise ValueError(f"{name} has {length} entries; expected {len(self.names)}, one per property")
+        return self
 
     @classmethod
     def fit(cls, values: np.ndarray, names: tuple[str, ...], units: tuple[str, ...]) -> "Standardization":
@@ -28,6 +36,8 @@ class Standardization(Config):
         Raises:
             InputError: A value is not finite, not positive where it must be, or a property does not vary.
         """
+        if not len(values):
+            raise InputError("There are no samples to fit a standardization to.")
         _check(values, names)
         transformed = _transform(values, names)
         scales = transformed.std(0)

@@ -169,7 +169,7 @@ class LocalSurrogate:
         size = self._network.size
         if labels.ndim != 3 or labels.shape[1:] != (size, size):
             raise InputError(f"Images of shape {labels.shape} do not fit the model; expected (n, {size}, {size}).")
-        if labels.dtype.kind not in "bui" or (labels.size and (labels.min() < 0 or labels.max() > 1)):
+        if labels.dtype.kind not in "biu" or (labels.size and (labels.min() < 0 or labels.max() > 1)):
             raise InputError("Images hold values other than the integer phase labels 0 and 1, which the model expects.")
         x = torch.from_numpy(labels.astype(np.float32))[:, None]
         return x.contiguous(memory_format=torch.channels_last)

@@ -18,7 +18,7 @@ def cess(logits: Tensor, target: Tensor) -> Tensor:
 
     CESS(f1, f2) = -mean_r sum_hh' f1 log f2. Since the statistics sum to one at every offset, its minimum over f2 is
     the entropy of f1 and the excess CESS(f1, f2) - CESS(f1, f1) is the mean Kullback-Leibler divergence: zero for equal
-    statistics, comparable between volume fractions.
+    statistics, comparable between volume fractions, never negative.
     """
     with torch.autocast(logits.device.type, enabled=False):
         return excess_cess(target.float(), logits.float().sigmoid())
@@ -29,4 +29,5 @@ def excess_cess(reference: Tensor, image: Tensor) -> Tensor:
     with torch.no_grad():
         f1 = two_point_set(reference).clamp_min(EPS)
     f2 = two_point_set(image).clamp_min(EPS)
-    return (f1 * (f1 / f2).log()).sum((1, 2)).flatten(1).mean(1)
+    # The floor adds to the sums, and the divergence of unequal sums can be negative; f2 - f1 makes every summand >= 0.
+    return (f1 * (f1 / f2).log() + f2 - f1).sum((1, 2)).flatten(1).mean(1)

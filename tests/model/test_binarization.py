@@ -1,0 +1,56 @@
+"""The cut of soft decodes that keeps the volume fraction."""
+
+import pytest
+import torch
+
+from microdesign.model.binarization import binarize
+
+
+def probabilities(n: int = 8, size: int = 16) -> torch.Tensor:
+    stream = torch.Generator().manual_seed(0)
+    return (
+        2 * torch.randn(n, 1, size, size, generator=stream) + torch.linspace(-4, 4, n)[:, None, None, None]
+    ).sigmoid()
+
+
+def test_volume_fraction_is_kept_to_a_pixel() -> None:
+    soft = probabilities()
+    labels = binarize(soft)
+    assert labels.shape == (8, 16, 16)
+    assert labels.dtype == torch.uint8
+    expected = soft.double().sum((1, 2, 3)).round().long()
+    assert labels.long().sum((1, 2)).tolist() == expected.tolist()
+
+
+def test_the_most_probable_pixels_are_chosen() -> None:
+    soft = probabilities()
+    for image, label in zip(soft[:, 0], binarize(soft).bool(), strict=True):
+        assert image[label].min() >= image[~label].max()
+
+
+def test_a_hard_image_stays_as_it_is() -> None:
+    hard = (probabilities() > 0.5).float()
+    torch.testing.assert_close(binarize(hard), hard[:, 0].to(torch.uint8))
+
+
+@pytest.mark.parametrize(("value", "count"), [(0.0, 1), (1.0, 15), (1e-9, 1), (1 - 1e-9, 15), (0.25, 4), (0.5, 8)])
+def test_ties_go_to_the_first_pixels_and_both_phases_stay(value: float, count: int) -> None:
+    expected = (torch.arange(16) < count).view(1, 4, 4).to(torch.uint8)
+    torch.testing.assert_close(binarize(torch.full((1, 1, 4, 4), value, dtype=torch.float64)), expected)
+
+
+def test_images_do_not_see_their_batch() -> None:
+    soft = probabilities()
+    alone = torch.cat([binarize(soft[index : index + 1]) for index in range(len(soft))])
+    torch.testing.assert_close(binarize(soft), alone)
+    torch.testing.assert_close(binarize(soft.flip(0)).flip(0), alone)
+
+
+def test_memory_layout_does_not_matter() -> None:
+    soft = probabilities()
+    transposed = soft.mT.contiguous().mT
+    torch.testing.assert_close(binarize(transposed), binarize(soft))
+
+
+def test_no_images() -> None:
+    assert binarize(torch.zeros(0, 1, 8, 8)).shape == (0, 8, 8)

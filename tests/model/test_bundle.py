@@ -1,0 +1,142 @@
+"""The model bundle on disk: whole, without code, or refused with a sentence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from microdesign.errors import InputError
+from microdesign.files import digest
+from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.priors import PriorConfig
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import ModelConfig, VAERegression
+
+NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
+STANDARDIZATION = Standardization(names=("Ex", "vxy"), units=("MPa", "1"), offsets=(1.0, 0.3), scales=(0.5, 0.1))
+
+
+def saved(folder: Path, kind: str = "mixture") -> Bundle:
+    torch.manual_seed(0)
+    config = ModelConfig(network=NETWORK, prior=PriorConfig.model_validate({"kind": kind}))
+    description = Description(
+        model=config, standardization=STANDARDIZATION, dataset="abc", metrics={"r2": 0.5}, materials={"plane": "stress"}
+    )
+    return save_bundle(folder, VAERegression(config, 2), description)
+
+
+def edit(folder: Path, **changes: Any) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("kind", ["standard", "conditional", "mixture"])
+def test_round_trip(tmp_path: Path, kind: str) -> None:
+    before = saved(tmp_path / "new" / "bundle", kind)
+    after = load_bundle(tmp_path / "new" / "bundle")
+    assert after.description == before.description
+    assert after.properties == ("Ex", "vxy")
+    assert after.digest == digest((tmp_path / "new" / "bundle" / "weights.safetensors").read_bytes())
+    assert not after.model.training
+    x, c = (torch.rand(3, 1, 32, 32) > 0.5).float(), torch.randn(3, 2)
+    for one, other in zip(before.model.encode(x), after.model.encode(x), strict=True):
+        torch.testing.assert_close(one, other)
+    z = torch.randn(3, 4)
+    torch.testing.assert_close(before.model.decode(z), after.model.decode(z))
+    torch.testing.assert_close(before.model.prior(c), after.model.prior(c), rtol=0, atol=0)
+
+
+def test_the_same_model_has_the_same_digest(tmp_path: Path) -> None:
+    assert saved(tmp_path / "a").digest == saved(tmp_path / "b").digest
+    assert saved(tmp_path / "a").digest != saved(tmp_path / "c", "conditional").digest
+
+
+def test_the_folder_holds_weights_and_description_alone(tmp_path: Path) -> None:
+    saved(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
+    assert load_file(tmp_path / "weights.safetensors")
+    described = json.loads((tmp_path / "model.json").read_text())
+    assert described["standardization"]["units"] == ["MPa", "1"]
+    assert described["model"]["network"]["size"] == 32
+    assert described["materials"] == {"plane": "stress"}
+
+
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+def test_missing_file(tmp_path: Path, name: str) -> None:
+    saved(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=r"is no model bundle; expected a folder with model\.json"):
+        load_bundle(tmp_path)
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere: is no model bundle"):
+        load_bundle(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_damaged_weights(tmp_path: Path, damage: str) -> None:
+    saved(tmp_path)
+    path = tmp_path / "weights.safetensors"
+    data = bytearray(path.read_bytes())
+    if damage == "cut":
+        del data[-100:]
+    else:
+        data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"weights\.safetensors: does not match the digest in model\.json"):
+        load_bundle(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", r"model\.json: is not valid JSON"),
+        ("[1, 2]", r"model\.json: format None is not supported; expected 1\."),
+        ('{"hello": "world"}', r"model\.json: format None is not supported; expected 1\."),
+        ('{"format": 2}', r"model\.json: format 2 is not supported; expected 1\."),
+        ('{"format": 1}', r"model\.json: 'model' is missing\."),
+    ],
+)
+def test_foreign_json(tmp_path: Path, text: str, message: str) -> None:
+    saved(tmp_path)
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(InputError, match=message):
+        load_bundle(tmp_path)
+
+
+def test_unknown_key(tmp_path: Path) -> None:
+    saved(tmp_path)
+    edit(tmp_path, loader="os:system")
+    with pytest.raises(InputError, match=r"model\.json: unknown key 'loader'"):
+        load_bundle(tmp_path)
+
+
+def test_weights_of_another_model(tmp_path: Path) -> None:
+    saved(tmp_path)
+    narrow = NETWORK.model_copy(update={"latent": 3})
+    edit(tmp_path, model=ModelConfig(network=narrow).model_dump(mode="json"))
+    with pytest.raises(InputError, match=r"weights\.safetensors: does not fit model\.json"):
+        load_bundle(tmp_path)
+
+
+def test_weights_that_are_no_safetensors(tmp_path: Path) -> None:
+    saved(tmp_path)
+    with (tmp_path / "weights.safetensors").open("wb") as file:
+        torch.save({"weight": torch.zeros(3)}, file)
+    edit(tmp_path, weights=digest((tmp_path / "weights.safetensors").read_bytes()))
+    with pytest.raises(InputError, match=r"weights\.safetensors: does not fit model\.json"):
+        load_bundle(tmp_path)
+
+
+def test_weights_too_many(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "weights.safetensors"
+    save_file(load_file(path) | {"extra": torch.zeros(1)}, path)
+    edit(tmp_path, weights=digest(path.read_bytes()))
+    with pytest.raises(InputError, match="does not fit"):
+        load_bundle(tmp_path)

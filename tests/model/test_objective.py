@@ -1,0 +1,153 @@
+"""The training objective: its terms, their weights, what each of them is zero for."""
+
+import math
+
+import pytest
+import torch
+
+from microdesign.config import load_config
+from microdesign.errors import InputError
+from microdesign.model.mixture import Gaussian, Mixture, gaussian_kl
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.objective import ObjectiveConfig, imbalance, objective, regression
+from microdesign.model.priors import PriorConfig
+from microdesign.model.vae import ModelConfig, Outputs, VAERegression
+
+NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
+
+
+def build(kind: str = "mixture") -> VAERegression:
+    torch.manual_seed(0)
+    return VAERegression(ModelConfig(network=NETWORK, prior=PriorConfig.model_validate({"kind": kind})), 2)
+
+
+def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
+    """Stripes of random width, with width and mean as standardised properties."""
+    stream = torch.Generator().manual_seed(1)
+    phi = torch.rand(n, generator=stream) * 0.6 + 0.2
+    x = (torch.arange(32)[None, None, :, None] < 32 * phi[:, None, None, None]).float().expand(n, 1, 32, 32)
+    return x.contiguous(), torch.stack([(phi - 0.5) / 0.17, (phi**2 - 0.28) / 0.17], dim=1)
+
+
+def passed(kind: str = "mixture") -> tuple[VAERegression, Outputs]:
+    model = build(kind)
+    torch.manual_seed(2)
+    return model, model(*batch())
+
+
+@pytest.mark.parametrize("kl", ["monte_carlo", "bound"])
+def test_terms_add_up(kl: str) -> None:
+    config = ObjectiveConfig.model_validate(
+        {"loss": "bce+cess", "weights": {"cess": 3.0, "mse": 9.0}, "kl": kl, "beta": 0.3, "gamma": 0.7, "balance": 0.2}
+    )
+    _, outputs = passed()
+    terms = objective(outputs, *batch(), config)
+    assert list(terms) == ["bce", "cess", "kl", "regression", "imbalance", "total"]
+    assert all(term.shape == () and term.isfinite() for term in terms.values())
+    expected = terms["bce"] + 3 * terms["cess"] + 0.3 * terms["kl"] + 0.7 * terms["regression"]
+    torch.testing.assert_close(terms["total"], expected + 0.2 * terms["imbalance"])
+
+
+def test_weights_of_zero_remove_their_terms() -> None:
+    model, outputs = passed()
+    config = ObjectiveConfig(beta=0, balance=0)
+    total = objective(outputs, *batch(), config)["total"]
+    gradients = torch.autograd.grad(total, list(model.prior.parameters()), allow_unused=True)
+    assert all(gradient is None or not gradient.any() for gradient in gradients)
+    without = objective(outputs, *batch(), ObjectiveConfig(beta=0, balance=0, gamma=0, weights={"cess": 0.0}))
+    torch.testing.assert_close(without["total"], without["mse"])
+
+
+def test_every_parameter_learns() -> None:
+    model, outputs = passed()
+    objective(outputs, *batch(), ObjectiveConfig())["total"].backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+def test_kl_forms_under_the_standard_prior() -> None:
+    _, outputs = passed("standard")
+    posterior = outputs.posterior
+    closed = 0.5 * (posterior.mean**2 + (2 * posterior.log_std).exp() - 1 - 2 * posterior.log_std).sum(1).mean()
+    bound = objective(outputs, *batch(), ObjectiveConfig(kl="bound"))["kl"]
+    torch.testing.assert_close(bound, closed)
+    unit = Gaussian(torch.zeros(1, 4), torch.zeros(1, 4))
+    torch.testing.assert_close(gaussian_kl(posterior, unit).mean(), closed)
+    sampled = objective(outputs, *batch(), ObjectiveConfig(kl="monte_carlo"))["kl"]
+    expected = posterior.log_density(outputs.z) - unit.log_density(outputs.z)
+    torch.testing.assert_close(sampled, expected.mean())
+
+
+def test_one_component_is_never_imbalanced() -> None:
+    for kind in ("standard", "conditional"):
+        _, outputs = passed(kind)
+        assert objective(outputs, *batch(), ObjectiveConfig())["imbalance"].item() == pytest.approx(0, abs=1e-6)
+
+
+def corners(n: int) -> Mixture:
+    """Four far components at equal weight, the same for each of n samples."""
+    mean = torch.tensor([[9.0, 9.0], [9.0, -9.0], [-9.0, 9.0], [-9.0, -9.0]]).expand(n, 4, 2)
+    return Mixture(torch.full((n, 4), math.log(0.25)), mean, torch.zeros(n, 4, 2))
+
+
+@pytest.mark.parametrize(
+    ("used", "expected"),
+    [((0, 1, 2, 3), 0.0), ((0, 0, 1, 1), math.log(2)), ((0, 0, 0, 0), math.log(4))],
+)
+def test_imbalance_counts_the_components_in_use(used: tuple[int, ...], expected: float) -> None:
+    prior = corners(4)
+    z = prior.mean[0, list(used)]
+    assert imbalance(prior, z).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_imbalance_is_zero_where_components_coincide() -> None:
+    same = Mixture(torch.full((5, 3), math.log(1 / 3)), torch.zeros(5, 3, 2), torch.zeros(5, 3, 2))
+    assert imbalance(same, torch.randn(5, 2)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_regression_at_unit_deviation_is_the_gaussian_likelihood() -> None:
+    c, mean = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0))
+    expected = -torch.distributions.Normal(mean, 1.0).log_prob(c).mean()
+    torch.testing.assert_close(regression(Gaussian(mean, torch.zeros(6, 3)), c), expected)
+
+
+def test_regression_weights_by_a_detached_deviation() -> None:
+    stream = torch.Generator().manual_seed(0)
+    c, mean, log_std = torch.randn(3, 6, 3, generator=stream)
+    mean.requires_grad_()
+    log_std.requires_grad_()
+    regression(Gaussian(mean, log_std), c).backward()
+    std, error = log_std.detach().exp(), c - mean.detach()
+    torch.testing.assert_close(mean.grad, -error / std / mean.numel())
+    torch.testing.assert_close(log_std.grad, std * (1 - (error / std) ** 2) / mean.numel())
+
+
+def test_a_short_training_improves_the_loss() -> None:
+    model, (x, c) = build(), batch(16)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    history = []
+    for _ in range(40):
+        terms = objective(model(x, c), x, c, ObjectiveConfig())
+        optimizer.zero_grad()
+        terms["total"].backward()
+        optimizer.step()
+        history.append({name: term.item() for name, term in terms.items()})
+    for name in ("total", "mse", "regression"):
+        assert history[-1][name] < history[0][name], name
+    assert history[-1]["total"] < 0.6 * history[0]["total"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("loss=msee", "'loss' = 'msee' is not valid: Unknown loss 'msee' in 'msee'; expected one of bce, mse, cess"),
+        ("loss=mse+mse", r"The loss 'mse\+mse' names a term twice"),
+        ("weights.csse=2", "Unknown loss 'csse'"),
+        ("kl=exact", "'kl' = 'exact' is not valid: Input should be 'monte_carlo' or 'bound'"),
+        ("beta=-1", "'beta' = -1 is not valid: Input should be greater than or equal to 0"),
+    ],
+)
+def test_config_errors(override: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_config(ObjectiveConfig, overrides=[override])

@@ -1,0 +1,94 @@
+"""Properties as the model sees them."""
+
+import numpy as np
+import pytest
+
+from microdesign.config import validate_config
+from microdesign.errors import InputError
+from microdesign.model.standardization import Standardization
+
+NAMES, UNITS = ("Ex", "vxy", "kx"), ("MPa", "1", "W/m/K")
+
+
+def values(n: int = 50) -> np.ndarray:
+    stream = np.random.default_rng(0)
+    return np.stack([stream.lognormal(8, 2, n), stream.normal(-0.1, 0.3, n), stream.lognormal(0, 1, n)], axis=1)
+
+
+def fitted() -> Standardization:
+    return Standardization.fit(values(), NAMES, UNITS)
+
+
+def test_standardised_values_have_mean_zero_and_deviation_one() -> None:
+    standardized = fitted().forward(values())
+    np.testing.assert_allclose(standardized.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose(standardized.std(0), 1)
+
+
+def test_round_trip_with_negative_poisson_ratios() -> None:
+    assert (values()[:, 1] < 0).any()
+    np.testing.assert_allclose(fitted().inverse(fitted().forward(values())), values(), rtol=1e-12)
+    single = values()[3]
+    np.testing.assert_allclose(fitted().inverse(fitted().forward(single)), single)
+
+
+def test_positive_properties_are_seen_by_ratio_and_signed_ones_by_difference() -> None:
+    one, base = fitted(), np.array([10.0, -0.2, 1.0])
+    steps = one.forward(base * [2, 1, 2] + [0, 0.1, 0]) - one.forward(base)
+    np.testing.assert_allclose(steps * one.scales, [np.log(2), 0.1, np.log(2)])
+
+
+def test_physical_deviation_is_the_slope_of_the_inverse() -> None:
+    one, at, h = fitted(), np.array([0.3, -0.5, 1.2]), 1e-6
+    slope = (one.inverse(at + h) - one.inverse(at - h)) / (2 * h)
+    np.testing.assert_allclose(one.inverse_std(one.inverse(at), np.ones(3)), slope, rtol=1e-6)
+
+
+def test_everything_finite_standardised_is_physical() -> None:
+    assert (fitted().inverse(np.full(3, -8.0))[[0, 2]] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        (0, 0.0, r"Property 'Ex' of sample 7 is 0.0; expected it finite and > 0\."),
+        (0, -3.0, r"Property 'Ex' of sample 7 is -3.0; expected it finite and > 0\."),
+        (2, np.nan, r"Property 'kx' of sample 7 is nan; expected it finite and > 0\."),
+        (1, np.inf, r"Property 'vxy' of sample 7 is inf; expected it finite\."),
+    ],
+)
+def test_values_without_an_image(column: int, value: float, message: str) -> None:
+    bad = values()
+    bad[7, column] = value
+    with pytest.raises(InputError, match=message):
+        Standardization.fit(bad, NAMES, UNITS)
+    with pytest.raises(InputError, match=message):
+        fitted().check(bad)
+    fitted().check(values())
+
+
+def test_a_property_that_does_not_vary() -> None:
+    flat = values()
+    flat[:, 1] = 0.3
+    with pytest.raises(InputError, match="Property 'vxy' is the same in all 50 samples; a model needs variation"):
+        Standardization.fit(flat, NAMES, UNITS)
+
+
+def test_no_samples() -> None:
+    with pytest.raises(InputError, match="no samples to fit"):
+        Standardization.fit(values(0), NAMES, UNITS)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scales": [1, 1]}, "scales has 2 entries; expected 3, one per property"),
+        ({"units": []}, "units has 0 entries; expected 3"),
+        ({"scales": [1, 0, 1]}, "'scales.1' = 0 is not valid: Input should be greater than 0"),
+        ({"names": []}, "'names'"),
+        ({"offset": [0]}, "unknown key 'offset'"),
+    ],
+)
+def test_inconsistent_descriptions(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        validate_config(Standardization, fitted().model_dump(mode="json") | change, "model.json")

@@ -1,0 +1,186 @@
+"""MLflow for real, on SQLite: runs, metrics, artifacts, and the registry of model bundles."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+from matplotlib.figure import Figure
+from mlflow.entities import Run as StoredRun
+
+from microdesign.errors import InputError
+from microdesign.tracking import Run, default_uri, download_bundle, ending, register_bundle, start_run
+
+EXPERIMENT = "tests"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the one database of this module lives: its tables take seconds to make."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield tmp_path_factory.mktemp("tracking")
+
+
+@pytest.fixture
+def run(folder: Path) -> Run:
+    return start_run(EXPERIMENT, "a run", folder)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    path = tmp_path / "made"
+    path.mkdir()
+    (path / "model.json").write_text("{}")
+    (path / "weights.safetensors").write_bytes(os.urandom(100))
+    return path
+
+
+def stored(run: Run) -> StoredRun:
+    return mlflow.MlflowClient(tracking_uri=run.uri).get_run(run.run_id)
+
+
+def artifacts(run: Run, path: str | None = None) -> list[str]:
+    return [info.path for info in mlflow.MlflowClient(tracking_uri=run.uri).list_artifacts(run.run_id, path)]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_database_and_artifacts_stay_in_the_folder(run: Run, folder: Path) -> None:
+    assert run.uri == default_uri(folder) == f"sqlite:///{folder}/mlflow.db"
+    assert (folder / "mlflow.db").is_file()
+    assert stored(run).info.artifact_uri.startswith((folder / "mlartifacts").as_uri())
+    assert stored(run).info.run_name == "a run"
+
+
+def test_one_experiment_for_all_runs_of_its_name(run: Run, folder: Path) -> None:
+    again, other = start_run(EXPERIMENT, "again", folder), start_run("other", "elsewhere", folder)
+    assert again.experiment_id == run.experiment_id != other.experiment_id
+    assert again.run_id != run.run_id
+
+
+def test_metrics_params_and_tags(run: Run) -> None:
+    run.log_metrics({"loss": 2, "r2": 0.5}, step=0)
+    run.log_metrics({"loss": 1.0}, step=1)
+    run.log_params({"model": {"latent": 8, "prior": {"kind": "mixture"}}, "note": "x" * 2000})
+    run.log_tags({"dataset": "abc"})
+    data = stored(run).data
+    assert data.metrics == {"loss": 1.0, "r2": 0.5}
+    assert data.params == {"model.latent": "8", "model.prior.kind": "mixture", "note": "x" * 500}
+    assert data.tags["dataset"] == "abc"
+    history = mlflow.MlflowClient(tracking_uri=run.uri).get_metric_history(run.run_id, "loss")
+    assert [(metric.step, metric.value) for metric in history] == [(0, 2.0), (1, 1.0)]
+
+
+def test_more_params_than_one_request_holds(run: Run) -> None:
+    run.log_params({f"p{index}": index for index in range(130)})
+    assert len(stored(run).data.params) == 130
+
+
+def test_artifacts(run: Run, bundle: Path) -> None:
+    figure = Figure()
+    figure.add_subplot().plot([0, 1])
+    run.log_figure(figure, "figures/line.png")
+    run.log_text("hello", "note.txt")
+    run.log_file(bundle / "model.json", "files")
+    run.log_folder(bundle, "all")
+    assert artifacts(run) == ["all", "figures", "files", "note.txt"]
+    assert artifacts(run, "figures") == ["figures/line.png"]
+    assert artifacts(run, "all") == ["all/model.json", "all/weights.safetensors"]
+
+
+def test_nested_runs(run: Run, folder: Path) -> None:
+    for child in (run.child("trial"), start_run(EXPERIMENT, "trial", folder, parent=run)):
+        assert stored(child).data.tags["mlflow.parentRunId"] == run.run_id
+        assert child.experiment_id == run.experiment_id
+        assert stored(child).info.run_name == "trial"
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"), [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")]
+)
+def test_ending(run: Run, failure: type[BaseException] | None, status: str) -> None:
+    def work() -> None:
+        with ending(run) as same:
+            assert same is run
+            assert stored(run).info.status == "RUNNING"
+            if failure is not None:
+                raise failure
+
+    if failure is None:
+        work()
+    else:
+        with pytest.raises(failure):
+            work()
+    assert stored(run).info.status == status
+
+
+def test_registered_bundles_come_back(run: Run, bundle: Path, tmp_path: Path) -> None:
+    first = register_bundle(run, bundle, "round-trip")
+    before = content(bundle)
+    assert first == 1
+    got = download_bundle("models:/round-trip@champion", tmp_path / "cache", run.uri)
+    assert content(got) == before
+
+    (bundle / "weights.safetensors").write_bytes(b"better")
+    other = Run(run.uri, run.experiment_id, run.child("second").run_id)
+    assert register_bundle(other, bundle, "round-trip") == 2
+    newer = download_bundle("models:/round-trip@champion", tmp_path / "cache", run.uri)
+    assert content(newer) == content(bundle)
+    assert content(download_bundle("models:/round-trip/1", tmp_path / "cache", run.uri)) == before
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == sorted([got.name, newer.name])
+
+
+def test_a_bundle_is_fetched_once(run: Run, bundle: Path, tmp_path: Path) -> None:
+    register_bundle(run, bundle, "once", alias="candidate")
+    got = download_bundle("models:/once@candidate", tmp_path, run.uri)
+    (got / "mark").write_text("")
+    assert download_bundle("once@candidate", tmp_path, run.uri) == got
+    assert (got / "mark").is_file()
+
+
+@pytest.mark.parametrize("reference", ["models:/nothing@champion", "models:/nothing/3"])
+def test_no_such_model(run: Run, tmp_path: Path, reference: str) -> None:
+    with pytest.raises(InputError, match=f"{reference}: is not registered at sqlite:.*; train a model first"):
+        download_bundle(reference, tmp_path, run.uri)
+
+
+def test_no_such_alias_or_version(run: Run, bundle: Path, tmp_path: Path) -> None:
+    register_bundle(run, bundle, "known")
+    for reference in ("models:/known@second-best", "models:/known/9"):
+        with pytest.raises(InputError, match=f"{reference}: is not registered at sqlite:"):
+            download_bundle(reference, tmp_path, run.uri)
+
+
+@pytest.mark.parametrize(
+    "reference", ["champion", "models:/", "models:/name@", "models:/name/latest", "models:/@a", ""]
+)
+def test_no_reference(tmp_path: Path, reference: str) -> None:
+    with pytest.raises(InputError, match="is no model reference; expected models:/NAME@ALIAS or models:/NAME/VERSION"):
+        download_bundle(reference, tmp_path, "sqlite:///unused.db")
+
+
+def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    started = time.monotonic()
+    with pytest.raises(InputError, match=f"The MLflow server at {uri} does not answer; start it or set MLFLOW_TRACKIN"):
+        start_run(EXPERIMENT, "a run", tmp_path, uri)
+    assert time.monotonic() - started < 15
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(InputError, match="does not answer"):
+        download_bundle("models:/a@b", tmp_path, uri)
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0"
+
+
+def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking:5000")
+    assert default_uri("anywhere") == "http://tracking:5000"
