@@ -15,6 +15,7 @@ from microdesign.learning import figures
 from microdesign.learning.feed import property_table
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.manifest import SplitName
 from microdesign.microstructure.statistics import two_point_distance
 from microdesign.model.bundle import Bundle
 from microdesign.model.losses.two_point import excess_cess
@@ -98,13 +99,13 @@ class Evaluation:
         }
 
 
-def evaluate_bundle(bundle: Bundle, dataset: Dataset) -> Evaluation:
-    """Evaluates a bundle on the test split of a data set.
+def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test") -> Evaluation:
+    """Evaluates a bundle on a split of a data set that it was not trained on.
 
     Raises:
         InputError: The split is empty, or the data set lacks a property of the model.
     """
-    data = dataset.load("test")
+    data = dataset.load(split)
     surrogate = LocalSurrogate(bundle)
     predicted, std = surrogate.predict(data.labels)
     latent, _ = surrogate.encode(data.labels)

@@ -1,12 +1,10 @@
 """Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
 
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ray
 import ray.train
 import torch
 from pydantic import Field
@@ -16,16 +14,16 @@ from ray.util.queue import Empty, Queue
 from microdesign.config import Config, dump_yaml, validate_config
 from microdesign.errors import MicrodesignError
 from microdesign.files import digest_json, write_text
+from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import Evaluation, evaluate_bundle
 from microdesign.learning.feed import Feed, property_table
 from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
 from microdesign.microstructure.dataset import Dataset
-from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.bundle import Bundle, Description, save_bundle
 from microdesign.model.networks import channels_last
 from microdesign.model.standardization import Standardization
 from microdesign.tracking import Run, ending, register_bundle, start_run
 
-STATE = "state.pt"
 Progress = Callable[[str], None]
 
 
@@ -122,9 +120,10 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
         finished.set()
         relay.join()
         messages.shutdown()
-    if result.checkpoint is None:
+    state = load_state(result.checkpoint)
+    if state is None:
         raise MicrodesignError(f"Training {name} ended without a checkpoint.")
-    return load_state(result.checkpoint)
+    return state
 
 
 def _worker(settings: dict[str, Any]) -> None:
@@ -147,31 +146,24 @@ def _worker(settings: dict[str, Any]) -> None:
         settings["run"].log_metrics(terms, step=done)
         speed = f"{terms['samples_per_second']:.0f} images/s"
         settings["messages"].put(f"epoch {done}/{config.loop.epochs}: {describe_terms(terms)}; {speed}")
-        with tempfile.TemporaryDirectory() as folder:
-            torch.save(save(), Path(folder) / STATE)
-            ray.train.report(terms, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        with state_checkpoint(save) as checkpoint:
+            ray.train.report(terms, checkpoint=checkpoint)
 
-    checkpoint = ray.train.get_checkpoint()
-    run_loop(model, feed, config.loop, on_epoch, load_state(checkpoint) if checkpoint else None)
-
-
-def load_state(checkpoint: ray.train.Checkpoint) -> State:
-    """Loads a training state; tensors and plain values only, never code."""
-    with checkpoint.as_directory() as folder:
-        return torch.load(Path(folder) / STATE, map_location="cpu", weights_only=True)
+    run_loop(model, feed, config.loop, on_epoch, load_state(ray.train.get_checkpoint()))
 
 
 def _finish(
     config: TrainConfig, standardization: Standardization, dataset: Dataset, state: State, folder: Path
 ) -> Bundle:
+    """Makes the bundle of a final training state."""
     model = build_model(config.loop, len(config.properties))
+    # Distributed training wraps the model, and the wrapper prefixes every name.
     model.load_state_dict({name.removeprefix("module."): tensor for name, tensor in state["model"].items()})
     manifest = dataset.manifest
     description = Description(
         model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
     )
-    save_bundle(folder, model, description)
-    return load_bundle(folder)
+    return save_bundle(folder, model, description)
 
 
 def _record(run: Run, evaluation: Evaluation) -> None:

@@ -1,16 +1,19 @@
 """From a configuration to a generated data set on disk, resumable by shard."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from microdesign.config import Config
 from microdesign.errors import InputError
+from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators import FAMILIES, MIN_SIZE, generate
 from microdesign.microstructure.manifest import SplitConfig
+from microdesign.microstructure.micro2d import write_micro2d
 
 # Raise it when a generator changes what it draws, so that shards of the old one are not reused.
 GENERATORS_VERSION = 1
@@ -101,3 +104,41 @@ def generate_dataset(
         if on_progress is not None:
             on_progress(done, total)
     return writer.finish([shard.name for shard in plan])
+
+
+class GenerateJob(Config):
+    """What to generate, and where it goes."""
+
+    out: str
+    """Folder of the data set, or a `.h5` file in MICRO2D's layout."""
+    images: GenerateConfig = GenerateConfig()
+    """The images."""
+
+
+def generate_to(job: GenerateJob, on_progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Generates a data set folder, resumable by shard, or a MICRO2D file in one go; returns what was made.
+
+    Raises:
+        InputError: A folder is asked for where a file is.
+        StorageError: It cannot be written.
+    """
+    if Path(job.out).suffix in (".h5", ".hdf5"):
+        return {"file": job.out, "images": _write_micro2d(job, on_progress)}
+    dataset = generate_dataset(job.images, job.out, on_progress)
+    return {"dataset": str(dataset.folder), "images": len(dataset), "digest": dataset.manifest.digest}
+
+
+def _write_micro2d(job: GenerateJob, on_progress: Callable[[int, int], None] | None) -> int:
+    plan = plan_shards(job.images)
+    total = sum(shard.count for shard in plan)
+
+    def batches() -> Iterator[Microstructures]:
+        done = 0
+        for shard in plan:
+            yield generate(shard.family, shard.start, shard.count, job.images.size, job.images.seed)
+            done += shard.count
+            if on_progress is not None:
+                on_progress(done, total)
+
+    write_micro2d(job.out, batches())
+    return total

@@ -3,18 +3,40 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import Field
 
-from microdesign.errors import EvaluationError
+from microdesign.config import Config
+from microdesign.errors import EvaluationError, InputError
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
-from microdesign.physics.evaluator import Evaluator, Values, evaluate_each
+from microdesign.physics.evaluator import Evaluator, Values, evaluate_each, load_evaluator
 from microdesign.physics.materials import Materials
+from microdesign.physics.parallel import evaluate_parallel
 from microdesign.physics.properties import PROPERTY_NAMES, property_units
 
 Evaluate = Callable[[Evaluator, np.ndarray, Materials], Values]
 """Evaluates images uint8 `(n, X, Y)`: `evaluate_each` in process, or the same in parallel tasks."""
+
+
+class LabelConfig(Config):
+    """Images, materials, and where the labelled data set goes."""
+
+    source: str = Field(description="folder of a data set")
+    out: str = Field(description="folder for the labelled data set")
+    materials: Materials
+    evaluator: str = Field("fft", description="physics: fft, or module:name")
+
+
+def label(config: LabelConfig, on_progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Labels a data set in parallel Ray tasks, as `label_dataset`; returns what was made."""
+    if Path(config.source).resolve() == Path(config.out).resolve():
+        raise InputError(f"{config.out}: is the source itself; expected another folder for the labelled data set.")
+    source, evaluator = Dataset.open(config.source), load_evaluator(config.evaluator)
+    dataset = label_dataset(source, config.out, config.materials, evaluator, evaluate_parallel, on_progress)
+    return {"dataset": str(dataset.folder), "images": len(dataset), "digest": dataset.manifest.digest}
 
 
 def label_dataset(

@@ -1,0 +1,8 @@
+"""Job: run or resume a design campaign. `python -m jobs.campaign CONFIG`."""
+
+from jobs.entry import run_job
+from microdesign.design.campaign import CampaignConfig
+from microdesign.design.workflow import design
+
+if __name__ == "__main__":
+    run_job(CampaignConfig, design)

@@ -1,0 +1,34 @@
+"""What every job does around its one function: read the config, connect to the cluster, print the result as JSON."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from microdesign.cluster import connected
+from microdesign.config import ConfigT, load_config
+from microdesign.errors import InputError, MicrodesignError
+
+Progress = Callable[[str], None]
+
+
+def run_job(model: type[ConfigT], job: Callable[[ConfigT, Progress], Any]) -> None:
+    """Parses `CONFIG [--set a.b=value ...]`, runs the job, prints its result; exits 2 for bad input, 1 for failure."""
+    parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
+    parser.add_argument("config", help="YAML file of settings")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    arguments = parser.parse_args()
+    try:
+        config = load_config(model, arguments.config, arguments.set)
+        with connected():
+            result = job(config, lambda line: print(line, file=sys.stderr, flush=True))
+    except MicrodesignError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    print(json.dumps(result, indent=2))
+
+
+def counted(progress: Progress, what: str) -> Callable[[int, int], None]:
+    """Turns (done, total) into lines such as `500/4000 images`."""
+    return lambda done, total: progress(f"{done}/{total} {what}")

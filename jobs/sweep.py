@@ -1,0 +1,7 @@
+"""Job: sweep training settings. `python -m jobs.sweep CONFIG`."""
+
+from jobs.entry import run_job
+from microdesign.learning.sweep import SweepConfig, sweep
+
+if __name__ == "__main__":
+    run_job(SweepConfig, sweep)

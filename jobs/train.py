@@ -1,0 +1,7 @@
+"""Job: train a model and register it. `python -m jobs.train CONFIG`."""
+
+from jobs.entry import run_job
+from microdesign.learning.train import TrainConfig, train
+
+if __name__ == "__main__":
+    run_job(TrainConfig, lambda config, progress: {"bundle": str(train(config, progress))})

@@ -1,0 +1,322 @@
+"""The command line: parse, call one function, print. `--json` prints one JSON document on stdout and nothing else."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from microdesign import __version__
+from microdesign.errors import InputError, MicrodesignError
+
+app = typer.Typer(
+    help="From target properties to physics-verified microstructures.", no_args_is_help=True, add_completion=False
+)
+data = typer.Typer(help="Generate, label and inspect images.", no_args_is_help=True)
+app.add_typer(data, name="data")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as loop.epochs=5.")
+]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of settings.")]
+MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of the phases.")]
+
+
+def main() -> None:
+    """Runs the command line; exit code 2 for bad input, 1 for anything else that fails."""
+    try:
+        app()
+    except InputError as error:
+        _fail(error, 2)
+    except MicrodesignError as error:
+        _fail(error, 1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"microdesign {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A target property; repeat for several.")
+    ] = None,
+    match: Annotated[Path | None, typer.Option(help="Image (.npy) whose properties become the target.")] = None,
+    properties: Annotated[str, typer.Option(help="Properties taken from --match.")] = "Ex,Ey,kx",
+    folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("microdesign-demo"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Run the whole way on embedded defaults: images, labels, model, campaign, report."""
+    from microdesign.config import load_config
+    from microdesign.demo import DemoConfig, run_demo
+
+    settings = [f"folder={json.dumps(str(folder))}", f"properties={json.dumps(_names(properties))}", *(overrides or [])]
+    if match is not None:
+        settings.append(f"match={json.dumps(str(match))}")
+    if target:
+        settings.append(f"target={json.dumps(_numbers(target))}")
+    config = load_config(DemoConfig, None, settings)
+    with _ray():
+        document = run_demo(config, _progress, fresh)
+    if as_json:
+        _print_json(document)
+        return
+    _print_design(document)
+    print("\nstages: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in document["stages"].items()))
+
+
+@app.command()
+def homogenize(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Phase labels, .npy of one image (X, Y).")],
+    materials: MaterialsFile,
+    plane: Annotated[str | None, typer.Option(help="stress or strain; the materials file's own when left out.")] = None,
+    discretization: Annotated[str, typer.Option(help="q1 (MICRO2D's own) or rotated.")] = "q1",
+    tolerance: Annotated[float, typer.Option(help="Relative error of the effective tensors.")] = 1e-4,
+    as_json: Json = False,
+) -> None:
+    """Compute the effective properties of images."""
+    from microdesign.config import load_config
+    from microdesign.microstructure.npy import read_npy
+    from microdesign.physics.materials import Materials
+    from microdesign.physics.report import homogenize_report
+
+    phases = load_config(Materials, materials, [] if plane is None else [f"plane={plane}"])
+    named = []
+    for path in images:
+        batch = read_npy(path)
+        numbers = [""] if len(batch) == 1 else [f"[{i}]" for i in range(len(batch))]
+        named += [(f"{path}{number}", labels) for number, labels in zip(numbers, batch.labels, strict=True)]
+    entries = homogenize_report(named, phases, discretization=discretization, tolerance=tolerance)
+    if as_json:
+        _print_json(entries)
+        return
+    columns = list(entries[0]["properties"])
+    _table(["image", *columns], [[e["image"], *(f"{e['properties'][name]:.6g}" for name in columns)] for e in entries])
+    print(f"E in {entries[0]['units']['E']}, k in {entries[0]['units']['k']}; axis 0 of an image is x")
+
+
+@app.command()
+def statistics(images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")], as_json: Json = False) -> None:
+    """Print volume fraction and specific surface of images."""
+    from microdesign.microstructure.npy import read_npy
+    from microdesign.microstructure.statistics import specific_surface, volume_fractions
+
+    rows = []
+    for path in images:
+        batch = read_npy(path)
+        x = batch.indicator()
+        fractions, surfaces = volume_fractions(x), specific_surface(x)
+        for number in range(len(batch)):
+            rows.append(
+                {
+                    "image": f"{path}" if len(batch) == 1 else f"{path}[{number}]",
+                    "volume_fractions": fractions[number].tolist(),
+                    "specific_surface": surfaces[number].tolist(),
+                }
+            )
+    if as_json:
+        _print_json(rows)
+        return
+    shown = [[row["image"], *(", ".join(f"{v:.4f}" for v in row[key]) for key in list(row)[1:])] for row in rows]
+    _table(["image", "volume fractions", "specific surface (1/pixel)"], shown)
+
+
+@data.command("generate")
+def data_generate(
+    out: Annotated[Path, typer.Argument(help="Folder of the data set, or a .h5 file in MICRO2D's layout.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Generate images of several families."""
+    from microdesign.config import load_config
+    from microdesign.microstructure.generate import GenerateConfig, GenerateJob, generate_to
+
+    job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []))
+    made = generate_to(job, lambda done, total: _progress(f"{done}/{total} images"))
+    _print_done(made, as_json)
+
+
+@data.command("label")
+def data_label(
+    source: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the labelled data set.")],
+    materials: MaterialsFile,
+    as_json: Json = False,
+) -> None:
+    """Compute the effective properties of a data set's images, in parallel."""
+    from microdesign.physics.labelling import LabelConfig, label
+    from microdesign.physics.materials import load_materials
+
+    config = LabelConfig(source=str(source), out=str(out), materials=load_materials(materials))
+    with _ray():
+        _print_done(label(config, lambda done, total: _progress(f"{done}/{total} labelled")), as_json)
+
+
+@data.command("inspect")
+def data_inspect(
+    path: Annotated[Path, typer.Argument(help="Data set folder, .h5 or .npy.")], as_json: Json = False
+) -> None:
+    """Show what a file or data set holds."""
+    from microdesign.microstructure.readers import describe
+    from microdesign.microstructure.summary import format_tree
+
+    description = describe(path)
+    if as_json:
+        _print_json(description)
+    else:
+        print(format_tree(description))
+
+
+@app.command()
+def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
+    """Train a model under Ray Train and register it."""
+    from microdesign.config import load_config
+    from microdesign.learning.train import TrainConfig
+    from microdesign.learning.train import train as run
+
+    settings = load_config(TrainConfig, config, overrides or [])
+    with _ray():
+        _print_done({"bundle": str(run(settings, _progress))}, as_json)
+
+
+@app.command()
+def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
+    """Sweep training settings on Ray Tune."""
+    from microdesign.config import load_config
+    from microdesign.learning.sweep import SweepConfig
+    from microdesign.learning.sweep import sweep as run
+
+    settings = load_config(SweepConfig, config, overrides or [])
+    with _ray():
+        rows = run(settings, _progress)
+    if as_json:
+        _print_json(rows)
+    else:
+        _table(list(rows[0]), [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows])
+
+
+@app.command()
+def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
+    """Run or resume a design campaign."""
+    from microdesign.config import load_config
+    from microdesign.design.campaign import CampaignConfig
+    from microdesign.design.workflow import design as run
+
+    settings = load_config(CampaignConfig, config, overrides or [])
+    with _ray():
+        document = run(settings, _progress)
+    if as_json:
+        _print_json(document)
+    else:
+        _print_design(document)
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]) -> None:
+    """Write a campaign's report again from its record."""
+    from microdesign.design.report import render_report
+
+    print(render_report(folder))
+
+
+@app.command()
+def submit(
+    address: Annotated[str, typer.Argument(help="Job server of a Ray cluster, http://HEAD:8265.")],
+    job: Annotated[str, typer.Argument(help="generate, label, train, sweep or campaign.")],
+    config: ConfigFile,
+    wait: Annotated[bool, typer.Option(help="Follow the job's log until it ends.")] = True,
+) -> None:
+    """Run a job on a cluster through Ray's job API."""
+    from microdesign.submission import submit as run
+
+    run(address, job, config, wait, _progress)
+
+
+@contextmanager
+def _ray() -> Iterator[None]:
+    from microdesign.cluster import connected
+
+    with connected():
+        yield
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _print_json(document: Any) -> None:
+    print(json.dumps(document, indent=2))
+
+
+def _print_done(document: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        _print_json(document)
+    else:
+        for key, value in document.items():
+            print(f"{key}: {value}")
+
+
+def _print_design(document: dict[str, Any]) -> None:
+    target = document["target"]
+    rows = [["target", "", *(f"{value:.4g}" for value in target.values()), "", ""]]
+    for number, c in enumerate(document["candidates"], start=1):
+        values = (f"{c['predicted'][name]:.4g} / {c['verified'][name]:.4g}" for name in target)
+        novelty = "" if c["novelty"] is None else f"{c['novelty']:.3f}"
+        rows.append([f"candidate {number}", str(c["component"]), *values, f"{c['max_relative_error']:.2%}", novelty])
+    for name, b in document["baselines"].items():
+        if b is not None:
+            values = (f"{b['verified'][key]:.4g}" for key in target)
+            rows.append(
+                [f"best of {b['of']}, {name.replace('_', ' ')}", "", *values, f"{b['max_relative_error']:.2%}", ""]
+            )
+    titles = [f"{name} predicted / verified" for name in target]
+    _table(["", "component", *titles, "max. error", "novelty"], rows)
+    if document["reach"]:
+        print(document["reach"])
+    print(f"{document['evaluations']} physics evaluations; {document['stopped']}")
+    print(f"report: {document['report']}")
+    print(f"MLflow: mlflow ui --backend-store-uri {document['tracking_uri']}")
+
+
+def _table(titles: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*titles)
+    for row in rows:
+        table.add_row(*row)
+    console = Console(soft_wrap=False)
+    console.print(table) if console.is_terminal else Console(width=160).print(table)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(pairs: list[str]) -> dict[str, float]:
+    values = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            values[name.strip()] = float(text)
+        except ValueError:
+            raise InputError(f"--target {pair}: expected NAME=VALUE with a number, such as Ex=3.6.") from None
+    return values
+
+
+def _fail(error: Exception, code: int) -> None:
+    print(f"microdesign: {error}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,43 @@
+"""Ray for a command: the cluster that `RAY_ADDRESS` names, else a local one of this machine's cores."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from microdesign.errors import InputError
+
+
+@contextmanager
+def connected(address: str | None = None) -> Iterator[None]:
+    """Connects to Ray for the block; a Ray that is connected already is used and left alone.
+
+    Raises:
+        InputError: The cluster at the address does not answer.
+    """
+    # Ray Train's and Tune's chatter is not ours; problems still come through.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    address = address or os.environ.get("RAY_ADDRESS")
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    try:
+        # Workers' output goes to Ray's log files: standard output belongs to the command's own answer.
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            include_dashboard=False if address is None else None,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        if address is None:
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"The Ray cluster at {address} does not answer ({reason}); check RAY_ADDRESS.") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,170 @@
+"""The main job on embedded defaults: images, labels, model, campaign, report; each stage reuses what is there."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from microdesign.config import Config, dump_yaml
+from microdesign.design.campaign import CampaignConfig
+from microdesign.design.targets import Target
+from microdesign.design.workflow import design
+from microdesign.errors import InputError
+from microdesign.files import digest_json, read_json, write_json, write_text
+from microdesign.learning.loop import LoopConfig
+from microdesign.learning.train import TrainConfig, train
+from microdesign.microstructure.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.npy import read_npy
+from microdesign.physics.evaluator import FFTEvaluator
+from microdesign.physics.labelling import label_dataset
+from microdesign.physics.materials import Materials
+from microdesign.physics.parallel import evaluate_parallel
+from microdesign.physics.properties import PROPERTY_NAMES
+from microdesign.physics.reachability import check_reachable
+from microdesign.physics.report import homogenize_report
+from microdesign.tracking import default_uri
+
+Progress = Callable[[str], None]
+
+DEFAULT_TARGET = {"Ex": 3.6, "Ey": 2.6, "kx": 3.4}
+"""Stiffer along x than along y; phases of contrast 10, so 1 would be all soft and 10 all hard."""
+
+
+class DemoConfig(Config):
+    """The demo. Sizes are what two cores do in a few minutes."""
+
+    target: Mapping[str, float] | None = Field(
+        None, description="target properties; `DEFAULT_TARGET` when neither is given"
+    )
+    match: str | None = Field(None, description="image (.npy) whose properties become the target")
+    properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), description="properties taken from `match`")
+    folder: str = Field("microdesign-demo", description="where everything goes")
+    materials: Materials = Field(
+        Materials.model_validate(
+            {
+                "phases": [{"E": 1.0, "nu": 0.3, "k": 1.0}, {"E": 10.0, "nu": 0.3, "k": 10.0}],
+                "units": {"E": "GPa", "k": "W/(m K)"},
+            }
+        ),
+        description="phases: MICRO2D's mildest contrast",
+    )
+    generate: GenerateConfig = GenerateConfig(count_per_family=1000)
+    loop: LoopConfig = LoopConfig(epochs=18, max_minutes=3.5)
+    cpus: float = Field(2, gt=0, description="CPU cores of the one training worker")
+    campaign: Mapping[str, Any] = Field(
+        default_factory=dict, description="settings of the campaign that differ from its defaults"
+    )
+
+
+def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: bool = False) -> dict[str, Any]:
+    """Runs or resumes the demo; returns the campaign's document with the wall time of each stage.
+
+    Args:
+        config: What to do.
+        progress: Called with lines for people.
+        fresh: Whether to delete the folder first.
+
+    Raises:
+        InputError: The target cannot be had, or the image to match cannot be read.
+    """
+    folder = Path(config.folder).resolve()
+    target = _target(config)
+    check_reachable(target, config.materials)
+    if fresh and folder.exists():
+        _check_is_demo(folder)
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / "demo.yaml", dump_yaml(config))
+    uri = default_uri(folder)
+    clock = _Stages(folder, progress)
+    names = tuple(target)
+
+    with clock.stage("generate") as report:
+        images = generate_dataset(config.generate, folder / "images", _counted(report, "images"))
+    with clock.stage("label") as report:
+        labelled = label_dataset(
+            images,
+            folder / "labelled",
+            config.materials,
+            FFTEvaluator(),
+            evaluate_parallel,
+            _counted(report, "labelled"),
+        )
+    with clock.stage("train") as report:
+        training = TrainConfig(
+            dataset=str(labelled.folder),
+            properties=names,
+            loop=config.loop,
+            cpus_per_worker=config.cpus,
+            storage=str(folder / "training"),
+            register_as="microdesign-demo",
+        )
+        bundle = train(training, report, uri)
+    with clock.stage("design") as report:
+        settings = {
+            "target": Target(properties=target).model_dump(mode="json"),
+            "model": str(bundle),
+            "dataset": str(labelled.folder),
+            "folder": str(folder / f"campaign-{digest_json([dict(target), bundle.parent.name])[:10]}"),
+        }
+        document = design(CampaignConfig.model_validate(settings | dict(config.campaign)), report, uri)
+    return document | {"stages": clock.seconds}
+
+
+def _target(config: DemoConfig) -> dict[str, float]:
+    if config.match is None:
+        target = dict(config.target or DEFAULT_TARGET)
+    elif config.target is not None:
+        raise InputError("Both a target and an image to match are given; give one.")
+    else:
+        batch = read_npy(config.match, n_phases=None)
+        if len(batch) != 1:
+            raise InputError(f"{config.match}: holds {len(batch)} images; expected one to match.")
+        (entry,) = homogenize_report([(config.match, batch.labels[0])], config.materials)
+        target = {name: entry["properties"][name] for name in config.properties}
+    for name in target:
+        if name not in PROPERTY_NAMES:
+            raise InputError(f"'{name}' is no property; expected some of {', '.join(PROPERTY_NAMES)}.")
+    return target
+
+
+def _check_is_demo(folder: Path) -> None:
+    if not (folder / "demo.yaml").is_file():
+        raise InputError(f"{folder}: is no folder of a demo, so it is not deleted; choose another with --folder.")
+
+
+def _counted(report: Progress, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: report(f"{done}/{total} {what}")
+
+
+class _Stages:
+    """Wall time of each stage, and the longest that it ever took: what an earlier run left costs no time again."""
+
+    def __init__(self, folder: Path, progress: Progress) -> None:
+        self._path, self._progress = folder / "stages.json", progress
+        self._spent: dict[str, float] = read_json(self._path) if self._path.is_file() else {}
+        self.seconds: dict[str, float] = {}
+        self._started = time.monotonic()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Progress]:
+        """Times a stage and puts its name and the clock before its lines."""
+        start = time.monotonic()
+        self._say(name, "starts")
+        yield lambda line: self._say(name, line)
+        seconds = time.monotonic() - start
+        longest = max(seconds, self._spent.get(name, 0.0))
+        if seconds < longest / 2:
+            self._say(name, f"done in {seconds:.1f} s, for an earlier run computed it in {longest:.0f} s")
+        else:
+            self._say(name, f"done in {seconds:.0f} s")
+        write_json(self._path, self._spent | {name: longest})
+        self._spent[name] = longest
+        self.seconds[name] = round(seconds, 2)
+
+    def _say(self, name: str, line: str) -> None:
+        self._progress(f"[{time.monotonic() - self._started:4.0f} s] {name}: {line}")

@@ -1,0 +1,61 @@
+"""What a campaign is measured against: the best of the training set, and the best of as many random draws."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microdesign.design.targets import Target
+from microdesign.microstructure.container import Microstructures
+from microdesign.model.surrogate import Surrogate, decode_labels
+from microdesign.physics.evaluator import Evaluator
+from microdesign.physics.materials import Materials
+from microdesign.physics.parallel import evaluate_parallel
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The best design of a baseline: image uint8 `(X, Y)`, physics values, error of the worst property, of how many."""
+
+    labels: np.ndarray
+    verified: dict[str, float]
+    max_relative_error: float
+    of: int
+
+
+def best_of_training_set(data: Microstructures, target: Target) -> Baseline | None:
+    """The labelled image that comes closest to the target; None when none satisfies the constraints."""
+    table = np.stack([data.properties[name] for name in target.names], axis=1)
+    return _best(data.labels, table, target)
+
+
+def best_of_random_draws(
+    data: Microstructures,
+    surrogate: Surrogate,
+    target: Target,
+    evaluator: Evaluator,
+    materials: Materials,
+    n: int,
+    seed: int,
+) -> Baseline | None:
+    """The best of n latents drawn blindly from the model: each from p(z|c) at the properties c of a random image.
+
+    It says what the same number of physics evaluations gives without aiming at the target.
+    """
+    stream = np.random.default_rng([seed, 1])
+    rows = stream.integers(len(data), size=n)
+    z = []
+    for row in rows:
+        properties = {name: float(data.properties[name][row]) for name in surrogate.properties}
+        z.append(surrogate.sample(properties, 1, seed=int(stream.integers(2**31))).z[0])
+    labels = decode_labels(surrogate, np.array(z))
+    values = evaluate_parallel(evaluator, labels, materials)
+    return _best(labels, np.stack([values[name] for name in target.names], axis=1), target)
+
+
+def _best(labels: np.ndarray, table: np.ndarray, target: Target) -> Baseline | None:
+    errors = np.where(target.admits(labels) & np.isfinite(table).all(1), target.errors(table), np.inf)
+    index = int(np.nanargmin(errors))
+    if not np.isfinite(errors[index]):
+        return None
+    verified = dict(zip(target.names, table[index].tolist(), strict=True))
+    return Baseline(labels[index], verified, float(errors[index]), len(labels))

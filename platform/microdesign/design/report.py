@@ -1,0 +1,84 @@
+"""The answer for people: candidate images, one HTML page that stands alone, and the JSON document."""
+
+import base64
+import io
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+from matplotlib.figure import Figure
+from matplotlib.image import imsave
+
+from microdesign.files import read_json, replacing, write_json, write_text
+
+DOCUMENT, PAGE = "result.json", "report.html"
+
+
+def write_image(path: Path, labels: np.ndarray) -> None:
+    """Writes labels uint8 `(X, Y)` as `.npy`, and beside it as `.png`: x to the right, y up, phase 1 dark."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, labels, allow_pickle=False)
+    with replacing(path.with_suffix(".png")) as temporary:
+        temporary.write_bytes(_png(labels))
+
+
+def write_report(folder: Path, document: Mapping[str, Any]) -> Path:
+    """Writes `result.json` and `report.html` into a campaign's folder; returns the page's path."""
+    write_json(folder / DOCUMENT, document)
+    return render_report(folder)
+
+
+def render_report(folder: Path) -> Path:
+    """Renders `report.html` again from `result.json` and the images it names.
+
+    Raises:
+        InputError: The folder holds no `result.json`.
+    """
+    document = read_json(Path(folder) / DOCUMENT)
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["image"] = lambda path: _data_uri(_png(np.load(path, allow_pickle=False)))
+    environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
+    environment.filters["number"] = lambda value: f"{value:.4g}"
+    template = environment.from_string(files("microdesign.design").joinpath("report_template.html").read_text("utf-8"))
+    history = io.BytesIO()
+    convergence_figure(document["history"], document["tolerance"]).savefig(history, format="png", dpi=90)
+    page = Path(folder) / PAGE
+    write_text(page, template.render(d=document, history=_data_uri(history.getvalue())))
+    return page
+
+
+def convergence_figure(history: list[float], tolerance: float) -> Figure:
+    """Best error after each round, on a logarithmic axis, with the tolerance."""
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.semilogy(range(len(history)), 100 * np.array(history), marker="o")
+    axes.axhline(100 * tolerance, linestyle="--", color="grey", label="tolerance")
+    axes.set(xlabel="round (0: first draws)", ylabel="best worst-property error / %")
+    axes.legend()
+    return figure
+
+
+def candidates_figure(images: list[np.ndarray], titles: list[str]) -> Figure:
+    """The candidates side by side."""
+    figure = Figure(figsize=(2.4 * max(1, len(images)), 2.7), layout="constrained")
+    for axes, image, title in zip(
+        figure.subplots(1, max(1, len(images)), squeeze=False)[0], images, titles, strict=False
+    ):
+        axes.imshow(image.T, origin="lower", cmap="gray_r", vmin=0, vmax=1)
+        axes.set_axis_off()
+        axes.set_title(title, fontsize=9)
+    return figure
+
+
+def _png(labels: np.ndarray, scale: int = 4) -> bytes:
+    buffer = io.BytesIO()
+    enlarged = np.kron(labels.T, np.ones((scale, scale), np.uint8))
+    imsave(buffer, enlarged, origin="lower", cmap="gray_r", vmin=0, vmax=max(1, int(labels.max())), format="png")
+    return buffer.getvalue()
+
+
+def _data_uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -1,0 +1,154 @@
+"""From a campaign's configuration to its report: model, physics, search, baselines, images, MLflow."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from microdesign.config import validate_config
+from microdesign.design import report
+from microdesign.design.baselines import Baseline, best_of_random_draws, best_of_training_set
+from microdesign.design.campaign import Answer, CampaignConfig, run_campaign
+from microdesign.design.ledger import Evaluation
+from microdesign.design.screening import novelty, statistics_of
+from microdesign.design.surrogates import open_surrogate
+from microdesign.design.targets import Reach, Target, reach
+from microdesign.errors import InputError
+from microdesign.files import digest_json
+from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.dataset import Dataset
+from microdesign.model.surrogate import Surrogate
+from microdesign.physics.evaluator import Evaluator, load_evaluator
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import property_units
+from microdesign.physics.reachability import check_reachable
+from microdesign.tracking import default_uri, ending, start_run
+
+Progress = Callable[[str], None]
+
+
+def design(
+    config: CampaignConfig, progress: Progress = lambda line: None, tracking_uri: str | None = None
+) -> dict[str, Any]:
+    """Runs or resumes a campaign, writes candidates and report into its folder, and returns the JSON document.
+
+    Raises:
+        InputError: Anything in the config cannot be had: the model, the target, the data set, the folder.
+        EvaluationError: Physics could answer for none of the first designs.
+    """
+    folder = Path(config.folder).resolve()
+    uri = tracking_uri or default_uri(folder.parent)
+    if config.materials is not None:
+        check_reachable(config.target.properties, config.materials)
+    surrogate = open_surrogate(config.model, folder.parent / "models", uri, config.token)
+    materials = config.materials or _model_materials(surrogate)
+    check_reachable(config.target.properties, materials)
+    evaluator = load_evaluator(config.evaluator)
+    data = None if config.dataset is None else Dataset.open(config.dataset).load("train")
+    reached = None if data is None else _reach(config.target, data)
+    if reached is not None:
+        progress(str(reached))
+    name = f"design-{digest_json(config.target.model_dump(mode='json'))[:8]}"
+    with ending(start_run(config.experiment, name, folder.parent, uri)) as run:
+        run.log_params(config.model_dump(mode="json"))
+        run.log_tags({"stage": "design", "model": surrogate.digest})
+        answer = run_campaign(config, surrogate, evaluator, materials, progress, run)
+        progress(f"the search ends: {answer.stopped}")
+        document = _document(config, folder, answer, surrogate, evaluator, materials, data, reached)
+        document |= {"tracking_uri": uri, "report": str(folder / report.PAGE)}
+        page = report.write_report(folder, document)
+        run.log_file(page)
+        run.log_file(folder / report.DOCUMENT)
+        images = [candidate.labels for candidate in answer.candidates]
+        titles = [f"{100 * entry['max_relative_error']:.2f} %" for entry in document["candidates"]]
+        run.log_figure(report.candidates_figure(images, titles), "candidates.png")
+        run.log_figure(report.convergence_figure(answer.history, config.target.tolerance), "convergence.png")
+    return document
+
+
+def _document(
+    config: CampaignConfig,
+    folder: Path,
+    answer: Answer,
+    surrogate: Surrogate,
+    evaluator: Evaluator,
+    materials: Materials,
+    data: Microstructures | None,
+    reached: Reach | None,
+) -> dict[str, Any]:
+    target = config.target
+    statistics = None if data is None else statistics_of(data.labels)
+    candidates = [_candidate(e, n, folder, target, statistics) for n, e in enumerate(answer.candidates, start=1)]
+    baselines: dict[str, Any] = {}
+    if data is not None:
+        n = len(answer.evaluations)
+        draws = best_of_random_draws(data, surrogate, target, evaluator, materials, n, config.seed)
+        found = {"training_set": best_of_training_set(data, target), "random": draws}
+        baselines = {name: _baseline(found[name], folder / "baselines" / f"{name}.npy") for name in found}
+    units = property_units(materials)
+    return {
+        "target": dict(target.properties),
+        "units": {name: units[name] for name in target.names},
+        "tolerance": target.tolerance,
+        "candidates": candidates,
+        "baselines": baselines,
+        "materials": materials.model_dump(mode="json"),
+        "evaluations": len(answer.evaluations),
+        "resumed_evaluations": answer.resumed,
+        "history": answer.history,
+        "stopped": answer.stopped,
+        "reach": str(reached) if reached else "",
+        "reach_outside": bool(reached and reached.outside),
+        "model": surrogate.digest,
+        "evaluator": config.evaluator,
+        "seed": config.seed,
+        "ledger": str(folder / "evaluations"),
+    }
+
+
+def _candidate(
+    evaluation: Evaluation, number: int, folder: Path, target: Target, statistics: torch.Tensor | None
+) -> dict[str, Any]:
+    path = folder / "candidates" / f"candidate-{number}.npy"
+    report.write_image(path, evaluation.labels)
+    verified = {name: evaluation.verified[name] for name in target.names}
+    return {
+        "component": evaluation.component,
+        "predicted": dict(evaluation.predicted),
+        "verified": verified,
+        "max_relative_error": float(target.errors(np.array(list(verified.values())))),
+        "novelty": None if statistics is None else float(novelty(evaluation.labels[None], statistics)[0]),
+        "volume_fraction": float(evaluation.labels.mean()),
+        "round": evaluation.round,
+        "key": evaluation.key,
+        "z": evaluation.z.tolist(),
+        "image": str(path),
+    }
+
+
+def _baseline(baseline: Baseline | None, path: Path) -> dict[str, Any] | None:
+    if baseline is None:
+        return None
+    report.write_image(path, baseline.labels)
+    return {
+        "verified": baseline.verified,
+        "max_relative_error": baseline.max_relative_error,
+        "of": baseline.of,
+        "image": str(path),
+    }
+
+
+def _model_materials(surrogate: Surrogate) -> Materials:
+    materials = surrogate.describe().get("materials")
+    if materials is None:
+        raise InputError("The model does not say what materials it was trained on; give the campaign `materials`.")
+    return validate_config(Materials, materials, "the model's materials")
+
+
+def _reach(target: Target, data: Microstructures) -> Reach:
+    missing = [name for name in target.names if name not in data.properties]
+    if missing:
+        raise InputError(f"The data set has no property '{missing[0]}'; label it first.")
+    return reach(target, np.stack([data.properties[name] for name in target.names], axis=1))
