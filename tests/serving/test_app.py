@@ -1,25 +1,27 @@
 """What can be said of the application without running it."""
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
+from ray import serve
 from ray.serve.schema import ServeDeploySchema
 
-import serving
 from microdesign import tracking
 from microdesign.design.wire import pack, unpack
 from microdesign.errors import InputError
 from microdesign.model.surrogate import LocalSurrogate
 from serving.app import ServeConfig, build, find_source
-from serving.deployments import together
+from serving.deployments import Encoder, Source, together
 
 
 def test_serve_yaml_is_valid() -> None:
-    text = (Path(serving.__file__).parent / "serve.yaml").read_text()
+    text = (Path(__file__).parents[2] / "serving" / "serve.yaml").read_text()
     (application,) = ServeDeploySchema.model_validate(yaml.safe_load(text)).applications
     assert application.import_path == "serving.app:build"
     config = ServeConfig.model_validate(application.args)
@@ -53,6 +55,23 @@ def test_alias_becomes_a_version(
     assert source.load().digest == local_surrogate.digest
     with pytest.raises(InputError, match="is not registered"):
         find_source("models:/nothing@champion", uri)
+
+
+def test_concurrent_requests_share_a_pass(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A replica without a cluster: the queue of `serve.batch` asks for nothing but this number.
+    context = SimpleNamespace(_deployment_config=SimpleNamespace(max_ongoing_requests=64))
+    monkeypatch.setattr(serve, "get_replica_context", lambda: context)
+    sizes = []
+
+    async def ask() -> list:
+        replica = Encoder.func_or_class(Source(str(bundle)), cpus=1, max_batch_size=8)
+        encode = replica.surrogate.encode
+        monkeypatch.setattr(replica.surrogate, "encode", lambda x: (sizes.append(len(x)), encode(x))[1])
+        return await asyncio.gather(*(replica.encode(np.zeros((2, 32, 32), np.uint8)) for _ in range(16)))
+
+    answers = asyncio.run(ask())
+    assert [mean.shape for mean, _ in answers] == [(2, 4)] * 16
+    assert sizes == [8, 8, 8, 8]
 
 
 class TestTogether:
