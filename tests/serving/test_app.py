@@ -1,6 +1,7 @@
 """What can be said of the application without running it."""
 
 import asyncio
+import runpy
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +17,9 @@ from microdesign import tracking
 from microdesign.design.wire import pack, unpack
 from microdesign.errors import InputError
 from microdesign.model.surrogate import LocalSurrogate
+from serving import deployments
 from serving.app import ServeConfig, build, find_source
-from serving.deployments import Encoder, Source, together
+from serving.deployments import Source, together
 
 
 def test_serve_yaml_is_valid() -> None:
@@ -58,13 +60,15 @@ def test_alias_becomes_a_version(
 
 
 def test_concurrent_requests_share_a_pass(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # A replica without a cluster: the queue of `serve.batch` asks for nothing but this number.
+    # A replica without a cluster: the queue of `serve.batch` asks for nothing but this number. The class is a copy of
+    # its own, since one that has a queue can no longer be deployed.
+    encoder = runpy.run_path(deployments.__file__)["Encoder"].func_or_class
     context = SimpleNamespace(_deployment_config=SimpleNamespace(max_ongoing_requests=64))
     monkeypatch.setattr(serve, "get_replica_context", lambda: context)
     sizes = []
 
     async def ask() -> list:
-        replica = Encoder.func_or_class(Source(str(bundle)), cpus=1, max_batch_size=8)
+        replica = encoder(Source(str(bundle)), cpus=1, max_batch_size=8)
         encode = replica.surrogate.encode
         monkeypatch.setattr(replica.surrogate, "encode", lambda x: (sizes.append(len(x)), encode(x))[1])
         return await asyncio.gather(*(replica.encode(np.zeros((2, 32, 32), np.uint8)) for _ in range(16)))
