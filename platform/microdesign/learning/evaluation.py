@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import normalized_mutual_info_score
 
 from microdesign.learning import figures
-from microdesign.learning.feed import property_table
+from microdesign.learning.feed import property_table, with_known
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
@@ -105,7 +105,7 @@ def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test")
     Raises:
         InputError: The split is empty, or the data set lacks a property of the model.
     """
-    data = dataset.load(split)
+    data = with_known(dataset.load(split), bundle.properties)
     surrogate = LocalSurrogate(bundle)
     predicted, std = surrogate.predict(data.labels)
     latent, _ = surrogate.encode(data.labels)

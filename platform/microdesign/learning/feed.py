@@ -4,7 +4,7 @@ Shapes: N samples, B batch, X Y image, P properties. Periodic images may be shif
 seven constants; a 90-degree turn swaps Ex/Ey, vxy/vyx and kx/ky.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -29,6 +29,39 @@ def property_table(data: Microstructures, names: Sequence[str]) -> np.ndarray:
         known = ", ".join(data.properties) or "none: label it first"
         raise InputError(f"The data set has no property '{missing[0]}'; it has {known}.")
     return np.stack([data.properties[name] for name in names], axis=1)
+
+
+def with_known(data: Microstructures, names: Sequence[str]) -> Microstructures:
+    """Leaves out the samples of which a property is not known (NaN: physics could not answer for them).
+
+    Raises:
+        InputError: The data set lacks a property, or no sample is left.
+    """
+    known = np.isfinite(property_table(data, names)).all(1)
+    if not known.any():
+        raise InputError(f"No sample has finite values of {', '.join(names)}; label the data set again.")
+    return data if known.all() else data.select(known)
+
+
+def fit_standardization(data: Microstructures, names: Sequence[str], units: Mapping[str, str]) -> Standardization:
+    """Fits the standardisation to the labels as training sees them: the images' own, and those of the turned images.
+
+    Raises:
+        InputError: The data set lacks a property, or one has bad values or does not vary.
+    """
+    values = [property_table(data, names)]
+    if _can_turn(data, names):
+        values.append(property_table(data, _partners(names)))
+    return Standardization.fit(np.concatenate(values), tuple(names), tuple(units.get(name, "") for name in names))
+
+
+def _partners(names: Sequence[str]) -> list[str]:
+    return [TURNED.get(name, name) for name in names]
+
+
+def _can_turn(data: Microstructures, names: Sequence[str]) -> bool:
+    """Whether the labels of turned images are known: a turn may need a property that the model does not have."""
+    return data.periodic and all(name in data.properties for name in _partners(names))
 
 
 class Feed:
@@ -66,10 +99,8 @@ class Feed:
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.labels = torch.from_numpy(data.labels).to(device)
         self.properties = torch.from_numpy(standardization.forward(property_table(data, names))).float().to(device)
-        # A turn may need a property that the model does not have (kx alone): it is then taken from the data set.
-        partners = [TURNED.get(name, name) for name in names]
-        self.can_turn = data.periodic and all(name in data.properties for name in partners)
-        turned = property_table(data, partners if self.can_turn else names)
+        self.can_turn = _can_turn(data, names)
+        turned = property_table(data, _partners(names) if self.can_turn else names)
         self.turned = torch.from_numpy(standardization.forward(turned)).float().to(device)
         self.periodic = data.periodic
 

@@ -13,12 +13,11 @@ from microdesign.errors import MicrodesignError
 from microdesign.files import digest_json
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import evaluate_bundle
-from microdesign.learning.feed import Feed, property_table
+from microdesign.learning.feed import Feed, fit_standardization, property_table, with_known
 from microdesign.learning.loop import LoopConfig, State, build_model, run_loop
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.networks import channels_last
-from microdesign.model.standardization import Standardization
 from microdesign.tracking import Run, default_uri, ending, start_run
 
 Progress = Callable[[str], None]
@@ -128,9 +127,8 @@ def _trial(choice: dict[str, Any], settings: dict[str, Any], parent: Run) -> Non
     torch.set_num_threads(max(1, round(config.cpus_per_trial)))
     device = torch.device("cuda" if config.gpus_per_trial else "cpu")
     dataset = Dataset.open(config.dataset)
-    data = dataset.load("train")
-    units = tuple(dataset.manifest.properties[name] for name in config.properties)
-    standardization = Standardization.fit(property_table(data, config.properties), config.properties, units)
+    data = with_known(dataset.load("train"), config.properties)
+    standardization = fit_standardization(data, config.properties, dataset.manifest.properties)
     feed = Feed(data, standardization, loop.batch_size, loop.seed, device=device)
     model = channels_last(build_model(loop, len(config.properties))).to(device)
     with ending(parent.child(", ".join(f"{key.split('.')[-1]}={value}" for key, value in choice.items()))) as run:

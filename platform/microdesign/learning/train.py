@@ -16,7 +16,7 @@ from microdesign.errors import MicrodesignError
 from microdesign.files import digest_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import Evaluation, evaluate_bundle
-from microdesign.learning.feed import Feed, property_table
+from microdesign.learning.feed import Feed, fit_standardization, with_known
 from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, save_bundle
@@ -68,9 +68,8 @@ def train(config: TrainConfig, progress: Progress = lambda line: None, tracking_
     if (folder / "bundle" / "model.json").is_file() and (folder / "registered").is_file():
         progress(f"the model {name} is trained already")
         return folder / "bundle"
-    train_split = dataset.load("train")
-    units = tuple(dataset.manifest.properties.get(prop, "") for prop in config.properties)
-    standardization = Standardization.fit(property_table(train_split, config.properties), config.properties, units)
+    labelled = with_known(dataset.load("train"), config.properties)
+    standardization = fit_standardization(labelled, config.properties, dataset.manifest.properties)
     with ending(start_run(config.experiment, name, Path(config.storage).resolve().parent, tracking_uri)) as run:
         run.log_params(config.model_dump(mode="json"))
         run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"})
@@ -134,7 +133,7 @@ def _worker(settings: dict[str, Any]) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     device = get_device()
-    data = Dataset.open(config.dataset).load("train")
+    data = with_known(Dataset.open(config.dataset).load("train"), config.properties)
     feed = Feed(data, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
     core = channels_last(build_model(config.loop, len(config.properties)))
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)

@@ -21,3 +21,9 @@ def binarize(probabilities: Tensor) -> Tensor:
     ranks = torch.empty_like(order).scatter_(1, order, torch.arange(pixels, device=flat.device).expand_as(order))
     labels = ranks < counts[:, None]
     return labels.view(probabilities.shape[0], *probabilities.shape[2:]).to(torch.uint8)
+
+
+def binarize_straight_through(probabilities: Tensor) -> Tensor:
+    """`binarize` as float `(B, 1, X, Y)` for training: the gradient is that of the probabilities."""
+    hard = binarize(probabilities.detach()).unsqueeze(1).to(probabilities.dtype)
+    return hard.contiguous(memory_format=torch.channels_last) + probabilities - probabilities.detach()

@@ -40,6 +40,11 @@ class Mixture(NamedTuple):
         """The components as Gaussians of shape `(B, K, D)`."""
         return Gaussian(self.mean, self.log_std)
 
+    def sample(self) -> Tensor:
+        """Draws one latent per mixture, `(B, D)`: a component by weight, then a reparameterised sample of it."""
+        k = torch.multinomial(self.log_weights.exp(), 1)[:, :, None].expand(-1, 1, self.mean.shape[-1])
+        return Gaussian(self.mean.gather(1, k)[:, 0], self.log_std.gather(1, k)[:, 0]).sample()
+
     def joint_log_density(self, z: Tensor) -> Tensor:
         """log pi_k + log N_k(z) for z `(B, D)`: `(B, K)`."""
         return self.log_weights + self.components.log_density(z.unsqueeze(-2))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from microdesign.config import Config
+from microdesign.model.spectrum import SpectralFeatures, Spectrum
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
@@ -25,6 +26,7 @@ class NetworkConfig(Config):
     )
     depth: int = Field(1, ge=1, description="residual blocks per stage")
     latent: int = Field(24, ge=1, description="latent size D")
+    textures: int = Field(default=6, ge=1, description="random fields that the decoder shapes")
     hidden: int = Field(192, ge=1, description="width of the dense layers")
 
     @model_validator(mode="after")
@@ -108,13 +110,16 @@ class Trunk(nn.Module):
             blocks = [ResidualBlock(channels_in, channels_in) for _ in range(config.depth - 1)]
             stages.append(nn.Sequential(*blocks, ResidualBlock(channels_in, channels_out)))
         self.stages = nn.ModuleList(stages)
-        self.dense = nn.Linear(last * config.coarse**2 + 2 * sum((*config.widths[1:], last)), config.hidden)
+        self.spectral = SpectralFeatures(config.size)
+        moments = 2 * sum((*config.widths[1:], last))
+        self.dense = nn.Linear(last * config.coarse**2 + moments + self.spectral.features, config.hidden)
+        self.features = config.hidden + self.spectral.features
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps images `(B, 1, X, Y)` to features `(B, hidden)`.
+        """Maps images `(B, 1, X, Y)` to features `(B, features)`.
 
-        Mean and mean square of every stage join the coarsest map: they are invariant to periodic shifts, as
-        effective properties are.
+        Mean and mean square of every stage and the power spectrum's moments join the coarsest map: they are invariant
+        to periodic shifts, as effective properties are, and the latter are what the decoder's textures are made from.
         """
         h = F.relu(self.stem(pad_periodic(2 * x - 1, 1)))
         moments = []
@@ -123,7 +128,8 @@ class Trunk(nn.Module):
                 h = F.avg_pool2d(h, 2)
             h = stage(h)
             moments += [h.mean((-2, -1)), h.square().mean((-2, -1))]
-        return F.relu(self.dense(torch.cat((h.flatten(1), *moments), dim=1)))
+        spectral = self.spectral(x)
+        return torch.cat((F.relu(self.dense(torch.cat((h.flatten(1), *moments, spectral), dim=1))), spectral), dim=1)
 
 
 class Head(nn.Module):
@@ -132,48 +138,53 @@ class Head(nn.Module):
     def __init__(self, features: int, hidden: int, outputs: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 2 * outputs))
+        self.direct = nn.Linear(features, outputs, bias=False)
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Maps `(B, features)` to mean and log standard deviation, each `(B, outputs)`, in float32."""
         mean, log_std = self.layers(features).float().chunk(2, dim=-1)
-        return mean, log_std.clamp(-6, 3)
+        return mean + self.direct(features).float(), log_std.clamp(-6, 3)
 
 
 class Decoder(nn.Module):
-    """Latent to phase-1 logits.
+    """Latent to phase-1 logits: a stationary texture of the latent's spectrum, shaped by modulated convolutions.
 
-    Upsampling is bilinear, so that no checkerboard at pixel scale can stand in for a texture. At every stage a learned
-    periodic map, scaled per channel by the latent, gives the texture its detail: the latent need not carry positions.
+    The latent holds the statistics, not positions: length scales, anisotropy and orientation enter as the spectrum of
+    random fields, morphology through the modulated convolutions, the volume fraction as the level of the logits.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.coarse = config.coarse
-        widths = tuple(reversed(config.widths))
-        self.dense = nn.Sequential(nn.Linear(config.latent, config.hidden), nn.ReLU())
-        self.start = nn.Linear(config.hidden, widths[0] * self.coarse**2)
-        self.blocks, self.textures, self.gains = nn.ModuleList(), nn.ParameterList(), nn.ModuleList()
-        for index, (channels_in, channels_out) in enumerate(zip(widths, (*widths[1:], widths[-1]), strict=True)):
-            blocks = [ResidualBlock(channels_in, channels_in) for _ in range(config.depth - 1)]
-            self.blocks.append(nn.Sequential(*blocks, ResidualBlock(channels_in, channels_out)))
-            size = self.coarse * 2**index
-            self.textures.append(nn.Parameter(torch.randn(1, channels_in, size, size)))
-            self.gains.append(nn.Linear(config.hidden, 2 * channels_in))
-        self.last = nn.Conv2d(widths[-1], 1, 5)
+        width = config.widths[0]
+        self.dense = nn.Sequential(
+            nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
+        )
+        self.texture = Spectrum(config.size, config.textures)
+        outputs = config.textures * self.texture.parameters_per_channel + 1
+        self.statistics = nn.Linear(config.hidden + config.latent, outputs)
+        self.first = nn.Conv2d(config.textures, width, 3)
+        self.blocks = nn.ModuleList(ResidualBlock(width, width) for _ in range(config.depth))
+        self.gains = nn.ModuleList(nn.Linear(config.hidden, 2 * width) for _ in range(config.depth))
+        self.last = nn.Conv2d(width, 1, 3)
+        nn.init.zeros_(self.last.weight)
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps `(B, D)` to phase-1 logits `(B, 1, X, Y)` in float32."""
         hidden = self.dense(z)
-        h = F.relu(self.start(hidden)).unflatten(1, (-1, self.coarse, self.coarse))
-        h = h.contiguous(memory_format=torch.channels_last)
-        for index, (block, texture, gain) in enumerate(zip(self.blocks, self.textures, self.gains, strict=True)):
-            if index:
-                h = upsample(h)
-            scale, amplitude = gain(hidden)[..., None, None].chunk(2, dim=1)
-            h = block(h * (1 + scale) + amplitude * texture)
-        return self.last(pad_periodic(upsample(h), 2)).float()
+        with torch.autocast(z.device.type, enabled=False):
+            # Beside the hidden layers, straight from the latent: statistics are then learned first.
+            statistics, level = self.statistics(torch.cat((hidden.float(), z.float()), dim=1)).split(
+                (self.statistics.out_features - 1, 1), dim=1
+            )
+            fields = self.texture(statistics)
+        h = self.first(pad_periodic(fields.contiguous(memory_format=torch.channels_last), 1))
+        for block, gain in zip(self.blocks, self.gains, strict=True):
+            scale, shift = gain(hidden)[..., None, None].chunk(2, dim=1)
+            h = block(h * (1 + scale) + shift)
+        # It starts as the first field cut at a level, and learns what its material has beyond that.
+        shape = fields[:, :1] + self.last(pad_periodic(h, 1)).float()
+        return SHARPNESS * (shape + level[..., None, None])
 
 
-def upsample(x: Tensor) -> Tensor:
-    """Doubles the two last axes by periodic bilinear interpolation."""
-    return F.interpolate(pad_periodic(x, 1), scale_factor=2, mode="bilinear", align_corners=False)[..., 2:-2, 2:-2]
+SHARPNESS = 4.0
+"""Factor of the logits: the decoder starts near two phases instead of learning its way there from a grey image."""

@@ -21,10 +21,15 @@ class ObjectiveConfig(Config):
     """Losses and their weights."""
 
     loss: str = Field("mse+cess", description="reconstruction: names of losses joined by '+'")
-    weights: Mapping[str, float] = Field({"cess": 2.0}, description="weight of a named loss where it is not 1")
+    weights: Mapping[str, float] = Field(
+        {"mse": 0.1, "cess": 5.0}, description="weight of a named loss where it is not 1"
+    )
     kl: Literal["monte_carlo", "bound"] = Field("monte_carlo", description="form of the KL divergence to the mixture")
-    beta: float = Field(1e-3, ge=0, description="weight of the KL divergence, per nat")
+    beta: float = Field(2e-4, ge=0, description="weight of the KL divergence, per nat")
     gamma: float = Field(0.1, ge=0, description="weight of the regression term")
+    consistency: float = Field(
+        0.1, ge=0, description="weight of the squared error of the decodes' predicted properties"
+    )
     balance: float = Field(0.05, ge=0, description="weight of KL(mean component use || uniform), against collapse")
 
     @field_validator("loss")
@@ -60,11 +65,13 @@ def objective(outputs: Outputs, x: Tensor, c: Tensor, config: ObjectiveConfig) -
     else:
         terms["kl"] = kl_monte_carlo(outputs.posterior, outputs.prior, outputs.z).mean()
     terms["regression"] = regression(outputs.properties, c)
+    terms["consistency"] = (outputs.decoded_properties - c).square().mean()
     terms["imbalance"] = imbalance(outputs.prior, outputs.z)
     terms["total"] = (
         reconstruction
         + config.beta * terms["kl"]
         + config.gamma * terms["regression"]
+        + config.consistency * terms["consistency"]
         + config.balance * terms["imbalance"]
     )
     return terms

@@ -185,7 +185,13 @@ class LocalSurrogate:
 
 
 def draw(prior: Prior, n: int, seed: int) -> Draws:
-    """Draws n latents from `prior`; the component first, then the latent within it."""
+    """Draws n latents from `prior`; the component first, then the latent within it.
+
+    Raises:
+        InputError: n or the seed is negative.
+    """
+    if n < 0 or seed < 0:
+        raise InputError(f"n = {n}, seed = {seed}: expected neither to be negative.")
     stream = np.random.default_rng(seed)
     component = stream.choice(len(prior.weights), size=n, p=prior.weights / prior.weights.sum())
     z = prior.mean[component] + prior.std[component] * stream.standard_normal((n, prior.mean.shape[1]))

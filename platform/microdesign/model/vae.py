@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from microdesign.config import Config
+from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.mixture import Gaussian, Mixture
 from microdesign.model.networks import Decoder, Head, NetworkConfig, Trunk
 from microdesign.model.priors import PriorConfig, build_prior
@@ -22,13 +24,22 @@ class ModelConfig(Config):
 
 
 class Outputs(NamedTuple):
-    """One training pass: posterior, a sample of it, decoded logits, predicted properties, prior at the labels."""
+    """One training pass.
+
+    Attributes:
+        posterior, z, logits: q(z|x), a sample of it `(B, D)`, and its decode `(B, 1, X, Y)`.
+        properties: q(c|x), each part `(B, P)`.
+        prior: p(z|c) at the labels.
+        decoded_properties: What the regressor, frozen, says of binarised decodes, `(B, P)`: of z for the first half of
+            the batch, of draws from p(z|c) for the second.
+    """
 
     posterior: Gaussian
     z: Tensor
     logits: Tensor
     properties: Gaussian
     prior: Mixture
+    decoded_properties: Tensor
 
 
 class VAERegression(nn.Module):
@@ -39,8 +50,8 @@ class VAERegression(nn.Module):
         network = config.network
         self.config = config
         self.trunk = Trunk(network)
-        self.latent_head = Head(network.hidden, network.hidden, network.latent)
-        self.property_head = Head(network.hidden, network.hidden, properties)
+        self.latent_head = Head(self.trunk.features, network.hidden, network.latent)
+        self.property_head = Head(self.trunk.features, network.hidden, properties)
         self.decoder = Decoder(network)
         self.prior = build_prior(config.prior, network.latent, properties)
 
@@ -50,7 +61,17 @@ class VAERegression(nn.Module):
         z = posterior.sample()
         with torch.autocast(x.device.type, enabled=False):
             prior = self.prior(c)
-        return Outputs(posterior, z, self.decoder(z), properties, prior)
+        logits = self.decoder(z)
+        half = len(x) // 2
+        draws = self.decoder(Mixture(*(part[half:] for part in prior)).sample())
+        decoded = binarize_straight_through(torch.cat((logits[:half], draws)).sigmoid())
+        return Outputs(posterior, z, logits, properties, prior, self._judge(decoded))
+
+    def _judge(self, x: Tensor) -> Tensor:
+        """The regressor's means for decodes; no gradient to the regressor, or it would learn to agree with them."""
+        features = functional_call(self.trunk, {name: p.detach() for name, p in self.trunk.named_parameters()}, x)
+        head = {name: p.detach() for name, p in self.property_head.named_parameters()}
+        return functional_call(self.property_head, head, features)[0]
 
     def encode(self, x: Tensor) -> tuple[Gaussian, Gaussian]:
         """q(z|x), each part `(B, D)`, and q(c|x), each part `(B, P)`, for indicators `(B, 1, X, Y)`."""

@@ -1,0 +1,175 @@
+"""Generate, label, train, sweep, serve, design: each by its command, over real Ray, MLflow and HTTP."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import mlflow
+import numpy as np
+import pytest
+import yaml
+from conftest import BIN, ROOT, SMALL_LOOP, Command, answers, campaign_settings, free_port, wait_until
+
+from microdesign.microstructure.dataset import Dataset
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import engineering_constants
+from microdesign.physics.solver import homogenize
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+def verify(document: dict) -> None:
+    """Homogenizes every candidate's image again, to a tighter tolerance than the campaign's."""
+    assert document["candidates"]
+    materials = Materials.model_validate(document["materials"])
+    for candidate in document["candidates"]:
+        labels = np.load(candidate["image"], allow_pickle=False)
+        result = homogenize(labels, materials, tolerance=1e-6)
+        constants = engineering_constants(result.stiffness, result.conductivity)
+        errors = [abs(constants[name][0] - value) / value for name, value in document["target"].items()]
+        assert candidate["max_relative_error"] == pytest.approx(max(errors), abs=5e-4)
+        for name, value in candidate["verified"].items():
+            assert value == pytest.approx(constants[name][0], rel=5e-4)
+    assert document["evaluations"] >= len(document["candidates"])
+
+
+def test_labels_are_the_solver_s(labelled: Path) -> None:
+    data = Dataset.open(labelled).read_shard(0).select(slice(0, 5))
+    result = homogenize(data.labels, Materials.model_validate(Dataset.open(labelled).manifest.materials))
+    for name, values in engineering_constants(result.stiffness, result.conductivity).items():
+        assert data.properties[name] == pytest.approx(values, rel=1e-3)
+
+
+def test_training_is_recorded_registered_and_not_repeated(
+    command: Command, bundle: Path, environment: dict[str, str]
+) -> None:
+    uri = environment["MLFLOW_TRACKING_URI"]
+    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    version = client.get_model_version_by_alias("microdesign", "champion")
+    run = client.get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["dataset"] == json.loads((bundle / "model.json").read_text())["dataset"]
+    assert {"r2_Ex", "mape_kx", "components_used", "reconstruction_excess_cess_median"} <= set(run.data.metrics)
+    assert len(client.get_metric_history(run.info.run_id, "total")) == SMALL_LOOP["epochs"]
+    assert {f.path for f in client.list_artifacts(run.info.run_id)} >= {"parity.png", "bundle", "config.yaml"}
+    again = command("train", "train.yaml", "--json")
+    assert "trained already" in again.stderr
+    assert client.get_model_version_by_alias("microdesign", "champion").version == version.version
+
+
+def test_sweep_ranks_every_combination(command: Command, labelled: Path, folder: Path) -> None:
+    settings = {"dataset": str(labelled), "loop": SMALL_LOOP | {"epochs": 1}, "storage": str(folder / "runs")}
+    (folder / "sweep.yaml").write_text(yaml.safe_dump(settings))
+    rows = json.loads(command("sweep", "sweep.yaml", "--json").stdout)
+    pairs = {(row["objective.loss"], row["model.prior.kind"]) for row in rows}
+    assert pairs == {(loss, prior) for loss in ("mse", "mse+cess") for prior in ("conditional", "mixture")}
+    assert [row["mape"] for row in rows] == sorted(row["mape"] for row in rows)
+
+
+def test_campaign_from_the_registry(command: Command, labelled: Path, bundle: Path, folder: Path) -> None:
+    settings = campaign_settings(labelled, "models:/microdesign@champion", "runs/registry")
+    (folder / "registry.yaml").write_text(yaml.safe_dump(settings))
+    document = json.loads(command("design", "registry.yaml", "--json").stdout)
+    verify(document)
+    assert document["evaluations"] == 26
+    assert document["baselines"]["random"]["of"] == 26
+    assert "data:image/png" in Path(document["report"]).read_text()
+    again = json.loads(command("design", "registry.yaml", "--json").stdout)
+    assert again["resumed_evaluations"] == 26
+    assert again["candidates"] == document["candidates"]
+    assert command("report", "runs/registry").stdout.strip() == document["report"]
+
+
+def test_campaign_submitted_to_the_cluster(
+    command: Command, cluster: dict[str, str], labelled: Path, bundle: Path, folder: Path
+) -> None:
+    settings = campaign_settings(labelled, str(bundle), str(folder / "runs" / "submitted"), evaluations=14)
+    (folder / "submitted.yaml").write_text(yaml.safe_dump(settings))
+    done = command("submit", cluster["jobs"], "campaign", "submitted.yaml")
+    assert "14 evaluations" in done.stderr
+    verify(json.loads((folder / "runs" / "submitted" / "result.json").read_text()))
+    settings["target"]["properties"]["Ex"] = 11.0
+    (folder / "refused.yaml").write_text(yaml.safe_dump(settings))
+    assert "out of reach" in command("submit", cluster["jobs"], "campaign", "refused.yaml", code=1).stderr
+
+
+def test_campaign_over_http(
+    command: Command,
+    environment: dict[str, str],
+    cluster: dict[str, str],
+    labelled: Path,
+    bundle: Path,
+    folder: Path,
+) -> None:
+    port = free_port()
+    config = yaml.safe_load((ROOT / "serving" / "serve.yaml").read_text())
+    config["applications"][0]["args"]["bundle"] = "models:/microdesign@champion"
+    config["applications"][0]["args"]["cpus"] = 0.1
+    config["applications"][0]["args"]["tracking_uri"] = environment["MLFLOW_TRACKING_URI"]
+    config["http_options"] = {"host": "127.0.0.1", "port": port}
+    (folder / "serve.yaml").write_text(yaml.safe_dump(config))
+    values = environment | {"RAY_ADDRESS": cluster["RAY_ADDRESS"], "RAY_DASHBOARD_ADDRESS": cluster["jobs"]}
+    serve = [BIN / "serve", "deploy", "serve.yaml", "--address", cluster["jobs"]]
+    subprocess.run(serve, cwd=folder, env=values, check=True, capture_output=True, timeout=120)
+
+    def healthy() -> bool:
+        try:
+            return answers(port) and httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    wait_until(healthy, 120)
+    settings = campaign_settings(labelled, f"http://127.0.0.1:{port}", "runs/http")
+    (folder / "http.yaml").write_text(yaml.safe_dump(settings))
+    remote = json.loads(command("design", "http.yaml", "--json").stdout)
+    verify(remote)
+    settings = campaign_settings(labelled, str(bundle), "runs/local")
+    (folder / "local.yaml").write_text(yaml.safe_dump(settings))
+    local = json.loads(command("design", "local.yaml", "--json").stdout)
+    assert remote["model"] == local["model"]
+    assert remote["history"][0] == pytest.approx(local["history"][0], rel=1e-3)
+    shutdown = [BIN / "serve", "shutdown", "-y", "--address", cluster["jobs"]]
+    subprocess.run(shutdown, env=values, check=True, capture_output=True, timeout=120)
+    settings["model"] = f"http://127.0.0.1:{free_port()}"
+    (folder / "dead.yaml").write_text(yaml.safe_dump(settings))
+    assert "does not answer" in command("design", "dead.yaml", code=2).stderr
+
+
+def test_a_killed_campaign_goes_on(
+    environment: dict[str, str], labelled: Path, bundle: Path, folder: Path, tmp_path: Path
+) -> None:
+    settings = campaign_settings(labelled, str(bundle), "runs/killed", evaluator="slow_physics:SlowPhysics")
+    (folder / "killed.yaml").write_text(yaml.safe_dump(settings))
+    evaluated = tmp_path / "evaluated"
+    evaluated.mkdir()
+    values = environment | {"EVALUATED": str(evaluated), "RAY_DISABLE_IMPORT_WARNING": "1"}
+    line = [BIN / "microdesign", "design", "killed.yaml", "--json"]
+    parts = folder / "runs" / "killed" / "evaluations"
+
+    first = subprocess.Popen(
+        line, cwd=folder, env=values, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    wait_until(lambda: len(list(parts.glob("part-*"))) >= 6 or first.poll() is not None, 240)
+    assert first.poll() is None, "the campaign ended before it could be killed"
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    recorded = {path.name: path.read_bytes() for path in parts.glob("part-*")}
+    # Evaluations in flight when the driver died were never reported; all others must not be computed again.
+    before = {path.name.split("-")[0] for path in evaluated.iterdir()}
+
+    done = subprocess.run(line, cwd=folder, env=values, capture_output=True, text=True, timeout=400, check=False)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert 8 <= document["resumed_evaluations"] < document["evaluations"] == 26
+    for name, content in recorded.items():
+        assert (parts / name).read_bytes() == content
+    counts: dict[str, int] = {}
+    for path in evaluated.iterdir():
+        counts[path.name.split("-")[0]] = counts.get(path.name.split("-")[0], 0) + 1
+    lost_in_flight = len(before) - document["resumed_evaluations"]
+    # The baseline of random draws uses the same evaluator, once per image, after the campaign.
+    assert sum(count > 1 for count in counts.values()) <= lost_in_flight
+    verify(document)
