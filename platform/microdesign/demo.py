@@ -30,8 +30,8 @@ from microdesign.tracking import default_uri
 
 Progress = Callable[[str], None]
 
-DEFAULT_TARGET = {"Ex": 3.6, "Ey": 2.6, "kx": 3.4}
-"""Stiffer along x than along y; phases of contrast 10, so 1 would be all soft and 10 all hard."""
+DEFAULT_TARGET = {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}
+"""Stiffer along x than along y; with phases of contrast 10, 1 would be all soft and 10 all hard."""
 
 
 class DemoConfig(Config):
@@ -53,7 +53,7 @@ class DemoConfig(Config):
         description="phases: MICRO2D's mildest contrast",
     )
     generate: GenerateConfig = GenerateConfig(count_per_family=1000)
-    loop: LoopConfig = LoopConfig(epochs=18, max_minutes=3.5)
+    loop: LoopConfig = LoopConfig(epochs=12, max_minutes=3.5)
     cpus: float = Field(2, gt=0, description="CPU cores of the one training worker")
     campaign: Mapping[str, Any] = Field(
         default_factory=dict, description="settings of the campaign that differ from its defaults"

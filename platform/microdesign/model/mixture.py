@@ -42,7 +42,9 @@ class Mixture(NamedTuple):
 
     def sample(self) -> Tensor:
         """Draws one latent per mixture, `(B, D)`: a component by weight, then a reparameterised sample of it."""
-        k = torch.multinomial(self.log_weights.exp(), 1)[:, :, None].expand(-1, 1, self.mean.shape[-1])
+        # The Gumbel-max draw: unlike torch.multinomial it neither waits for a GPU nor fails on a diverged model's NaN.
+        gumbel = -torch.empty_like(self.log_weights).exponential_().log()
+        k = (self.log_weights + gumbel).argmax(1)[:, None, None].expand(-1, 1, self.mean.shape[-1])
         return Gaussian(self.mean.gather(1, k)[:, 0], self.log_std.gather(1, k)[:, 0]).sample()
 
     def joint_log_density(self, z: Tensor) -> Tensor:
