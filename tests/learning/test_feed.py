@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from microdesign.errors import InputError
-from microdesign.learning.feed import TURNED, Feed, property_table
+from microdesign.learning.feed import TURNED, Feed, fit_standardization, property_table, with_known
 from microdesign.microstructure.container import Microstructures
 from microdesign.model.standardization import Standardization
 
@@ -173,3 +173,56 @@ def test_property_table_keeps_the_order_of_the_names() -> None:
     table = property_table(data(), ["Ey", "Ex"])
     assert table.shape == (24, 2)
     np.testing.assert_array_equal(table[:, 0], 100 * table[:, 1])
+
+
+def test_samples_with_unknown_properties_are_left_out() -> None:
+    complete = data()
+    assert with_known(complete, ["Ex", "Ey"]) is complete
+    gaps = {name: values.copy() for name, values in complete.properties.items()}
+    gaps["Ex"][3] = gaps["Ey"][[3, 5]] = np.nan
+    gaps["kx"][0] = np.inf
+    batch = data(properties=gaps)
+    known = with_known(batch, ["Ex", "Ey"])
+    rest = [i for i in range(24) if i not in (3, 5)]
+    np.testing.assert_array_equal(known.labels, batch.labels[rest])
+    np.testing.assert_array_equal(known.properties["Gxy"], batch.properties["Gxy"][rest])
+    assert len(with_known(batch, ["kx"])) == 23
+    assert len(with_known(batch, ["Gxy"])) == 24
+
+
+def test_unknown_properties_are_named() -> None:
+    nothing = data(properties={"Ex": np.full(24, np.nan), "Ey": np.ones(24)})
+    with pytest.raises(InputError, match="No sample has finite values of Ex, Ey; label the data set again"):
+        with_known(nothing, ["Ex", "Ey"])
+    with pytest.raises(InputError, match="The data set has no property 'kx'; it has Ex, Ey"):
+        with_known(nothing, ["kx"])
+
+
+def random_properties(
+    periodic: bool = True, names: tuple[str, ...] = ("Ex", "Ey", "kx", "ky", "Gxy")
+) -> Microstructures:
+    values = np.exp(np.random.default_rng(0).normal(size=(24, len(names))) + np.arange(len(names)))
+    return data(properties=dict(zip(names, values.T, strict=True)), periodic=periodic)
+
+
+def test_standardisation_does_not_know_the_axes() -> None:
+    names = ("Ex", "Ey", "kx", "Gxy")
+    fitted = fit_standardization(random_properties(), names, {"Ex": "MPa", "Ey": "MPa"})
+    assert fitted.names == names
+    assert fitted.units == ("MPa", "MPa", "", "")
+    assert fitted.offsets[0] == pytest.approx(fitted.offsets[1])
+    assert fitted.scales[0] == pytest.approx(fitted.scales[1])
+    values = random_properties().properties
+    both = np.log(np.concatenate((values["kx"], values["ky"])))
+    assert (fitted.offsets[2], fitted.scales[2]) == pytest.approx((both.mean(), both.std()))
+    assert fitted.offsets[3] == pytest.approx(np.log(values["Gxy"]).mean())
+    standardized = fitted.forward(property_table(random_properties(), ("Ey", "Ex", "ky", "Gxy")))
+    both = np.concatenate((fitted.forward(property_table(random_properties(), names)), standardized))
+    assert both.mean(0) == pytest.approx(np.zeros(4), abs=1e-12)
+    assert both.std(0) == pytest.approx(np.ones(4))
+
+
+@pytest.mark.parametrize("batch", [random_properties(periodic=False), random_properties(names=("Ex", "Ey", "kx"))])
+def test_standardisation_of_what_is_never_turned(batch: Microstructures) -> None:
+    fitted = fit_standardization(batch, ("Ex", "kx"), {})
+    assert fitted.offsets == pytest.approx([np.log(batch.properties[name]).mean() for name in ("Ex", "kx")])

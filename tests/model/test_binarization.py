@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from microdesign.model.binarization import binarize
+from microdesign.model.binarization import binarize, binarize_straight_through
 
 
 def probabilities(n: int = 8, size: int = 16) -> torch.Tensor:
@@ -54,3 +54,19 @@ def test_memory_layout_does_not_matter() -> None:
 
 def test_no_images() -> None:
     assert binarize(torch.zeros(0, 1, 8, 8)).shape == (0, 8, 8)
+
+
+def test_straight_through_is_the_cut_forward_and_the_identity_backward() -> None:
+    soft = probabilities().requires_grad_()
+    hard = binarize_straight_through(soft)
+    assert hard.dtype == soft.dtype
+    torch.testing.assert_close(hard.detach(), binarize(soft.detach())[:, None].float(), rtol=0, atol=1e-6)
+    weights = torch.randn(soft.shape, generator=torch.Generator().manual_seed(1))
+    (hard * weights).sum().backward()
+    torch.testing.assert_close(soft.grad, weights, rtol=0, atol=0)
+
+
+def test_straight_through_in_half_precision_keeps_its_type() -> None:
+    hard = binarize_straight_through(probabilities().bfloat16())
+    assert hard.dtype == torch.bfloat16
+    assert ((hard - hard.round()).abs() < 1e-2).all()

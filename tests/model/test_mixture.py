@@ -69,6 +69,37 @@ def test_mixture_density_agrees_with_torch() -> None:
     torch.testing.assert_close(p.joint_log_density(z).logsumexp(-1), p.log_density(z))
 
 
+def test_mixture_samples_have_the_mixture_s_moments() -> None:
+    n, weights = 200_000, torch.tensor([0.7, 0.2, 0.1])
+    mean = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, -10.0]])
+    std = torch.tensor([[1.0, 0.5], [0.2, 2.0], [0.3, 0.3]])
+    torch.manual_seed(0)
+    z = Mixture(weights.log().expand(n, 3), mean.expand(n, 3, 2), std.log().expand(n, 3, 2)).sample()
+    assert z.shape == (n, 2)
+    component = (z[:, None] - mean).square().sum(-1).argmin(1)
+    torch.testing.assert_close(component.bincount() / n, weights, rtol=0, atol=0.005)
+    for k in range(3):
+        torch.testing.assert_close(z[component == k].mean(0), mean[k], rtol=0, atol=0.06)
+        torch.testing.assert_close(z[component == k].std(0), std[k], rtol=0.05, atol=0)
+
+
+def test_each_row_draws_from_its_own_mixture() -> None:
+    """Rows that each have one component of all the weight: the draw is that component's, the others get no gradient."""
+    p = random_mixture(6, 4, 3)
+    chosen = torch.tensor([0, 1, 2, 3, 1, 2])
+    mean = p.mean.clone().requires_grad_()
+    certain = Mixture((torch.nn.functional.one_hot(chosen, 4).double()).log(), mean, torch.full_like(mean, -6.0))
+    z = certain.sample()
+    torch.testing.assert_close(z, mean[torch.arange(6), chosen], rtol=0, atol=0.02)
+    z.sum().backward()
+    torch.testing.assert_close(mean.grad.sum(-1), 3 * torch.nn.functional.one_hot(chosen, 4).double())
+
+
+def test_samples_of_a_mixture_that_is_not_finite_are_not_either() -> None:
+    nan = torch.full((2, 3, 4), torch.nan)
+    assert Mixture(nan[..., 0], nan, nan).sample().isnan().all()
+
+
 def test_density_integrates_to_one() -> None:
     z = torch.linspace(-40, 40, 20_001, dtype=torch.float64)
     density = random_mixture(1, 4, 1).log_density(z[:, None]).exp()

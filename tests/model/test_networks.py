@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from microdesign.config import load_config
 from microdesign.errors import InputError
 from microdesign.model.networks import (
+    SHARPNESS,
     Decoder,
     Head,
     NetworkConfig,
@@ -15,7 +16,6 @@ from microdesign.model.networks import (
     Trunk,
     channels_last,
     pad_periodic,
-    upsample,
 )
 from microdesign.model.vae import ModelConfig, VAERegression
 
@@ -32,25 +32,6 @@ def test_pad_periodic_is_circular_padding(width: int) -> None:
     torch.testing.assert_close(pad_periodic(x, width), F.pad(x, (width,) * 4, mode="circular"), rtol=0, atol=0)
     kept = pad_periodic(x.contiguous(memory_format=torch.channels_last), width)
     assert kept.is_contiguous(memory_format=torch.channels_last)
-
-
-def test_upsample_keeps_a_constant_and_the_mean() -> None:
-    torch.testing.assert_close(upsample(torch.full((1, 2, 4, 4), 0.7)), torch.full((1, 2, 8, 8), 0.7))
-    x = maps()
-    assert upsample(x).shape == (2, 3, 16, 16)
-    torch.testing.assert_close(upsample(x).mean((-2, -1)), x.mean((-2, -1)))
-
-
-def test_upsample_commutes_with_periodic_shifts() -> None:
-    x = maps()
-    torch.testing.assert_close(upsample(x.roll((1, -2), (-2, -1))), upsample(x).roll((2, -4), (-2, -1)))
-
-
-def test_upsample_is_bilinear() -> None:
-    x = torch.zeros(1, 1, 4, 4)
-    x[..., 0, 0] = 1
-    row = torch.tensor([0.75, 0.75, 0.25, 0, 0, 0, 0, 0.25])
-    torch.testing.assert_close(upsample(x)[0, 0], torch.outer(row, row))
 
 
 @pytest.mark.parametrize("channels", [(3, 3), (3, 5)])
@@ -87,7 +68,68 @@ def test_shapes(size: int, depth: int) -> None:
 def test_one_stage() -> None:
     config = NetworkConfig(size=16, widths=(4,), latent=2, hidden=8)
     assert Decoder(config)(torch.zeros(1, 2)).shape == (1, 1, 16, 16)
-    assert Trunk(config)(torch.zeros(1, 1, 16, 16)).shape == (1, 8)
+    trunk = Trunk(config)
+    assert trunk.features == 8 + trunk.spectral.features
+    assert trunk(torch.zeros(1, 1, 16, 16)).shape == (1, trunk.features)
+
+
+def decoder(size: int = 32, **changes: int) -> Decoder:
+    """A decoder whose last layer is no longer zero, so that all its layers show."""
+    torch.manual_seed(0)
+    made = Decoder(NetworkConfig(size=size, **(SMALL | changes)))
+    nn.init.normal_(made.last.weight, std=0.02)
+    return made
+
+
+def test_the_decoder_starts_as_its_first_field_cut_at_a_level() -> None:
+    torch.manual_seed(0)
+    one, z = Decoder(NetworkConfig(size=32, **SMALL)), torch.randn(5, 4)
+    statistics = one.statistics(torch.cat((one.dense(z), z), dim=1))
+    field = one.texture(statistics[:, :-1])[:, 0]
+    logits = one(z)[:, 0]
+    level = (logits / SHARPNESS - field).flatten(1)
+    torch.testing.assert_close(level, level[:, :1].expand_as(level), rtol=0, atol=1e-5)
+    torch.testing.assert_close(level[:, 0], statistics[:, -1] + one.last.bias)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_the_decoder_is_stationary(size: int, depth: int) -> None:
+    """Moved noise gives the moved image: no pixel is special."""
+    one, z = decoder(size, depth=depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    before = one(z)
+    white = torch.fft.irfft2(torch.view_as_complex(one.texture.noise), s=(size, size))
+    one.texture.noise = torch.view_as_real(torch.fft.rfft2(white.roll((5, -9), (-2, -1))))
+    torch.testing.assert_close(one(z), before.roll((5, -9), (-2, -1)), rtol=1e-3, atol=1e-3)
+
+
+def test_the_level_is_the_volume_fraction() -> None:
+    one, z = decoder(), torch.zeros(1, 4)
+    fractions = []
+    for level in (-3.0, -0.5, 0.5, 3.0):
+        with torch.no_grad():
+            one.statistics.bias[-1] = level
+        fractions.append(one(z).sigmoid().mean().item())
+    assert fractions == sorted(fractions)
+    assert fractions[0] < 0.05
+    assert fractions[-1] > 0.95
+
+
+def test_every_layer_of_the_decoder_shows() -> None:
+    one, z = decoder(textures=2, depth=2), torch.randn(3, 4, requires_grad=True)
+    one(z).square().mean().backward()
+    assert z.grad is not None
+    assert z.grad.abs().min() > 0
+    for name, parameter in one.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.any(), name
+
+
+def test_noise_is_saved_with_the_weights_and_fixed_tables_are_not() -> None:
+    names = set(decoder().state_dict())
+    assert "texture.noise" in names
+    assert not names & {"texture.basis", "texture.blur"}
+    assert not any("spectral" in name for name in Trunk(NetworkConfig(size=32, **SMALL)).state_dict())
 
 
 def test_decoder_and_heads_answer_in_float32_under_autocast() -> None:

@@ -1,0 +1,80 @@
+"""The training pass: what each output is made of."""
+
+import pytest
+import torch
+
+from microdesign.model.binarization import binarize
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.priors import PriorConfig
+from microdesign.model.vae import ModelConfig, Outputs, VAERegression
+
+B, D, P = 6, 4, 2
+
+
+def build(kind: str = "mixture", size: int = 32) -> VAERegression:
+    torch.manual_seed(0)
+    network = NetworkConfig(size=size, widths=(8, 8, 16), latent=D, hidden=32)
+    return VAERegression(ModelConfig(network=network, prior=PriorConfig.model_validate({"kind": kind})), P)
+
+
+def batch(n: int = B, size: int = 32, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    stream = torch.Generator().manual_seed(seed)
+    return (torch.rand(n, 1, size, size, generator=stream) < 0.4).float(), torch.randn(n, P, generator=stream)
+
+
+def passed(model: VAERegression, x: torch.Tensor, c: torch.Tensor) -> Outputs:
+    torch.manual_seed(5)
+    return model(x, c)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+@pytest.mark.parametrize("kind", ["standard", "conditional", "mixture"])
+def test_shapes(kind: str, size: int) -> None:
+    outputs = build(kind, size)(*batch(size=size))
+    assert outputs.posterior.mean.shape == outputs.z.shape == (B, D)
+    assert outputs.logits.shape == (B, 1, size, size)
+    assert outputs.properties.mean.shape == outputs.decoded_properties.shape == (B, P)
+    assert outputs.decoded_properties.dtype == torch.float32
+
+
+def test_a_batch_of_one_and_of_odd_length() -> None:
+    for n in (1, 3):
+        assert build()(*batch(n)).decoded_properties.shape == (n, P)
+
+
+def test_decodes_are_judged_as_the_campaign_will_see_them() -> None:
+    model, (x, c) = build(), batch()
+    outputs = passed(model, x, c)
+    labels = binarize(outputs.logits[: B // 2].sigmoid()).float()[:, None]
+    expected = model.encode(labels)[1].mean
+    torch.testing.assert_close(outputs.decoded_properties[: B // 2], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_second_half_is_drawn_from_the_prior_at_its_own_labels() -> None:
+    model, (x, c) = build(), batch()
+    half = B // 2
+    before = passed(model, x, c).decoded_properties
+    other_images = passed(model, batch(seed=9)[0], c).decoded_properties
+    torch.testing.assert_close(other_images[half:], before[half:])
+    assert not torch.allclose(other_images[:half], before[:half])
+    other_labels = torch.cat((c[:half], c[half:] + 1))
+    moved = passed(model, x, other_labels).decoded_properties
+    torch.testing.assert_close(moved[:half], before[:half])
+    assert not torch.allclose(moved[half:], before[half:])
+
+
+def test_the_judge_is_the_regressor_of_the_moment() -> None:
+    model, (x, c) = build(), batch()
+    before = passed(model, x, c).decoded_properties
+    with torch.no_grad():
+        model.property_head.direct.weight += 0.1
+    assert not torch.allclose(passed(model, x, c).decoded_properties, before)
+
+
+def test_a_training_pass_under_autocast() -> None:
+    model, (x, c) = build(), batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = model(x, c)
+    assert outputs.logits.dtype == outputs.prior.mean.dtype == torch.float32
+    outputs.decoded_properties.square().sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
