@@ -1,0 +1,138 @@
+"""From images to labelled images: resumable by shard, a failed image costs its own row, nothing is overwritten."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microdesign.errors import EvaluationError, InputError
+from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.generate import GenerateConfig, generate_dataset
+from microdesign.physics.evaluator import FFTEvaluator, Values
+from microdesign.physics.labelling import LabelConfig, label, label_dataset
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import PROPERTY_NAMES
+
+MATERIALS = Materials.model_validate(
+    {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}], "units": {"E": "GPa", "k": "W/(m K)"}}
+)
+
+
+class Counting:
+    """The volume fraction, computed for so many images; fails for those of a fraction that it is told."""
+
+    def __init__(self, fails_above: float = 2.0, stops_after: int | None = None) -> None:
+        self.fails_above, self.stops_after, self.images = fails_above, stops_after, 0
+
+    @property
+    def fingerprint(self) -> str:
+        return "fraction"
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        fraction = images.mean((1, 2))
+        if (fraction > self.fails_above).any():
+            raise EvaluationError("too much of phase 1")
+        if self.stops_after is not None and self.images >= self.stops_after:
+            raise KeyboardInterrupt
+        self.images += len(images)
+        return dict.fromkeys(PROPERTY_NAMES, fraction + 1)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Shards of 4, 4, 2 and again 4, 4, 2 images."""
+    config = GenerateConfig(families=("GRF", "VoronoiMedium"), count_per_family=10, size=16, shard_size=4, seed=3)
+    return generate_dataset(config, tmp_path_factory.mktemp("data") / "images")
+
+
+def test_labels_are_the_evaluator_s(source: Dataset, tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    made = label_dataset(
+        source, tmp_path, MATERIALS, FFTEvaluator(), on_progress=lambda done, total: progress.append((done, total))
+    )
+    images, labelled = source.load(), made.load()
+    np.testing.assert_array_equal(labelled.labels, images.labels)
+    assert (labelled.classes, labelled.generation) == (images.classes, images.generation)
+    expected = FFTEvaluator().evaluate(images.labels, MATERIALS)
+    assert tuple(made.manifest.properties) == PROPERTY_NAMES
+    for name in PROPERTY_NAMES:
+        np.testing.assert_allclose(labelled.properties[name], expected[name], rtol=1e-6)
+    assert progress == [(done, 20) for done in (4, 8, 10, 14, 18, 20)]
+    assert made.manifest.properties["Ex"] == "GPa"
+    assert made.manifest.properties["kx"] == "W/(m K)"
+    assert Materials.model_validate(made.manifest.materials) == MATERIALS
+    assert made.manifest.settings["images"] == source.manifest.digest
+    assert {name: part.tolist() for name, part in made.split().items()} == {
+        name: part.tolist() for name, part in source.split().items()
+    }
+
+
+def test_a_stopped_run_goes_on_at_the_missing_shard(source: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        label_dataset(source, tmp_path, MATERIALS, Counting(stops_after=8))
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+    with pytest.raises(InputError, match=r"holds no dataset\.json"):
+        Dataset.open(tmp_path)
+    rest = Counting()
+    resumed = label_dataset(source, tmp_path, MATERIALS, rest)
+    assert rest.images == 12
+    whole = label_dataset(source, tmp_path / "whole", MATERIALS, Counting())
+    assert resumed.manifest.digest == whole.manifest.digest
+    again = Counting()
+    assert label_dataset(source, tmp_path, MATERIALS, again).manifest.digest == whole.manifest.digest
+    assert again.images == 0
+
+
+def test_other_materials_or_physics_are_computed_anew(source: Dataset, tmp_path: Path) -> None:
+    label_dataset(source, tmp_path, MATERIALS, Counting())
+    softer = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 5, "nu": 0.3, "k": 10}]})
+    evaluator = Counting()
+    label_dataset(source, tmp_path, softer, evaluator)
+    assert evaluator.images == 20
+    made = label_dataset(source, tmp_path, softer, FFTEvaluator(tolerance=1e-3))
+    assert made.load().properties["Ex"].max() <= 5
+
+
+def test_an_image_that_cannot_be_solved_gets_nan_and_says_why(source: Dataset, tmp_path: Path) -> None:
+    images = source.load()
+    fraction = images.labels.mean((1, 2))
+    limit = float(np.sort(fraction)[-3])
+    labelled = label_dataset(source, tmp_path, MATERIALS, Counting(fails_above=limit)).load()
+    failed = fraction > limit
+    assert failed.sum() == 2
+    for name in PROPERTY_NAMES:
+        np.testing.assert_array_equal(np.isnan(labelled.properties[name]), failed)
+    np.testing.assert_allclose(labelled.properties["Ex"][~failed], fraction[~failed] + 1)
+    for text, before, bad in zip(labelled.generation, images.generation, failed, strict=True):
+        assert text == ("EvaluationError: too much of phase 1" if bad else before)
+
+
+def test_a_shard_without_any_answer_is_an_error(source: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match=r"No image of a shard could be evaluated; the first says: .*too much"):
+        label_dataset(source, tmp_path, MATERIALS, Counting(fails_above=-1))
+    assert not list(tmp_path.glob("*.parquet"))
+
+
+@pytest.mark.parametrize("same", ["{0}", "{0}/", "{0}/../images"])
+def test_the_source_is_never_its_own_answer(source: Dataset, same: str) -> None:
+    before = source.manifest.digest
+    config = LabelConfig(source=str(source.folder), out=same.format(source.folder), materials=MATERIALS)
+    with pytest.raises(InputError, match="is the source itself; expected another folder"):
+        label(config)
+    assert Dataset.open(source.folder).manifest.digest == before
+    assert not source.manifest.properties
+
+
+def test_what_is_missing_is_named(source: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nowhere: holds no dataset\.json"):
+        label(LabelConfig(source=str(tmp_path / "nowhere"), out=str(tmp_path / "out"), materials=MATERIALS))
+    with pytest.raises(InputError, match="evaluator = 'abaqus' is unknown"):
+        label(LabelConfig(source=str(source.folder), out="out", materials=MATERIALS, evaluator="abaqus"))
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("local_ray")
+def test_in_parallel_it_is_the_same(source: Dataset, tmp_path: Path) -> None:
+    made = label(LabelConfig(source=str(source.folder), out=str(tmp_path / "ray"), materials=MATERIALS))
+    alone = label_dataset(source, tmp_path / "alone", MATERIALS, FFTEvaluator())
+    assert made == {"dataset": str(tmp_path / "ray"), "images": 20, "digest": alone.manifest.digest}
