@@ -33,3 +33,8 @@ def test_distinctness_and_novelty_ignore_periodic_shifts():
     assert not is_distinct(statistics_of(shifted)[0], statistics, 1e-4)
     assert novelty(shifted, statistics) == pytest.approx([0], abs=1e-6)
     assert is_distinct(statistics_of(1 - image)[0], statistics)
+
+
+def test_nothing_to_screen():
+    none = designs([1.0], [0]).select(np.array([]))
+    assert len(screen(none, Target(properties={"Ex": 1.0}), 4)) == 0

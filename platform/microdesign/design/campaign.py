@@ -152,7 +152,8 @@ class _Campaign:
     def first_designs(self) -> Designs:
         """The most promising of many draws, of every component."""
         draws = sample_components(self.prior, self.config.samples, self.config.seed)
-        return screen(self.decode(draws.z, draws.component), self.target, self.config.screened)
+        count = min(self.config.screened, self.config.evaluations)
+        return screen(self.decode(draws.z, draws.component), self.target, count)
 
     def refined_designs(self, number: int) -> Designs:
         """The designs of a refinement round."""

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from microdesign.files import read_json, replacing, write_json, write_text
+from microdesign.microstructure.npy import read_npy
 
 DOCUMENT, PAGE = "result.json", "report.html"
 
@@ -35,11 +36,11 @@ def render_report(folder: Path) -> Path:
     """Renders `report.html` again from `result.json` and the images it names.
 
     Raises:
-        InputError: The folder holds no `result.json`.
+        InputError: The folder holds no `result.json`, or an image is missing.
     """
     document = read_json(Path(folder) / DOCUMENT)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["image"] = lambda path: _data_uri(_png(np.load(path, allow_pickle=False)))
+    environment.filters["image"] = lambda path: _data_uri(_png(read_npy(path).labels[0]))
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     environment.filters["number"] = lambda value: f"{value:.4g}"
     template = environment.from_string(files("microdesign.design").joinpath("report_template.html").read_text("utf-8"))

@@ -60,6 +60,8 @@ def screen(designs: Designs, target: Target, n: int) -> Designs:
 
     A design whose image another chosen one repeats to within a tenth of `DISTINCT` is passed over while others remain.
     """
+    if not len(designs):
+        return designs
     error = target.errors(designs.predicted)
     queues = [np.flatnonzero(designs.component == k) for k in np.unique(designs.component)]
     queues = [list(queue[np.argsort(error[queue], kind="stable")]) for queue in queues]

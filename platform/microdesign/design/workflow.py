@@ -46,8 +46,8 @@ def design(
     materials = config.materials or _model_materials(surrogate)
     check_reachable(config.target.properties, materials)
     evaluator = load_evaluator(config.evaluator)
-    data = None if config.dataset is None else Dataset.open(config.dataset).load("train")
-    reached = None if data is None else _reach(config.target, data)
+    data = None if config.dataset is None else _known(Dataset.open(config.dataset).load("train"), config.target)
+    reached = None if data is None else reach(config.target, _table(data, config.target))
     if reached is not None:
         progress(str(reached))
     name = f"design-{digest_json(config.target.model_dump(mode='json'))[:8]}"
@@ -147,8 +147,16 @@ def _model_materials(surrogate: Surrogate) -> Materials:
     return validate_config(Materials, materials, "the model's materials")
 
 
-def _reach(target: Target, data: Microstructures) -> Reach:
+def _known(data: Microstructures, target: Target) -> Microstructures:
+    """The samples whose target properties are known: NaN says that physics could not answer."""
     missing = [name for name in target.names if name not in data.properties]
     if missing:
         raise InputError(f"The data set has no property '{missing[0]}'; label it first.")
-    return reach(target, np.stack([data.properties[name] for name in target.names], axis=1))
+    known = np.isfinite(_table(data, target)).all(1)
+    if known.sum() < 2:
+        raise InputError(f"Fewer than 2 samples have finite values of {', '.join(target.names)}; label them again.")
+    return data.select(known)
+
+
+def _table(data: Microstructures, target: Target) -> np.ndarray:
+    return np.stack([data.properties[name] for name in target.names], axis=1)
