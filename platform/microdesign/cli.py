@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -162,7 +162,8 @@ def data_label(
 
     config = LabelConfig(source=str(source), out=str(out), materials=load_materials(materials))
     with _ray():
-        _print_done(label(config, lambda done, total: _progress(f"{done}/{total} labelled")), as_json)
+        done = label(config, lambda done, total: _progress(f"{done}/{total} labelled"))
+    _print_done(done, as_json)
 
 
 @data.command("inspect")
@@ -189,7 +190,8 @@ def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
 
     settings = load_config(TrainConfig, config, overrides or [])
     with _ray():
-        _print_done({"bundle": str(run(settings, _progress))}, as_json)
+        bundle = run(settings, _progress)
+    _print_done({"bundle": str(bundle)}, as_json)
 
 
 @app.command()
@@ -249,7 +251,8 @@ def submit(
 def _ray() -> Iterator[None]:
     from microdesign.cluster import connected
 
-    with connected():
+    # Standard output is the command's own answer, whatever the libraries have to say.
+    with connected(), redirect_stdout(sys.stderr):
         yield
 
 

@@ -27,7 +27,8 @@ def connected(address: str | None = None) -> Iterator[None]:
     try:
         # Workers' output goes to Ray's log files: standard output belongs to the command's own answer.
         ray.init(
-            address=address,
+            # Not None: that would quietly join whatever Ray happens to run on this machine.
+            address=address or "local",
             log_to_driver=False,
             logging_level=logging.ERROR,
             include_dashboard=False if address is None else None,
@@ -35,9 +36,16 @@ def connected(address: str | None = None) -> Iterator[None]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         if address is None:
             raise
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"The Ray cluster at {address} does not answer ({reason}); check RAY_ADDRESS.") from None
+        raise InputError(f"The Ray cluster at {address} {_why(error)}") from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _why(error: BaseException) -> str:
+    """What keeps a cluster from answering. Ray turns a missing token into a lost connection; the cause tells."""
+    if "InvalidAuthToken" in f"{error} {error.__cause__}":
+        return "asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN unless ~/.ray/auth_token holds it."
+    reason = " ".join(str(error).split())[:200]
+    return f"does not answer ({reason}); check RAY_ADDRESS."

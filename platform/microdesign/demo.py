@@ -53,7 +53,7 @@ class DemoConfig(Config):
         description="phases: MICRO2D's mildest contrast",
     )
     generate: GenerateConfig = GenerateConfig(count_per_family=1000)
-    loop: LoopConfig = LoopConfig(epochs=12, max_minutes=3.5)
+    loop: LoopConfig = LoopConfig(epochs=15, max_minutes=4)
     cpus: float = Field(2, gt=0, description="CPU cores of the one training worker")
     campaign: Mapping[str, Any] = Field(
         default_factory=dict, description="settings of the campaign that differ from its defaults"

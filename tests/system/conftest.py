@@ -2,31 +2,15 @@
 
 import json
 import os
+import secrets
 import signal
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
-MATERIALS = {"phases": [{"E": 1.0, "nu": 0.3, "k": 1.0}, {"E": 10.0, "nu": 0.3, "k": 10.0}]}
-SMALL_LOOP = {
-    "epochs": 4,
-    "batch_size": 16,
-    "model": {
-        "network": {"size": 32, "widths": [8, 8, 16], "latent": 6, "hidden": 32},
-        "prior": {"components": 2, "hidden": 16},
-    },
-}
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from settings import BIN, MATERIALS, ROOT, SMALL_LOOP, Command, answers, free_port, wait_until
 
 
 @pytest.fixture(scope="package")
@@ -39,7 +23,13 @@ def environment(folder: Path) -> dict[str, str]:
     values = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))}
     path = os.pathsep.join((str(BIN), values.get("PATH", "")))
     python_path = os.pathsep.join((str(ROOT), str(Path(__file__).parent)))
-    return values | {"PATH": path, "PYTHONPATH": python_path, "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
+    return values | {
+        "PATH": path,
+        "PYTHONPATH": python_path,
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(16),
+    }
 
 
 @pytest.fixture(scope="package")
@@ -54,11 +44,9 @@ def cluster(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str
     wait_until(lambda: answers(dashboard) or head.poll() is not None, 90)
     assert head.poll() is None, (folder / "ray.log").read_text()
     yield address
-    os.killpg(head.pid, signal.SIGTERM)
-    try:
-        head.wait(20)
-    except subprocess.TimeoutExpired:
-        os.killpg(head.pid, signal.SIGKILL)
+    # The daemons live and die with the process that started them.
+    os.killpg(head.pid, signal.SIGKILL)
+    head.wait()
 
 
 @pytest.fixture(scope="package")
@@ -90,40 +78,3 @@ def bundle(command: Command, labelled: Path, folder: Path) -> Path:
     settings = {"dataset": str(labelled), "loop": SMALL_LOOP, "storage": str(folder / "runs")}
     (folder / "train.yaml").write_text(yaml.safe_dump(settings))
     return Path(json.loads(command("train", "train.yaml", "--json").stdout)["bundle"])
-
-
-def campaign_settings(labelled: Path, model: str, folder: str, **changes: Any) -> dict[str, Any]:
-    """A small campaign for a target that the labelled images surround."""
-    return {
-        "target": {"properties": {"Ex": 3.0, "Ey": 3.0, "kx": 3.0}, "tolerance": 0.5},
-        "model": model,
-        "dataset": str(labelled),
-        "folder": folder,
-        "samples": 64,
-        "screened": 8,
-        "per_round": 6,
-        "evaluations": 26,
-        "candidates": 2,
-        "goal": 0.0001,
-        "refinement": {"pool": 16},
-        **changes,
-    }
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "timed out"
-        time.sleep(0.2)
