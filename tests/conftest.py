@@ -10,6 +10,6 @@ import ray
 def local_ray() -> Iterator[None]:
     """One local Ray of two processors for the whole session."""
     if not ray.is_initialized():
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()

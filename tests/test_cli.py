@@ -201,7 +201,7 @@ def test_materials_that_are_no_yaml_mapping(command: Command, text: str) -> None
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--set", "famlies=[GRF]"], ("unknown key 'famlies'", "count_per_family, families, seed")),
+        (["--set", "familiez=[GRF]"], ("unknown key 'familiez'", "count_per_family, families, seed")),
         (["--set", "families=[Grf]"], ("'Grf' is unknown; expected different names out of: GRF",)),
         (["--set", "size"], ("--set size: has no '='",)),
         (["--set", "split.train=0.5"], ("train + validation + test = 0.7; expected 1",)),
@@ -240,7 +240,7 @@ def test_nested_unknown_key(command: Command) -> None:
         (["--match", "golden.npy", "--target", "Ex=3"], ("give one",)),
         (["--match", "golden.npy", "--properties", "Ex,Ez"], ("'Ez'",)),
         (["--set", "generate.colour=red"], ("unknown key 'generate.colour'",)),
-        (["--set", "campaign.colour=red"], ("'colour'",)),
+        (["--set", "campaign.colour=red"], ("unknown key 'campaign.colour'",)),
     ],
 )
 def test_the_demo_refuses_before_anything_is_computed(

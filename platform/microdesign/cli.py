@@ -109,14 +109,17 @@ def homogenize(
 
 @app.command()
 def statistics(images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")], as_json: Json = False) -> None:
-    """Print volume fraction and specific surface of images."""
+    """Print volume fraction and specific surface of every phase of images."""
+    import torch
+
     from microdesign.microstructure.npy import read_npy
     from microdesign.microstructure.statistics import specific_surface, volume_fractions
 
     rows = []
     for path in images:
         batch = read_npy(path)
-        x = batch.indicator()
+        labels = torch.from_numpy(batch.labels)
+        x = torch.stack([labels == phase for phase in range(batch.n_phases)], 1).float()
         fractions, surfaces = volume_fractions(x), specific_surface(x)
         for number in range(len(batch)):
             rows.append(

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from microdesign.config import Config, dump_yaml
-from microdesign.design.campaign import CampaignConfig
+from microdesign.design.campaign import CampaignConfig, SearchConfig
 from microdesign.design.targets import Target
 from microdesign.design.workflow import design
 from microdesign.errors import InputError
@@ -55,9 +55,7 @@ class DemoConfig(Config):
     generate: GenerateConfig = GenerateConfig(count_per_family=1000)
     loop: LoopConfig = LoopConfig(epochs=15, max_minutes=4)
     cpus: float = Field(2, gt=0, description="CPU cores of the one training worker")
-    campaign: Mapping[str, Any] = Field(
-        default_factory=dict, description="settings of the campaign that differ from its defaults"
-    )
+    campaign: SearchConfig = SearchConfig()
 
 
 def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: bool = False) -> dict[str, Any]:
@@ -105,31 +103,30 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
         )
         bundle = train(training, report, uri)
     with clock.stage("design") as report:
-        settings = {
-            "target": Target(properties=target).model_dump(mode="json"),
-            "model": str(bundle),
-            "dataset": str(labelled.folder),
-            "folder": str(folder / f"campaign-{digest_json([dict(target), bundle.parent.name])[:10]}"),
-        }
-        document = design(CampaignConfig.model_validate(settings | dict(config.campaign)), report, uri)
+        campaign = CampaignConfig(
+            **dict(config.campaign),
+            target=Target(properties=target),
+            model=str(bundle),
+            dataset=str(labelled.folder),
+            folder=str(folder / f"campaign-{digest_json([target, config.campaign.seed, bundle.parent.name])[:10]}"),
+        )
+        document = design(campaign, report, uri)
     return document | {"stages": clock.seconds}
 
 
 def _target(config: DemoConfig) -> dict[str, float]:
-    if config.match is None:
-        target = dict(config.target or DEFAULT_TARGET)
-    elif config.target is not None:
-        raise InputError("Both a target and an image to match are given; give one.")
-    else:
-        batch = read_npy(config.match, n_phases=None)
-        if len(batch) != 1:
-            raise InputError(f"{config.match}: holds {len(batch)} images; expected one to match.")
-        (entry,) = homogenize_report([(config.match, batch.labels[0])], config.materials)
-        target = {name: entry["properties"][name] for name in config.properties}
-    for name in target:
+    for name in (*config.properties, *(config.target or ())):
         if name not in PROPERTY_NAMES:
             raise InputError(f"'{name}' is no property; expected some of {', '.join(PROPERTY_NAMES)}.")
-    return target
+    if config.match is None:
+        return dict(config.target or DEFAULT_TARGET)
+    if config.target is not None:
+        raise InputError("Both a target and an image to match are given; give one.")
+    batch = read_npy(config.match, n_phases=None)
+    if len(batch) != 1:
+        raise InputError(f"{config.match}: holds {len(batch)} images; expected one to match.")
+    (entry,) = homogenize_report([(config.match, batch.labels[0])], config.materials)
+    return {name: entry["properties"][name] for name in config.properties}
 
 
 def _check_is_demo(folder: Path) -> None:

@@ -4,6 +4,7 @@ Runs are named by explicit ids and written through `MlflowClient`, never through
 `Run` can be sent to a Ray worker. Default store: SQLite plus an artifact folder; `MLFLOW_TRACKING_URI` swaps it.
 """
 
+import logging
 import os
 import tempfile
 import time
@@ -27,6 +28,9 @@ CHAMPION = "champion"
 BUNDLE_ARTIFACT = "bundle"
 _LONGEST_PARAM, _MOST_PARAMS = 500, 100  # MLflow's limits of one value and of one request
 _FIRST_CONTACT_RETRIES = 2
+
+# Its notes on tables that it creates would stand between our lines of progress.
+logging.getLogger("mlflow").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,21 @@ from microdesign.tracking import Run
 Progress = Callable[[str], None]
 
 
-class CampaignConfig(Config):
+class SearchConfig(Config):
+    """How long and how widely a campaign searches."""
+
+    candidates: int = Field(4, ge=1, description="distinct designs to answer with")
+    goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
+    samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
+    screened: int = Field(48, ge=2, description="of those, designs that physics evaluates")
+    per_round: int = Field(16, ge=1, description="designs that physics evaluates in a refinement round")
+    evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
+    patience: int = Field(6, ge=1, description="rounds without any better answer after which the search stops")
+    refinement: RefinementConfig = RefinementConfig()
+    seed: int = Field(0, ge=0, description="seed of every draw")
+
+
+class CampaignConfig(SearchConfig):
     """A design campaign. Materials are the model's own unless given."""
 
     target: Target
@@ -39,15 +53,6 @@ class CampaignConfig(Config):
     folder: str = Field("runs/campaign", description="the campaign's folder; the same folder resumes")
     dataset: str | None = Field(None, description="labelled data set: for reach, novelty and the baselines")
     evaluator: str = Field("fft", description="physics: fft, or module:name")
-    candidates: int = Field(4, ge=1, description="distinct designs to answer with")
-    goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
-    samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
-    screened: int = Field(48, ge=2, description="of those, designs that physics evaluates")
-    per_round: int = Field(16, ge=1, description="designs that physics evaluates in a refinement round")
-    evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
-    patience: int = Field(6, ge=1, description="rounds without any better answer after which the search stops")
-    refinement: RefinementConfig = RefinementConfig()
-    seed: int = Field(0, ge=0, description="seed of every draw")
     experiment: str = Field("microdesign", description="MLflow experiment")
     token: str | None = Field(None, description="bearer token of the Serve endpoint", exclude=True)
 

@@ -8,6 +8,7 @@ acquisition function chooses among them. Decodes are cut to two phases, so there
 Shapes: n observations, M pool, D latent, P properties.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from botorch.models.transforms.input import ChainedInputTransform, FilterFeature
 from botorch.optim import optimize_acqf_discrete
 from botorch.sampling import SobolQMCNormalSampler
 from gpytorch.mlls import ExactMarginalLogLikelihood
+from linear_operator.utils.warnings import NumericalWarning
 from pydantic import Field
 from scipy.stats import chi2
 from torch import Tensor
@@ -87,7 +89,7 @@ def propose(
     stream = np.random.default_rng(seed)
     errors = target.errors(observations.verified)
     best = np.sort(np.argsort(errors, kind="stable")[: config.observations])
-    with _one_thread():
+    with _small_algebra():
         model = _fit(observations, target, best)
     objective = GenericMCObjective(lambda samples, X: -(samples + X[..., -samples.shape[-1] :]).abs().amax(-1))
     components = sorted(set(observations.component.tolist()), key=lambda k: errors[observations.component == k].min())
@@ -100,7 +102,7 @@ def propose(
         if not len(pool):
             continue
         choices = _inputs(pool.z, pool.predicted, target)
-        with _one_thread():
+        with _small_algebra():
             chosen = _choose(
                 model, observations, mine, target, objective, pending, choices, min(share, len(pool)), seed
             )
@@ -135,12 +137,15 @@ def _choose(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small dense algebra: a second thread makes it four times slower."""
+def _small_algebra() -> Iterator[None]:
+    """On one thread, for a second makes it four times slower; without warnings of what the library mends itself."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=NumericalWarning)
+            warnings.filterwarnings("ignore", message="Sparse invariant checks")
+            yield
     finally:
         torch.set_num_threads(threads)
 

@@ -67,6 +67,8 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
     started = time.monotonic() - spent
     device = next(model.parameters()).device
     for epoch in range(first, config.epochs):
+        if epoch and config.max_minutes is not None and _elapsed(started, device) >= 60 * config.max_minutes:
+            break
         # Latent draws are seeded per epoch and worker: a state saved by one worker then resumes all, on any device.
         torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch, feed.rank]).generate_state(1)[0]))
         model.train()
@@ -105,8 +107,6 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
             }
 
         on_epoch(epoch + 1, means, save)
-        if config.max_minutes is not None and _elapsed(started, device) >= 60 * config.max_minutes:
-            break
 
 
 def _elapsed(started: float, device: torch.device) -> float:

@@ -76,7 +76,7 @@ def train(config: TrainConfig, progress: Progress = lambda line: None, tracking_
         run.log_text(dump_yaml(config), "config.yaml")
         write_text(folder / "config.yaml", dump_yaml(config))
         state = _fit(config, standardization, name, run, progress)
-        bundle = _finish(config, standardization, dataset, state, folder / "bundle")
+        bundle = _bundle(config, standardization, dataset, state)
         evaluation = evaluate_bundle(bundle, dataset)
         _record(run, evaluation)
         description = bundle.description.model_copy(update={"metrics": evaluation.metrics})
@@ -151,10 +151,8 @@ def _worker(settings: dict[str, Any]) -> None:
     run_loop(model, feed, config.loop, on_epoch, load_state(ray.train.get_checkpoint()))
 
 
-def _finish(
-    config: TrainConfig, standardization: Standardization, dataset: Dataset, state: State, folder: Path
-) -> Bundle:
-    """Makes the bundle of a final training state."""
+def _bundle(config: TrainConfig, standardization: Standardization, dataset: Dataset, state: State) -> Bundle:
+    """The bundle of a final training state, not yet on disk."""
     model = build_model(config.loop, len(config.properties))
     # Distributed training wraps the model, and the wrapper prefixes every name.
     model.load_state_dict({name.removeprefix("module."): tensor for name, tensor in state["model"].items()})
@@ -162,7 +160,7 @@ def _finish(
     description = Description(
         model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
     )
-    return save_bundle(folder, model, description)
+    return Bundle(model.eval(), description)
 
 
 def _record(run: Run, evaluation: Evaluation) -> None:
