@@ -3,8 +3,10 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,9 @@ def cluster(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str
     port, dashboard, client = (free_port() for _ in range(3))
     command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--port={port}", "--include-dashboard=true"]
     command += [f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", "--disable-usage-stats"]
+    # Short, for it holds sockets; its own, for Ray's usual one tells other programs of this user where to connect.
+    place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    command += [f"--temp-dir={place}"]
     log = (folder / "ray.log").open("w")
     head = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     address = {"RAY_ADDRESS": f"127.0.0.1:{port}", "jobs": f"http://127.0.0.1:{dashboard}"}
@@ -47,6 +52,7 @@ def cluster(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str
     # The daemons live and die with the process that started them.
     os.killpg(head.pid, signal.SIGKILL)
     head.wait()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="package")

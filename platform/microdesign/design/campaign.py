@@ -4,7 +4,7 @@ The campaign reads nothing but its ledger to decide what comes next, so the same
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from microdesign.config import Config
 from microdesign.design.ledger import Evaluation, Ledger, evaluation_key
 from microdesign.design.refinement import Observations, RefinementConfig, propose
 from microdesign.design.sampling import sample_components
-from microdesign.design.screening import DISTINCT, Designs, decode_designs, is_distinct, screen, statistics_of
+from microdesign.design.screening import Designs, decode_designs, is_distinct, screen, statistics_of
 from microdesign.design.targets import Target
 from microdesign.errors import EvaluationError, InputError
 from microdesign.model.surrogate import Surrogate
@@ -214,16 +214,30 @@ class _Campaign:
         return float(self.target.errors(np.array([evaluation.verified[name] for name in self.target.names])))
 
     def candidates(self) -> list[Evaluation]:
-        """Distinct designs within tolerance: the best of each component first, then the best of the rest."""
+        """Distinct designs within tolerance, best first; of designs within the goal, each component's best go first.
+
+        When all that were chosen share a component and another one has a design within tolerance, that one replaces the
+        last.
+        """
         ranked = sorted((e for e in self.succeeded() if self.error(e) <= self.target.tolerance), key=self.error)
-        first = [next(e for e in ranked if e.component == k) for k in dict.fromkeys(e.component for e in ranked)]
-        firsts = {e.key for e in first}
-        queue = first + [e for e in ranked if e.key not in firsts]
-        statistics = statistics_of(np.stack([e.labels for e in queue])) if queue else []
-        chosen: list[int] = []
-        for index in range(len(queue)):
-            if len(chosen) < self.config.candidates and is_distinct(statistics[index], statistics[chosen], DISTINCT):
-                chosen.append(index)
+        if not ranked:
+            return []
+        leaders = {e.component: e for e in reversed(ranked)}
+        lead = [e for e in ranked if e is leaders[e.component] and self.error(e) <= self.config.goal]
+        queue = lead + [e for e in ranked if all(e is not leader for leader in lead)]
+        statistics = statistics_of(np.stack([e.labels for e in queue]))
+
+        def extended(chosen: list[int], indices: Iterable[int], n: int) -> list[int]:
+            for index in indices:
+                if len(chosen) < n and is_distinct(statistics[index], statistics[chosen]):
+                    chosen = [*chosen, index]
+            return chosen
+
+        n = self.config.candidates
+        chosen = extended([], range(len(queue)), n)
+        if n > 1 and len({queue[index].component for index in chosen}) == 1:
+            others = [i for i, e in enumerate(queue) if e.component != queue[0].component]
+            chosen = extended(extended(chosen[:1], others, 2), range(len(queue)), n)
         return sorted((queue[index] for index in chosen), key=self.error)
 
     def history(self) -> list[float]:
