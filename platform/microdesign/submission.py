@@ -22,7 +22,7 @@ def submit(address: str, job: str, config: Path, wait: bool, progress: Callable[
 
     Raises:
         InputError: The job is unknown, the config cannot be read, or the cluster does not answer.
-        MicrodesignError: The job failed.
+        MicrodesignError: The cluster did not take the job, or the job failed.
     """
     if job not in JOBS:
         raise InputError(f"Unknown job '{job}'; expected one of {', '.join(JOBS)}.")
@@ -39,7 +39,10 @@ def submit(address: str, job: str, config: Path, wait: bool, progress: Callable[
     # The head's PATH may lead to another Python; the cluster says which one runs Ray.
     shell = f"cat > /tmp/{name} <<'EOF'\n{text}EOF\n\"${{MICRODESIGN_PYTHON:-python}}\" -m jobs.{job} /tmp/{name}"
     environment = {"env_vars": {"RAY_ADDRESS": "auto"}}
-    identifier = client.submit_job(entrypoint=shell, runtime_env=environment, metadata={"job": job})
+    try:
+        identifier = client.submit_job(entrypoint=shell, runtime_env=environment, metadata={"job": job})
+    except RuntimeError as error:
+        raise MicrodesignError(f"The cluster at {address} took no job: {' '.join(str(error).split())[:200]}") from None
     progress(f"submitted {identifier}")
     if wait:
         _follow(client, identifier, progress)

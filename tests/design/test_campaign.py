@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from microdesign.design.campaign import Answer, CampaignConfig, run_campaign
-from microdesign.design.screening import is_distinct, statistics_of
+from microdesign.design.distinctness import is_distinct, statistics_of
 from microdesign.errors import EvaluationError, InputError
 from microdesign.model.surrogate import LocalSurrogate
 from microdesign.physics.evaluator import FFTEvaluator, Values

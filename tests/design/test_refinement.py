@@ -20,13 +20,13 @@ def physics(z: np.ndarray) -> np.ndarray:
     )
 
 
-def decode(z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
+def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
     return Designs(z, component, np.zeros((len(z), 2, 2), np.uint8), 1.1 * physics(z) ** 0.95, parent)
 
 
 def observe(z: np.ndarray, component: np.ndarray, rounds: np.ndarray) -> Observations:
     keys = tuple(str(i) for i in range(len(z)))
-    return Observations(z, component, decode(z, component, keys).predicted, physics(z), keys, rounds)
+    return Observations(z, component, component, decode(0, z, component, keys).predicted, physics(z), keys, rounds)
 
 
 def start(seed: int = 0) -> Observations:
@@ -36,7 +36,7 @@ def start(seed: int = 0) -> Observations:
 
 
 def test_proposals_stay_in_their_component_and_are_shared():
-    designs = propose(start(), PRIOR, TARGET, decode, RefinementConfig(pool=64), count=6, seed=1)
+    designs = propose(start(), [0, 1], PRIOR, TARGET, decode, RefinementConfig(pool=64), count=6, seed=1)
     assert np.bincount(designs.component).tolist() == [3, 3]
     distance = np.linalg.norm(designs.z - PRIOR.mean[designs.component], axis=1)
     assert (distance < 4.8).all()  # chi2(6) at 0.999: 22.46 = 4.74 ** 2
@@ -45,7 +45,9 @@ def test_proposals_stay_in_their_component_and_are_shared():
 
 
 def test_proposals_are_seeded():
-    first, again = (propose(start(), PRIOR, TARGET, decode, RefinementConfig(pool=32), 4, seed=3).z for _ in range(2))
+    first, again = (
+        propose(start(), [0, 1], PRIOR, TARGET, decode, RefinementConfig(pool=32), 4, seed=3).z for _ in range(2)
+    )
     assert np.array_equal(first, again)
 
 
@@ -53,7 +55,7 @@ def test_proposals_are_seeded():
 def test_it_beats_random_draws_of_the_same_number():
     observations = start()
     for number in range(1, 8):
-        designs = propose(observations, PRIOR, TARGET, decode, RefinementConfig(pool=64), count=6, seed=number)
+        designs = propose(observations, [0, 1], PRIOR, TARGET, decode, RefinementConfig(pool=64), count=6, seed=number)
         observations = observe(
             np.concatenate((observations.z, designs.z)),
             np.concatenate((observations.component, designs.component)),

@@ -37,9 +37,10 @@ def environment(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="package")
 def cluster(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str]]:
     """A cluster of one node: the addresses of Ray and of its job server."""
-    port, dashboard, client = (free_port() for _ in range(3))
+    port, dashboard, agent, client = (free_port() for _ in range(4))
     command = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", f"--port={port}", "--include-dashboard=true"]
-    command += [f"--dashboard-port={dashboard}", f"--ray-client-server-port={client}", "--disable-usage-stats"]
+    command += [f"--dashboard-port={dashboard}", f"--dashboard-agent-listen-port={agent}"]
+    command += [f"--ray-client-server-port={client}", "--disable-usage-stats"]
     # Short, for it holds sockets; its own, for Ray's usual one tells other programs of this user where to connect.
     place = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     command += [f"--temp-dir={place}"]

@@ -4,18 +4,20 @@ The campaign reads nothing but its ledger to decide what comes next, so the same
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field
 
 from microdesign.config import Config
+from microdesign.design.distinctness import distinct_best, is_distinct, niche_of, statistics_of
 from microdesign.design.ledger import Evaluation, Ledger, evaluation_key
 from microdesign.design.refinement import Observations, RefinementConfig, propose
 from microdesign.design.sampling import sample_components
-from microdesign.design.screening import Designs, decode_designs, is_distinct, screen, statistics_of
+from microdesign.design.screening import Designs, decode_designs, screen
 from microdesign.design.targets import Target
 from microdesign.errors import EvaluationError, InputError
 from microdesign.model.surrogate import Surrogate
@@ -62,7 +64,7 @@ class Answer:
     """What a campaign found.
 
     Attributes:
-        candidates: Distinct designs within the target's tolerance, best first, from different components first.
+        candidates: Distinct designs within the target's tolerance, best first, from two components if possible.
         evaluations: All evaluations on record.
         history: Best error after each round.
         resumed: Number of evaluations that were on record before this run.
@@ -148,6 +150,7 @@ class _Campaign:
         self.prior = surrogate.prior(config.target.properties)
         identity = campaign_identity(config, surrogate, evaluator, materials)
         self.ledger = Ledger(str(config.folder), identity)
+        self._statistics: dict[str, torch.Tensor] = {}
 
     def decode(self, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...] = ()) -> Designs:
         """Decodes latents, without those that are on record already."""
@@ -161,20 +164,32 @@ class _Campaign:
         return screen(self.decode(draws.z, draws.component), self.target, count)
 
     def refined_designs(self, number: int) -> Designs:
-        """The designs of a refinement round."""
+        """The designs of a refinement round: around each leader that is not good enough yet, away from the others."""
         done = self.succeeded()
         names = self.target.names
+        statistics = self.statistics(done)
+        leaders = [done.index(leader) for leader in self.leaders(done)]
         observations = Observations(
             z=np.stack([e.z for e in done]),
             component=np.array([e.component for e in done]),
+            niche=niche_of(statistics, np.array([e.component for e in done]), leaders),
             predicted=np.array([[e.predicted[name] for name in names] for e in done]),
             verified=np.array([[e.verified[name] for name in names] for e in done]),
             keys=tuple(e.key for e in done),
             round=np.array([e.round for e in done]),
         )
+
+        def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
+            designs = self.decode(z, component, parent)
+            others = statistics[[leader for position, leader in enumerate(leaders) if position != niche]]
+            own = [i for i, f in enumerate(statistics_of(designs.labels)) if is_distinct(f, others)]
+            return designs.select(np.array(own))
+
+        unfinished = [i for i, leader in enumerate(leaders) if self.error(done[leader]) > self.config.goal]
         count = min(self.config.per_round, self.config.evaluations - len(self.ledger))
         seed = int(np.random.default_rng([self.config.seed, number]).integers(2**31))
-        designs = propose(observations, self.prior, self.target, self.decode, self.config.refinement, count, seed)
+        niches = unfinished or list(range(len(leaders)))
+        designs = propose(observations, niches, self.prior, self.target, decode, self.config.refinement, count, seed)
         return designs.select(np.arange(min(count, len(designs))))
 
     def evaluate(self, designs: Designs, number: int) -> None:
@@ -214,31 +229,22 @@ class _Campaign:
         return float(self.target.errors(np.array([evaluation.verified[name] for name in self.target.names])))
 
     def candidates(self) -> list[Evaluation]:
-        """Distinct designs within tolerance, best first; of designs within the goal, each component's best go first.
+        """The best distinct designs within tolerance."""
+        return self.leaders([e for e in self.succeeded() if self.error(e) <= self.target.tolerance])
 
-        When all that were chosen share a component and another one has a design within tolerance, that one replaces the
-        last.
-        """
-        ranked = sorted((e for e in self.succeeded() if self.error(e) <= self.target.tolerance), key=self.error)
-        if not ranked:
-            return []
-        leaders = {e.component: e for e in reversed(ranked)}
-        lead = [e for e in ranked if e is leaders[e.component] and self.error(e) <= self.config.goal]
-        queue = lead + [e for e in ranked if all(e is not leader for leader in lead)]
-        statistics = statistics_of(np.stack([e.labels for e in queue]))
+    def leaders(self, evaluations: list[Evaluation]) -> list[Evaluation]:
+        """The best distinct ones of the evaluations, as many as candidates are asked for, best first."""
+        errors = np.array([self.error(e) for e in evaluations])
+        component = np.array([e.component for e in evaluations])
+        best = distinct_best(errors, component, self.statistics(evaluations), self.config.candidates)
+        return [evaluations[index] for index in best]
 
-        def extended(chosen: list[int], indices: Iterable[int], n: int) -> list[int]:
-            for index in indices:
-                if len(chosen) < n and is_distinct(statistics[index], statistics[chosen]):
-                    chosen = [*chosen, index]
-            return chosen
-
-        n = self.config.candidates
-        chosen = extended([], range(len(queue)), n)
-        if n > 1 and len({queue[index].component for index in chosen}) == 1:
-            others = [i for i, e in enumerate(queue) if e.component != queue[0].component]
-            chosen = extended(extended(chosen[:1], others, 2), range(len(queue)), n)
-        return sorted((queue[index] for index in chosen), key=self.error)
+    def statistics(self, evaluations: list[Evaluation]) -> torch.Tensor:
+        """Two-point statistics of the evaluations' images, each computed once."""
+        new = [e for e in evaluations if e.key not in self._statistics]
+        if new:
+            self._statistics |= zip((e.key for e in new), statistics_of(np.stack([e.labels for e in new])), strict=True)
+        return torch.stack([self._statistics[e.key] for e in evaluations]) if evaluations else torch.empty(0)
 
     def history(self) -> list[float]:
         """The best error after each round."""

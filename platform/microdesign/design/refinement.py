@@ -1,17 +1,20 @@
-"""Refinement: Bayesian optimisation of the latents, a trust region within each component of the prior.
+"""Refinement: Bayesian optimisation of the latents, a trust region for each niche, within a component of the prior.
+
+A niche is what surrounds one of the answers in the making: designs of its component that resemble it more than another.
 
 A Gaussian process models what the regressor gets wrong (physics minus prediction, as relative deviations from the
 target); the objective is composite, the worst deviation of prediction plus residual. Candidates are drawn around the
-best latent of a component, kept inside the component's own density, decoded and screened by the regressor before the
+best latents of a niche, kept inside the component's own density, decoded and screened by the regressor before the
 acquisition function chooses among them. Decodes are cut to two phases, so there is no useful gradient to follow.
 
 Shapes: n observations, M pool, D latent, P properties.
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -34,19 +37,19 @@ from microdesign.design.targets import Target
 from microdesign.model.mixture import Gaussian
 from microdesign.model.surrogate import Prior
 
-Decode = Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Designs]
-"""Latents `(M, D)`, their components `(M,)` and parents to decoded designs (`decode_designs`, bound)."""
+Decode = Callable[[int, np.ndarray, np.ndarray, tuple[str, ...]], Designs]
+"""A niche, latents `(M, D)`, components `(M,)` and parents to the decodes that are distinct from other niches."""
 
 
 class RefinementConfig(Config):
     """Size and pace of the refinement."""
 
-    pool: int = Field(128, ge=8, description="latents drawn and decoded for each component and round")
+    pool: int = Field(128, ge=8, description="latents drawn and decoded for each niche and round")
     radius: float = Field(
         0.6, gt=0, description="first radius of a trust region, in standard deviations of the component"
     )
     shrink: float = Field(0.7, gt=0, lt=1, description="factor of the radius after a round without improvement")
-    smallest_radius: float = Field(0.02, gt=0, description="radius at which a component is given up and restarted")
+    smallest_radius: float = Field(0.02, gt=0, description="radius at which a trust region starts over")
     quantile: float = Field(
         0.999, gt=0, lt=1, description="share of a component's own draws that its density limit admits"
     )
@@ -55,10 +58,11 @@ class RefinementConfig(Config):
 
 @dataclass(frozen=True)
 class Observations:
-    """Latents `(n, D)`, components and rounds `(n,)`, predicted and verified `(n, P)`."""
+    """Latents `(n, D)`, components, niches (-1: in none) and rounds `(n,)`, predicted and verified `(n, P)`."""
 
     z: np.ndarray
     component: np.ndarray
+    niche: np.ndarray
     predicted: np.ndarray
     verified: np.ndarray
     keys: tuple[str, ...]
@@ -67,6 +71,7 @@ class Observations:
 
 def propose(
     observations: Observations,
+    niches: Sequence[int],
     prior: Prior,
     target: Target,
     decode: Decode,
@@ -74,10 +79,11 @@ def propose(
     count: int,
     seed: int,
 ) -> Designs:
-    """Proposes about `count` designs for physics to evaluate, shared among the components that were observed.
+    """Proposes about `count` designs for physics to evaluate, shared among the niches.
 
     Args:
         observations: At least two.
+        niches: Those to refine; each has observations, all of one component.
         prior: p(z|c) at the target.
         target: What to reach.
         decode: Decodes and screens latents.
@@ -92,13 +98,12 @@ def propose(
     with _small_algebra():
         model = _fit(observations, target, best)
     objective = GenericMCObjective(lambda samples, X: -(samples + X[..., -samples.shape[-1] :]).abs().amax(-1))
-    components = sorted(set(observations.component.tolist()), key=lambda k: errors[observations.component == k].min())
-    share = max(1, -(-count // len(components)))
+    share = max(1, -(-count // len(niches)))
     proposals: list[Designs] = []
     pending: Tensor | None = None
-    for component in components[: -(-count // share)]:
-        mine = np.flatnonzero(observations.component == component)
-        pool = _pool(observations, mine, errors, prior, target, component, decode, config, stream)
+    for niche in niches[: -(-count // share)]:
+        mine = np.flatnonzero(observations.niche == niche)
+        pool = _pool(observations, mine, errors, prior, target, partial(decode, niche), config, stream)
         if not len(pool):
             continue
         choices = _inputs(pool.z, pool.predicted, target)
@@ -123,7 +128,7 @@ def _choose(
     count: int,
     seed: int,
 ) -> Tensor:
-    """The `count` rows of `choices` `(M, D + P)` that promise the largest improvement on the component's own best."""
+    """The `count` rows of `choices` `(M, D + P)` that promise the largest improvement on the niche's own best."""
     acquisition = qLogNoisyExpectedImprovement(
         model,
         X_baseline=_inputs(observations.z[mine], observations.predicted[mine], target),
@@ -173,12 +178,11 @@ def _pool(
     errors: np.ndarray,
     prior: Prior,
     target: Target,
-    component: int,
-    decode: Decode,
+    decode: Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Designs],
     config: RefinementConfig,
     stream: np.random.Generator,
 ) -> Designs:
-    """Decoded latents around the component's best observations, inside the component's density.
+    """Decoded latents around the niche's best observations, inside the component's density.
 
     Half of them are random steps. A linear fit of the regressor's predictions to these says which step would bring each
     centre's verified properties to the target; the other half scatters around that step.
@@ -187,6 +191,7 @@ def _pool(
     radius = _radius(observations.round[mine], errors[mine], config)
     half = config.pool // 2
     centres = ranked[stream.integers(min(3, len(ranked)), size=half)]
+    component = int(observations.component[mine[0]])
     mean, std = prior.mean[component], prior.std[component]
 
     def decoded(z: np.ndarray) -> Designs:

@@ -6,17 +6,10 @@ Shapes: n designs, D latent, P properties, X Y image.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from microdesign.design.distinctness import DISTINCT, is_distinct, statistics_of
 from microdesign.design.targets import Target
-from microdesign.microstructure.statistics import rms_distance, two_point
 from microdesign.model.surrogate import Surrogate, decode_labels
-
-DISTINCT = 0.01
-"""Root mean square difference of two-point statistics from which two microstructures count as distinct.
-
-Half of what lies between an image and the nearest other one of near-equal properties in a data set of mixed families.
-"""
 
 
 @dataclass(frozen=True)
@@ -80,18 +73,3 @@ def screen(designs: Designs, target: Target, n: int) -> Designs:
             if len(chosen) == n:
                 break
     return designs.select(np.array(chosen))
-
-
-def statistics_of(labels: np.ndarray) -> torch.Tensor:
-    """Two-point autocorrelations of two-phase images, `(n, X, Y) -> (n, X, Y)`."""
-    return two_point(torch.from_numpy(np.asarray(labels)).float())
-
-
-def is_distinct(statistics: torch.Tensor, others: torch.Tensor, threshold: float = DISTINCT) -> bool:
-    """Whether statistics `(X, Y)` differ from all `others` `(n, X, Y)` by at least `threshold`."""
-    return not len(others) or bool((rms_distance(statistics, others) >= threshold).all())
-
-
-def novelty(labels: np.ndarray, reference: torch.Tensor) -> np.ndarray:
-    """Distance `(n,)` of images `(n, X, Y)` to the nearest of the reference's two-point statistics `(m, X, Y)`."""
-    return np.array([float(rms_distance(f, reference).min()) for f in statistics_of(labels)])

@@ -11,8 +11,8 @@ from microdesign.config import validate_config
 from microdesign.design import report
 from microdesign.design.baselines import Baseline, best_of_random_draws, best_of_training_set
 from microdesign.design.campaign import Answer, CampaignConfig, run_campaign
+from microdesign.design.distinctness import novelty, statistics_of
 from microdesign.design.ledger import Evaluation
-from microdesign.design.screening import novelty, statistics_of
 from microdesign.design.surrogates import open_surrogate
 from microdesign.design.targets import Reach, Target, reach
 from microdesign.errors import InputError

@@ -1,0 +1,78 @@
+"""What makes two microstructures different answers, and which of many are: a distance of two-point statistics.
+
+Shapes: n designs, X Y image.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from microdesign.microstructure.statistics import rms_distance, two_point
+
+DISTINCT = 0.1
+"""Distance from which two microstructures count as distinct: about that of an image to the nearest other one of
+near-equal properties in a data set of mixed families."""
+
+
+def statistics_of(labels: np.ndarray) -> torch.Tensor:
+    """Two-point autocorrelations of two-phase images, `(n, X, Y) -> (n, X, Y)`."""
+    images = torch.from_numpy(np.asarray(labels)).float()
+    return two_point(images) if len(images) else images
+
+
+def distance(statistics: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Distances `(n,)` of statistics `(X, Y)` to `others` `(n, X, Y)`; 0 for a shifted copy.
+
+    The root mean square difference, relative to the variance phi (1 - phi) of the phase, of which it is a share that
+    does not depend on the volume fraction.
+    """
+    variance = [(f * (1 - f)).clamp_min(1e-3) for f in (statistics[0, 0], others[:, 0, 0])]
+    return rms_distance(statistics, others) / (variance[0] * variance[1]).sqrt()
+
+
+def is_distinct(statistics: torch.Tensor, others: torch.Tensor, threshold: float = DISTINCT) -> bool:
+    """Whether statistics `(X, Y)` differ from all `others` `(n, X, Y)` by at least `threshold`."""
+    return not len(others) or bool((distance(statistics, others) >= threshold).all())
+
+
+def novelty(labels: np.ndarray, reference: torch.Tensor) -> np.ndarray:
+    """Distance `(n,)` of images `(n, X, Y)` to the nearest of the reference's two-point statistics `(m, X, Y)`."""
+    return np.array([float(distance(f, reference).min()) for f in statistics_of(labels)])
+
+
+def distinct_best(errors: np.ndarray, component: np.ndarray, statistics: torch.Tensor, count: int) -> list[int]:
+    """Indices of the best designs that are distinct from each other, best first, at most `count`.
+
+    From at least two components if there are two: then the best distinct design of another component replaces the last.
+
+    Args:
+        errors: Errors `(n,)`.
+        component: Prior component of each, `(n,)`.
+        statistics: Two-point statistics `(n, X, Y)`.
+        count: Most designs to choose.
+    """
+
+    def extended(chosen: list[int], candidates: Iterable[int], most: int) -> list[int]:
+        for index in candidates:
+            if len(chosen) < most and is_distinct(statistics[index], statistics[chosen]):
+                chosen = [*chosen, index]
+        return chosen
+
+    ranked = [int(index) for index in np.argsort(errors, kind="stable")]
+    chosen = extended([], ranked, count)
+    if count > 1 and chosen and (component[chosen] == component[chosen[0]]).all():
+        others = [index for index in ranked if component[index] != component[chosen[0]]]
+        chosen = extended(extended(chosen[:1], others, 2), ranked, count)
+    return sorted(chosen, key=lambda index: float(errors[index]))
+
+
+def niche_of(statistics: torch.Tensor, component: np.ndarray, leaders: list[int]) -> np.ndarray:
+    """For each design, which of the `leaders` of its own component is nearest: its position, -1 if there is none."""
+    niches = np.full(len(component), -1)
+    for index in range(len(component)):
+        mine = [position for position, leader in enumerate(leaders) if component[leader] == component[index]]
+        if mine:
+            nearest = distance(statistics[index], statistics[[leaders[position] for position in mine]]).argmin()
+            niches[index] = mine[int(nearest)]
+    return niches
