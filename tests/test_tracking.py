@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def run(folder: Path) -> Run:
-    return start_run(EXPERIMENT, "a run", folder)
+    return start_run(EXPERIMENT, "a run", default_uri(folder))
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_database_and_artifacts_stay_in_the_folder(run: Run, folder: Path) -> No
 
 
 def test_one_experiment_for_all_runs_of_its_name(run: Run, folder: Path) -> None:
-    again, other = start_run(EXPERIMENT, "again", folder), start_run("other", "elsewhere", folder)
+    again, other = start_run(EXPERIMENT, "again", run.uri), start_run("other", "elsewhere", run.uri)
     assert again.experiment_id == run.experiment_id != other.experiment_id
     assert again.run_id != run.run_id
 
@@ -95,7 +95,7 @@ def test_artifacts(run: Run, bundle: Path) -> None:
 
 
 def test_nested_runs(run: Run, folder: Path) -> None:
-    for child in (run.child("trial"), start_run(EXPERIMENT, "trial", folder, parent=run)):
+    for child in (run.child("trial"),):
         assert stored(child).data.tags["mlflow.parentRunId"] == run.run_id
         assert child.experiment_id == run.experiment_id
         assert stored(child).info.run_name == "trial"
@@ -172,7 +172,7 @@ def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.Monke
         uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
     started = time.monotonic()
     with pytest.raises(InputError, match=f"The MLflow server at {uri} does not answer; start it or set MLFLOW_TRACKIN"):
-        start_run(EXPERIMENT, "a run", tmp_path, uri)
+        start_run(EXPERIMENT, "a run", uri)
     assert time.monotonic() - started < 15
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

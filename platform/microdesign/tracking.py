@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ import mlflow
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from microdesign.errors import InputError
+from microdesign.errors import InputError, StorageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +28,7 @@ CHAMPION = "champion"
 BUNDLE_ARTIFACT = "bundle"
 _LONGEST_PARAM, _MOST_PARAMS = 500, 100  # MLflow's limits of one value and of one request
 _FIRST_CONTACT_RETRIES = 2
+_SQLITE = "sqlite:///"
 
 # Its notes on tables that it creates would stand between our lines of progress.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -90,9 +91,7 @@ def default_uri(folder: str | Path = ".") -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path(folder) / 'mlflow.db').resolve()}"
 
 
-def start_run(
-    experiment: str, name: str, folder: str | Path = ".", uri: str | None = None, parent: Run | None = None
-) -> Run:
+def start_run(experiment: str, name: str, uri: str | None = None) -> Run:
     """Starts a run; the experiment, and with SQLite the database, are made when they are missing.
 
     Call it in the driver before workers log: two processes must not initialise one database at once.
@@ -100,15 +99,13 @@ def start_run(
     Args:
         experiment: Experiment name.
         name: Run name.
-        folder: Where the embedded database and artifacts live.
-        uri: Tracking address; `default_uri(folder)` when None.
-        parent: Run to nest below.
+        uri: Tracking address; `default_uri()` when None. With SQLite, artifacts go to `mlartifacts` beside the file.
 
     Raises:
-        InputError: The tracking server cannot be reached.
+        InputError: The tracking server cannot be reached, or the database cannot be written.
     """
-    uri = uri or default_uri(folder)
-    artifacts = None if "://" in uri and not uri.startswith("sqlite") else (Path(folder) / "mlartifacts").resolve()
+    uri = uri or default_uri()
+    artifacts = _database_folder(uri) / "mlartifacts" if uri.startswith(_SQLITE) else None
     with _reachable(uri):
         client = mlflow.MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(experiment)
@@ -117,21 +114,26 @@ def start_run(
         else:
             # An absolute location: a relative one means whatever folder a later reader stands in.
             experiment_id = client.create_experiment(experiment, artifacts.as_uri() if artifacts else None)
-    return _start(uri, experiment_id, name, {"mlflow.parentRunId": parent.run_id} if parent else {})
+        return _start(uri, experiment_id, name, {})
 
 
 @contextmanager
 def ending(run: Run) -> Iterator[Run]:
-    """Ends the run when the block ends: as FAILED after an exception, as KILLED after an interrupt."""
+    """Ends the run when the block ends: as FAILED after an exception, as KILLED after an interrupt.
+
+    Raises:
+        StorageError: MLflow stopped taking what the block logged.
+    """
     try:
         yield run
-    except KeyboardInterrupt:
-        run.end("KILLED")
+        run.end()
+    except BaseException as error:
+        # The error is what matters, also when MLflow is the one that fails.
+        with suppress(MlflowException):
+            run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        if isinstance(error, MlflowException):
+            raise StorageError(f"MLflow at {run.uri} took no more of the record: {_first_line(error)}") from error
         raise
-    except BaseException:
-        run.end("FAILED")
-        raise
-    run.end()
 
 
 def register_bundle(run: Run, bundle: str | Path, model: str, alias: str = CHAMPION) -> int:
@@ -167,8 +169,11 @@ def download_bundle(reference: str, destination: str | Path, uri: str | None = N
             raise
     target = Path(destination) / f"{name}-{found.version}-{found.run_id}"
     if not target.is_dir():
-        Path(destination).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=destination) as temporary:
+        try:
+            Path(destination).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{destination}: cannot be made ({error.strerror}).") from None
+        with _reachable(uri), tempfile.TemporaryDirectory(dir=destination) as temporary:
             local = client.download_artifacts(found.run_id, BUNDLE_ARTIFACT, temporary)
             try:
                 Path(local).rename(target)
@@ -189,6 +194,22 @@ def _parse_reference(reference: str) -> tuple[str, str, str]:
     raise InputError(f"'{reference}' is no model reference; expected models:/NAME@ALIAS or models:/NAME/VERSION.")
 
 
+def _database_folder(uri: str) -> Path:
+    """The folder of an SQLite address. MLflow would try for minutes before it says that it cannot write there."""
+    folder = Path(uri.removeprefix(_SQLITE)).resolve().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot hold MLflow's database ({error.strerror}).") from None
+    if not os.access(folder, os.W_OK):
+        raise InputError(f"{folder}: cannot hold MLflow's database (it is not writable).")
+    return folder
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200]
+
+
 def _start(uri: str, experiment_id: str, name: str, tags: Mapping[str, str]) -> Run:
     client = mlflow.MlflowClient(tracking_uri=uri)
     run = client.create_run(experiment_id, run_name=name, tags=dict(tags))
@@ -206,7 +227,7 @@ def _reachable(uri: str) -> Iterator[None]:
                 raise InputError(
                     f"The MLflow server at {uri} does not answer; start it or set MLFLOW_TRACKING_URI."
                 ) from None
-            raise
+            raise InputError(f"The MLflow server at {uri} refuses: {_first_line(error)}") from None
 
 
 @contextmanager

@@ -5,7 +5,7 @@ The campaign reads nothing but its ledger to decide what comes next, so the same
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -68,13 +68,14 @@ class Answer:
         evaluations: All evaluations on record.
         history: Best error after each round.
         resumed: Number of evaluations that were on record before this run.
+        stopped: Why the search ended.
     """
 
     candidates: list[Evaluation]
     evaluations: list[Evaluation]
     history: list[float]
     resumed: int
-    stopped: str = field(default="")
+    stopped: str
 
 
 def run_campaign(
@@ -110,33 +111,17 @@ def run_campaign(
     resumed = len(campaign.ledger)
     if resumed:
         progress(f"resumed with {resumed} evaluations on record")
-    candidates, best = campaign.candidates(), campaign.history()
-    stopped = campaign.reason_to_stop(candidates, best) if resumed else ""
+    # One round on record may be a part of the first, where a kill interrupted it.
+    stopped = campaign.begin(progress, run) if campaign.ledger.rounds <= 1 else campaign.reason_to_stop()
     while not stopped:
         number = campaign.ledger.rounds
-        proposals = campaign.first_designs() if number == 0 else campaign.refined_designs(number)
+        proposals = campaign.refined_designs(number)
         if not len(proposals):
-            if number == 0:
-                raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
             stopped = "no new design can be proposed"
             break
         campaign.evaluate(proposals, number)
-        if len(campaign.succeeded()) < 2:
-            errors = [evaluation.error for evaluation in campaign.ledger.evaluations if evaluation.error]
-            raise EvaluationError(
-                f"Physics answered for fewer than 2 of the first designs: {errors[0] if errors else ''}"
-            )
-        candidates, best = campaign.candidates(), campaign.history()
-        errors = [campaign.error(candidate) for candidate in candidates]
-        if run is not None:
-            values = {"best_error": best[-1], "evaluations": len(campaign.ledger), "candidates": len(candidates)}
-            run.log_metrics(values, step=number)
-        progress(
-            f"round {number}: {len(campaign.ledger)} evaluations, {len(candidates)} candidates, errors "
-            + (", ".join(f"{100 * error:.2f} %" for error in errors) or f"none within tolerance, best {best[-1]:.1%}")
-        )
-        stopped = campaign.reason_to_stop(candidates, best)
-    return Answer(candidates, campaign.ledger.evaluations, best, resumed, stopped)
+        stopped = campaign.after_round(number, progress, run)
+    return Answer(campaign.candidates(), campaign.ledger.evaluations, campaign.history(), resumed, stopped)
 
 
 class _Campaign:
@@ -157,11 +142,33 @@ class _Campaign:
         designs = decode_designs(self.surrogate, self.target, z, component, parent)
         return designs.select(np.array([i for i, key in enumerate(self._keys(designs)) if key not in self.ledger]))
 
-    def first_designs(self) -> Designs:
-        """The most promising of many draws, of every component."""
+    def begin(self, progress: Progress, run: Run | None) -> str:
+        """Evaluates the most promising of many draws, of every component; those on record are not evaluated again."""
         draws = sample_components(self.prior, self.config.samples, self.config.seed)
         count = min(self.config.screened, self.config.evaluations)
-        return screen(self.decode(draws.z, draws.component), self.target, count)
+        designs = screen(decode_designs(self.surrogate, self.target, draws.z, draws.component), self.target, count)
+        if not len(designs) and not len(self.ledger):
+            raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
+        missing = [index for index, key in enumerate(self._keys(designs)) if key not in self.ledger]
+        self.evaluate(designs.select(np.array(missing[: max(0, count - len(self.ledger))])), 0)
+        return self.after_round(0, progress, run)
+
+    def after_round(self, number: int, progress: Progress, run: Run | None) -> str:
+        """Reports a round and says why the search ends now; empty when it goes on."""
+        if len(self.succeeded()) < 2:
+            errors = [evaluation.error for evaluation in self.ledger.evaluations if evaluation.error]
+            reason = errors[0] if errors else "only one draw satisfies the target's constraints"
+            raise EvaluationError(f"Physics answered for fewer than 2 of the first designs: {reason}")
+        candidates, best = self.candidates(), self.history()
+        if run is not None:
+            values = {"best_error": best[-1], "evaluations": len(self.ledger), "candidates": len(candidates)}
+            run.log_metrics(values, step=number)
+        errors = [f"{100 * self.error(candidate):.2f} %" for candidate in candidates]
+        progress(
+            f"round {number}: {len(self.ledger)} evaluations, {len(candidates)} candidates, "
+            + (f"errors {', '.join(errors)}" if errors else f"none within tolerance, best {best[-1]:.1%}")
+        )
+        return self.reason_to_stop()
 
     def refined_designs(self, number: int) -> Designs:
         """The designs of a refinement round: around each leader that is not good enough yet, away from the others."""
@@ -194,6 +201,8 @@ class _Campaign:
 
     def evaluate(self, designs: Designs, number: int) -> None:
         """Runs physics on designs in parallel; each batch is on record when it is reported."""
+        if not len(designs):
+            return
         keys = self._keys(designs)
         unique = {key: index for index, key in reversed(list(enumerate(keys))) if key not in self.ledger}
         rows = np.array(sorted(unique.values()), dtype=int)
@@ -201,6 +210,11 @@ class _Campaign:
         started = time.monotonic()
         for where, values in evaluate_stream(self.evaluator, designs.labels[rows], self.materials, batch_size=2):
             seconds = time.monotonic() - started
+            missing = [name for name in names if name not in values]
+            if missing:
+                raise InputError(
+                    f"The evaluator {self.config.evaluator} gives no '{missing[0]}'; it gives {', '.join(values)}."
+                )
             properties = [name for name in values if name != "error"]
             self.ledger.append(
                 [
@@ -255,8 +269,9 @@ class _Campaign:
             best[evaluation.round] = lowest
         return [best[number] for number in sorted(best)]
 
-    def reason_to_stop(self, candidates: list[Evaluation], best: list[float]) -> str:
+    def reason_to_stop(self) -> str:
         """Why the search ends now; empty when it goes on."""
+        candidates, best = self.candidates(), self.history()
         errors = [self.error(candidate) for candidate in candidates]
         components = {candidate.component for candidate in candidates}
         several = len(components) >= min(2, len(np.unique([e.component for e in self.succeeded()])))
@@ -264,10 +279,9 @@ class _Campaign:
             return f"all {len(candidates)} candidates are within {self.config.goal:.2%}"
         if len(self.ledger) >= self.config.evaluations:
             return f"the budget of {self.config.evaluations} evaluations is spent"
-        if len(best) > self.config.patience and len(candidates) == self.config.candidates:
-            since = {e.round for e in candidates}
-            if max(since) + self.config.patience < self.ledger.rounds:
-                return f"no better answer in {self.config.patience} rounds"
+        improved = max([e.round for e in candidates] + [int(np.argmin(best))])
+        if improved + self.config.patience < self.ledger.rounds:
+            return f"no better answer in {self.config.patience} rounds"
         return ""
 
     def _keys(self, designs: Designs) -> list[str]:

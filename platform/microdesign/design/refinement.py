@@ -92,6 +92,7 @@ def propose(
         seed: Of the pool and of the acquisition's samples.
     """
     torch.manual_seed(seed)
+    latent = observations.z.shape[1]
     stream = np.random.default_rng(seed)
     errors = target.errors(observations.verified)
     best = np.sort(np.argsort(errors, kind="stable")[: config.observations])
@@ -114,7 +115,7 @@ def propose(
         where = [int((choices == row).all(-1).nonzero()[0, 0]) for row in chosen]
         proposals.append(pool.select(np.array(where)))
         pending = chosen if pending is None else torch.cat((pending, chosen))
-    return _join(proposals)
+    return _join(proposals) if proposals else decode(niches[0], np.empty((0, latent)), np.empty(0, int), ())
 
 
 def _choose(

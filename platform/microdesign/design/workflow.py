@@ -39,7 +39,7 @@ def design(
         EvaluationError: Physics could answer for none of the first designs.
     """
     folder = Path(config.folder).resolve()
-    uri = tracking_uri or default_uri(folder.parent)
+    uri = tracking_uri or default_uri()
     if config.materials is not None:
         check_reachable(config.target.properties, config.materials)
     surrogate = open_surrogate(config.model, folder.parent / "models", uri, config.token)
@@ -51,7 +51,7 @@ def design(
     if reached is not None:
         progress(str(reached))
     name = f"design-{digest_json(config.target.model_dump(mode='json'))[:8]}"
-    with ending(start_run(config.experiment, name, folder.parent, uri)) as run:
+    with ending(start_run(config.experiment, name, uri)) as run:
         run.log_params(config.model_dump(mode="json"))
         run.log_tags({"stage": "design", "model": surrogate.digest})
         answer = run_campaign(config, surrogate, evaluator, materials, progress, run)

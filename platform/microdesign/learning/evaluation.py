@@ -3,6 +3,7 @@
 Shapes: N images, P properties, K components, D latent.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,13 +82,6 @@ class Evaluation:
             "component_two_point_distance": float(np.mean(distances)) if distances else 0.0,
         }
 
-    def summary(self) -> str:
-        """One line for people: R2 and MAPE of each property."""
-        return ", ".join(
-            f"{name} R2 {self.metrics[f'r2_{name}']:.4f} MAPE {100 * self.metrics[f'mape_{name}']:.1f} %"
-            for name in self.properties
-        )
-
     def figures(self) -> dict[str, Figure]:
         """Parity plots, reconstructions, the components' decodes and the latent map."""
         component = self.responsibilities.argmax(1)
@@ -97,6 +91,13 @@ class Evaluation:
             "components": figures.component_gallery(self.component_decodes),
             "latent": figures.latent_map(self.latent, self.true[:, 0], self.properties[0], component),
         }
+
+
+def summary(metrics: Mapping[str, float], properties: Sequence[str]) -> str:
+    """One line for people: R2 and MAPE of each property."""
+    return ", ".join(
+        f"{name} R2 {metrics[f'r2_{name}']:.4f} MAPE {100 * metrics[f'mape_{name}']:.1f} %" for name in properties
+    )
 
 
 def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test") -> Evaluation:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from microdesign.errors import InputError
 from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.manifest import SplitName
 from microdesign.model.standardization import Standardization
 
 TURNED = {"Ex": "Ey", "Ey": "Ex", "vxy": "vyx", "vyx": "vxy", "kx": "ky", "ky": "kx"}
@@ -41,6 +43,49 @@ def with_known(data: Microstructures, names: Sequence[str]) -> Microstructures:
     if not known.any():
         raise InputError(f"No sample has finite values of {', '.join(names)}; label the data set again.")
     return data if known.all() else data.select(known)
+
+
+def check_images(shape: Sequence[int], n_phases: int, size: int) -> None:
+    """Checks that a model of `size` x `size` pixels can learn from a data set's images.
+
+    Raises:
+        InputError: It cannot; says why.
+    """
+    if n_phases != 2 or len(shape) != 2 or shape[0] != shape[1]:
+        raise InputError(
+            f"Training needs square two-phase images; the data set has shape {tuple(shape)}, {n_phases} phases."
+        )
+    if shape[0] != size:
+        raise InputError(
+            f"The data set's images have {shape[0]} x {shape[1]} pixels, the model takes {size} x {size}; "
+            f"set loop.model.network.size to {shape[0]}."
+        )
+
+
+def check_held_out(dataset: Dataset, split: SplitName, names: Sequence[str]) -> None:
+    """Checks, before hours are spent on training, that there is something to evaluate on.
+
+    Raises:
+        InputError: The split holds fewer than two samples with known properties.
+    """
+    n = len(with_known(dataset.load(split), names))
+    if n < 2:
+        raise InputError(f"The data set's {split} split holds {n} usable sample; expected at least 2 to evaluate on.")
+
+
+def steps_per_epoch(images: int, batch_size: int, world: int) -> int:
+    """The number of whole batches that each of `world` workers makes of its part.
+
+    Raises:
+        InputError: There is not one.
+    """
+    steps = images // (world * batch_size)
+    if not steps:
+        raise InputError(
+            f"{images} training images are less than one batch of {batch_size} for each of {world} workers; "
+            "use a smaller batch_size or more images."
+        )
+    return steps
 
 
 def fit_standardization(data: Microstructures, names: Sequence[str], units: Mapping[str, str]) -> Standardization:
@@ -85,16 +130,8 @@ class Feed:
         world: int = 1,
         device: torch.device | None = None,
     ) -> None:
-        if data.n_phases != 2 or len(data.shape) != 2 or data.shape[0] != data.shape[1]:
-            raise InputError(
-                f"Training needs square two-phase images; the data set has shape {data.shape}, {data.n_phases} phases."
-            )
-        self.steps = len(data) // (world * batch_size)
-        if not self.steps:
-            raise InputError(
-                f"{len(data)} training images are less than one batch of {batch_size} for each of {world} workers; "
-                "use a smaller batch_size or more images."
-            )
+        check_images(data.shape, data.n_phases, data.shape[0])
+        self.steps = steps_per_epoch(len(data), batch_size, world)
         names = standardization.names
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.labels = torch.from_numpy(data.labels).to(device)

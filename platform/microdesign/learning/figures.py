@@ -44,7 +44,9 @@ def component_gallery(decodes: np.ndarray) -> Figure:
 def latent_map(latent: np.ndarray, values: np.ndarray, name: str, component: np.ndarray) -> Figure:
     """Two principal axes of the latents `(N, D)`, coloured by a property `(N,)` and by component `(N,)`."""
     centred = latent - latent.mean(0)
-    plane = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
+    # One more axis of zeros, for a latent of one number has no second principal axis.
+    axes = np.linalg.svd(np.pad(centred, ((0, 0), (0, 1))), full_matrices=False)[2][:2, :-1]
+    plane = centred @ axes.T
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     figure.colorbar(left.scatter(*plane.T, c=values, s=8), ax=left, label=name)

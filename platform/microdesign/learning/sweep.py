@@ -2,18 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ray.tune
 import torch
 from pydantic import Field
 
 from microdesign.config import Config, validate_config
-from microdesign.errors import MicrodesignError
+from microdesign.errors import InputError
 from microdesign.files import digest_json
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import evaluate_bundle
-from microdesign.learning.feed import Feed, fit_standardization, property_table, with_known
+from microdesign.learning.failures import driver_error
+from microdesign.learning.feed import (
+    Feed,
+    check_held_out,
+    check_images,
+    fit_standardization,
+    property_table,
+    with_known,
+)
 from microdesign.learning.loop import LoopConfig, State, build_model, run_loop
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description
@@ -33,11 +41,11 @@ class SweepConfig(Config):
         {"objective.loss": ("mse", "mse+cess"), "model.prior.kind": ("conditional", "mixture")},
         description="dotted name of a setting of `loop` -> the values to try",
     )
-    metric: str = Field("mape", description="what names the best trial; the least wins: mape or excess_cess")
+    metric: Literal["mape", "excess_cess"] = Field("mape", description="what names the best trial; the least wins")
     cpus_per_trial: float = Field(1, gt=0, description="CPU cores, and torch threads, of a trial")
     gpus_per_trial: float = Field(0, ge=0, description="GPUs, or a share of one, of a trial")
     max_concurrent: int = Field(2, ge=1, description="trials at a time: no more than the cluster holds")
-    storage: str = Field("runs", description="folder or URI for trials and checkpoints")
+    storage: str = Field("runs", description="folder for trials and checkpoints; on a cluster, one that all nodes see")
     name: str = Field("sweep", description="name of the sweep; with the digest of the settings it names the folder")
     experiment: str = Field("microdesign", description="MLflow experiment")
 
@@ -52,7 +60,9 @@ class SweepConfig(Config):
             *parents, last = name.split(".")
             section = values
             for parent in parents:
-                section = section.setdefault(parent, {})
+                section = section.get(parent)
+                if not isinstance(section, dict):
+                    raise InputError(f"The sweep's space names '{name}'; the loop has no section '{parent}'.")
             section[last] = value
         return validate_config(LoopConfig, values, f"the trial {dict(choice)}")
 
@@ -66,16 +76,22 @@ def sweep(
         InputError: The data set is missing, lacks a property, or the space holds an unknown setting or value.
         MicrodesignError: Every trial failed.
     """
+    if config.loop.max_minutes is not None:
+        raise InputError("A sweep compares equal numbers of epochs; leave loop.max_minutes out.")
     for name, values in config.space.items():
+        if not values:
+            raise InputError(f"The sweep's space gives no value for '{name}'; expected at least one.")
         for value in values:
             config.loop_with({name: value})
     dataset = Dataset.open(config.dataset)
+    check_images(dataset.manifest.shape, dataset.manifest.n_phases, config.loop.model.network.size)
     property_table(dataset.read_shard(0), config.properties)
+    check_held_out(dataset, "validation", config.properties)
     settings = config.model_dump(mode="json", include={"properties", "loop", "space"})
     name = f"{config.name}-{digest_json([settings, dataset.manifest.digest])[:10]}"
     storage = Path(config.storage).resolve()
-    uri = tracking_uri or default_uri(storage.parent)
-    with ending(start_run(config.experiment, name, storage.parent, uri)) as parent:
+    uri = tracking_uri or default_uri()
+    with ending(start_run(config.experiment, name, uri)) as parent:
         parent.log_params(config.model_dump(mode="json"))
         parent.log_tags({"stage": "sweep", "dataset": dataset.manifest.digest})
         trainable = ray.tune.with_resources(
@@ -90,7 +106,7 @@ def sweep(
         progress(f"sweep {name}: {' x '.join(config.space)}")
         results = tuner.fit()
         if results.num_errors == len(results):
-            raise MicrodesignError(f"Every trial of {name} failed; the first says: {results.errors[0]}")
+            raise driver_error(results.errors[0], f"Every trial of {name}")
         rows = [_row(result, config) for result in results if result.error is None]
         rows.sort(key=lambda row: row[config.metric])
         parent.log_metrics({f"best_{config.metric}": rows[0][config.metric], "failed_trials": results.num_errors})

@@ -1,5 +1,6 @@
 """Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,17 +13,25 @@ from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
 from microdesign.config import Config, dump_yaml, validate_config
-from microdesign.errors import MicrodesignError
-from microdesign.files import digest_json, write_text
+from microdesign.errors import InputError, MicrodesignError
+from microdesign.files import digest_json, read_json, write_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
-from microdesign.learning.evaluation import Evaluation, evaluate_bundle
-from microdesign.learning.feed import Feed, fit_standardization, with_known
+from microdesign.learning.evaluation import evaluate_bundle, summary
+from microdesign.learning.failures import driver_error
+from microdesign.learning.feed import (
+    Feed,
+    check_held_out,
+    check_images,
+    fit_standardization,
+    steps_per_epoch,
+    with_known,
+)
 from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
 from microdesign.microstructure.dataset import Dataset
-from microdesign.model.bundle import Bundle, Description, save_bundle
+from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.networks import channels_last
 from microdesign.model.standardization import Standardization
-from microdesign.tracking import Run, ending, register_bundle, start_run
+from microdesign.tracking import Run, default_uri, ending, register_bundle, start_run
 
 Progress = Callable[[str], None]
 
@@ -36,7 +45,7 @@ class TrainConfig(Config):
     workers: int = Field(1, ge=1, description="data-parallel workers")
     cpus_per_worker: float = Field(1, gt=0, description="CPU cores, and torch threads, of a worker")
     use_gpu: bool = Field(False, description="one GPU for each worker")
-    storage: str = Field("runs", description="folder or URI for checkpoints and bundles")
+    storage: str = Field("runs", description="folder for checkpoints and bundles; on a cluster, one that all nodes see")
     name: str = Field("train", description="name of the run; with the digest of the settings it names the folder")
     experiment: str = Field("microdesign", description="MLflow experiment")
     register_as: str = Field("microdesign", description="name in the MLflow registry; gets the alias champion")
@@ -63,28 +72,61 @@ def train(config: TrainConfig, progress: Progress = lambda line: None, tracking_
         MicrodesignError: Training failed on every try; the message carries the worker's error.
     """
     dataset = Dataset.open(config.dataset)
+    uri = tracking_uri or default_uri()
     name = config.run_name(dataset.manifest.digest)
     folder = Path(config.storage).resolve() / name
-    if (folder / "bundle" / "model.json").is_file() and (folder / "registered").is_file():
+    record = folder / "registered.json"
+    registered = read_json(record) if record.is_file() else {}
+    place = f"{config.register_as} at {uri}"
+    if place in registered:
         progress(f"the model {name} is trained already")
         return folder / "bundle"
-    labelled = with_known(dataset.load("train"), config.properties)
-    standardization = fit_standardization(labelled, config.properties, dataset.manifest.properties)
-    with ending(start_run(config.experiment, name, Path(config.storage).resolve().parent, tracking_uri)) as run:
+    with ending(start_run(config.experiment, name, uri)) as run:
         run.log_params(config.model_dump(mode="json"))
         run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"})
         run.log_text(dump_yaml(config), "config.yaml")
         write_text(folder / "config.yaml", dump_yaml(config))
-        state = _fit(config, standardization, name, run, progress)
-        bundle = _bundle(config, standardization, dataset, state)
-        evaluation = evaluate_bundle(bundle, dataset)
-        _record(run, evaluation)
-        description = bundle.description.model_copy(update={"metrics": evaluation.metrics})
-        save_bundle(folder / "bundle", bundle.model, description)
+        if not registered:
+            _make_bundle(config, dataset, folder, run, progress)
+        metrics = load_bundle(folder / "bundle").description.metrics
+        run.log_metrics(metrics)
         version = register_bundle(run, folder / "bundle", config.register_as)
-        write_text(folder / "registered", f"{version}\n")
-        progress(f"registered {config.register_as} version {version} as champion: {evaluation.summary()}")
+        write_json(record, registered | {place: version})
+        progress(
+            f"registered {config.register_as} version {version} as champion: {summary(metrics, config.properties)}"
+        )
     return folder / "bundle"
+
+
+def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
+    """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
+    manifest = dataset.manifest
+    check_images(manifest.shape, manifest.n_phases, config.loop.model.network.size)
+    labelled = with_known(dataset.load("train"), config.properties)
+    steps_per_epoch(len(labelled), config.loop.batch_size, config.workers)
+    check_held_out(dataset, "test", config.properties)
+    _check_resources(config)
+    standardization = fit_standardization(labelled, config.properties, manifest.properties)
+    state = _fit(config, standardization, folder.name, run, progress)
+    bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
+    evaluation = evaluate_bundle(bundle, dataset)
+    for name, figure in evaluation.figures().items():
+        run.log_figure(figure, f"{name}.png")
+    description = bundle.description.model_copy(update={"metrics": evaluation.metrics})
+    save_bundle(folder / "bundle", bundle.model, description)
+
+
+def _check_resources(config: TrainConfig) -> None:
+    """A local Ray does not grow: workers that do not fit would be waited for without a word."""
+    if os.environ.get("RAY_ADDRESS"):
+        return
+    have = ray.cluster_resources()
+    for kind, each in (("CPU", config.cpus_per_worker), ("GPU", float(config.use_gpu))):
+        if each * config.workers > have.get(kind, 0):
+            raise InputError(
+                f"Training asks for {each * config.workers:g} {kind} in {config.workers} workers; this machine's Ray "
+                f"has {have.get(kind, 0):g}: change workers, cpus_per_worker or use_gpu, or set RAY_ADDRESS."
+            )
 
 
 def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Run, progress: Progress) -> State:
@@ -114,7 +156,7 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
     try:
         result = trainer.fit()
     except ray.train.TrainingFailedError as error:
-        raise MicrodesignError(f"Training {name} failed: {_root_cause(error)}") from error
+        raise driver_error(error, f"Training {name}") from error
     finally:
         finished.set()
         relay.join()
@@ -151,8 +193,10 @@ def _worker(settings: dict[str, Any]) -> None:
     run_loop(model, feed, config.loop, on_epoch, load_state(ray.train.get_checkpoint()))
 
 
-def _bundle(config: TrainConfig, standardization: Standardization, dataset: Dataset, state: State) -> Bundle:
-    """The bundle of a final training state, not yet on disk."""
+def _bundle(
+    config: TrainConfig, standardization: Standardization, dataset: Dataset, state: State, folder: Path
+) -> Bundle:
+    """Writes the bundle of a final training state."""
     model = build_model(config.loop, len(config.properties))
     # Distributed training wraps the model, and the wrapper prefixes every name.
     model.load_state_dict({name.removeprefix("module."): tensor for name, tensor in state["model"].items()})
@@ -160,13 +204,7 @@ def _bundle(config: TrainConfig, standardization: Standardization, dataset: Data
     description = Description(
         model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
     )
-    return Bundle(model.eval(), description)
-
-
-def _record(run: Run, evaluation: Evaluation) -> None:
-    run.log_metrics(evaluation.metrics)
-    for name, figure in evaluation.figures().items():
-        run.log_figure(figure, f"{name}.png")
+    return save_bundle(folder, model, description)
 
 
 def _relay(messages: Queue, progress: Progress, finished: threading.Event) -> None:
@@ -177,12 +215,3 @@ def _relay(messages: Queue, progress: Progress, finished: threading.Event) -> No
         except Empty:
             if finished.is_set():
                 return
-
-
-def _root_cause(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    failures = getattr(error, "worker_failures", None)
-    if failures:
-        return _root_cause(next(iter(failures.values())))
-    return str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
