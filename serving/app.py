@@ -8,11 +8,10 @@ from ray.serve import Application
 
 from microdesign import tracking
 from microdesign.config import Config
+from microdesign.design.wire import TOKEN_VARIABLE
 from microdesign.model.bundle import load_bundle
 from serving.deployments import REGISTERED, Decoder, Encoder, PropertyPredictor, Source, cache
 from serving.ingress import Ingress
-
-TOKEN_VARIABLE = "MICRODESIGN_SERVE_TOKEN"
 
 
 class ServeConfig(Config):

@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve.handle import DeploymentHandle
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -33,6 +34,9 @@ from serving.bodies import (
     sentence,
 )
 from serving.deployments import Arrays
+
+HEALTHY_WITHIN = 10
+"""Seconds within which a healthy application answers."""
 
 app = FastAPI(
     title="microdesign",
@@ -117,7 +121,11 @@ class Ingress:
 
     @app.get("/healthz")
     async def healthz(self) -> dict[str, str]:
-        """Says that the application is up; needs no token."""
+        """Says that the model answers; needs no token."""
+        try:
+            await asyncio.wait_for(self.decoder.model.remote(), HEALTHY_WITHIN)
+        except (TimeoutError, RayError):
+            raise HTTPException(503, f"The decoder does not answer within {HEALTHY_WITHIN} s.") from None
         return {"status": "ok"}
 
     @app.get("/v1/model", dependencies=[Depends(authorize)])

@@ -254,7 +254,7 @@ def test_the_demo_refuses_before_anything_is_computed(
 def test_the_demo_deletes_no_folder_of_others(command: Command) -> None:
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("years")
-    refused(command("demo", "--folder", "mine", "--fresh"), "mine: is no folder of a demo, so it is not deleted")
+    refused(command("demo", "--folder", "mine", "--fresh"), "mine: holds other files and is no folder of a demo")
     assert Path("mine/thesis.txt").read_text() == "years"
 
 

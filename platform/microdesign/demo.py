@@ -1,15 +1,16 @@
 """The main job on embedded defaults: images, labels, model, campaign, report; each stage reuses what is there."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from microdesign.config import Config, dump_yaml
+from microdesign.config import Config, dump_yaml, validate_config
 from microdesign.design.campaign import CampaignConfig, SearchConfig
 from microdesign.design.targets import Target
 from microdesign.design.workflow import design
@@ -41,7 +42,7 @@ class DemoConfig(Config):
         None, description="target properties; `DEFAULT_TARGET` when neither is given"
     )
     match: str | None = Field(None, description="image (.npy) whose properties become the target")
-    properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), description="properties taken from `match`")
+    properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties taken from `match`")
     folder: str = Field("microdesign-demo", description="where everything goes")
     materials: Materials = Field(
         Materials.model_validate(
@@ -54,8 +55,17 @@ class DemoConfig(Config):
     )
     generate: GenerateConfig = GenerateConfig(count_per_family=1000)
     loop: LoopConfig = LoopConfig(epochs=15, max_minutes=4)
-    cpus: float = Field(2, gt=0, description="CPU cores of the one training worker")
+    cpus: float = Field(
+        default_factory=lambda: min(2, os.cpu_count() or 1), gt=0, description="CPU cores of the one training worker"
+    )
     campaign: SearchConfig = SearchConfig()
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        images, model = self.generate.size, self.loop.model.network.size
+        if images != model:
+            raise ValueError(f"generate.size is {images}, loop.model.network.size {model}; expected the same")
+        return self
 
 
 def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: bool = False) -> dict[str, Any]:
@@ -70,16 +80,15 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
         InputError: The target cannot be had, or the image to match cannot be read.
     """
     folder = Path(config.folder).resolve()
-    target = _target(config)
-    check_reachable(target, config.materials)
+    target = validate_config(Target, {"properties": _target(config)}, "the target")
+    check_reachable(target.properties, config.materials)
+    _check_is_demo(folder)
     if fresh and folder.exists():
-        _check_is_demo(folder)
         shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "demo.yaml", dump_yaml(config))
     uri = default_uri(folder)
     clock = _Stages(folder, progress)
-    names = tuple(target)
+    names = target.names
 
     with clock.stage("generate") as report:
         images = generate_dataset(config.generate, folder / "images", _counted(report, "images"))
@@ -105,10 +114,13 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
     with clock.stage("design") as report:
         campaign = CampaignConfig(
             **dict(config.campaign),
-            target=Target(properties=target),
+            target=target,
             model=str(bundle),
             dataset=str(labelled.folder),
-            folder=str(folder / f"campaign-{digest_json([target, config.campaign.seed, bundle.parent.name])[:10]}"),
+            folder=str(
+                folder
+                / f"campaign-{digest_json([dict(target.properties), config.campaign.seed, bundle.parent.name])[:10]}"
+            ),
         )
         document = design(campaign, report, uri)
     return document | {"stages": clock.seconds}
@@ -130,8 +142,11 @@ def _target(config: DemoConfig) -> dict[str, float]:
 
 
 def _check_is_demo(folder: Path) -> None:
-    if not (folder / "demo.yaml").is_file():
-        raise InputError(f"{folder}: is no folder of a demo, so it is not deleted; choose another with --folder.")
+    """A folder with other things in it is never made a demo's: `--fresh` would delete them."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; choose a folder with --folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "demo.yaml").is_file():
+        raise InputError(f"{folder}: holds other files and is no folder of a demo; choose another with --folder.")
 
 
 def _counted(report: Progress, what: str) -> Callable[[int, int], None]:

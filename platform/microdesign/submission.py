@@ -52,8 +52,12 @@ def submit(address: str, job: str, config: Path, wait: bool, progress: Callable[
 def _follow(client: JobSubmissionClient, identifier: str, progress: Callable[[str], None]) -> None:
     seen = 0
     while True:
-        status = client.get_job_status(identifier)
-        logs = client.get_job_logs(identifier)
+        try:
+            status = client.get_job_status(identifier)
+            logs = client.get_job_logs(identifier)
+        except (RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())[:150]
+            raise MicrodesignError(f"Job {identifier} runs on, but the cluster no longer answers ({reason}).") from None
         for line in logs[seen:].splitlines():
             progress(line)
         seen = len(logs)

@@ -56,7 +56,9 @@ class CampaignConfig(SearchConfig):
     dataset: str | None = Field(None, description="labelled data set: for reach, novelty and the baselines")
     evaluator: str = Field("fft", description="physics: fft, or module:name")
     experiment: str = Field("microdesign", description="MLflow experiment")
-    token: str | None = Field(None, description="bearer token of the Serve endpoint", exclude=True)
+    token: str | None = Field(
+        None, description="bearer token of the Serve endpoint; better given as MICRODESIGN_SERVE_TOKEN", exclude=True
+    )
 
 
 @dataclass(frozen=True)

@@ -117,16 +117,21 @@ class Ledger:
                 try:
                     known = json.loads(stream.read())
                 except ValueError:
-                    raise InputError(f"{path}: is not valid JSON; expected the record of a campaign.") from None
+                    known = None
+            if not isinstance(known, dict):
+                raise InputError(f"{path}: is damaged; expected the JSON record of a campaign.")
             for name in identity:
                 if known.get(name) != identity[name]:
                     raise InputError(
                         f"{self.folder}: holds a campaign with another {name}; choose another folder, or delete it."
                     )
             return
-        with self._fs.open_output_stream(f"{path}.new") as stream:
-            stream.write(json.dumps(identity, indent=2).encode())
-        self._fs.move(f"{path}.new", path)
+        try:
+            with self._fs.open_output_stream(f"{path}.new") as stream:
+                stream.write(json.dumps(identity, indent=2).encode())
+            self._fs.move(f"{path}.new", path)
+        except OSError as error:
+            raise StorageError(f"{path}: cannot be written ({error}).") from None
 
     def _read(self) -> list[Evaluation]:
         files = self._fs.get_file_info(pafs.FileSelector(self._parts))
@@ -135,7 +140,7 @@ class Ledger:
         for name in names:
             try:
                 evaluations += _from_table(pq.read_table(name, filesystem=self._fs))
-            except (pa.ArrowException, KeyError) as error:
+            except (pa.ArrowException, KeyError, OSError) as error:
                 raise InputError(f"{name}: is damaged ({error}); expected a part of a campaign's ledger.") from None
         return list({evaluation.key: evaluation for evaluation in evaluations}.values())
 

@@ -38,7 +38,10 @@ class RemoteSurrogate:
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=httpx.Timeout(timeout, connect=5.0)
         )
-        self._model: Mapping[str, Any] = self._send("GET", "/v1/model").json()
+        try:
+            self._model: Mapping[str, Any] = self._send("GET", "/v1/model").json()
+        except ValueError:
+            raise InputError(f"The server at {self.url} answers in no JSON; expected a microdesign endpoint.") from None
 
     @property
     def properties(self) -> tuple[str, ...]:

@@ -14,6 +14,8 @@ import pyarrow as pa
 from microdesign.errors import InputError
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+TOKEN_VARIABLE = "MICRODESIGN_SERVE_TOKEN"
+"""Environment variable with the bearer token of the Serve application, for the application and for campaigns."""
 
 
 def pack(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -1,5 +1,6 @@
 """From a campaign's configuration to its report: model, physics, search, baselines, images, MLflow."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from microdesign.design.distinctness import novelty, statistics_of
 from microdesign.design.ledger import Evaluation
 from microdesign.design.surrogates import open_surrogate
 from microdesign.design.targets import Reach, Target, reach
+from microdesign.design.wire import TOKEN_VARIABLE
 from microdesign.errors import InputError
 from microdesign.files import digest_json
 from microdesign.microstructure.container import Microstructures
@@ -42,11 +44,12 @@ def design(
     uri = tracking_uri or default_uri()
     if config.materials is not None:
         check_reachable(config.target.properties, config.materials)
-    surrogate = open_surrogate(config.model, folder.parent / "models", uri, config.token)
+    token = config.token or os.environ.get(TOKEN_VARIABLE)
+    surrogate = open_surrogate(config.model, folder.parent / "models", uri, token)
     materials = config.materials or _model_materials(surrogate)
     check_reachable(config.target.properties, materials)
     evaluator = load_evaluator(config.evaluator)
-    data = None if config.dataset is None else _known(Dataset.open(config.dataset).load("train"), config.target)
+    data = None if config.dataset is None else _training_images(config.dataset, config.target, surrogate, materials)
     reached = None if data is None else reach(config.target, _table(data, config.target))
     if reached is not None:
         progress(str(reached))
@@ -147,8 +150,18 @@ def _model_materials(surrogate: Surrogate) -> Materials:
     return validate_config(Materials, materials, "the model's materials")
 
 
-def _known(data: Microstructures, target: Target) -> Microstructures:
-    """The samples whose target properties are known: NaN says that physics could not answer."""
+def _training_images(folder: str, target: Target, surrogate: Surrogate, materials: Materials) -> Microstructures:
+    """The training split's samples whose target properties are known: NaN says that physics could not answer."""
+    dataset = Dataset.open(folder)
+    size = surrogate.describe()["model"]["network"]["size"]
+    if tuple(dataset.manifest.shape) != (size, size):
+        raise InputError(
+            f"{folder}: holds images of shape {tuple(dataset.manifest.shape)}, the model makes {size} x {size}."
+        )
+    labels_of = dataset.manifest.materials
+    if labels_of is not None and validate_config(Materials, labels_of, folder).digest != materials.digest:
+        raise InputError(f"{folder}: is labelled for other materials than the campaign's; label it again for these.")
+    data = dataset.load("train")
     missing = [name for name in target.names if name not in data.properties]
     if missing:
         raise InputError(f"The data set has no property '{missing[0]}'; label it first.")
