@@ -140,14 +140,15 @@ def statistics(images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")]
 def data_generate(
     out: Annotated[Path, typer.Argument(help="Folder of the data set, or a .h5 file in MICRO2D's layout.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Draw each class too: OUT-preview/<class>.png.")] = False,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Generate images of several families."""
+    """Generate images or volumes of several families."""
     from microdesign.config import load_config
     from microdesign.microstructure.generate import GenerateConfig, GenerateJob, generate_to
 
-    job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []))
+    job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []), preview=preview)
     made = generate_to(job, lambda done, total: _progress(f"{done}/{total} images"))
     _print_done(made, as_json)
 

@@ -245,7 +245,7 @@ def test_config(tmp_path: Path) -> None:
         ("GRF-00002", 6, 1),
     ]
     for override, message in (
-        ("families=[Foam]", "'Foam' is unknown; expected different names out of: GRF, AngEllipse"),
+        ("families=[Foam]", "'Foam' is unknown; expected different names out of: AngEllipse, Circles"),
         ("families=[GRF, GRF]", "expected different names"),
         ("size=4", "'size' = 4 is not valid"),
         ("split.train=0.9", r"train \+ validation \+ test = 1.1; expected 1"),

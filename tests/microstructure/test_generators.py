@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microdesign.errors import InputError
-from microdesign.microstructure.generators import FAMILIES, generate, register
+from microdesign.microstructure.generators import FAMILIES, Drawn, Sample, generate, register
 
 ALL = ["GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium"]
 
@@ -72,20 +72,20 @@ def test_features_are_resolved() -> None:
 
 def test_a_registered_family_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     before = generate("GRF", 0, 2, 32, seed=0).labels
-    monkeypatch.setattr("microdesign.microstructure.generators.FAMILIES", dict(FAMILIES))
+    monkeypatch.setattr("microdesign.microstructure.generators.registry.FAMILIES", dict(FAMILIES))
 
     @register("Stripes")
-    def stripes(stream: np.random.Generator, size: int) -> tuple[np.ndarray, dict]:
-        image = np.zeros((size, size), dtype=np.uint8)
-        image[: stream.integers(0, size + 1)] = 1
+    def stripes(sample: Sample) -> Drawn:
+        image = np.zeros(sample.shape, dtype=np.uint8)
+        image[: sample.stream.integers(0, sample.size + 1)] = 1
         return image, {}
 
     assert generate("Stripes", 0, 50, 16, seed=0).labels.mean(axis=(1, 2)).max() < 1
     np.testing.assert_array_equal(generate("GRF", 0, 2, 32, seed=0).labels, before)
 
     @register("Nothing")
-    def nothing(stream: np.random.Generator, size: int) -> tuple[np.ndarray, dict]:
-        return np.zeros((size, size), dtype=np.uint8), {}
+    def nothing(sample: Sample) -> Drawn:
+        return np.zeros(sample.shape, dtype=np.uint8), {}
 
     with pytest.raises(InputError, match="'Nothing' gave 100 one-phase images in a row"):
         generate("Nothing", 0, 1, 16, seed=0)
@@ -94,7 +94,7 @@ def test_a_registered_family_leaves_the_others_alone(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("Foam", 0, 1, 64, 0), "family 'Foam' is unknown; expected one of: GRF, AngEllipse"),
+        (("Foam", 0, 1, 64, 0), "family 'Foam' is unknown; expected one of: AngEllipse, Circles"),
         (("GRF", -1, 1, 64, 0), "start = -1 is too small; expected at least 0"),
         (("GRF", 0, 0, 64, 0), "count = 0 is too small"),
         (("GRF", 0, 1, 8, 0), "size = 8 is too small; expected at least 16"),

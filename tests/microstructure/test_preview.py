@@ -30,8 +30,16 @@ def test_x_points_right_and_y_up(tmp_path: Path) -> None:
     assert picture[-10, 10] > 0.8
 
 
+def test_volumes_show_a_section(tmp_path: Path) -> None:
+    volume = np.zeros((32, 32, 32), dtype=np.uint8)
+    volume[16:, :, 0] = 1
+    files = write_contact_sheets([Microstructures(labels=volume[None], n_phases=2)], tmp_path)
+    picture = matplotlib.image.imread(files["unnamed"])[..., 0]
+    assert picture.shape == (136, 136)
+    assert picture[68, 20] > 0.8
+    assert picture[68, 120] < 0.2
+
+
 def test_refuses(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected two-dimensional ones"):
-        write_contact_sheets([Microstructures(labels=np.zeros((1, 4, 4, 4), int), n_phases=2)], tmp_path)
     with pytest.raises(InputError, match="there are no images"):
         write_contact_sheets([], tmp_path)

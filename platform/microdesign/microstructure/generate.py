@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from microdesign.config import Config
 from microdesign.errors import InputError
-from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators import FAMILIES, MIN_SIZE, generate
 from microdesign.microstructure.manifest import SplitConfig
@@ -17,6 +17,9 @@ from microdesign.microstructure.micro2d import write_micro2d
 
 # Raise it when a generator changes what it draws, so that shards of the old one are not reused.
 GENERATORS_VERSION = 1
+MAX_PIXELS = 2**27
+# Of all samples of a shard, which is generated in memory; labels take a byte a pixel.
+MAX_SHARD_PIXELS = 2**28
 
 
 class GenerateConfig(Config):
@@ -28,10 +31,14 @@ class GenerateConfig(Config):
     """Number of samples of each family."""
     size: int = Field(default=64, ge=MIN_SIZE, le=4096)
     """Edge length in pixels."""
+    dims: Literal[2, 3] = 2
+    """Number of axes: 2 for images, 3 for volumes; not every family draws volumes."""
+    n_phases: int = Field(default=2, ge=2, le=MAX_PHASES)
+    """Number of phases; more than 2 for the family Polycrystal alone."""
     seed: int = Field(default=0, ge=0)
     """Seed of all images; sample i of a family depends on it, the family and i alone."""
     shard_size: int = Field(default=500, ge=1)
-    """Largest number of samples in a shard: what a killed run loses at most."""
+    """Largest number of samples in a shard: what a killed run loses at most. Large volumes get smaller shards."""
     split: SplitConfig = SplitConfig()
     """Seed and shares of training, validation and test."""
 
@@ -41,8 +48,19 @@ class GenerateConfig(Config):
         unknown = [name for name in families if name not in FAMILIES]
         if unknown or not families or len(set(families)) < len(families):
             problem = f"'{unknown[0]}' is unknown; " if unknown else ""
-            raise ValueError(f"{problem}expected different names out of: {', '.join(FAMILIES)}")
+            raise ValueError(f"{problem}expected different names out of: {', '.join(sorted(FAMILIES))}")
         return families
+
+    @field_validator("dims", "n_phases")
+    @classmethod
+    def _drawable(cls, value: int, info: ValidationInfo) -> int:
+        for name in info.data.get("families", ()):
+            refusal = FAMILIES[name].refusal(**{str(info.field_name): value})
+            if refusal is not None:
+                raise ValueError(f"the family {name} {refusal}")
+        if info.field_name == "dims" and info.data.get("size", 0) ** value > MAX_PIXELS:
+            raise ValueError(f"size = {info.data['size']} is too large; expected at most {MAX_PIXELS} pixels in all")
+        return value
 
 
 @dataclass(frozen=True)
@@ -57,10 +75,11 @@ class ShardPlan:
 
 def plan_shards(config: GenerateConfig) -> list[ShardPlan]:
     """Returns the shards of a configuration; each can be generated on its own, by any worker."""
+    length = min(config.shard_size, max(1, MAX_SHARD_PIXELS // config.size**config.dims))
     return [
-        ShardPlan(f"{family}-{number:05d}", family, start, min(config.shard_size, config.count_per_family - start))
+        ShardPlan(f"{family}-{number:05d}", family, start, min(length, config.count_per_family - start))
         for family in config.families
-        for number, start in enumerate(range(0, config.count_per_family, config.shard_size))
+        for number, start in enumerate(range(0, config.count_per_family, length))
     ]
 
 
@@ -72,6 +91,9 @@ def dataset_writer(config: GenerateConfig, folder: str | Path) -> DatasetWriter:
         "size": config.size,
         "shard_size": config.shard_size,
         "generators_version": GENERATORS_VERSION,
+        # Left out at their defaults, so that shards from before there was a choice are still good.
+        **({"dims": config.dims} if config.dims != 2 else {}),
+        **({"n_phases": config.n_phases} if config.n_phases != 2 else {}),
     }
     return DatasetWriter(folder, settings=settings, seed=config.seed, split=config.split)
 
@@ -98,8 +120,7 @@ def generate_dataset(
     done = 0
     for shard in plan:
         if not writer.has_shard(shard.name):
-            batch = generate(shard.family, shard.start, shard.count, config.size, config.seed)
-            writer.write_shard(shard.name, batch)
+            writer.write_shard(shard.name, _draw(config, shard.family, shard.start, shard.count))
         done += shard.count
         if on_progress is not None:
             on_progress(done, total)
@@ -113,6 +134,8 @@ class GenerateJob(Config):
     """Folder of the data set, or a `.h5` file in MICRO2D's layout."""
     images: GenerateConfig = GenerateConfig()
     """The images."""
+    preview: bool = False
+    """Whether to draw the first images of each class, `<class>.png` in the folder `<out>-preview`."""
 
 
 def generate_to(job: GenerateJob, on_progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
@@ -122,10 +145,38 @@ def generate_to(job: GenerateJob, on_progress: Callable[[int, int], None] | None
         InputError: A folder is asked for where a file is.
         StorageError: It cannot be written.
     """
+    made: dict[str, Any]
     if Path(job.out).suffix in (".h5", ".hdf5"):
-        return {"file": job.out, "images": _write_micro2d(job, on_progress)}
-    dataset = generate_dataset(job.images, job.out, on_progress)
-    return {"dataset": str(dataset.folder), "images": len(dataset), "digest": dataset.manifest.digest}
+        made = {"file": job.out, "images": _write_micro2d(job, on_progress)}
+    else:
+        dataset = generate_dataset(job.images, job.out, on_progress)
+        made = {"dataset": str(dataset.folder), "images": len(dataset), "digest": dataset.manifest.digest}
+    if job.preview:
+        made["preview"] = [str(file) for file in draw_preview(job.images, preview_folder(job.out)).values()]
+    return made
+
+
+def preview_folder(out: str | Path) -> Path:
+    """Returns the folder beside a data set, or a file, where its contact sheets go."""
+    path = Path(out)
+    return path.with_name(f"{path.stem if path.suffix in ('.h5', '.hdf5') else path.name}-preview")
+
+
+def draw_preview(config: GenerateConfig, folder: str | Path) -> dict[str, Path]:
+    """Draws the first images of each family, generated again, on one contact sheet a family; returns the files.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    # Drawing takes a second to import, and is seldom asked for.
+    from microdesign.microstructure.preview import COLUMNS, ROWS, write_contact_sheets
+
+    count = min(config.count_per_family, COLUMNS * ROWS)
+    return write_contact_sheets((_draw(config, family, 0, count) for family in config.families), folder)
+
+
+def _draw(config: GenerateConfig, family: str, start: int, count: int) -> Microstructures:
+    return generate(family, start, count, config.size, config.seed, dims=config.dims, n_phases=config.n_phases)
 
 
 def _write_micro2d(job: GenerateJob, on_progress: Callable[[int, int], None] | None) -> int:
@@ -135,7 +186,7 @@ def _write_micro2d(job: GenerateJob, on_progress: Callable[[int, int], None] | N
     def batches() -> Iterator[Microstructures]:
         done = 0
         for shard in plan:
-            yield generate(shard.family, shard.start, shard.count, job.images.size, job.images.seed)
+            yield _draw(job.images, shard.family, shard.start, shard.count)
             done += shard.count
             if on_progress is not None:
                 on_progress(done, total)

@@ -11,14 +11,16 @@ from microdesign.errors import InputError
 from microdesign.files import replacing
 from microdesign.microstructure.container import Microstructures
 
+COLUMNS = 8
+ROWS = 4
 _MARGIN = 4
 _PAPER = 255
 
 
 def write_contact_sheets(
-    batches: Iterable[Microstructures], folder: str | Path, columns: int = 8, rows: int = 4
+    batches: Iterable[Microstructures], folder: str | Path, columns: int = COLUMNS, rows: int = ROWS
 ) -> dict[str, Path]:
-    """Writes `<class>.png` for each class with its first `columns * rows` two-dimensional images.
+    """Writes `<class>.png` for each class with its first `columns * rows` images, of volumes the section at z = 0.
 
     x points to the right and y up; phase 0 is light, the highest phase dark.
 
@@ -26,17 +28,16 @@ def write_contact_sheets(
         The file of each class.
 
     Raises:
-        InputError: The images are not two-dimensional, or there are none.
+        InputError: There are no images.
         StorageError: A file cannot be written.
     """
     wanted = columns * rows
     first: dict[str, list[NDArray[np.uint8]]] = {}
     n_phases = 1
     for batch in batches:
-        if len(batch.shape) != 2:
-            raise InputError(f"images have shape {batch.shape}; expected two-dimensional ones for a contact sheet.")
         n_phases = max(n_phases, batch.n_phases)
-        for name, image in zip(batch.classes, batch.labels, strict=True):
+        sections = batch.labels if len(batch.shape) == 2 else batch.labels[..., 0]
+        for name, image in zip(batch.classes, sections, strict=True):
             kept = first.setdefault(name or "unnamed", [])
             if len(kept) < wanted:
                 kept.append(image.copy())

@@ -1,0 +1,34 @@
+"""Images per second of each generator family on one core: `OMP_NUM_THREADS=1 python benchmarks/generators.py`."""
+
+import argparse
+import time
+
+from microdesign.microstructure.generators import FAMILIES, generate
+
+CASES = ((2, 64), (2, 256), (3, 51))
+
+
+def rate(family: str, dims: int, size: int, seconds: float) -> float:
+    """Returns images per second, measured over about `seconds`, after what is compiled or cached at first use."""
+    generate(family, 0, 3, size, 0, dims=dims)
+    done, chunk, start = 0, 1, time.perf_counter()
+    while (passed := time.perf_counter() - start) < seconds:
+        generate(family, done, chunk, size, 1, dims=dims)
+        done += chunk
+        chunk = max(1, min(1000, int(0.2 * seconds * done / max(passed, 1e-3))))
+    return done / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=1.0, help="time for each entry")
+    seconds = parser.parse_args().seconds
+    print("images/s".ljust(22) + "".join(f"{f'{size}^{dims}':>10}" for dims, size in CASES))
+    for name, family in FAMILIES.items():
+        rates = (f"{rate(name, d, s, seconds):10.4g}" if d in family.dims else f"{'-':>10}" for d, s in CASES)
+        print(name.ljust(22) + "".join(rates), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Loops compiled with numba: nearest points of a periodic set, and random sequential placement."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+FunctionT = TypeVar("FunctionT", bound=Callable)
+
+
+def _compiled(function: FunctionT) -> FunctionT:
+    # No reordering of sums: the same image on every machine.
+    return cast(FunctionT, numba.njit(cache=True, nogil=True)(function))
+
+
+def nearest_points(
+    points: NDArray[np.float64], box: NDArray[np.float64], shape: tuple[int, ...], borders: bool = False
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Finds the nearest of n points for every pixel of a periodic image.
+
+    Args:
+        points: Coordinates `(n, dims)` in the box, dims 2 or 3.
+        box: Edge lengths `(dims,)` of the box that the image covers; its scale per axis may differ.
+        shape: Pixels along each axis.
+        borders: Whether the distances to the borders are wanted, too; slower.
+
+    Returns:
+        The index of the nearest point, int32 `shape`; and the distance (pixels) to the border with the second nearest
+        point's cell, float32 `shape`, or an empty array where it is not wanted.
+    """
+    dims = len(shape)
+    # In two dimensions the third axis is one pixel and one bucket thick.
+    pixels = np.ones(3, dtype=np.int64)
+    pixels[:dims] = shape
+    edges = np.ones(3)
+    edges[:dims] = box
+    placed = np.full((len(points), 3), 0.5)
+    placed[:, :dims] = points
+    width = (float(np.prod(box)) / len(points)) ** (1 / dims)
+    buckets = np.ones(3, dtype=np.int64)
+    buckets[:dims] = np.maximum((box / width).astype(np.int64), 1)
+    bucket = np.minimum((placed / edges * buckets).astype(np.int64), buckets - 1)
+    flat = (bucket[:, 0] * buckets[1] + bucket[:, 1]) * buckets[2] + bucket[:, 2]
+    order = np.argsort(flat, kind="stable")
+    starts = np.searchsorted(flat[order], np.arange(int(np.prod(buckets)) + 1))
+    owner = np.empty(tuple(pixels), dtype=np.int32)
+    border = np.empty(tuple(pixels) if borders else (0, 0, 0), dtype=np.float32)
+    _search(placed, edges, buckets, order, starts, borders, owner, border)
+    return owner.reshape(shape), border.reshape(shape if borders else (0,))
+
+
+@_compiled
+def _search(
+    points: NDArray[np.float64],
+    edges: NDArray[np.float64],
+    buckets: NDArray[np.int64],
+    order: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    borders: bool,
+    owner: NDArray[np.int32],
+    border: NDArray[np.float32],
+) -> None:
+    pixels = owner.shape
+    widths = edges / buckets
+    # Offsets of buckets along each axis, each bucket once.
+    low, high = -((buckets - 1) // 2), buckets // 2
+    last = max(high[0], high[1], high[2])
+    x = np.empty(3)
+    home = np.empty(3, dtype=np.int64)
+    gap = np.empty(3)
+    for i in range(pixels[0]):
+        for j in range(pixels[1]):
+            for k in range(pixels[2]):
+                x[0] = (i + 0.5) / pixels[0] * edges[0]
+                x[1] = (j + 0.5) / pixels[1] * edges[1]
+                x[2] = (k + 0.5) / pixels[2] * edges[2]
+                for a in range(3):
+                    home[a] = min(int(x[a] / widths[a]), buckets[a] - 1)
+                    inside = x[a] / widths[a] - home[a]
+                    gap[a] = min(inside, 1.0 - inside)
+                first = second = -1
+                nearest = after = np.inf
+                for ring in range(last + 1):
+                    for u in range(max(low[0], -ring), min(high[0], ring) + 1):
+                        for v in range(max(low[1], -ring), min(high[1], ring) + 1):
+                            face = max(abs(u), abs(v)) == ring
+                            for w in range(max(low[2], -ring), min(high[2], ring) + 1):
+                                if not face and abs(w) != ring:
+                                    continue
+                                b0 = (home[0] + u) % buckets[0]
+                                b1 = (home[1] + v) % buckets[1]
+                                b2 = (home[2] + w) % buckets[2]
+                                bucket = (b0 * buckets[1] + b1) * buckets[2] + b2
+                                for position in range(starts[bucket], starts[bucket + 1]):
+                                    point = order[position]
+                                    square = 0.0
+                                    for a in range(3):
+                                        d = abs(x[a] - points[point, a])
+                                        d = min(d, edges[a] - d)
+                                        square += d * d
+                                    if square < nearest:
+                                        second, after = first, nearest
+                                        first, nearest = point, square
+                                    elif square < after:
+                                        second, after = point, square
+                    # What was not visited is at least this far along an axis that has buckets left.
+                    reach = np.inf
+                    for a in range(3):
+                        if ring < high[a]:
+                            reach = min(reach, (ring + gap[a]) * widths[a])
+                    if (after if borders else nearest) <= reach * reach:
+                        break
+                owner[i, j, k] = first
+                if borders:
+                    # |x - p|^2 - |x - q|^2 is linear in x: over the length of its slope, in pixels, a distance.
+                    slope = 0.0
+                    for a in range(3):
+                        to_first = points[first, a] - x[a]
+                        to_first -= edges[a] * np.round(to_first / edges[a])
+                        to_second = points[second, a] - x[a]
+                        to_second -= edges[a] * np.round(to_second / edges[a])
+                        slope += ((to_second - to_first) * edges[a] / pixels[a]) ** 2
+                    border[i, j, k] = (after - nearest) / (2.0 * np.sqrt(slope)) if slope > 0 else 0.0
+
+
+@_compiled
+def place_apart(points: NDArray[np.float64], box: float, distance: float, most: int) -> NDArray[np.int64]:
+    """Random sequential placement: goes through points `(n, dims)` and keeps those far from all that are kept.
+
+    Args:
+        points: Candidates in a periodic cube of edge `box`.
+        box: Edge length.
+        distance: Least distance of two kept points.
+        most: Number of points at which it stops.
+
+    Returns:
+        Indices of the kept points, at most `most`, ascending.
+    """
+    kept = np.empty(min(most, len(points)), dtype=np.int64)
+    count = 0
+    for i in range(len(points)):
+        if count == len(kept):
+            break
+        free = True
+        for other in range(count):
+            square = 0.0
+            for a in range(points.shape[1]):
+                d = abs(points[i, a] - points[kept[other], a])
+                d = min(d, box - d)
+                square += d * d
+            if square < distance * distance:
+                free = False
+                break
+        if free:
+            kept[count] = i
+            count += 1
+    return kept[:count]

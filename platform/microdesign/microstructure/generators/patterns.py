@@ -1,0 +1,44 @@
+"""The simple patterns on which the losses of the seed papers are tried: circles and lines."""
+
+import numpy as np
+
+from microdesign.microstructure.generators.registry import Drawn, Sample, register
+from microdesign.microstructure.generators.voids import first_ball
+
+CIRCLES = 5
+RADIUS = 20 / 224
+
+
+@register("Circles")
+def circles(sample: Sample) -> Drawn:
+    """Five circles of phase 1 at random places, which may overlap; the radius is 20 pixels of 224, in proportion.
+
+    The `synthetic circle microstructures` from which Cai, Hashemi et al. (Latent representation of microstructures
+    using variational autoencoders with spatial statistics-space loss) reconstruct; here they wrap around the edges.
+    """
+    radius = RADIUS * sample.size
+    centres = sample.stream.uniform(0.0, sample.size, (CIRCLES, 2))
+    image = (first_ball(centres, radius, sample.size) < CIRCLES).astype(np.uint8)
+    return image, {"circles": CIRCLES, "radius": radius, "fraction": float(image.mean())}
+
+
+@register("Lines")
+def lines(sample: Sample) -> Drawn:
+    """Two to six straight lines of phase 1 across the image along x or y, one pixel to 0.03 of the edge thick.
+
+    The line-like images whose sparse two-point statistics the same paper finds hard: a spacing off by one pixel changes
+    them as much as one off by a hundred. No two lines touch; `spacings` are the distances from each line to the next,
+    around the image. Lines a pixel thick are a test of statistics, too thin for the physics.
+    """
+    stream, size = sample.stream, sample.size
+    count = int(stream.integers(2, min(6, size // 4) + 1))
+    thickness = int(stream.integers(1, max(1, round(0.03 * size)) + 1))
+    along_x = bool(stream.random() < 0.5)
+    # Bars and stars: every way to share out the bare rows, at least one in each gap, is equally likely.
+    cuts = np.sort(stream.choice(size - count * thickness - 1, count - 1, replace=False)) + 1
+    spacings = np.diff(cuts, prepend=0, append=size - count * thickness) + thickness
+    starts = int(stream.integers(0, size)) + np.cumsum(spacings)
+    image = np.zeros(sample.shape, dtype=np.uint8)
+    image[:, (starts[:, None] + np.arange(thickness)).ravel() % size] = 1
+    parameters = {"along": "x" if along_x else "y", "thickness": thickness, "spacings": spacings.tolist()}
+    return np.ascontiguousarray(image if along_x else image.T), parameters
