@@ -74,7 +74,7 @@ def test_damage_is_named(tmp_path):
     with pytest.raises(InputError, match=f"{part.name}: is damaged"):
         Ledger(str(tmp_path), IDENTITY)
     (tmp_path / "campaign.json").write_text("{")
-    with pytest.raises(InputError, match=r"campaign.json: is not valid JSON"):
+    with pytest.raises(InputError, match=r"campaign.json: is damaged"):
         Ledger(str(tmp_path), IDENTITY)
 
 

@@ -38,8 +38,9 @@ class RemoteSurrogate:
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=httpx.Timeout(timeout, connect=5.0)
         )
+        answer = self._send("GET", "/v1/model")
         try:
-            self._model: Mapping[str, Any] = self._send("GET", "/v1/model").json()
+            self._model: Mapping[str, Any] = answer.json()
         except ValueError:
             raise InputError(f"The server at {self.url} answers in no JSON; expected a microdesign endpoint.") from None
 
