@@ -108,33 +108,48 @@ def homogenize(
 
 
 @app.command()
-def statistics(images: Annotated[list[Path], typer.Argument(metavar="IMAGE...")], as_json: Json = False) -> None:
-    """Print volume fraction and specific surface of every phase of images."""
-    import torch
+def statistics(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")],
+    two_point: Annotated[
+        Path | None, typer.Option(help="Save the two-point statistics of all phases, .npy (n, phases, X, Y).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print statistics of every phase of images: fractions, surface, run lengths, feature size, percolation."""
+    from microdesign.microstructure.characterization import characterize_files
 
-    from microdesign.microstructure.npy import read_npy
-    from microdesign.microstructure.statistics import specific_surface, volume_fractions
-
-    rows = []
-    for path in images:
-        batch = read_npy(path)
-        labels = torch.from_numpy(batch.labels)
-        x = torch.stack([labels == phase for phase in range(batch.n_phases)], 1).float()
-        fractions, surfaces = volume_fractions(x), specific_surface(x)
-        for number in range(len(batch)):
-            rows.append(
-                {
-                    "image": f"{path}" if len(batch) == 1 else f"{path}[{number}]",
-                    "volume_fractions": fractions[number].tolist(),
-                    "specific_surface": surfaces[number].tolist(),
-                }
-            )
+    rows = characterize_files(images, two_point)
     if as_json:
         _print_json(rows)
         return
-    shown = [[row["image"], *(", ".join(f"{v:.4f}" for v in row[key]) for key in list(row)[1:])] for row in rows]
-    _table(["image", "volume fractions", "specific surface (1/pixel)"], shown)
+    axes = "xyz"[: max(len(row["percolates"][0]) for row in rows)]
+    chords = [f"chord {axis}" for axis in axes]
+    titles = ["image", "phase", "fraction", "surface", "anisotropy", *chords, "min. feature", "feature", "percolates"]
+    shown = []
+    for row in rows:
+        for phase, fraction in enumerate(row["volume_fractions"]):
+            lengths = [_length(length) for length in row["mean_chord"][phase]] + [""] * len(axes)
+            along = "".join(axis for axis, yes in zip(axes, row["percolates"][phase], strict=False) if yes)
+            shown.append(
+                [
+                    row["image"] if phase == 0 else "",
+                    str(phase),
+                    f"{fraction:.4f}",
+                    f"{row['specific_surface'][phase]:.4f}",
+                    f"{row['anisotropy'][phase]:.3f}",
+                    *lengths[: len(axes)],
+                    _length(row["minimum_feature_size"][phase]),
+                    _length(row["feature_size"][phase]),
+                    along or "no",
+                    str(row["corner_contacts"][phase]),
+                ]
+            )
+    _table([*titles, "corner contacts"], shown)
+    print("surface: pixel faces per volume; chord: mean run length; feature: width without the thinnest 5 %")
 
+
+def _length(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
 
 @data.command("generate")
 def data_generate(
@@ -289,13 +304,14 @@ def _print_design(document: dict[str, Any]) -> None:
             rows.append(
                 [f"best of {b['of']}, {name.replace('_', ' ')}", "", *values, f"{b['max_relative_error']:.2%}", ""]
             )
-    titles = [f"{name} predicted / verified" for name in target]
+    titles = [f"{name} pred. / verified" for name in target]
     _table(["", "component", *titles, "max. error", "novelty"], rows)
     if document["reach"]:
         print(document["reach"])
     print(f"{document['evaluations']} physics evaluations; {document['stopped']}")
     print(f"report: {document['report']}")
-    print(f"MLflow: mlflow ui --backend-store-uri {document['tracking_uri']}")
+    uri = document["tracking_uri"]
+    print(f"MLflow: {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}")
 
 
 def _table(titles: list[str], rows: list[list[str]]) -> None:

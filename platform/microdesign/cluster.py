@@ -9,11 +9,11 @@ from microdesign.errors import InputError
 
 
 @contextmanager
-def connected(address: str | None = None) -> Iterator[None]:
+def connected() -> Iterator[None]:
     """Connects to Ray for the block; a Ray that is connected already is used and left alone.
 
     Raises:
-        InputError: The cluster at the address does not answer.
+        InputError: The cluster at the address does not answer, or asks for a token.
     """
     # Ray Train's and Tune's chatter is not ours; problems still come through.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
@@ -22,7 +22,7 @@ def connected(address: str | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = os.environ.get("RAY_ADDRESS")
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         # Workers' output goes to Ray's log files: standard output belongs to the command's own answer.

@@ -35,7 +35,7 @@ class Evaluation:
         parent: Key of the evaluation that it was derived from; empty for first draws.
         predicted: Property name to the regressor's mean.
         verified: Property name to the physics value; empty when `error` is set.
-        seconds: Wall time from submission to report of its batch.
+        seconds: Wall time from the start of its round to its report.
         error: Why physics could not answer; empty when it did.
     """
 

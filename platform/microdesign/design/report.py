@@ -40,7 +40,7 @@ def render_report(folder: Path) -> Path:
     """
     document = read_json(Path(folder) / DOCUMENT)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["image"] = lambda path: _data_uri(_png(read_npy(path).labels[0]))
+    environment.filters["image"] = lambda path: _data_uri(_png(read_npy(_found(Path(folder), Path(path))).labels[0]))
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     environment.filters["number"] = lambda value: f"{value:.4g}"
     template = environment.from_string(files("microdesign.design").joinpath("report_template.html").read_text("utf-8"))
@@ -72,6 +72,11 @@ def candidates_figure(images: list[np.ndarray], titles: list[str]) -> Figure:
         axes.set_axis_off()
         axes.set_title(title, fontsize=9)
     return figure
+
+
+def _found(folder: Path, path: Path) -> Path:
+    """Where an image of a campaign is now: its folder may have been moved or copied since."""
+    return path if path.is_file() else folder / path.parent.name / path.name
 
 
 def _png(labels: np.ndarray, scale: int = 4) -> bytes:
