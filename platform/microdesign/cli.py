@@ -2,20 +2,22 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from microdesign import __version__
 from microdesign.errors import InputError, MicrodesignError
 
+Number = TypeVar("Number", int, float)
+
 app = typer.Typer(
     help="From target properties to physics-verified microstructures.", no_args_is_help=True, add_completion=False
 )
-data = typer.Typer(help="Generate, label and inspect images.", no_args_is_help=True)
+data = typer.Typer(help="Generate, label, inspect and convert images.", no_args_is_help=True)
 app.add_typer(data, name="data")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
@@ -187,7 +189,7 @@ def data_label(
 
 @data.command("inspect")
 def data_inspect(
-    path: Annotated[Path, typer.Argument(help="Data set folder, .h5 or .npy.")], as_json: Json = False
+    path: Annotated[Path, typer.Argument(help="A file or folder of any known format.")], as_json: Json = False
 ) -> None:
     """Show what a file or data set holds."""
     from microdesign.microstructure.readers import describe
@@ -198,6 +200,37 @@ def data_inspect(
         _print_json(description)
     else:
         print(format_tree(description))
+
+
+@data.command("convert")
+def data_convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder of any known format.")],
+    out: Annotated[Path, typer.Argument(help="The file, or without a suffix the folder, to make.")],
+    to: Annotated[
+        str | None, typer.Option(help="npy, npz, tiff, png, vti, micro2d or dataset; by the suffix when left out.")
+    ] = None,
+    array: Annotated[str | None, typer.Option(help="Which array holds the images, where there are several.")] = None,
+    shape: Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images stored as flat rows.")] = None,
+    dimension: Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")] = None,
+    phases: Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")] = None,
+    values: Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Convert images from any known format to another."""
+    from microdesign.microstructure.convert import convert
+    from microdesign.microstructure.formats.options import ReadOptions
+
+    options = ReadOptions(
+        array=array,
+        shape=None if shape is None else _tuple("--shape", shape, int),
+        dimension=dimension,
+        n_phases=phases,
+        values=None if values is None else _tuple("--values", values, float),
+    )
+    done = convert(source, out, to, options, lambda count: _progress(f"{count} images"))
+    if done["left_out"]:
+        _progress(f"left out, {done['format']} cannot keep it: {', '.join(done['left_out'])}")
+    _print_done(done, as_json)
 
 
 @app.command()
@@ -338,6 +371,13 @@ def _numbers(pairs: list[str]) -> dict[str, float]:
         except ValueError:
             raise InputError(f"--target {pair}: expected NAME=VALUE with a number, such as Ex=3.6.") from None
     return values
+
+
+def _tuple(flag: str, text: str, kind: Callable[[str], Number]) -> tuple[Number, ...]:
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{flag} {text}: expected numbers with commas between them.") from None
 
 
 def _fail(error: Exception, code: int) -> None:

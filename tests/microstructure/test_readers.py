@@ -9,6 +9,10 @@ import pytest
 from microdesign.errors import InputError
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import DatasetWriter
+from microdesign.microstructure.formats.npz import write_npz
+from microdesign.microstructure.formats.options import ReadOptions
+from microdesign.microstructure.formats.pictures import write_pictures
+from microdesign.microstructure.formats.tiff import write_tiff
 from microdesign.microstructure.generators import generate
 from microdesign.microstructure.micro2d import write_micro2d
 from microdesign.microstructure.npy import write_npy
@@ -25,8 +29,13 @@ def write_dataset(path: Path, batch: Microstructures) -> None:
 # One entry per reader: a new reader is covered by adding how to write its format.
 FORMATS: dict[str, Callable[[Path, Microstructures], None]] = {
     "a.npy": write_npy,
+    "a.npz": lambda path, batch: write_npz(path, [batch]),
+    "a.tif": lambda path, batch: write_tiff(path, [batch]),
+    "a.tiff": lambda path, batch: write_tiff(path, [batch]),
+    "pictures": lambda path, batch: write_pictures(path, [batch]),
     "a.h5": lambda path, batch: write_micro2d(path, [batch]),
     "a.hdf5": lambda path, batch: write_micro2d(path, [batch]),
+    "any-suffix": lambda path, batch: write_micro2d(path, [batch]),
     "folder": write_dataset,
 }
 
@@ -93,7 +102,7 @@ def test_refuses(tmp_path: Path) -> None:
         read_images(tmp_path / "absent.npy")
     (tmp_path / "a.doc").write_text("")
     with pytest.raises(
-        InputError, match=r"the suffix '\.doc' is not known; expected one of: \.npy; \.h5, \.hdf5 \(MICRO2D\)"
+        InputError, match=r"the suffix '\.doc' is not known; expected one of: \.npy; \.npz; \.tif, \.tiff; \.vti"
     ):
         read_images(tmp_path / "a.doc")
     with pytest.raises(InputError, match=r"holds no dataset\.json"):
@@ -109,11 +118,12 @@ def test_refuses(tmp_path: Path) -> None:
 def test_a_new_reader_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class TextReader:
         name = ".txt"
+        takes = ()
 
         def accepts(self, path: Path) -> bool:
             return path.suffix == ".txt"
 
-        def read(self, path: Path, chunk: int | None):  # type: ignore[no-untyped-def]
+        def read(self, path: Path, chunk: int | None, options: ReadOptions):  # type: ignore[no-untyped-def]
             yield Microstructures(labels=np.loadtxt(path, dtype=int)[None], n_phases=2)
 
         def describe(self, path: Path) -> dict:

@@ -1,5 +1,7 @@
 """Phase labels from whatever number type a file holds."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,12 @@ def as_labels(array: NDArray, source: str) -> NDArray[np.uint8]:
     if array.dtype.kind == "f":
         _refuse(np.isnan(array), array, source, "expected phase labels, not missing values")
         _refuse(array != np.rint(array), array, source, "expected integer phase labels; threshold a grey image first")
-    _refuse((array < 0) | (array >= MAX_PHASES), array, source, f"expected phase labels 0 to {MAX_PHASES - 1}")
+    _refuse(
+        (array < 0) | (array >= MAX_PHASES),
+        array,
+        source,
+        f"expected phase labels 0 to {MAX_PHASES - 1}; threshold a grey image first",
+    )
     return np.asarray(array).astype(np.uint8)
 
 
@@ -43,6 +50,21 @@ def chunk_length(bytes_per_image: int, chunk: int | None) -> int:
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
     fitting = max(1, CHUNK_BYTES // max(bytes_per_image, 1))
     return fitting if chunk is None else min(chunk, fitting)
+
+
+def refuse_pickle(path: str | Path, expected: str) -> None:
+    """Refuses a file that is a pickle by its first bytes; a file that cannot be read is left to its reader.
+
+    Raises:
+        InputError: The file is a pickle.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(2)
+    except OSError:
+        return
+    if start[:1] == b"\x80" and start[1:2] <= b"\x05":
+        raise InputError(f"{path}: is a pickle, which is never loaded; expected {expected}.")
 
 
 def _refuse(bad: NDArray[np.bool_], array: NDArray, source: str, expected: str) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from microdesign.errors import InputError
 from microdesign.files import replacing
 from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.label_arrays import as_labels, chunk_length
+from microdesign.microstructure.label_arrays import as_labels, chunk_length, refuse_pickle
 
 MECHANICAL = ("Ex", "vxy", "Ey", "vyx", "Gxy")
 THERMAL = ("kx", "ky")
@@ -60,7 +60,11 @@ def write_micro2d(path: str | Path, batches: Iterable[Microstructures], material
 
 
 def read_micro2d(
-    path: str | Path, classes: Sequence[str] | None = None, chunk: int | None = None, pair: int | None = None
+    path: str | Path,
+    classes: Sequence[str] | None = None,
+    chunk: int | None = None,
+    pair: int | None = None,
+    n_phases: int | None = None,
 ) -> Iterator[Microstructures]:
     """Yields the images class by class in chunks, with bounded memory whatever the file's integer type.
 
@@ -70,18 +74,19 @@ def read_micro2d(
         chunk: Largest number of images at once; None takes what fits into 64 MiB as stored.
         pair: Read the properties of this pair of materials only, under their bare names (`Ex`); None reads all pairs,
             named as by `property_name`. What each pair is, `instructions` tells.
+        n_phases: Number of phases; None takes the attribute `n_phases` of the images, else two.
 
     Raises:
         InputError: The file is missing, damaged or no HDF5 file, a class or data set is missing, a group is empty, a
             shape is wrong, or a label is not valid.
     """
-    with _opened(path) as file:
+    with open_hdf5(path) as file:
         known = _class_names(file, path)
         for name in known if classes is None else classes:
             if name not in known:
                 raise InputError(f"{path}: has no class '{name}'; expected one of: {', '.join(known)}.")
             try:
-                yield from _read_class(file[name], name, str(path), chunk, pair)
+                yield from _read_class(file[name], name, str(path), chunk, pair, n_phases)
             except (OSError, RuntimeError) as error:
                 raise InputError(f"{path}: class '{name}' is damaged ({' '.join(str(error).split())}).") from None
 
@@ -92,7 +97,7 @@ def list_classes(path: str | Path) -> dict[str, int]:
     Raises:
         InputError: The file is missing, damaged or no HDF5 file, a data set is missing or a group is empty.
     """
-    with _opened(path) as file:
+    with open_hdf5(path) as file:
         return {name: len(_images(file[name], name, str(path))) for name in _class_names(file, path)}
 
 
@@ -102,7 +107,7 @@ def instructions(path: str | Path) -> dict[str, str]:
     Raises:
         InputError: The file is missing, damaged or no HDF5 file.
     """
-    with _opened(path) as file:
+    with open_hdf5(path) as file:
         return {
             f"{name}/{key}": _text(file[name][key].attrs.get("INSTRUCTIONS", ""))
             for name in _class_names(file, path)
@@ -111,7 +116,13 @@ def instructions(path: str | Path) -> dict[str, str]:
         }
 
 
-def _opened(path: str | Path) -> Any:
+def open_hdf5(path: str | Path) -> Any:
+    """Opens an HDF5 file for reading.
+
+    Raises:
+        InputError: The file is missing, truncated, a pickle or no HDF5 file.
+    """
+    refuse_pickle(path, "an HDF5 file")
     if not Path(path).is_file():
         raise InputError(f"{path}: does not exist; expected an HDF5 file.")
     try:
@@ -141,10 +152,12 @@ def _images(group: Any, name: str, path: str) -> Any:
     return images
 
 
-def _read_class(group: Any, name: str, path: str, chunk: int | None, pair: int | None) -> Iterator[Microstructures]:
+def _read_class(
+    group: Any, name: str, path: str, chunk: int | None, pair: int | None, n_phases: int | None
+) -> Iterator[Microstructures]:
     images = _images(group, name, path)
     n = len(images)
-    n_phases = int(images.attrs.get("n_phases", 2))
+    n_phases = n_phases or int(images.attrs.get("n_phases", 2))
     made = group.get(f"{name} - labels")
     if made is not None and made.shape != (n,):
         raise InputError(f"{path}: '{name}/{name} - labels' has shape {made.shape}; expected ({n},).")

@@ -4,11 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import h5py
+
 from microdesign.errors import InputError
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.formats.hdf5_layouts import find_layout, read_hdf5
+from microdesign.microstructure.formats.npz import list_npz, read_npz
+from microdesign.microstructure.formats.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.formats.pictures import holds_pictures, read_pictures
+from microdesign.microstructure.formats.tiff import read_tiff
+from microdesign.microstructure.formats.vti import read_vti
+from microdesign.microstructure.label_arrays import refuse_pickle
 from microdesign.microstructure.manifest import MANIFEST_FILE
-from microdesign.microstructure.micro2d import read_micro2d
 from microdesign.microstructure.npy import iterate_npy
 from microdesign.microstructure.summary import hdf5_tree, summarise
 
@@ -18,12 +26,14 @@ class Reader(Protocol):
 
     name: str
     """What the format is called in messages."""
+    takes: tuple[str, ...]
+    """The fields of `ReadOptions` that mean something for the format; others are refused before `read` is called."""
 
     def accepts(self, path: Path) -> bool:
-        """Tells by the name, or for a folder by what lies in it, whether this reader is the one for the path."""
+        """Tells by the name, or by what lies in it, whether this reader is the one for the path."""
         ...
 
-    def read(self, path: Path, chunk: int | None) -> Iterator[Microstructures]:
+    def read(self, path: Path, chunk: int | None, options: ReadOptions) -> Iterator[Microstructures]:
         """Yields the images, at most `chunk` at a time; None leaves the number to the reader.
 
         Raises:
@@ -37,51 +47,141 @@ class Reader(Protocol):
 
 
 class NpyReader:
-    """NumPy arrays of one image or a stack."""
+    """NumPy arrays of one image, a stack, or volumes."""
 
     name = ".npy"
+    takes: tuple[str, ...] = ("dimension", "n_phases", "values")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffix `.npy`."""
         return path.suffix.lower() == ".npy"
 
-    def read(self, path: Path, chunk: int | None) -> Iterator[Microstructures]:
+    def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
         """Yields the images in order."""
-        return iterate_npy(path, chunk)
+        return iterate_npy(path, chunk, options)
 
     def describe(self, path: Path) -> dict[str, Any]:
         """Summarises shape, phases and volume fractions."""
         return summarise(iterate_npy(path))
 
 
-class Micro2DReader:
-    """HDF5 files in MICRO2D's layout."""
+class NpzReader:
+    """NumPy archives with one array of images."""
 
-    name = ".h5, .hdf5 (MICRO2D)"
+    name = ".npz"
+    takes: tuple[str, ...] = ("array", "dimension", "n_phases", "values")
 
     def accepts(self, path: Path) -> bool:
-        """Accepts the suffixes `.h5` and `.hdf5`."""
-        return path.suffix.lower() in (".h5", ".hdf5")
+        """Accepts the suffix `.npz`."""
+        return path.suffix.lower() == ".npz"
 
-    def read(self, path: Path, chunk: int | None) -> Iterator[Microstructures]:
-        """Yields the images class by class with the properties of all pairs of materials."""
-        return read_micro2d(path, chunk=chunk)
+    def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
+        """Yields the images of the array in order, with the properties beside it."""
+        return read_npz(path, chunk, options)
 
     def describe(self, path: Path) -> dict[str, Any]:
-        """Returns the tree of any HDF5 file: shapes, types, attributes."""
-        return hdf5_tree(path)
+        """Lists the arrays and summarises the images, where it is clear which array they are."""
+        arrays = {
+            name: {"shape": list(shape), "dtype": str(dtype)} for name, (shape, _, dtype) in list_npz(path).items()
+        }
+        try:
+            return {"arrays": arrays} | summarise(read_npz(path))
+        except InputError as error:
+            return {"arrays": arrays, "images": str(error)}
+
+
+class TiffReader:
+    """TIFF files of one or many pages."""
+
+    name = ".tif, .tiff"
+    takes: tuple[str, ...] = ("dimension", "n_phases", "values")
+
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffixes `.tif` and `.tiff`."""
+        return path.suffix.lower() in (".tif", ".tiff")
+
+    def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
+        """Yields the pages as images, or as volumes."""
+        return read_tiff(path, chunk, options)
+
+    def describe(self, path: Path) -> dict[str, Any]:
+        """Summarises shape, phases and volume fractions."""
+        return summarise(read_tiff(path))
+
+
+class VtiReader:
+    """VTK image data: a file, or a folder of them."""
+
+    name = ".vti, or a folder of them"
+    takes: tuple[str, ...] = ("array", "n_phases", "values")
+
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffix `.vti`, and folders with such files."""
+        return path.suffix.lower() == ".vti" or (path.is_dir() and any(path.glob("*.vti")))
+
+    def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
+        """Yields the images one by one, with their properties."""
+        return read_vti(path, chunk, options)
+
+    def describe(self, path: Path) -> dict[str, Any]:
+        """Summarises shape, phases and volume fractions."""
+        return summarise(read_vti(path))
+
+
+class Hdf5Reader:
+    """HDF5 files of any known layout, told apart by content."""
+
+    name = ".h5, .hdf5, .dream3d (MICRO2D, DREAM.3D, one data set per sample, flat rows)"
+    takes: tuple[str, ...] = ("array", "shape", "dimension", "n_phases", "values")
+
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffixes `.h5`, `.hdf5` and `.dream3d`, and any file that is HDF5 by its content."""
+        return path.is_file() and (path.suffix.lower() in (".h5", ".hdf5", ".dream3d") or bool(h5py.is_hdf5(path)))
+
+    def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
+        """Yields the images with their classes and properties."""
+        return read_hdf5(path, chunk, options)
+
+    def describe(self, path: Path) -> dict[str, Any]:
+        """Returns the tree of any HDF5 file (shapes, types, attributes) and which layout it has."""
+        tree = hdf5_tree(path)
+        try:
+            layout = find_layout(path).kind
+        except InputError as error:
+            layout = str(error)
+        return {"layout": layout} | tree
+
+
+class PictureFolderReader:
+    """Folders of PNG or TIFF pictures."""
+
+    name = "a folder of .png or .tif pictures"
+    takes: tuple[str, ...] = ("dimension", "n_phases", "values")
+
+    def accepts(self, path: Path) -> bool:
+        """Accepts folders with pictures, or with folders of pictures, that are no data set."""
+        return path.is_dir() and not (path / MANIFEST_FILE).is_file() and holds_pictures(path)
+
+    def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
+        """Yields the pictures in natural order of their names."""
+        return read_pictures(path, chunk, options)
+
+    def describe(self, path: Path) -> dict[str, Any]:
+        """Summarises shape, phases and volume fractions."""
+        return summarise(read_pictures(path))
 
 
 class DatasetReader:
     """Folders of Parquet shards with a manifest."""
 
     name = f"a data set folder with {MANIFEST_FILE}"
+    takes: tuple[str, ...] = ()
 
     def accepts(self, path: Path) -> bool:
         """Accepts any folder; one without a manifest is refused when it is opened."""
         return path.is_dir()
 
-    def read(self, path: Path, chunk: int | None) -> Iterator[Microstructures]:
+    def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
         """Yields the samples shard by shard."""
         for batch in Dataset.open(path).chunks():
             length = chunk or len(batch)
@@ -96,19 +196,37 @@ class DatasetReader:
         return summarise(dataset.chunks(), units=manifest.properties) | {"shards": len(manifest.shards)} | kept
 
 
-READERS: list[Reader] = [NpyReader(), Micro2DReader(), DatasetReader()]
+READERS: list[Reader] = [
+    NpyReader(),
+    NpzReader(),
+    TiffReader(),
+    VtiReader(),
+    Hdf5Reader(),
+    PictureFolderReader(),
+    DatasetReader(),
+]
 """The known readers; the first that accepts a path reads it."""
 
 
-def read_images(path: str | Path, chunk: int | None = None) -> Iterator[Microstructures]:
+def read_images(
+    path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+) -> Iterator[Microstructures]:
     """Returns an iterator over the images of a file or folder, at most `chunk` at a time.
 
+    Args:
+        path: The file or folder.
+        chunk: Largest number of images at once; None leaves it to the reader, which keeps to some 64 MiB.
+        options: What the file does not say itself.
+
     Raises:
-        InputError: The path does not exist or is of no known kind (at once); the content is not valid (while reading).
+        InputError: The path does not exist or is of no known kind, or an option means nothing for its format (at once);
+            the content is not valid (while reading).
     """
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
-    return find_reader(path).read(Path(path), chunk)
+    reader = find_reader(path)
+    options.refuse_others(reader.takes, Path(path), reader.name)
+    return reader.read(Path(path), chunk, options)
 
 
 def describe(path: str | Path) -> dict[str, Any]:
@@ -133,5 +251,7 @@ def find_reader(path: str | Path) -> Reader:
     for reader in READERS:
         if reader.accepts(path):
             return reader
+    if path.is_file():
+        refuse_pickle(path, "a file of images")
     known = "; ".join(reader.name for reader in READERS)
     raise InputError(f"{path}: the suffix '{path.suffix}' is not known; expected one of: {known}.")

@@ -1,0 +1,130 @@
+"""VTK image data (`.vti`) as ParaView reads it: phase labels per cell, properties as field data.
+
+A voxel is a cell; VTK's first axis is x and runs fastest. A two-dimensional image has no extent along z.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.errors import InputError
+from microdesign.files import replacing
+from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.formats.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.formats.pictures import natural
+from microdesign.microstructure.formats.raw import RawImages, batches
+from microdesign.microstructure.formats.vti_parser import VtiImage, parse_vti
+
+_ARRAY = "phase"
+_PHASES = "n_phases"
+
+
+def read_vti(
+    path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+) -> Iterator[Microstructures]:
+    """Yields the image of a `.vti` file, or those of a folder of such files, each at a time.
+
+    The image is the array that `options.array` names, else the only integer one, of the cells or else of the points.
+    Field data of one number are properties; `n_phases` there is the number of phases.
+
+    Raises:
+        InputError: A file is damaged or no image data, its voxels are no cubes, it has no such array or several, or
+            the files of a folder differ in size.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.vti"), key=natural) if path.is_dir() else [path]
+    images = [_open(file, options, with_labels=False) for file in files]
+    names = dict.fromkeys(name for image in images for name in image.fields)
+    phases = [int(image.fields.get(_PHASES, 0)) for image in images]
+    columns = {
+        name: np.array([image.fields.get(name, np.nan) for image in images]) for name in names if name != _PHASES
+    }
+
+    def chunks() -> Iterator[NDArray]:
+        first = None
+        for file in files:
+            labels = _open(file, options, with_labels=True).labels
+            first = labels.shape if first is None else first
+            if labels.shape != first:
+                raise InputError(f"{file}: has {labels.shape} cells; expected {first}, as in {files[0].name}.")
+            yield labels[None]
+
+    raw = RawImages(
+        chunks=chunks,
+        source=str(path),
+        n_phases=max(phases) if min(phases) > 0 else None,
+        properties=columns,
+        pixel_size=images[0].pixel_size,
+    )
+    yield from batches(raw, options)
+
+
+def write_vti(path: str | Path, batch: Microstructures) -> None:
+    """Writes one sample as unsigned 8-bit cell data `phase`, whole or not at all.
+
+    Raises:
+        InputError: There is not exactly one sample.
+        StorageError: The file cannot be written.
+    """
+    if len(batch) != 1:
+        raise InputError(f"{path}: got {len(batch)} images; expected one per .vti file.")
+    extent = " ".join(f"0 {length}" for length in (*batch.shape, 0)[:3])
+    spacing = " ".join([repr(float(batch.pixel_size))] * 3)
+    known = {name: float(values[0]) for name, values in batch.properties.items() if math.isfinite(values[0])}
+    fields = "".join(
+        f'      <DataArray type="Float64" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{value!r}'
+        "</DataArray>\n"
+        for name, value in {_PHASES: float(batch.n_phases), **known}.items()
+    )
+    head = f"""<?xml version="1.0"?>
+<VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
+  <ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{spacing}">
+    <FieldData>
+{fields}    </FieldData>
+    <Piece Extent="{extent}">
+      <CellData Scalars="{_ARRAY}">
+        <DataArray type="UInt8" Name="{_ARRAY}" format="appended" offset="0"/>
+      </CellData>
+    </Piece>
+  </ImageData>
+  <AppendedData encoding="raw">
+_"""
+    labels = batch.labels[0].tobytes(order="F")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(head.encode("utf-8"))
+        file.write(len(labels).to_bytes(8, "little"))
+        file.write(labels)
+        file.write(b"\n  </AppendedData>\n</VTKFile>\n")
+
+
+def write_vti_files(path: Path, images: Iterable[Microstructures]) -> Path:
+    """Writes one sample to `path`, several to the folder of that name without the suffix, and returns which.
+
+    The files of the folder are `NAME_00000.vti`, ...; ParaView opens them as one series.
+
+    Raises:
+        StorageError: A file cannot be written; the folder is then not whole.
+    """
+    folder = path.with_suffix("") if path.suffix else path
+    held: Microstructures | None = None
+    count = 0
+    for batch in images:
+        for number in range(len(batch)):
+            if held is not None:
+                write_vti(folder / f"{folder.name}_{count:05d}.vti", held)
+                count += 1
+            held = batch.select([number])
+    if held is not None and count == 0 and path.suffix:
+        write_vti(path, held)
+        return path
+    if held is not None:
+        write_vti(folder / f"{folder.name}_{count:05d}.vti", held)
+    return folder
+
+
+def _open(file: Path, options: ReadOptions, with_labels: bool) -> VtiImage:
+    return parse_vti(file, options.array, with_labels)
