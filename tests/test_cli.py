@@ -274,6 +274,26 @@ def test_generate_inspect_and_statistics(command: Command) -> None:
     assert json.loads(command("data", "generate", "set.h5", *small, "--json").out) == {"file": "set.h5", "images": 3}
 
 
+def test_statistics_of_every_phase(command: Command) -> None:
+    stripes = np.zeros((12, 12), np.uint8)
+    stripes[::4] = 1
+    np.save("stripes.npy", np.stack([stripes, stripes.T]))
+    entries = json.loads(command("statistics", "stripes.npy", golden_image(), "--json").out)
+    assert [entry["image"] for entry in entries] == ["stripes.npy[0]", "stripes.npy[1]", "golden.npy"]
+    assert entries[0]["mean_chord"] == [[3, None], [1, None]]
+    assert entries[1]["percolates"] == [[True, False]] * 2
+    assert entries[0]["anisotropy"] == pytest.approx([1, 1])
+    assert entries[2]["minimum_feature_size"] == [4, 4]
+    table = command("statistics", "stripes.npy", "--two-point", "f.npy").out
+    assert "stripes.npy[1]" in table
+    assert "chord y" in table
+    f = np.load("f.npy")
+    assert f.shape == (2, 2, 12, 12)
+    assert f[:, 1, 0, 0] == pytest.approx([0.25, 0.25])
+    refused(command("statistics", "stripes.npy", "golden.npy", "--two-point", "f.npy"), "(2, 16, 16)]; expected one")
+    refused(command("statistics", "no.npy"), "no.npy")
+
+
 def test_labelling_the_source_onto_itself(command: Command) -> None:
     small = ["--set", "count_per_family=3", "--set", "size=16", "--set", "families=[GRF]"]
     command("data", "generate", "set", *small)

@@ -118,40 +118,15 @@ def statistics(
     as_json: Json = False,
 ) -> None:
     """Print statistics of every phase of images: fractions, surface, run lengths, feature size, percolation."""
-    from microdesign.microstructure.characterization import characterize_files
+    from microdesign.microstructure.characterization import characterize_files, statistics_table
 
     rows = characterize_files(images, two_point)
     if as_json:
         _print_json(rows)
         return
-    axes = "xyz"[: max(len(row["percolates"][0]) for row in rows)]
-    chords = [f"chord {axis}" for axis in axes]
-    titles = ["image", "phase", "fraction", "surface", "anisotropy", *chords, "min. feature", "feature", "percolates"]
-    shown = []
-    for row in rows:
-        for phase, fraction in enumerate(row["volume_fractions"]):
-            lengths = [_length(length) for length in row["mean_chord"][phase]] + [""] * len(axes)
-            along = "".join(axis for axis, yes in zip(axes, row["percolates"][phase], strict=False) if yes)
-            shown.append(
-                [
-                    row["image"] if phase == 0 else "",
-                    str(phase),
-                    f"{fraction:.4f}",
-                    f"{row['specific_surface'][phase]:.4f}",
-                    f"{row['anisotropy'][phase]:.3f}",
-                    *lengths[: len(axes)],
-                    _length(row["minimum_feature_size"][phase]),
-                    _length(row["feature_size"][phase]),
-                    along or "no",
-                    str(row["corner_contacts"][phase]),
-                ]
-            )
-    _table([*titles, "corner contacts"], shown)
+    _table(*statistics_table(rows))
     print("surface: pixel faces per volume; chord: mean run length; feature: width without the thinnest 5 %")
 
-
-def _length(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
 
 @data.command("generate")
 def data_generate(

@@ -124,6 +124,18 @@ def test_feature_size_of_discs(diameter: float) -> None:
     # A hair on the disc is what counts, and the disc's place on the torus is not.
     hair = torch.maximum(disc, (abs(y - 0.2) < 1).double() * (x > 0))
     assert minimum_feature_size(torch.roll(hair, (40, 20), (0, 1))).item() == minimum_feature_size(hair).item() <= 3
+    if disc.sum() > 5 * (hair - disc).sum():
+        assert minimum_feature_size(hair, ignore=0.2).item() == minimum_feature_size(disc).item()
+
+
+def test_feature_size_that_ignores_specks() -> None:
+    m = stripes(6, 12, 48).clone()
+    m[8, 5] = 1
+    assert minimum_feature_size(m).item() == 1
+    assert minimum_feature_size(m, ignore=0.01).item() == 6
+    assert minimum_feature_size(1 - m, ignore=0.05).item() == 6
+    with pytest.raises(InputError, match="ignore = 1 is out of range"):
+        minimum_feature_size(m, ignore=1)
 
 
 def test_corner_contacts() -> None:

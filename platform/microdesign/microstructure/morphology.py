@@ -125,7 +125,7 @@ def corner_contacts(indicator: Tensor, dims: int = 2) -> Tensor:
     return total
 
 
-def minimum_feature_size(indicator: Tensor, dims: int = 2) -> Tensor:
+def minimum_feature_size(indicator: Tensor, dims: int = 2, ignore: float = 0.0) -> Tensor:
     """Returns the width of the thinnest part of a phase in pixels, float64 `(..., *N) -> (...)`, on the CPU.
 
     The largest d up to which discs (balls) of diameter d that fit into the phase come near all of it: no pixel is
@@ -135,18 +135,21 @@ def minimum_feature_size(indicator: Tensor, dims: int = 2) -> Tensor:
     Mathematical Morphology, 1982) whose residue at corners is let pass; distances are those of
     `scipy.ndimage.distance_transform_edt` at a resolution of half a pixel.
 
+    A speck of one pixel makes it 1, as in most micrographs: `ignore` is the share of the phase that may be thinner.
     Infinite for a phase that fills the image, nan for one that is absent.
 
     Raises:
-        InputError: The indicator is not hard.
+        InputError: The indicator is not hard, or `ignore` is not below 1.
     """
+    if not 0 <= ignore < 1:
+        raise InputError(f"ignore = {ignore} is out of range; expected a share of the phase, from 0 to below 1.")
     m = hard(indicator, dims)
     images = m.reshape(-1, *m.shape[-dims:]).cpu().numpy()
-    sizes = [_feature_size(image) for image in images]
+    sizes = [_feature_size(image, ignore) for image in images]
     return torch.tensor(sizes, dtype=torch.float64).reshape(m.shape[:-dims])
 
 
-def _feature_size(image: NDArray[np.bool_]) -> float:
+def _feature_size(image: NDArray[np.bool_], ignore: float) -> float:
     if image.all():
         return math.inf
     if not image.any():
@@ -161,7 +164,7 @@ def _feature_size(image: NDArray[np.bool_]) -> float:
         # Discs of radius `diameter` (in half pixels) around these pixels lie in the phase. A disc reaches `diameter`
         # from its middle, a corner of the square around it sqrt(2) times that.
         reach = math.sqrt(2) * diameter
-        if (_periodic_distance(depth < diameter, math.ceil(reach) + 1)[fine] > reach).any():
+        if (_periodic_distance(depth < diameter, math.ceil(reach) + 1)[fine] > reach).mean() > ignore:
             break
         size = diameter
     return float(size)
