@@ -243,6 +243,14 @@ def test_gradients() -> None:
     assert torch.equal(gradient, torch.zeros_like(m))
 
 
+def test_under_function_transforms() -> None:
+    m = torch.rand(3, 6, 5, dtype=torch.float64)
+    torch.testing.assert_close(torch.func.vmap(two_point)(m), two_point(m))
+    gradient = torch.func.vmap(torch.func.grad(lambda x: two_point(x)[1, 2]))(m)
+    expected = (torch.roll(m, (-1, -2), (1, 2)) + torch.roll(m, (1, 2), (1, 2))) / 30
+    torch.testing.assert_close(gradient, expected)
+
+
 def test_float32_under_autocast(images: Tensor) -> None:
     exact = two_point(images)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -50,7 +50,7 @@ def clusters(phase: ArrayLike, periodic: bool = True) -> Clusters:
         InputError: The image has no axis or is not of bool or integers 0 and 1.
     """
     mask = np.asarray(phase)
-    if mask.ndim == 0 or mask.dtype.kind not in "bui" or (mask.dtype.kind != "b" and ((mask != 0) & (mask != 1)).any()):
+    if mask.ndim == 0 or mask.dtype.kind not in ("b", "u", "i") or ((mask != 0) & (mask != 1)).any():
         raise InputError(f"phase has dtype {mask.dtype}, shape {mask.shape}; expected a bool image.")
     plain, count = ndimage.label(mask)
     if periodic:

@@ -263,7 +263,7 @@ def _half_autocorrelation(m: Tensor, shape: torch.Size) -> Tensor:
     """f(-x, ...) for x = 0 ... X // 2, `(..., *N) -> (..., X // 2 + 1, ...)`; all of f for one axis."""
     axes = tuple(range(-len(shape), 0))
     transform = torch.fft.rfftn(m, dim=axes, norm="ortho")
-    power = transform.real.square().addcmul_(transform.imag, transform.imag)
+    power = transform.real.square().add_(transform.imag.square())
     if len(shape) == 1:
         return torch.fft.irfft(power, n=shape[0])
     first = torch.fft.rfft(power, dim=axes[0], norm="forward")
