@@ -150,13 +150,29 @@ def data_label(
     source: Annotated[Path, typer.Argument(help="Folder of a data set.")],
     out: Annotated[Path, typer.Argument(help="Folder for the labelled data set.")],
     materials: MaterialsFile,
+    evaluator: Annotated[
+        str, typer.Option(help="Physics: fft, 'fft: tolerance=1e-5', module:name, or 'command: PROGRAM ARGS'.")
+    ] = "fft",
+    timeout: Annotated[float | None, typer.Option(help="Seconds that a call of a command: evaluator may take.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of results: known ones are taken from it, new ones added.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compute the effective properties of a data set's images, in parallel."""
+    from microdesign.config import validate_config
     from microdesign.physics.labelling import LabelConfig, label
     from microdesign.physics.materials import load_materials
 
-    config = LabelConfig(source=str(source), out=str(out), materials=load_materials(materials))
+    settings = {
+        "source": str(source),
+        "out": str(out),
+        "materials": load_materials(materials),
+        "evaluator": evaluator,
+        "evaluator_settings": {} if timeout is None else {"timeout": timeout},
+        "store": None if store is None else str(store),
+    }
+    config = validate_config(LabelConfig, settings, "the options")
     with _ray():
         done = label(config, lambda done, total: _progress(f"{done}/{total} labelled"))
     _print_done(done, as_json)

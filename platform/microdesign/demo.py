@@ -23,10 +23,11 @@ from microdesign.microstructure.npy import read_npy
 from microdesign.physics.evaluator import FFTEvaluator
 from microdesign.physics.labelling import label_dataset
 from microdesign.physics.materials import Materials
-from microdesign.physics.parallel import evaluate_parallel
+from microdesign.physics.parallel import evaluate_shards
 from microdesign.physics.properties import PROPERTY_NAMES
 from microdesign.physics.reachability import check_reachable
 from microdesign.physics.report import homogenize_report
+from microdesign.physics.store import ResultStore
 from microdesign.tracking import default_uri
 
 Progress = Callable[[str], None]
@@ -98,8 +99,9 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
             folder / "labelled",
             config.materials,
             FFTEvaluator(),
-            evaluate_parallel,
-            _counted(report, "labelled"),
+            evaluate_shards,
+            store=ResultStore(folder / "results"),
+            on_progress=_counted(report, "labelled"),
         )
     with clock.stage("train") as report:
         training = TrainConfig(
@@ -117,6 +119,7 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
             target=target,
             model=str(bundle),
             dataset=str(labelled.folder),
+            store=str(folder / "results"),
             folder=str(
                 folder
                 / f"campaign-{digest_json([dict(target.properties), config.campaign.seed, bundle.parent.name])[:10]}"

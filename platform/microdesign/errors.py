@@ -4,6 +4,8 @@ A message names the thing, the value and what was expected. The command line tur
 HTTP into a 4xx answer; everything else is exit code 1 or a 5xx.
 """
 
+from collections.abc import Sequence
+
 
 class MicrodesignError(Exception):
     """Root of every error that microdesign raises on purpose."""
@@ -18,11 +20,13 @@ class NotConvergedError(MicrodesignError, RuntimeError):
 
     Attributes:
         best: The best value reached, of the type that the call would have returned.
+        failed: Positions of what did not converge, where the rest of `best` holds; None when that is not known.
     """
 
-    def __init__(self, message: str, best: object = None) -> None:
+    def __init__(self, message: str, best: object = None, failed: Sequence[int] | None = None) -> None:
         super().__init__(message)
         self.best = best
+        self.failed = failed
 
 
 class EvaluationError(MicrodesignError, RuntimeError):

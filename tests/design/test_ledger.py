@@ -4,8 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from microdesign.design.ledger import Evaluation, Ledger, evaluation_key
+from microdesign.design.ledger import Evaluation, Ledger
 from microdesign.errors import InputError
+from microdesign.physics.store import evaluation_key
 
 IDENTITY = {"target": {"properties": {"Ex": 2.0}, "volume_fraction": (0, 1)}, "seed": 0}
 

@@ -109,7 +109,7 @@ def test_load_evaluator() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("abaqus", {}, "evaluator = 'abaqus' is unknown; expected fft or module:name"),
+        ("abaqus", {}, "evaluator = 'abaqus' is unknown; expected fft, module:name or command"),
         ("no_such_module:x", {}, "cannot be loaded .*no_such_module"),
         (f"{__name__}:Missing", {}, "cannot be loaded .*Missing"),
         (f"{__name__}:FractionEvaluator", {"speed": 1}, "does not take its settings .*speed"),

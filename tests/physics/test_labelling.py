@@ -108,7 +108,7 @@ def test_an_image_that_cannot_be_solved_gets_nan_and_says_why(source: Dataset, t
 
 
 def test_a_shard_without_any_answer_is_an_error(source: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"No image of a shard could be evaluated; the first says: .*too much"):
+    with pytest.raises(EvaluationError, match=r"None of the first 20 images could be evaluated; one says: .*too much"):
         label_dataset(source, tmp_path, MATERIALS, Counting(fails_above=-1))
     assert not list(tmp_path.glob("*.parquet"))
 
@@ -135,4 +135,4 @@ def test_what_is_missing_is_named(source: Dataset, tmp_path: Path) -> None:
 def test_in_parallel_it_is_the_same(source: Dataset, tmp_path: Path) -> None:
     made = label(LabelConfig(source=str(source.folder), out=str(tmp_path / "ray"), materials=MATERIALS))
     alone = label_dataset(source, tmp_path / "alone", MATERIALS, FFTEvaluator())
-    assert made == {"dataset": str(tmp_path / "ray"), "images": 20, "digest": alone.manifest.digest}
+    assert made == {"dataset": str(tmp_path / "ray"), "images": 20, "failed": 0, "digest": alone.manifest.digest}

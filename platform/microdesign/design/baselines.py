@@ -10,6 +10,7 @@ from microdesign.model.surrogate import Surrogate, decode_labels
 from microdesign.physics.evaluator import Evaluator
 from microdesign.physics.materials import Materials
 from microdesign.physics.parallel import evaluate_parallel
+from microdesign.physics.store import ResultStore
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,12 @@ def best_of_random_draws(
     materials: Materials,
     n: int,
     seed: int,
+    store: ResultStore | None = None,
 ) -> Baseline | None:
     """The best of n latents drawn blindly from the model: each from p(z|c) at the properties c of a random image.
 
-    It says what the same number of physics evaluations gives without aiming at the target.
+    It says what the same number of physics evaluations gives without aiming at the target; those in the store are taken
+    from it.
     """
     stream = np.random.default_rng([seed, 1])
     rows = stream.integers(len(data), size=n)
@@ -48,7 +51,7 @@ def best_of_random_draws(
         properties = {name: float(data.properties[name][row]) for name in surrogate.properties}
         z.append(surrogate.sample(properties, 1, seed=int(stream.integers(2**31))).z[0])
     labels = decode_labels(surrogate, np.array(z))
-    values = evaluate_parallel(evaluator, labels, materials)
+    values = evaluate_parallel(evaluator, labels, materials, store=store)
     return _best(labels, np.stack([values[name] for name in target.names], axis=1), target)
 
 

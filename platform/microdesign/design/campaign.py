@@ -14,7 +14,7 @@ from pydantic import Field
 
 from microdesign.config import Config
 from microdesign.design.distinctness import distinct_best, is_distinct, niche_of, statistics_of
-from microdesign.design.ledger import Evaluation, Ledger, evaluation_key
+from microdesign.design.ledger import Evaluation, Ledger
 from microdesign.design.refinement import Observations, RefinementConfig, propose
 from microdesign.design.sampling import sample_components
 from microdesign.design.screening import Designs, decode_designs, screen
@@ -25,6 +25,7 @@ from microdesign.physics.evaluator import Evaluator
 from microdesign.physics.materials import Materials
 from microdesign.physics.parallel import evaluate_stream
 from microdesign.physics.reachability import check_reachable
+from microdesign.physics.store import ResultStore, evaluation_keys
 from microdesign.tracking import Run
 
 Progress = Callable[[str], None]
@@ -54,7 +55,9 @@ class CampaignConfig(SearchConfig):
     materials: Materials | None = Field(None, description="phases; the physics is exact for any, the regressor is not")
     folder: str = Field("runs/campaign", description="the campaign's folder; the same folder resumes")
     dataset: str | None = Field(None, description="labelled data set: for reach, novelty and the baselines")
-    evaluator: str = Field("fft", description="physics: fft, or module:name")
+    evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
+    evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
+    store: str | None = Field(None, description="folder of results; None takes `results` in the campaign's folder")
     experiment: str = Field("microdesign", description="MLflow experiment")
     token: str | None = Field(
         None, description="bearer token of the Serve endpoint; better given as MICRODESIGN_SERVE_TOKEN", exclude=True
@@ -87,6 +90,7 @@ def run_campaign(
     materials: Materials,
     progress: Progress = lambda line: None,
     run: Run | None = None,
+    store: ResultStore | None = None,
 ) -> Answer:
     """Runs a campaign to its end, from whatever its folder holds already.
 
@@ -97,6 +101,7 @@ def run_campaign(
         materials: The phases.
         progress: Called with a line for people after each round.
         run: MLflow run to log the rounds to.
+        store: Results of physics that are known already; new ones are added to it.
 
     Raises:
         InputError: The target is outside the bounds of the phases (before anything is computed), is not the model's, or
@@ -109,7 +114,7 @@ def run_campaign(
             f"The target names {', '.join(config.target.names)}; the model is conditioned on "
             f"{', '.join(surrogate.properties)}: name these."
         )
-    campaign = _Campaign(config, surrogate, evaluator, materials)
+    campaign = _Campaign(config, surrogate, evaluator, materials, store)
     resumed = len(campaign.ledger)
     if resumed:
         progress(f"resumed with {resumed} evaluations on record")
@@ -130,9 +135,14 @@ class _Campaign:
     """The steps of a campaign, each a function of the ledger."""
 
     def __init__(
-        self, config: CampaignConfig, surrogate: Surrogate, evaluator: Evaluator, materials: Materials
+        self,
+        config: CampaignConfig,
+        surrogate: Surrogate,
+        evaluator: Evaluator,
+        materials: Materials,
+        store: ResultStore | None = None,
     ) -> None:
-        self.config, self.target = config, config.target
+        self.config, self.target, self.store = config, config.target, store
         self.surrogate, self.evaluator, self.materials = surrogate, evaluator, materials
         self.prior = surrogate.prior(config.target.properties)
         identity = campaign_identity(config, surrogate, evaluator, materials)
@@ -210,7 +220,9 @@ class _Campaign:
         rows = np.array(sorted(unique.values()), dtype=int)
         names = self.target.names
         started = time.monotonic()
-        for where, values in evaluate_stream(self.evaluator, designs.labels[rows], self.materials, batch_size=2):
+        images = designs.labels[rows]
+        stream = evaluate_stream(self.evaluator, images, self.materials, batch_size=2, store=self.store)
+        for where, values in stream:
             seconds = time.monotonic() - started
             missing = [name for name in names if name not in values]
             if missing:
@@ -287,8 +299,7 @@ class _Campaign:
         return ""
 
     def _keys(self, designs: Designs) -> list[str]:
-        materials, fingerprint = self.materials.digest, self.evaluator.fingerprint
-        return [evaluation_key(labels, materials, fingerprint) for labels in designs.labels]
+        return evaluation_keys(designs.labels, self.materials, self.evaluator)
 
 
 def campaign_identity(

@@ -19,7 +19,6 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from microdesign.errors import InputError, StorageError
-from microdesign.files import digest
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,6 @@ class Evaluation:
     verified: Mapping[str, float]
     seconds: float
     error: str
-
-
-def evaluation_key(labels: np.ndarray, materials_digest: str, fingerprint: str) -> str:
-    """The key of an image uint8 `(X, Y)` under materials and an evaluator."""
-    labels = np.ascontiguousarray(labels, np.uint8)
-    return digest(str(labels.shape), labels.tobytes(), materials_digest, fingerprint)
 
 
 class Ledger:

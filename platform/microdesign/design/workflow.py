@@ -26,6 +26,7 @@ from microdesign.physics.evaluator import Evaluator, load_evaluator
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_units
 from microdesign.physics.reachability import check_reachable
+from microdesign.physics.store import ResultStore
 from microdesign.tracking import default_uri, ending, start_run
 
 Progress = Callable[[str], None]
@@ -48,7 +49,8 @@ def design(
     surrogate = open_surrogate(config.model, folder.parent / "models", uri, token)
     materials = config.materials or _model_materials(surrogate)
     check_reachable(config.target.properties, materials)
-    evaluator = load_evaluator(config.evaluator)
+    evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
+    store = ResultStore(config.store or folder / "results")
     data = None if config.dataset is None else _training_images(config.dataset, config.target, surrogate, materials)
     reached = None if data is None else reach(config.target, _table(data, config.target))
     if reached is not None:
@@ -57,9 +59,9 @@ def design(
     with ending(start_run(config.experiment, name, uri)) as run:
         run.log_params(config.model_dump(mode="json"))
         run.log_tags({"stage": "design", "model": surrogate.digest})
-        answer = run_campaign(config, surrogate, evaluator, materials, progress, run)
+        answer = run_campaign(config, surrogate, evaluator, materials, progress, run, store)
         progress(f"the search ends: {answer.stopped}")
-        document = _document(config, folder, answer, surrogate, evaluator, materials, data, reached)
+        document = _document(config, folder, answer, surrogate, evaluator, materials, data, reached, store)
         document |= {"tracking_uri": uri, "report": str(folder / report.PAGE)}
         page = report.write_report(folder, document)
         run.log_file(page)
@@ -80,6 +82,7 @@ def _document(
     materials: Materials,
     data: Microstructures | None,
     reached: Reach | None,
+    store: ResultStore,
 ) -> dict[str, Any]:
     target = config.target
     statistics = None if data is None else statistics_of(data.labels)
@@ -87,7 +90,7 @@ def _document(
     baselines: dict[str, Any] = {}
     if data is not None:
         n = len(answer.evaluations)
-        draws = best_of_random_draws(data, surrogate, target, evaluator, materials, n, config.seed)
+        draws = best_of_random_draws(data, surrogate, target, evaluator, materials, n, config.seed, store)
         found = {"training_set": best_of_training_set(data, target), "random": draws}
         baselines = {name: _baseline(found[name], folder / "baselines" / f"{name}.npy") for name in found}
     units = property_units(materials)

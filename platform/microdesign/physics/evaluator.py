@@ -10,6 +10,7 @@ from pydantic import Field
 from microdesign.config import Config, validate_config
 from microdesign.errors import EvaluationError, InputError, NotConvergedError
 from microdesign.files import digest_json
+from microdesign.physics.command import CommandEvaluator
 from microdesign.physics.discretization import Discretization
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import PROPERTY_NAMES, engineering_constants
@@ -18,13 +19,18 @@ from microdesign.physics.solver import Homogenization, Precision, homogenize
 Values = dict[str, np.ndarray]
 """Arrays `(n,)` by name: one entry per image."""
 
+_EXPECTED = "fft, module:name or command: PROGRAM ARGS"
 _VERSION = 1
 """Raised whenever a change of the solver changes its answers by more than its tolerance."""
 
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Computes the properties of images. An implementation must be picklable, since it travels to Ray tasks."""
+    """Computes the properties of images. An implementation must be picklable, since it travels to Ray tasks.
+
+    Two optional attributes say how to run it: `batch_size`, the most images to give it at a time, and `uses_gpu`, true
+    when it computes on a GPU; then `data label` gives each GPU of the cluster a process with an evaluator of its own.
+    """
 
     @property
     def fingerprint(self) -> str:
@@ -33,6 +39,9 @@ class Evaluator(Protocol):
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
         """Returns the properties of `images`, phase labels uint8 `(n, X, Y)`, each as float array `(n,)`.
+
+        It may also return `error`, strings `(n,)`: empty, or why an image has NaN. If it raises instead, the images are
+        given to it again one by one.
 
         Raises:
             EvaluationError: It cannot answer for an image that is itself valid.
@@ -69,29 +78,36 @@ class FFTEvaluator(Config):
         try:
             return _values(homogenize(images, materials, **self.model_dump()))
         except NotConvergedError as error:
-            best = _values(error.best) if isinstance(error.best, Homogenization) else None
-            raise NotConvergedError(str(error), best=best) from None
+            if not isinstance(error.best, Homogenization):
+                raise
+            failed = np.flatnonzero(~(error.best.error_estimate <= self.tolerance)).tolist()
+            raise NotConvergedError(str(error), _values(error.best), failed) from None
 
 
 def load_evaluator(name: str = "fft", settings: Mapping[str, Any] | None = None) -> Evaluator:
-    """Returns the built-in evaluator (`fft`) or a user's one (`module:name`), made with the settings.
+    """Returns the evaluator that a string names, made with the settings.
 
-    What `module:name` names is a class or a function that returns an evaluator and takes the settings as keywords, or
-    an evaluator itself, which takes none.
+    - `fft`: the built-in solver; settings of `FFTEvaluator` may follow: `fft: tolerance=1e-5 discretization=rotated`.
+    - `module:name`: a class or a function that returns an evaluator and takes the settings as keywords, or an
+      evaluator itself, which takes none.
+    - `command: PROGRAM ARGS`: an external program (`command.CommandEvaluator`).
 
     Raises:
         InputError: The name cannot be found, does not take the settings, or is no evaluator.
     """
     settings = dict(settings or {})
-    if name == "fft":
-        return validate_config(FFTEvaluator, settings, source="the evaluator's settings")
-    module, separator, attribute = name.partition(":")
+    kind, separator, rest = (part.strip() for part in name.partition(":"))
+    if kind == "fft":
+        return validate_config(FFTEvaluator, _options(rest, name) | settings, source=f"evaluator {name!r}")
+    if kind == "command" and separator:
+        return validate_config(CommandEvaluator, {"command": rest} | settings, source=f"evaluator {name!r}")
     if not separator:
-        raise InputError(f"evaluator = {name!r} is unknown; expected fft or module:name.")
+        raise InputError(f"evaluator = {name!r} is unknown; expected {_EXPECTED}.")
     try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"evaluator = {name!r} cannot be loaded ({error}); expected fft or module:name.") from None
+        found = getattr(importlib.import_module(kind), rest)
+    except Exception as error:  # A user's module may raise anything while it is imported.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"evaluator = {name!r} cannot be loaded ({reason}); expected {_EXPECTED}.") from None
     if isinstance(found, type) or not isinstance(found, Evaluator):
         if not callable(found):
             raise InputError(f"evaluator = {name!r} is a {type(found).__name__}; expected an evaluator.")
@@ -109,16 +125,27 @@ def load_evaluator(name: str = "fft", settings: Mapping[str, Any] | None = None)
 def evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials) -> Values:
     """Evaluates images so that one that fails costs only its own row.
 
-    The images go to the evaluator together; if that raises, one by one. A row that failed holds NaN, and its message
-    stands in the array of strings `error`, which is empty for the others. Values that are not finite are failures.
+    The images go to the evaluator together; if that raises, those that failed go one by one. A row that failed holds
+    NaN, and its message stands in the array of strings `error`, which is empty for the others. Values that are not
+    finite are failures.
     """
+    n = len(images)
+    if n == 0:
+        return {"error": np.array([], dtype=str)}
+    parts: list[tuple[np.ndarray, Values]] = []
+    again = np.arange(n)
     try:
-        return _checked(evaluator.evaluate(images, materials), len(images))
+        return _checked(evaluator.evaluate(images, materials), n)
     except Exception as error:
-        if len(images) == 1:
+        if n == 1:
             return failed_values(1, f"{type(error).__name__}: {error}")
-    rows = [(np.array([i]), evaluate_each(evaluator, images[i : i + 1], materials)) for i in range(len(images))]
-    return merge_values(rows, len(images))
+        if isinstance(error, NotConvergedError) and isinstance(error.best, Mapping) and error.failed:
+            again = np.array(error.failed)
+            fine = np.setdiff1d(np.arange(n), again)
+            values = _checked(error.best, n)
+            parts.append((fine, {name: array[fine] for name, array in values.items()}))
+    parts += [(np.array([i]), evaluate_each(evaluator, images[i : i + 1], materials)) for i in again]
+    return merge_values(parts, n)
 
 
 def failed_values(n: int, message: str) -> Values:
@@ -141,14 +168,33 @@ def merge_values(parts: Sequence[tuple[np.ndarray, Values]], n: int) -> Values:
     return {**merged, "error": np.array(errors)}
 
 
+def _options(text: str, name: str) -> dict[str, Any]:
+    """Reads `key=value key=value`."""
+    options: dict[str, Any] = {}
+    for word in text.replace(",", " ").split():
+        key, separator, value = word.partition("=")
+        if not separator:
+            raise InputError(f"evaluator = {name!r}: {word!r} has no '='; expected such as fft: tolerance=1e-5.")
+        options[key] = value
+    return options
+
+
 def _checked(values: Mapping[str, Any], n: int) -> Values:
-    arrays = {name: np.asarray(array, dtype=np.float64) for name, array in values.items()}
+    """The values as float64 `(n,)`, with NaN and a message in `error` where one of an image is not finite."""
+    given = values.get("error")
+    errors = [""] * n if given is None else [str(message) for message in given]
+    if len(errors) != n:
+        raise EvaluationError(f"the evaluator returned {len(errors)} entries of error; expected {n}.")
+    arrays = {name: np.array(array, dtype=np.float64) for name, array in values.items() if name != "error"}
     for name, array in arrays.items():
         if array.shape != (n,):
             raise EvaluationError(f"the evaluator returned {name} of shape {array.shape}; expected ({n},).")
-        if not np.isfinite(array).all():
-            raise EvaluationError(f"the evaluator returned {name} = {array[~np.isfinite(array)][0]}.")
-    return {**arrays, "error": np.full(n, "")}
+        for i in np.flatnonzero(~np.isfinite(array)):
+            errors[i] = errors[i] or f"EvaluationError: the evaluator returned {name} = {array[i]}."
+    failed = np.array([bool(message) for message in errors])
+    for array in arrays.values():
+        array[failed] = np.nan
+    return {**arrays, "error": np.array(errors)}
 
 
 def _values(result: Homogenization) -> Values:
