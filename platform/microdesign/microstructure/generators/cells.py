@@ -5,14 +5,15 @@ from numpy.typing import NDArray
 
 from microdesign.microstructure.container import MAX_PHASES
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
+from microdesign.microstructure.generators.fields import clustered_order
 from microdesign.microstructure.generators.kernels import nearest_points
 from microdesign.microstructure.generators.registry import Drawn, Sample, register
 
 
 @register("VoronoiSmall", dims=(2, 3))
 def small_cells(sample: Sample) -> Drawn:
-    """As `VoronoiMedium`, with cells of 0.03 to 0.07 of the edge, at least 3 pixels."""
-    return _two_phase(sample, max(MIN_FEATURE, 0.03 * sample.size), 0.07 * sample.size)
+    """As `VoronoiMedium`, with cells of 0.03 to 0.07 of the edge, at least 3 pixels; those of a phase may cluster."""
+    return _two_phase(sample, max(MIN_FEATURE, 0.03 * sample.size), 0.07 * sample.size, clusters=True)
 
 
 @register("VoronoiMedium", dims=(2, 3))
@@ -22,13 +23,13 @@ def medium_cells(sample: Sample) -> Drawn:
     Cells are 4.5 pixels to 0.16 of the edge wide. Distances along x (in three dimensions along x and y) are scaled by
     `stretch`, so that cells are elongated along the other axes (above 1) or along this one (below 1).
     """
-    return _two_phase(sample, 1.5 * MIN_FEATURE, 0.16 * sample.size)
+    return _two_phase(sample, 1.5 * MIN_FEATURE, 0.16 * sample.size, clusters=False)
 
 
 @register("VoronoiLarge", dims=(2, 3))
 def large_cells(sample: Sample) -> Drawn:
     """As `VoronoiMedium`, with cells of 0.16 to 0.3 of the edge: few, so that the fraction is met only roughly."""
-    return _two_phase(sample, 0.16 * sample.size, 0.3 * sample.size)
+    return _two_phase(sample, 0.16 * sample.size, 0.3 * sample.size, clusters=False)
 
 
 @register("VoronoiMediumSpaced", dims=(2, 3))
@@ -36,7 +37,7 @@ def spaced_cells(sample: Sample) -> Drawn:
     """Voronoi cells with gaps of one width between them; some cells may be missing.
 
     Cells are 0.1 to 0.2 of the edge wide, at least 9 pixels, the gaps 3 pixels to 0.45 of a cell; half of the time
-    each cell is kept with the probability `kept`, else all are. Cells are phase 1 or, half of the time, phase 0.
+    only the share `kept` of the cells is there, perhaps in clusters. Cells are phase 1 or, half of the time, phase 0.
     """
     stream, size = sample.stream, sample.size
     width = log_uniform(stream, max(3 * MIN_FEATURE, 0.1 * size), 0.2 * size)
@@ -45,8 +46,10 @@ def spaced_cells(sample: Sample) -> Drawn:
     inverted = bool(stream.random() < 0.5)
     box, stretch = _stretched(sample, width)
     points = _points(sample, width, box)
-    owner, border = nearest_points(points, box, sample.shape, borders=True)
-    there = stream.random(len(points)) < kept
+    owner, border = nearest_points(points, box, sample.shape, border=gap)
+    order, clusters = clustered_order(sample, points / box * size)
+    there = np.zeros(len(points), dtype=np.bool_)
+    there[order[: max(1, round(kept * len(points)))]] = True
     image = (((border > gap / 2) & there[owner]) != inverted).astype(np.uint8)
     return image, {
         "gap": gap,
@@ -55,6 +58,7 @@ def spaced_cells(sample: Sample) -> Drawn:
         "cells": len(points),
         "stretch": stretch,
         "fraction": float(image.mean()),
+        **clusters,
     }
 
 
@@ -79,16 +83,23 @@ def polycrystal(sample: Sample) -> Drawn:
     return image, {"cells": len(points), "stretch": stretch, "fractions": fractions.tolist()}
 
 
-def _two_phase(sample: Sample, narrow: float, wide: float) -> Drawn:
+def _two_phase(sample: Sample, narrow: float, wide: float, clusters: bool) -> Drawn:
     """Draws cells between `narrow` and `wide` pixels wide and fills them until a fraction of 0.08 to 0.92 is met."""
     fraction = float(sample.stream.uniform(0.08, 0.92))
     width = log_uniform(sample.stream, narrow, wide)
     box, stretch = _stretched(sample, width)
     points = _points(sample, width, box)
     owner, _ = nearest_points(points, box, sample.shape)
-    # The points are random already, so their order is a random order of cells.
+    parameters = {"fraction": fraction, "cells": len(points), "stretch": stretch}
+    if clusters:
+        order, clustering = clustered_order(sample, points / box * sample.size)
+        rank = np.empty(len(order), dtype=np.int32)
+        rank[order] = np.arange(len(order), dtype=np.int32)
+        owner = rank[owner]
+        parameters |= clustering
+    # Without clusters the points' own order is a random order of cells.
     filled = count_nearest(np.bincount(owner.ravel(), minlength=len(points)), fraction * sample.pixels)
-    return (owner < filled).astype(np.uint8), {"fraction": fraction, "cells": len(points), "stretch": stretch}
+    return (owner < filled).astype(np.uint8), parameters
 
 
 def _stretched(sample: Sample, width: float) -> tuple[NDArray[np.float64], float | list[float]]:

@@ -102,6 +102,34 @@ def filtered_noise(sample: Sample) -> Drawn:
     return highest(field, fraction), {"fraction": fraction, "kernel": kernel, "lengths": lengths}
 
 
+def clustered_order(sample: Sample, places: NDArray[np.float64]) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    """Draws an order of random places: at random or, half of the time, such that the first ones gather in clusters.
+
+    They are drawn one after the other without replacement, each with a weight exp(s g), g a standard Gaussian random
+    field of anisotropic Gaussian correlation and s the strength `clustering`, 1 to 4: a log-Gaussian Cox process. So a
+    family whose features are small still has varied long-range statistics, as MICRO2D's classes have.
+
+    Args:
+        sample: The sample; its stream is used.
+        places: Coordinates in pixels, `(n, dims)`.
+
+    Returns:
+        The order, indices `(n,)`; and its parameters.
+    """
+    stream = sample.stream
+    if stream.random() < 0.5:
+        return np.arange(len(places)), {"clustering": 0.0}
+    strength = float(stream.uniform(1.0, 4.0))
+    lengths = [log_uniform(stream, 0.04 * sample.size, 0.2 * sample.size) for _ in range(sample.dims)]
+    axes, described = rotation(stream, sample.dims)
+    field = filtered(white_noise(sample), gaussian_transfer(sample.shape, lengths, axes))
+    pixels = tuple((places.astype(np.int64) % sample.size).T)
+    # Sorting by logarithm of the weight plus Gumbel noise is drawing by weight.
+    key = strength / float(field.std()) * (field[pixels] - float(field.mean())) + stream.gumbel(size=len(places))
+    turn = "cluster_angle" if sample.dims == 2 else "cluster_quaternion"
+    return np.argsort(-key), {"clustering": strength, "cluster_lengths": lengths, turn: described}
+
+
 def white_noise(sample: Sample) -> NDArray[np.float32]:
     """Returns independent standard normal numbers of the sample's shape."""
     return sample.stream.standard_normal(sample.shape, dtype=np.float32)

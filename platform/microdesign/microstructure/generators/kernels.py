@@ -16,19 +16,19 @@ def _compiled(function: FunctionT) -> FunctionT:
 
 
 def nearest_points(
-    points: NDArray[np.float64], box: NDArray[np.float64], shape: tuple[int, ...], borders: bool = False
+    points: NDArray[np.float64], box: NDArray[np.float64], shape: tuple[int, ...], border: float = 0.0
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Finds the nearest of n points for every pixel of a periodic image.
+    """Finds the nearest of n points for every pixel of a periodic image: its Voronoi cell.
 
     Args:
         points: Coordinates `(n, dims)` in the box, dims 2 or 3.
         box: Edge lengths `(dims,)` of the box that the image covers; its scale per axis may differ.
         shape: Pixels along each axis.
-        borders: Whether the distances to the borders are wanted, too; slower.
+        border: Up to which distance in pixels borders of cells are looked for; 0 for not at all.
 
     Returns:
-        The index of the nearest point, int32 `shape`; and the distance (pixels) to the border with the second nearest
-        point's cell, float32 `shape`, or an empty array where it is not wanted.
+        The index of the nearest point, int32 `shape`; and the distance in pixels to the nearest border of its cell, or
+        `border` where that is further, float32 `shape`, or an empty array where it is not wanted.
     """
     dims = len(shape)
     # In two dimensions the third axis is one pixel and one bucket thick.
@@ -46,9 +46,9 @@ def nearest_points(
     order = np.argsort(flat, kind="stable")
     starts = np.searchsorted(flat[order], np.arange(int(np.prod(buckets)) + 1))
     owner = np.empty(tuple(pixels), dtype=np.int32)
-    border = np.empty(tuple(pixels) if borders else (0, 0, 0), dtype=np.float32)
-    _search(placed, edges, buckets, order, starts, borders, owner, border)
-    return owner.reshape(shape), border.reshape(shape if borders else (0,))
+    distance = np.empty(tuple(pixels) if border > 0 else (0, 0, 0), dtype=np.float32)
+    _search(placed[order], edges, buckets, order, starts, float(border), owner, distance)
+    return owner.reshape(shape), distance.reshape(shape if border > 0 else (0,))
 
 
 @_compiled
@@ -58,12 +58,14 @@ def _search(
     buckets: NDArray[np.int64],
     order: NDArray[np.int64],
     starts: NDArray[np.int64],
-    borders: bool,
+    border: float,
     owner: NDArray[np.int32],
-    border: NDArray[np.float32],
+    distance: NDArray[np.float32],
 ) -> None:
     pixels = owner.shape
     widths = edges / buckets
+    step = np.array([edges[0] / pixels[0], edges[1] / pixels[1], edges[2] / pixels[2]])
+    longest = max(step[0], step[1]) if pixels[2] == 1 else max(step[0], step[1], step[2])
     # Offsets of buckets along each axis, each bucket once.
     low, high = -((buckets - 1) // 2), buckets // 2
     last = max(high[0], high[1], high[2])
@@ -73,56 +75,62 @@ def _search(
     for i in range(pixels[0]):
         for j in range(pixels[1]):
             for k in range(pixels[2]):
-                x[0] = (i + 0.5) / pixels[0] * edges[0]
-                x[1] = (j + 0.5) / pixels[1] * edges[1]
-                x[2] = (k + 0.5) / pixels[2] * edges[2]
+                x[0] = (i + 0.5) * step[0]
+                x[1] = (j + 0.5) * step[1]
+                x[2] = (k + 0.5) * step[2]
                 for a in range(3):
                     home[a] = min(int(x[a] / widths[a]), buckets[a] - 1)
                     inside = x[a] / widths[a] - home[a]
                     gap[a] = min(inside, 1.0 - inside)
-                first = second = -1
-                nearest = after = np.inf
-                for ring in range(last + 1):
-                    for u in range(max(low[0], -ring), min(high[0], ring) + 1):
-                        for v in range(max(low[1], -ring), min(high[1], ring) + 1):
-                            face = max(abs(u), abs(v)) == ring
-                            for w in range(max(low[2], -ring), min(high[2], ring) + 1):
-                                if not face and abs(w) != ring:
-                                    continue
-                                b0 = (home[0] + u) % buckets[0]
+                first = -1
+                nearest = np.inf
+                closest = border
+                # The first search is for the nearest point, the second for the borders of its cell.
+                for search in range(2 if border > 0 else 1):
+                    for ring in range(last + 1):
+                        for u in range(max(low[0], -ring), min(high[0], ring) + 1):
+                            b0 = (home[0] + u) % buckets[0]
+                            for v in range(max(low[1], -ring), min(high[1], ring) + 1):
                                 b1 = (home[1] + v) % buckets[1]
-                                b2 = (home[2] + w) % buckets[2]
-                                bucket = (b0 * buckets[1] + b1) * buckets[2] + b2
-                                for position in range(starts[bucket], starts[bucket + 1]):
-                                    point = order[position]
-                                    square = 0.0
-                                    for a in range(3):
-                                        d = abs(x[a] - points[point, a])
-                                        d = min(d, edges[a] - d)
-                                        square += d * d
-                                    if square < nearest:
-                                        second, after = first, nearest
-                                        first, nearest = point, square
-                                    elif square < after:
-                                        second, after = point, square
-                    # What was not visited is at least this far along an axis that has buckets left.
-                    reach = np.inf
-                    for a in range(3):
-                        if ring < high[a]:
-                            reach = min(reach, (ring + gap[a]) * widths[a])
-                    if (after if borders else nearest) <= reach * reach:
-                        break
-                owner[i, j, k] = first
-                if borders:
-                    # |x - p|^2 - |x - q|^2 is linear in x: over the length of its slope, in pixels, a distance.
-                    slope = 0.0
-                    for a in range(3):
-                        to_first = points[first, a] - x[a]
-                        to_first -= edges[a] * np.round(to_first / edges[a])
-                        to_second = points[second, a] - x[a]
-                        to_second -= edges[a] * np.round(to_second / edges[a])
-                        slope += ((to_second - to_first) * edges[a] / pixels[a]) ** 2
-                    border[i, j, k] = (after - nearest) / (2.0 * np.sqrt(slope)) if slope > 0 else 0.0
+                                face = max(abs(u), abs(v)) == ring
+                                for w in range(max(low[2], -ring), min(high[2], ring) + 1):
+                                    if not face and abs(w) != ring:
+                                        continue
+                                    bucket = (b0 * buckets[1] + b1) * buckets[2] + (home[2] + w) % buckets[2]
+                                    for point in range(starts[bucket], starts[bucket + 1]):
+                                        if search == 1 and point == first:
+                                            continue
+                                        square = 0.0
+                                        for a in range(3):
+                                            d = abs(x[a] - points[point, a])
+                                            d = min(d, edges[a] - d)
+                                            square += d * d
+                                        if search == 0:
+                                            if square < nearest:
+                                                first, nearest = point, square
+                                            continue
+                                        # |x - p|^2 - |x - q|^2 is linear in x: over its slope, a distance in pixels.
+                                        slope = 0.0
+                                        for a in range(3):
+                                            p = points[first, a] - x[a]
+                                            p -= edges[a] * np.round(p / edges[a])
+                                            q = points[point, a] - x[a]
+                                            q -= edges[a] * np.round(q / edges[a])
+                                            slope += ((q - p) * step[a]) ** 2
+                                        if slope > 0:
+                                            closest = min(closest, (square - nearest) / (2.0 * np.sqrt(slope)))
+                        # What was not visited is at least this far along an axis that has buckets left.
+                        reach = np.inf
+                        for a in range(3):
+                            if ring < high[a]:
+                                reach = min(reach, (ring + gap[a]) * widths[a])
+                        # A border at the distance b is that with a point at most 2 b further away than the nearest.
+                        wanted = np.sqrt(nearest) + (2.0 * closest * longest if search == 1 else 0.0)
+                        if wanted <= reach:
+                            break
+                owner[i, j, k] = order[first]
+                if border > 0:
+                    distance[i, j, k] = closest
 
 
 @_compiled

@@ -1,11 +1,13 @@
 """Round voids: discs in two dimensions, balls in three."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
+from microdesign.microstructure.generators.fields import clustered_order
 from microdesign.microstructure.generators.kernels import place_apart
 from microdesign.microstructure.generators.registry import Drawn, Sample, register
 
@@ -15,29 +17,35 @@ _CHUNK = 2_000_000
 
 @register("VoidSmall", dims=(2, 3))
 def small_voids(sample: Sample) -> Drawn:
-    """Small round voids of one size, overlapping at will or kept apart.
+    """Small round voids of one size, overlapping at will or kept apart, spread evenly or in clusters.
 
     The radius is 0.02 to 0.045 of the edge (0.03 to 0.07 in three dimensions), at least 1.5 pixels. Centres are at
     least `spacing` diameters apart: 0 is a Boolean model, above 1 voids do not touch (random sequential placement).
-    Voids are phase 0 or, half of the time, phase 1 (`inverted`); they cover 0.05 to 0.6.
+    Voids are phase 0 or, half of the time, phase 1 (`inverted`); they cover up to 0.6.
     """
     covered, inverted = float(sample.stream.uniform(0.05, 0.6)), bool(sample.stream.random() < 0.5)
     radius = _small_radius(sample)
     # Random sequential placement jams at 0.547 of discs and 0.384 of balls; it becomes slow well below.
     limit = ((0.36 if sample.dims == 2 else 0.22) / covered) ** (1 / sample.dims)
     spacing = min(max(0.0, float(sample.stream.uniform(-0.5, 1.5))), limit)
-    first, n = _cover(sample, radius, covered, spacing)
+    first, n, clustering = _cover(sample, radius, covered, spacing)
     used = count_nearest(np.bincount(first.ravel(), minlength=n + 1)[:n], covered * sample.pixels)
-    image = ((first >= used) != inverted).astype(np.uint8)
-    parameters = {"covered": covered, "inverted": inverted, "radius": radius, "spacing": spacing, "voids": used}
-    return image, parameters
+    void = first < used
+    return (void == inverted).astype(np.uint8), {
+        "covered": float(void.mean()),
+        "inverted": inverted,
+        "radius": radius,
+        "spacing": spacing,
+        "voids": used,
+        **clustering,
+    }
 
 
 @register("VoidSmallBig", dims=(2, 3))
 def small_and_big_voids(sample: Sample) -> Drawn:
     """Round voids of two sizes, overlapping at will: small ones as in `VoidSmall`, big ones 3 to 6 times as wide.
 
-    The voids cover 0.08 to 0.6, of which the big ones have the share `big_share`, as nearly as whole voids allow.
+    The voids cover up to 0.6, of which the big ones are to have the share `big_share`, as nearly as whole voids allow.
     Voids are phase 0 or, half of the time, phase 1 (`inverted`).
     """
     stream = sample.stream
@@ -45,19 +53,20 @@ def small_and_big_voids(sample: Sample) -> Drawn:
     small = _small_radius(sample)
     big = min(small * log_uniform(stream, 3.0, 6.0), 0.24 * sample.size)
     share = float(stream.uniform(0.25, 0.75))
-    first, n = _cover(sample, big, share * covered, 0.0)
+    first, n, _ = _cover(sample, big, share * covered)
     bigs = count_nearest(np.bincount(first.ravel(), minlength=n + 1)[:n], share * covered * sample.pixels)
     void = first < bigs
-    first, n = _cover(sample, small, covered, 0.0)
+    first, n, clustering = _cover(sample, small, covered, 0.0)
     left = covered * sample.pixels - np.count_nonzero(void)
     smalls = count_nearest(np.bincount(first[~void], minlength=n + 1)[:n], left)
     void |= first < smalls
     return (void == inverted).astype(np.uint8), {
-        "covered": covered,
+        "covered": float(void.mean()),
         "inverted": inverted,
         "radii": [small, big],
         "big_share": share,
         "voids": [smalls, bigs],
+        **clustering,
     }
 
 
@@ -66,17 +75,25 @@ def _small_radius(sample: Sample) -> float:
     return log_uniform(sample.stream, max(MIN_FEATURE / 2, low * sample.size), high * sample.size)
 
 
-def _cover(sample: Sample, radius: float, covered: float, spacing: float) -> tuple[NDArray[np.int64], int]:
-    """Places balls, enough to cover a share; returns the first that covers each pixel, and their number n."""
+def _cover(
+    sample: Sample, radius: float, covered: float, spacing: float | None = None
+) -> tuple[NDArray[np.int64], int, dict[str, Any]]:
+    """Places balls, enough to cover a share, in clusters perhaps unless `spacing` is None.
+
+    Returns:
+        The first ball that covers each pixel, their number n, and the parameters of the clusters.
+    """
     volume = math.pi * radius**2 if sample.dims == 2 else 4 / 3 * math.pi * radius**3
-    # Boolean model: n balls of volume V leave exp(-n V) bare; twice the n that is needed.
+    # Boolean model: n balls of volume V leave exp(-n V) bare; twice the n that is needed, more in clusters.
     n = math.ceil(-2 * math.log(1 - covered) * sample.pixels / volume) + 8
-    if spacing == 0:
-        centres = sample.stream.uniform(0.0, sample.size, (n, sample.dims))
-    else:
-        candidates = sample.stream.uniform(0.0, sample.size, (6 * n, sample.dims))
-        centres = candidates[place_apart(candidates, float(sample.size), 2 * radius * spacing, n)]
-    return first_ball(centres, radius, sample.size), len(centres)
+    if spacing is None:
+        return first_ball(sample.stream.uniform(0.0, sample.size, (n, sample.dims)), radius, sample.size), n, {}
+    centres = sample.stream.uniform(0.0, sample.size, (6 * n, sample.dims))
+    order, clustering = clustered_order(sample, centres)
+    centres = centres[order]
+    n = 2 * n if clustering["clustering"] else n
+    centres = centres[place_apart(centres, float(sample.size), 2 * radius * spacing, n)] if spacing else centres[:n]
+    return first_ball(centres, radius, sample.size), len(centres), clustering
 
 
 def first_ball(centres: NDArray[np.float64], radius: float, size: int) -> NDArray[np.int64]:
