@@ -8,7 +8,8 @@ Their ways are written again here in NumPy after their sources, without dask and
   transform, shifted to the centre, real part.
 
 All start from the same uint8 labels and their results are compared. Times are the best of several repeats: other work
-on the machine only ever adds. CPU time counts all threads.
+on the machine only ever adds. CPU time counts all threads. Ratios are to the faster of the others. Much of what is left
+of the whole set is the system handing out its memory: THP_MEM_ALLOC_ENABLE=1 lets torch have it in large pages.
 """
 
 import argparse
@@ -99,7 +100,11 @@ def main() -> None:
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("microdesign", "torch", "numpy"))
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"{processor()}, {cores} cores{load}; Python {platform.python_version()}, {versions}")
-    print(f"{labels.shape[0]} two-phase images of {settings.size} x {settings.size}; best of {settings.repeats}")
+    pages = os.environ.get("THP_MEM_ALLOC_ENABLE", "0")
+    print(
+        f"{labels.shape[0]} two-phase images of {settings.size} x {settings.size}; best of {settings.repeats}; "
+        f"THP_MEM_ALLOC_ENABLE={pages}"
+    )
     print()
 
     source = torch.from_numpy(labels)[:, None]
@@ -132,7 +137,6 @@ def main() -> None:
                 torch.set_num_threads(threads)
                 wall, cpu = best_of(lambda dtype=dtype, ours=ours: ours(dtype), settings.repeats)
                 name = f"ours, {str(dtype).removeprefix('torch.')}, {threads} thread{'s' if threads > 1 else ''}"
-                # Against the faster of the others.
                 gains = [
                     min(values) / mine
                     for values, mine in zip(zip(*theirs.values(), strict=True), (wall, cpu), strict=True)

@@ -239,6 +239,7 @@ def test_gradients() -> None:
     assert torch.autograd.gradcheck(lambda x: two_point(x, dims=3), volume)
     assert torch.autograd.gradcheck(lambda x: two_point_set(x, dims=3), volume)
     assert torch.autograd.gradgradcheck(two_point, m)
+    assert torch.autograd.gradgradcheck(lambda x: two_point_set(x[:, None]), m)
     (gradient,) = torch.autograd.grad(two_point_distance(m, m.detach()).sum(), m)
     assert torch.equal(gradient, torch.zeros_like(m))
 
@@ -246,6 +247,7 @@ def test_gradients() -> None:
 def test_under_function_transforms() -> None:
     m = torch.rand(3, 6, 5, dtype=torch.float64)
     torch.testing.assert_close(torch.func.vmap(two_point)(m), two_point(m))
+    torch.testing.assert_close(torch.func.vmap(two_point_set)(m[:, None, None])[:, 0], two_point_set(m[:, None]))
     gradient = torch.func.vmap(torch.func.grad(lambda x: two_point(x)[1, 2]))(m)
     expected = (torch.roll(m, (-1, -2), (1, 2)) + torch.roll(m, (1, 2), (1, 2))) / 30
     torch.testing.assert_close(gradient, expected)

@@ -114,9 +114,7 @@ def two_point_set(indicator: Tensor, dims: int = 2) -> Tensor:
     if indicator.shape[channel] == 1:
         f11 = two_point(indicator, dims).squeeze(channel)
         phi = volume_fractions(indicator, dims).squeeze(-1).reshape(*f11.shape[:-dims], *([1] * dims))
-        f01 = phi - f11
-        # One copy into place: the statistics are four times the size of the images.
-        return torch.stack((1 - 2 * phi + f11, f01, f01, f11), dim=channel).unflatten(channel, (2, 2))
+        return _TwoPhaseSet.apply(f11, phi, dims)
     with torch.autocast(indicator.device.type, enabled=False):
         phases = indicator.unbind(channel)
         count = len(phases)
@@ -257,6 +255,37 @@ class _Autocorrelation(torch.autograd.Function):
         weights = torch.fft.rfftn(gradient, dim=axes, norm="forward").real
         product = torch.fft.rfftn(m, dim=axes) * (2 * weights)
         return torch.fft.irfftn(product, s=m.shape[-ctx.dims :], dim=axes), None
+
+
+class _TwoPhaseSet(torch.autograd.Function):
+    """All statistics of two phases out of one, written into place: they are four times the size of the images."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(f11: Tensor, phi: Tensor, dims: int) -> Tensor:
+        """f11 `(..., *N)` and phi `(..., 1, ..., 1)` to `(..., 2, 2, *N)`."""
+        lead = f11.ndim - dims
+        f = f11.new_empty(*f11.shape[:lead], 4, *f11.shape[lead:])
+        f00, f01, f10, own = f.unbind(lead)
+        f00.copy_(f11 + (1 - 2 * phi))
+        f01.copy_(phi - f11)
+        f10.copy_(f01)
+        own.copy_(f11)
+        return f.unflatten(lead, (2, 2))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
+        """Nothing of the values is needed: the function is linear."""
+        ctx.dims = inputs[2]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        """The transposed map."""
+        g00, g01, g10, g11 = gradient.flatten(-ctx.dims - 2, -ctx.dims - 1).unbind(-ctx.dims - 1)
+        mixed = g01 + g10
+        of_phi = (mixed - 2 * g00).sum(dim=tuple(range(-ctx.dims, 0)), keepdim=True)
+        return g00 + g11 - mixed, of_phi, None
 
 
 def _half_autocorrelation(m: Tensor, shape: torch.Size) -> Tensor:
