@@ -202,7 +202,7 @@ def data_convert(
     ] = None,
     array: Annotated[str | None, typer.Option(help="Which array holds the images, where there are several.")] = None,
     shape: Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images stored as flat rows.")] = None,
-    dimension: Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")] = None,
+    dims: Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")] = None,
     phases: Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")] = None,
     values: Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")] = None,
     as_json: Json = False,
@@ -214,13 +214,13 @@ def data_convert(
     options = ReadOptions(
         array=array,
         shape=None if shape is None else _tuple("--shape", shape, int),
-        dimension=dimension,
+        dimension=dims,
         n_phases=phases,
         values=None if values is None else _tuple("--values", values, float),
     )
     done = convert(source, out, to, options, lambda count: _progress(f"{count} images"))
     if done["left_out"]:
-        _progress(f"left out, {done['format']} cannot keep it: {', '.join(done['left_out'])}")
+        _progress(f"left out: {', '.join(done['left_out'])}")
     _print_done(done, as_json)
 
 

@@ -13,6 +13,7 @@ from microdesign.microstructure.formats.npz import write_npz
 from microdesign.microstructure.formats.options import ReadOptions
 from microdesign.microstructure.formats.pictures import write_pictures
 from microdesign.microstructure.formats.tiff import write_tiff
+from microdesign.microstructure.formats.vti import write_vti_files
 from microdesign.microstructure.generators import generate
 from microdesign.microstructure.micro2d import write_micro2d
 from microdesign.microstructure.npy import write_npy
@@ -36,6 +37,7 @@ FORMATS: dict[str, Callable[[Path, Microstructures], None]] = {
     "a.h5": lambda path, batch: write_micro2d(path, [batch]),
     "a.hdf5": lambda path, batch: write_micro2d(path, [batch]),
     "any-suffix": lambda path, batch: write_micro2d(path, [batch]),
+    "series.vti": lambda path, batch: write_vti_files(path, [batch]).rename(path),
     "folder": write_dataset,
 }
 

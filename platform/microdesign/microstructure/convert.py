@@ -13,6 +13,7 @@ from typing import Any
 from microdesign.errors import InputError, MicrodesignError, StorageError
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.formats.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.manifest import MANIFEST_FILE, read_manifest
 from microdesign.microstructure.readers import read_images
 from microdesign.microstructure.writers import WRITERS, find_format, lost_fields
 
@@ -40,7 +41,8 @@ def convert(
 
     Returns:
         `from`, `to`, `format`, `images`, `shape`, `phases`, `unchanged` (the same was there already) and `left_out`
-        (what the source says that the format cannot keep: fields, and properties as `properties.NAME`).
+        (what the source says that the result does not: fields, properties as `properties.NAME`, and of a data
+        set its units and materials).
 
     Raises:
         InputError: The source or an option is not valid, its images differ in shape, phases or properties, the format
@@ -63,13 +65,17 @@ def convert(
                 final.rmdir()
             made.rename(final)
     seen.report(final=True)
+    if (Path(source) / MANIFEST_FILE).is_file():
+        manifest = read_manifest(source)
+        seen.lost |= {"units"} if any(manifest.properties.values()) else set()
+        seen.lost |= {"materials"} if manifest.materials else set()
     return {
         "from": str(source),
         "to": str(final),
         "format": name,
         "images": seen.count,
-        "shape": list(seen.first.shape) if seen.first else [],
-        "phases": seen.first.n_phases if seen.first else 0,
+        "shape": list(seen.first.shape) if seen.first is not None else [],
+        "phases": seen.first.n_phases if seen.first is not None else 0,
         "unchanged": unchanged,
         "left_out": sorted(seen.lost),
     }

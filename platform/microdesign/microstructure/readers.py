@@ -117,10 +117,10 @@ class VtiReader:
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffix `.vti`, and folders with such files."""
-        return path.suffix.lower() == ".vti" or (path.is_dir() and any(path.glob("*.vti")))
+        return any(path.glob("*.vti")) if path.is_dir() else path.suffix.lower() == ".vti"
 
     def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
-        """Yields the images one by one, with their properties."""
+        """Yields the images with their properties."""
         return read_vti(path, chunk, options)
 
     def describe(self, path: Path) -> dict[str, Any]:

@@ -117,7 +117,7 @@ def _by_arrays(arrays: list[_Array], file: Any, path: str | Path, options: ReadO
     if same and (len(set(sides)) == 1 or len(sides) == options.dimension or len(sides) == 1):
         return _samples(images)
     if len(images) > 1:
-        images = [array for array in images if array.kind in "bui"] or images
+        images = [array for array in images if array.kind in "uib"] or images
     if len(images) > 1:
         held = ", ".join(f"{array.name} {array.shape}" for array in images)
         raise InputError(f"{path}: holds several arrays that could be the images; name one by --array out of: {held}.")

@@ -157,7 +157,7 @@ def _choose(heads: dict[str, tuple[tuple[int, ...], bool, np.dtype]], wanted: st
         names = [wanted]
     else:
         plausible = {name: head[2].kind for name, head in heads.items() if head[2].hasobject or len(head[0]) >= 2}
-        names = [name for name, kind in plausible.items() if kind in "bui"] or list(plausible) or list(heads)
+        names = [name for name, kind in plausible.items() if kind in "uib"] or list(plausible) or list(heads)
     if len(names) > 1:
         raise InputError(f"{path}: holds several arrays that could be the images; name one by --array out of: {held}.")
     dtype = heads[names[0]][2]

@@ -9,7 +9,7 @@ from microdesign.microstructure.container import MAX_PHASES
 FLAGS = {
     "array": "--array",
     "shape": "--shape",
-    "dimension": "--dimension",
+    "dimension": "--dims",
     "n_phases": "--phases",
     "values": "--values",
 }
@@ -41,7 +41,7 @@ class ReadOptions:
         if self.shape is not None and (len(self.shape) not in (2, 3) or min(self.shape) < 1):
             raise InputError(f"--shape {self.shape}: expected two or three positive numbers of pixels, x first.")
         if self.dimension not in (None, 2, 3):
-            raise InputError(f"--dimension {self.dimension}: expected 2 or 3.")
+            raise InputError(f"--dims {self.dimension}: expected 2 or 3.")
         if self.n_phases is not None and not 1 <= self.n_phases <= MAX_PHASES:
             raise InputError(f"--phases {self.n_phases}: expected 1 to {MAX_PHASES}.")
         if self.values is not None and not 1 <= len(set(self.values)) == len(self.values) <= MAX_PHASES:

@@ -180,7 +180,8 @@ def _find(folder: Path, volumes: bool) -> tuple[list[list[Path]], list[str]]:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES), key=natural)
+    files = (path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    return sorted(files, key=natural)
 
 
 def _sample_files(path: Path, dimension: int) -> list[Path]:

@@ -53,11 +53,12 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
     """
     values, shift = options.values, 0
     n_phases = options.n_phases or (len(values) if values is not None else raw.n_phases)
-    if values is None and (n_phases is None or raw.counts_from_one):
+    maybe_black_and_white = raw.picture and options.n_phases == 2
+    if values is None and (n_phases is None or raw.counts_from_one or maybe_black_and_white):
         present = _present(raw)
         if raw.picture and present.tolist() in ([0, 255], [255]):
             values, n_phases = _BLACK_AND_WHITE, 2
-        elif raw.picture and present[-1] >= MOST_LEVELS:
+        elif raw.picture and n_phases is None and present[-1] >= MOST_LEVELS:
             raise InputError(
                 f"{raw.source}: holds {len(present)} different grey levels up to {present[-1]}; threshold it first, or "
                 f"state the grey level of each phase (--values) or the number of phases (--phases)."

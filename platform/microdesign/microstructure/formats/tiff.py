@@ -5,6 +5,7 @@ its z, so `(Z, Y, X)` becomes `(X, Y, Z)`.
 """
 
 import json
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from microdesign.errors import InputError
+from microdesign.errors import InputError, StorageError
 from microdesign.files import replacing
 from microdesign.microstructure.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.formats.options import NO_OPTIONS, ReadOptions
@@ -77,9 +78,9 @@ def write_tiff(path: str | Path, images: Iterable[Microstructures]) -> None:
     The first page's description is a JSON text that says what the pages are: depth, phases, pixel size.
 
     Raises:
-        StorageError: The file cannot be written.
+        StorageError: The file cannot be written, or would be above 4 GB, which few programs read.
     """
-    with replacing(path) as temporary, tifffile.TiffWriter(temporary, bigtiff=True) as file:
+    with replacing(path) as temporary, tifffile.TiffWriter(temporary) as file:
         first = True
         for batch in images:
             three = len(batch.shape) == 3
@@ -91,14 +92,7 @@ def write_tiff(path: str | Path, images: Iterable[Microstructures]) -> None:
             }
             for image in batch.labels:
                 for page in image.T if three else [image.T]:
-                    file.write(
-                        np.ascontiguousarray(page),
-                        compression="zlib",
-                        photometric="minisblack",
-                        metadata=None,
-                        description=json.dumps({_KEY: note}) if first else None,
-                        software=False,
-                    )
+                    _write_page(file, page, json.dumps({_KEY: note}) if first else None, path)
                     first = False
 
 
@@ -130,6 +124,20 @@ def single_channel(array: NDArray, source: str) -> NDArray:
     if (colours != colours[..., :1]).any() or (opacity.size and (opacity != opacity.flat[0]).any()):
         raise InputError(f"{source}: is in colours; expected one number a pixel, the label of its phase.")
     return array[..., 0]
+
+
+def _write_page(file: tifffile.TiffWriter, page: NDArray, description: str | None, path: str | Path) -> None:
+    try:
+        file.write(
+            np.ascontiguousarray(page),
+            compression="zlib",
+            photometric="minisblack",
+            metadata=None,
+            description=description,
+            software=False,
+        )
+    except (ValueError, struct.error) as error:
+        raise StorageError(f"{path}: cannot be written as one TIFF file ({error}); take another format.") from None
 
 
 def _opened(path: str | Path) -> tifffile.TiffFile:

@@ -16,8 +16,9 @@ from microdesign.files import replacing
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.formats.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.formats.pictures import natural
-from microdesign.microstructure.formats.raw import RawImages, batches
-from microdesign.microstructure.formats.vti_parser import VtiImage, parse_vti
+from microdesign.microstructure.formats.raw import RawImages, batches, gathered
+from microdesign.microstructure.formats.vti_parser import parse_vti
+from microdesign.microstructure.label_arrays import chunk_length
 
 _ARRAY = "phase"
 _PHASES = "n_phases"
@@ -26,7 +27,7 @@ _PHASES = "n_phases"
 def read_vti(
     path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
 ) -> Iterator[Microstructures]:
-    """Yields the image of a `.vti` file, or those of a folder of such files, each at a time.
+    """Yields the image of a `.vti` file, or those of a folder of such files in natural order.
 
     The image is the array that `options.array` names, else the only integer one, of the cells or else of the points.
     Field data of one number are properties; `n_phases` there is the number of phases.
@@ -37,24 +38,25 @@ def read_vti(
     """
     path = Path(path)
     files = sorted(path.glob("*.vti"), key=natural) if path.is_dir() else [path]
-    images = [_open(file, options, with_labels=False) for file in files]
+    images = [parse_vti(file, options.array, with_labels=False) for file in files]
     names = dict.fromkeys(name for image in images for name in image.fields)
     phases = [int(image.fields.get(_PHASES, 0)) for image in images]
     columns = {
         name: np.array([image.fields.get(name, np.nan) for image in images]) for name in names if name != _PHASES
     }
 
-    def chunks() -> Iterator[NDArray]:
-        first = None
+    first = parse_vti(files[0], options.array, with_labels=True).labels
+    length = chunk_length(first.nbytes, chunk)
+
+    def stored() -> Iterator[NDArray]:
         for file in files:
-            labels = _open(file, options, with_labels=True).labels
-            first = labels.shape if first is None else first
-            if labels.shape != first:
-                raise InputError(f"{file}: has {labels.shape} cells; expected {first}, as in {files[0].name}.")
-            yield labels[None]
+            labels = parse_vti(file, options.array, with_labels=True).labels
+            if labels.shape != first.shape:
+                raise InputError(f"{file}: has {labels.shape} cells; expected {first.shape}, as in {files[0].name}.")
+            yield labels
 
     raw = RawImages(
-        chunks=chunks,
+        chunks=lambda: gathered(stored(), length),
         source=str(path),
         n_phases=max(phases) if min(phases) > 0 else None,
         properties=columns,
@@ -124,7 +126,3 @@ def write_vti_files(path: Path, images: Iterable[Microstructures]) -> Path:
     if held is not None:
         write_vti(folder / f"{folder.name}_{count:05d}.vti", held)
     return folder
-
-
-def _open(file: Path, options: ReadOptions, with_labels: bool) -> VtiImage:
-    return parse_vti(file, options.array, with_labels)

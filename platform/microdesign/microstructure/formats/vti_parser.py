@@ -150,12 +150,12 @@ class _File:
         def counts(data: bytes) -> list[int]:
             return [int(number) for number in np.frombuffer(data, self.count_type)]
 
+        if self.compressor is not None and self.compressor not in _UNPACK:
+            known = ", ".join(_UNPACK)
+            raise InputError(f"{self.path}: is compressed by {self.compressor}; expected none or one of: {known}.")
         first = counts(blocks.read(width))[0]
         if self.compressor is None:
             return blocks.read(width + first)[width:]
-        if self.compressor not in _UNPACK:
-            known = ", ".join(_UNPACK)
-            raise InputError(f"{self.path}: is compressed by {self.compressor}; expected none or one of: {known}.")
         sizes = counts(blocks.read(width * (3 + first)))[3:]
         blocks.skip(width * (3 + first))
         packed = blocks.read(sum(sizes))
