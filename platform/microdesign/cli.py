@@ -27,6 +27,8 @@ Set = Annotated[
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of settings.")]
 MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of the phases.")]
 
+_SHOWN_OF_VOLUMES = ("C11", "C22", "C33", "C44", "C55", "C66", "k11", "k22", "k33", "K", "G", "E", "AU")
+
 
 def main() -> None:
     """Runs the command line; exit code 2 for bad input, 1 for anything else that fails."""
@@ -81,31 +83,52 @@ def demo(
 
 @app.command()
 def homogenize(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Phase labels, .npy of one image (X, Y).")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Phase labels, .npy of images (X, Y), or with --dims 3 (X, Y, Z)."),
+    ],
     materials: MaterialsFile,
     plane: Annotated[str | None, typer.Option(help="stress or strain; the materials file's own when left out.")] = None,
-    discretization: Annotated[str, typer.Option(help="q1 (MICRO2D's own) or rotated.")] = "q1",
+    discretization: Annotated[str, typer.Option(help="q1 (MICRO2D's own), rotated, q1bbar or fv.")] = "q1",
     tolerance: Annotated[float, typer.Option(help="Relative error of the effective tensors.")] = 1e-4,
+    dims: Annotated[int, typer.Option(help="2, or 3 where three axes are one volume and not a stack of images.")] = 2,
+    edges: Annotated[
+        str | None, typer.Option(metavar="HX,HY[,HZ]", help="Edges of a pixel or voxel, if they differ.")
+    ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Compute the effective properties of images."""
     from microdesign.config import load_config
-    from microdesign.microstructure.npy import read_npy
     from microdesign.physics.materials import Materials
-    from microdesign.physics.report import homogenize_report
+    from microdesign.physics.report import homogenize_report, read_labels
 
     phases = load_config(Materials, materials, [] if plane is None else [f"plane={plane}"])
-    named = []
-    for path in images:
-        batch = read_npy(path)
-        numbers = [""] if len(batch) == 1 else [f"[{i}]" for i in range(len(batch))]
-        named += [(f"{path}{number}", labels) for number, labels in zip(numbers, batch.labels, strict=True)]
-    entries = homogenize_report(named, phases, discretization=discretization, tolerance=tolerance)
+    entries = homogenize_report(
+        [named for path in images for named in read_labels(path, dims)],
+        phases,
+        dims=dims,
+        edges=None if edges is None else _lengths(edges),
+        discretization=discretization,
+        tolerance=tolerance,
+        uncertainty=uncertainty,
+    )
     if as_json:
         _print_json(entries)
         return
-    columns = list(entries[0]["properties"])
-    _table(["image", *columns], [[e["image"], *(f"{e['properties'][name]:.6g}" for name in columns)] for e in entries])
+    columns = [name for name in entries[0]["properties"] if dims == 2 or name in _SHOWN_OF_VOLUMES]
+    rows = []
+    for e in entries:
+        rows.append([e["image"], *(f"{e['properties'][name]:.6g}" for name in columns)])
+        if uncertainty:
+            doubt = e["uncertainty"]
+            rows.append(["  q1 - rotated", *(f"+- {doubt['gap'][name]:.2g}" for name in columns)])
+            if bounds := doubt.get("bounds", {}):
+                cells = (" to ".join(f"{v:.5g}" for v in bounds[name]) if name in bounds else "" for name in columns)
+                rows.append(["  bounds", *cells])
+    _table(["image", *columns], rows)
     print(f"E in {entries[0]['units']['E']}, k in {entries[0]['units']['k']}; axis 0 of an image is x")
 
 
@@ -351,6 +374,13 @@ def _table(titles: list[str], rows: list[list[str]]) -> None:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _lengths(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--edges {text}: expected numbers, one an axis, such as 1,1,2.") from None
 
 
 def _numbers(pairs: list[str]) -> dict[str, float]:

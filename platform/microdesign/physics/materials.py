@@ -1,26 +1,100 @@
-"""Materials: the isotropic phases that the labels of an image stand for."""
+"""Materials: the phases that the labels of an image stand for."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from microdesign.config import Config, load_config
+from microdesign.errors import InputError
 from microdesign.files import digest_json
+from microdesign.physics.tensors import (
+    euler_rotation,
+    isotropic_stiffness,
+    mandel,
+    plane_part,
+    rotate_stiffness,
+)
 
 Plane = Literal["stress", "strain"]
+
+Matrix = tuple[tuple[float, ...], ...]
+
+
+def _modulus(value: float) -> float:
+    if not value >= 0:
+        raise PydanticCustomError("modulus", "Input should be greater than 0, or 0 for a void")
+    return value
+
+
+Modulus = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_modulus)]
+"""A finite number above zero, or zero in a void."""
 
 
 class Phase(Config):
     """One isotropic phase, in the user's units."""
 
-    E: float = Field(gt=0, allow_inf_nan=False)
-    """Young's modulus."""
+    E: Modulus
+    """Young's modulus; 0 is a void."""
     nu: float = Field(gt=-1, lt=0.5, allow_inf_nan=False)
     """Poisson's ratio (of the three-dimensional solid)."""
-    k: float = Field(gt=0, allow_inf_nan=False)
-    """Conductivity."""
+    k: Modulus
+    """Conductivity; 0 is a perfect insulator."""
+
+
+class TensorPhase(Config):
+    """One anisotropic phase, such as a grain of a polycrystal; a tensor that is left out may be given by E, nu or k."""
+
+    stiffness: Matrix | None = None
+    """`6 x 6` (xx, yy, zz, yz, xz, xy, engineering shear), or `3 x 3` (xx, yy, xy) of the plane problem itself."""
+    conductivity: Matrix | None = None
+    """`3 x 3`, or `2 x 2` of the plane problem itself."""
+    E: Modulus | None = None
+    """Young's modulus, instead of `stiffness`."""
+    nu: float | None = Field(None, gt=-1, lt=0.5, allow_inf_nan=False)
+    """Poisson's ratio, instead of `stiffness`."""
+    k: Modulus | None = None
+    """Conductivity, instead of `conductivity`."""
+    euler: tuple[float, float, float] | None = None
+    """Bunge's angles of the crystal, degrees: its axes are turned about z, x and z."""
+    angle: float | None = None
+    """Angle of the crystal about z, degrees, instead of `euler`."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> "TensorPhase":
+        if self.stiffness is not None:
+            _check_tensor("stiffness", self.stiffness, (3, 6))
+        if self.conductivity is not None:
+            _check_tensor("conductivity", self.conductivity, (2, 3))
+        if (self.E is None) != (self.nu is None) or (self.stiffness is not None and self.E is not None):
+            raise ValueError("expected either stiffness or both E and nu")
+        if self.conductivity is not None and self.k is not None:
+            raise ValueError("expected either conductivity or k")
+        if self.euler is not None and self.angle is not None:
+            raise ValueError("expected either euler or angle")
+        flat = len(self.stiffness or ()) == 3 or len(self.conductivity or ()) == 2
+        if self.euler is not None and flat:
+            raise ValueError("a plane tensor (3 x 3 stiffness, 2 x 2 conductivity) is turned by angle, not by euler")
+        return self
+
+
+def _check_tensor(name: str, rows: Matrix, sizes: tuple[int, int]) -> None:
+    if len(rows) not in sizes or any(len(row) != len(rows) for row in rows):
+        raise ValueError(f"{name} is not of {sizes[0]} x {sizes[0]} or {sizes[1]} x {sizes[1]} numbers")
+    tensor = np.array(rows)
+    if not np.isfinite(tensor).all() or not np.allclose(tensor, tensor.T, rtol=1e-6, atol=1e-9 * np.abs(tensor).max()):
+        raise ValueError(f"{name} is not symmetric and finite")
+    if tensor.any() and np.linalg.eigvalsh(tensor).min() <= 0:
+        raise ValueError(f"{name} is not positive definite (all zero is a void)")
+
+
+def _phase(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return (TensorPhase if {"stiffness", "conductivity"} & set(value) else Phase).model_validate(value)
 
 
 class Units(Config):
@@ -36,32 +110,162 @@ class Materials(Config):
     """The phases of an image and the plane assumption; the position of a phase is its label."""
 
     plane: Plane = "stress"
-    """`stress` for a thin sheet, `strain` for a section of a long body."""
-    phases: tuple[Phase, ...] = Field(min_length=1, max_length=256)
+    """`stress` for a thin sheet, `strain` for a section of a long body; volumes do not use it."""
+    phases: tuple[Annotated[Phase | TensorPhase, BeforeValidator(_phase)], ...] = Field(min_length=1, max_length=256)
     """Phase of label 0, of label 1 and so on."""
     units: Units = Units()
     """Names of the units of E and k."""
 
+    @model_validator(mode="after")
+    def _solid(self) -> "Materials":
+        for name, given in (("E", self._stiffness_given), ("k", self._conductivity_given)):
+            if any(given) and not all(given):
+                lacking = given.index(False)
+                what = "stiffness (or E and nu)" if name == "E" else "conductivity (or k)"
+                raise _located(lacking, name, f"phase {lacking} has no {what}, but another phase has one")
+            zero = [_is_void(phase, name) for phase in self.phases]
+            if all(given) and all(zero):
+                raise _located(0, name, f"{name} is 0 in every phase; expected at least one phase that is no void", 0)
+        return self
+
+    @property
+    def _stiffness_given(self) -> list[bool]:
+        return [phase.E is not None or getattr(phase, "stiffness", None) is not None for phase in self.phases]
+
+    @property
+    def _conductivity_given(self) -> list[bool]:
+        return [phase.k is not None or getattr(phase, "conductivity", None) is not None for phase in self.phases]
+
+    @property
+    def isotropic(self) -> bool:
+        """Whether every phase is given by E, nu and k."""
+        return all(isinstance(phase, Phase) for phase in self.phases)
+
+    @property
+    def has_stiffness(self) -> bool:
+        """Whether the phases have a stiffness; all have one or none has."""
+        return self._stiffness_given[0]
+
+    @property
+    def has_conductivity(self) -> bool:
+        """Whether the phases have a conductivity; all have one or none has."""
+        return self._conductivity_given[0]
+
     @property
     def lame_moduli(self) -> np.ndarray:
-        """Plane Lame moduli (lambda, mu) of each phase, `(P, 2)` float64."""
-        return np.array([lame(phase.E, phase.nu, self.plane) for phase in self.phases])
+        """Plane Lame moduli (lambda, mu) of each phase, `(P, 2)` float64.
+
+        Raises:
+            InputError: A phase is anisotropic.
+        """
+        return self.lame_moduli_of(2)
+
+    def lame_moduli_of(self, dims: int) -> np.ndarray:
+        """Returns the Lame moduli (lambda, mu) of the plane problem (2) or the solid (3), `(P, 2)`.
+
+        Raises:
+            InputError: A phase is anisotropic.
+        """
+        plane = self.plane if dims == 2 else "strain"
+        return np.array([lame(phase.E, phase.nu, plane) for phase in self._isotropic_phases()])
 
     @property
     def conductivities(self) -> np.ndarray:
-        """Conductivity of each phase, `(P,)` float64."""
-        return np.array([phase.k for phase in self.phases])
+        """Conductivity of each phase, `(P,)` float64.
+
+        Raises:
+            InputError: A phase is anisotropic.
+        """
+        return np.array([phase.k for phase in self._isotropic_phases()])
+
+    def stiffness_tensors(self, dims: int) -> np.ndarray | None:
+        """Returns the stiffness of each phase, rotated, of the plane problem (2) or the solid (3): `(P, K, K)`.
+
+        None if the phases have none.
+
+        Raises:
+            InputError: A plane tensor is used in three dimensions.
+        """
+        if not self._stiffness_given[0]:
+            return None
+        return np.array([self._stiffness(number, phase, dims) for number, phase in enumerate(self.phases)])
+
+    def conductivity_tensors(self, dims: int) -> np.ndarray | None:
+        """Returns the conductivity of each phase, rotated, `(P, dims, dims)`; None if the phases have none.
+
+        A thin sheet (plane stress) has no flux through it, a section of a long body no gradient along it.
+
+        Raises:
+            InputError: A plane tensor is used in three dimensions.
+        """
+        if not self._conductivity_given[0]:
+            return None
+        return np.array([self._conductivity(number, phase, dims) for number, phase in enumerate(self.phases)])
 
     @property
     def contrast(self) -> float:
-        """The largest ratio between phases of the plane bulk modulus, of the shear modulus or of the conductivity."""
-        lam, mu = self.lame_moduli.T
-        return max(float(values.max() / values.min()) for values in (lam + mu, mu, self.conductivities))
+        """The largest ratio between phases, voids left out, of moduli or of conductivities.
+
+        The moduli are the plane bulk and the shear modulus; with anisotropic phases, the eigenvalues of the tensors.
+        """
+        if self.isotropic:
+            lam, mu = self.lame_moduli.T
+            groups = [lam + mu, mu, self.conductivities]
+        else:
+            C = self.stiffness_tensors(3 if self._solid_tensors else 2)
+            k = self.conductivity_tensors(3 if self._solid_tensors else 2)
+            groups = [] if C is None else [np.array([np.linalg.eigvalsh(mandel(each)) for each in C])]
+            groups += [] if k is None else [np.linalg.eigvalsh(k)]
+        solid = [values[values > 0] for values in groups]
+        return max(float(values.max() / values.min()) for values in solid)
+
+    @property
+    def has_voids(self) -> bool:
+        """Whether a phase has no stiffness or no conductivity."""
+        return any(_is_void(phase, name) for phase in self.phases for name in ("E", "k"))
 
     @property
     def digest(self) -> str:
         """Digest of what effective properties depend on: plane and phases, not the names of the units."""
         return digest_json(self.model_dump(mode="json", exclude={"units"}))
+
+    @property
+    def _solid_tensors(self) -> bool:
+        tensors = [(getattr(p, "stiffness", None), getattr(p, "conductivity", None)) for p in self.phases]
+        return not any(len(C or ()) == 3 or len(k or ()) == 2 for C, k in tensors)
+
+    def _isotropic_phases(self) -> list[Phase]:
+        for number, phase in enumerate(self.phases):
+            if not isinstance(phase, Phase):
+                raise InputError(f"phase {number} is given by tensors; expected E, nu and k here.")
+        return [phase for phase in self.phases if isinstance(phase, Phase)]
+
+    def _stiffness(self, number: int, phase: Phase | TensorPhase, dims: int) -> np.ndarray:
+        if not isinstance(phase, TensorPhase) or phase.stiffness is None:
+            assert phase.E is not None
+            assert phase.nu is not None
+            return isotropic_stiffness(*lame(phase.E, phase.nu, self.plane if dims == 2 else "strain"), dims)
+        tensor = np.array(phase.stiffness, dtype=np.float64)
+        rotation = _rotation(phase)
+        if len(tensor) == 3:
+            if dims == 3:
+                raise InputError(f"phase {number} has a 3 x 3 stiffness; expected 6 x 6 for a volume.")
+            return rotate_stiffness(tensor, rotation[:2, :2])
+        tensor = rotate_stiffness(tensor, rotation)
+        return tensor if dims == 3 else plane_part(tensor, [0, 1, 5], self.plane)
+
+    def _conductivity(self, number: int, phase: Phase | TensorPhase, dims: int) -> np.ndarray:
+        if not isinstance(phase, TensorPhase) or phase.conductivity is None:
+            assert phase.k is not None
+            return phase.k * np.eye(dims)
+        tensor = np.array(phase.conductivity, dtype=np.float64)
+        rotation = _rotation(phase)
+        if len(tensor) == 2:
+            if dims == 3:
+                raise InputError(f"phase {number} has a 2 x 2 conductivity; expected 3 x 3 for a volume.")
+            return rotation[:2, :2] @ tensor @ rotation[:2, :2].T
+        tensor = rotation @ tensor @ rotation.T
+        return tensor if dims == 3 else plane_part(tensor, [0, 1], self.plane)
 
 
 def lame(E: float, nu: float, plane: Plane) -> tuple[float, float]:
@@ -83,3 +287,19 @@ def load_materials(path: str | Path) -> Materials:
         InputError: The file cannot be read, or a field is unknown, missing or out of its range.
     """
     return load_config(Materials, path)
+
+
+def _rotation(phase: TensorPhase) -> np.ndarray:
+    return euler_rotation(*(phase.euler or (phase.angle or 0.0, 0.0, 0.0)))
+
+
+def _is_void(phase: Phase | TensorPhase, name: str) -> bool:
+    tensor = getattr(phase, {"E": "stiffness", "k": "conductivity"}[name], None)
+    return getattr(phase, name) == 0 or (tensor is not None and not np.any(tensor))
+
+
+def _located(phase: int, name: str, message: str, value: Any = None) -> ValidationError:
+    """An error that names the field of one phase."""
+    error = PydanticCustomError("phase", "{message}", {"message": message})
+    details: InitErrorDetails = {"type": error, "loc": ("phases", phase, name), "input": value}
+    return ValidationError.from_exception_data("Materials", [details])

@@ -1,11 +1,25 @@
-"""Engineering constants of effective tensors, by the definitions of the MICRO2D data set."""
+"""Engineering constants of effective tensors: MICRO2D's definitions in two dimensions, components in three."""
 
 import numpy as np
 
+from microdesign.errors import EvaluationError
 from microdesign.physics.materials import Materials
 
 PROPERTY_NAMES = ("Ex", "vxy", "Ey", "vyx", "Gxy", "kx", "ky")
 """The seven properties of a two-dimensional microstructure, in MICRO2D's order."""
+
+_UPPER_6 = tuple((a, b) for a in range(6) for b in range(a, 6))
+_UPPER_3 = tuple((a, b) for a in range(3) for b in range(a, 3))
+
+VOLUME_PROPERTY_NAMES = (
+    *(f"C{a + 1}{b + 1}" for a, b in _UPPER_6),
+    *(f"k{a + 1}{b + 1}" for a, b in _UPPER_3),
+    *("K", "G", "E", "AU"),
+)
+"""The properties of a volume: stiffness (Voigt's order), conductivity, isotropic averages, universal anisotropy."""
+
+_SINGULAR = 1e-7
+"""Smallest ratio of a tensor's eigenvalues that still has an inverse worth reporting."""
 
 
 def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
@@ -20,8 +34,11 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
 
     Returns:
         A `(n,)` float64 array for each of `PROPERTY_NAMES`, in the units of the tensors.
+
+    Raises:
+        EvaluationError: A tensor has no inverse, since a solid with voids does not hang together.
     """
-    compliance, resistivity = np.linalg.inv(stiffness), np.linalg.inv(conductivity)
+    compliance, resistivity = _inverse(stiffness, "stiffness"), _inverse(conductivity, "conductivity")
     s_11, s_22, s_12 = compliance[:, 0, 0], compliance[:, 1, 1], compliance[:, 0, 1]
     return {
         "Ex": 1 / s_11,
@@ -34,7 +51,67 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
     }
 
 
+def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the components of the tensors of volumes, isotropic averages and the universal anisotropy index.
+
+    K and G are the Voigt-Reuss-Hill averages, the means of Voigt's, K_V = (C_11 + C_22 + C_33 + 2 (C_12 + C_13 + C_23))
+    / 9, G_V = (C_11 + C_22 + C_33 - C_12 - C_13 - C_23 + 3 (C_44 + C_55 + C_66)) / 15, and of Reuss's, the same with
+    the compliance, K_R = 1 / (S_11 + ... + 2 (S_12 + ...)), G_R = 15 / (4 (S_11 + ...) - 4 (S_12 + ...) + 3 (S_44 +
+    ...)) (R. Hill, Proc. Phys. Soc. A 65 (1952)); E = 9 K G / (3 K + G). AU = 5 G_V / G_R + K_V / K_R - 6 is 0 for an
+    isotropic tensor (S. I. Ranganathan, M. Ostoja-Starzewski, Phys. Rev. Lett. 101 (2008)).
+
+    Args:
+        stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
+        conductivity: `(n, 3, 3)`.
+
+    Returns:
+        A `(n,)` float64 array for each of `VOLUME_PROPERTY_NAMES`, in the units of the tensors.
+
+    Raises:
+        EvaluationError: A stiffness has no inverse, since a solid with voids does not hang together.
+    """
+    S = _inverse(stiffness, "stiffness")
+    C_normal, C_cross, C_shear = _sums(stiffness)
+    S_normal, S_cross, S_shear = _sums(S)
+    K_V, G_V = (C_normal + 2 * C_cross) / 9, (C_normal - C_cross + 3 * C_shear) / 15
+    K_R, G_R = 1 / (S_normal + 2 * S_cross), 15 / (4 * S_normal - 4 * S_cross + 3 * S_shear)
+    K, G = (K_V + K_R) / 2, (G_V + G_R) / 2
+    return {
+        **{f"C{a + 1}{b + 1}": stiffness[:, a, b] for a, b in _UPPER_6},
+        **{f"k{a + 1}{b + 1}": conductivity[:, a, b] for a, b in _UPPER_3},
+        "K": K,
+        "G": G,
+        "E": 9 * K * G / (3 * K + G),
+        "AU": 5 * G_V / G_R + K_V / K_R - 6,
+    }
+
+
+def properties_of(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns `engineering_constants` of plane tensors, `volume_properties` of others; arguments as theirs."""
+    return (engineering_constants if conductivity.shape[-1] == 2 else volume_properties)(stiffness, conductivity)
+
+
 def property_units(materials: Materials) -> dict[str, str]:
     """Returns the unit of each property: that of E for moduli, that of k for conductivities, 1 for Poisson's ratios."""
     unit = {"E": materials.units.E, "G": materials.units.E, "k": materials.units.k, "v": "1"}
     return {name: unit[name[0]] for name in PROPERTY_NAMES}
+
+
+def _inverse(tensors: np.ndarray, name: str) -> np.ndarray:
+    known = np.isfinite(tensors).all(axis=(1, 2))
+    inverse = np.full_like(tensors, np.nan)
+    values = np.linalg.eigvalsh(tensors[known])
+    singular = np.flatnonzero(values[:, 0] <= _SINGULAR * values[:, -1])
+    if len(singular):
+        raise EvaluationError(
+            f"the effective {name} of image {np.flatnonzero(known)[singular[0]]} is singular: the solid does not hang "
+            "together in some direction, so that it has no engineering constants."
+        )
+    inverse[known] = np.linalg.inv(tensors[known])
+    return inverse
+
+
+def _sums(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The sums of the entries 11, 22, 33, of 12, 13, 23, and of 44, 55, 66."""
+    diagonal = np.diagonal(tensor, axis1=1, axis2=2)
+    return diagonal[:, :3].sum(1), tensor[:, 0, 1] + tensor[:, 0, 2] + tensor[:, 1, 2], diagonal[:, 3:].sum(1)

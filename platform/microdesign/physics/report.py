@@ -1,58 +1,114 @@
 """What `microdesign homogenize` prints: one entry an image."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from microdesign.errors import InputError
+from microdesign.errors import EvaluationError, InputError
+from microdesign.microstructure.npy import read_npy
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import engineering_constants
-from microdesign.physics.solver import homogenize
+from microdesign.physics.properties import properties_of
+from microdesign.physics.solver import Homogenization, homogenize
+from microdesign.physics.uncertainty import Uncertainty, discretization_uncertainty, property_bracket
 
 
 def homogenize_report(
     images: Iterable[tuple[str, np.ndarray]],
     materials: Materials,
     *,
+    dims: int = 2,
+    edges: Sequence[float] | None = None,
     discretization: str = "q1",
     tolerance: float = 1e-4,
+    uncertainty: bool = False,
 ) -> list[dict[str, Any]]:
     """Homogenizes named images, each at its own size, into JSON values.
 
     Args:
-        images: Pairs of a path (or any name) and phase labels, integers `(X, Y)`; axis 0 is x.
+        images: Pairs of a path (or any name) and phase labels, integers `(X, Y)`, or `(X, Y, Z)` with `dims` = 3; axis
+            0 is x.
         materials: The phases.
-        discretization: `q1` or `rotated`.
+        dims: 2 or 3.
+        edges: Lengths of a pixel's or voxel's edges, one an axis; None for squares and cubes.
+        discretization: As of `homogenize`; with `uncertainty` it is `q1`.
         tolerance: Relative error of the effective tensors.
+        uncertainty: Whether to solve by both `q1` and `rotated`, and to bracket the plane conductivity.
 
     Returns:
-        One mapping an image: `image` (the name), `properties` (the seven constants), `stiffness` (3 x 3; xx, yy, xy
-        with engineering shear), `conductivity` (2 x 2), `iterations`, `error_estimate` (relative) and `units` (of E
-        and k, as the user named them).
+        One mapping an image: `image` (the name), `properties` (the seven constants of MICRO2D, or those of a volume),
+        `stiffness` (3 x 3; xx, yy, xy with engineering shear; or 6 x 6), `conductivity` (2 x 2 or 3 x 3), `iterations`,
+        `error_estimate` (relative) and `units` (of E and k, as the user named them). What the phases have no moduli for
+        is left out of `properties`, and the tensor is None. With `uncertainty` also a mapping `uncertainty`: for each
+        property `q1`, `rotated` and `gap`, and in the plane `bounds`, certified lower and upper values of kx and ky
+        for the geometry that the pixels draw.
 
     Raises:
         InputError: An array is no image of these materials; the message begins with its name.
+        EvaluationError: The solid of an image does not hang together; the message begins with its name.
         NotConvergedError: An image did not reach the tolerance.
     """
+    if uncertainty and discretization != "q1":
+        raise InputError(
+            f"discretization = {discretization!r} does not go with the uncertainty, which compares q1 and rotated."
+        )
     entries = []
     for name, labels in images:
-        if np.ndim(labels) != 2:
-            raise InputError(f"{name}: has shape {np.shape(labels)}; expected one image (X, Y).")
+        if np.ndim(labels) != dims:
+            expected = "one image (X, Y)" if dims == 2 else "one volume (X, Y, Z)"
+            raise InputError(f"{name}: has shape {np.shape(labels)}; expected {expected}.")
+        settings: dict[str, Any] = {"dims": dims, "edges": edges, "tolerance": tolerance}
         try:
-            result = homogenize(labels, materials, discretization=discretization, tolerance=tolerance)
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-        constants = engineering_constants(result.stiffness, result.conductivity)
-        entries.append(
-            {
-                "image": name,
-                "properties": {key: float(value[0]) for key, value in constants.items()},
-                "stiffness": result.stiffness[0].tolist(),
-                "conductivity": result.conductivity[0].tolist(),
-                "iterations": int(result.iterations[0]),
-                "error_estimate": float(result.error_estimate[0]),
-                "units": materials.units.model_dump(),
-            }
-        )
+            if uncertainty:
+                both = discretization_uncertainty(labels, materials, **settings)
+                entry = _entry(name, both.q1, materials)
+                entry["uncertainty"] = _uncertainty(both)
+            else:
+                entry = _entry(
+                    name, homogenize(labels, materials, discretization=discretization, **settings), materials
+                )
+        except (InputError, EvaluationError) as error:
+            raise type(error)(f"{name}: {error}") from None
+        entries.append(entry)
     return entries
+
+
+def read_labels(path: str | Path, dims: int = 2) -> list[tuple[str, np.ndarray]]:
+    """Reads the images of a `.npy` file, each with its name: the path, with its number in a stack.
+
+    Args:
+        path: A file of integer labels: `(X, Y)` or a stack `(n, X, Y)`; with `dims` = 3 one volume `(X, Y, Z)`.
+        dims: 2 or 3.
+
+    Raises:
+        InputError: The file is missing, damaged, no array of labels, or not of these axes.
+    """
+    batch = read_npy(path)
+    if dims == 3:
+        return [(str(path), batch.labels)]
+    return [(str(path) if len(batch) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(batch.labels)]
+
+
+def _entry(name: str, result: Homogenization, materials: Materials) -> dict[str, Any]:
+    constants = properties_of(result.stiffness, result.conductivity)
+    return {
+        "image": name,
+        "properties": {key: float(value[0]) for key, value in constants.items() if np.isfinite(value[0])},
+        "stiffness": result.stiffness[0].tolist() if materials.has_stiffness else None,
+        "conductivity": result.conductivity[0].tolist() if materials.has_conductivity else None,
+        "iterations": int(result.iterations[0]),
+        "error_estimate": float(result.error_estimate[0]),
+        "units": materials.units.model_dump(),
+    }
+
+
+def _uncertainty(both: Uncertainty) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        key: {name: float(values[number, 0]) for name, values in both.properties.items() if np.isfinite(values[0, 0])}
+        for number, key in enumerate(("q1", "rotated"))
+    }
+    document["gap"] = {name: float(values[0]) for name, values in both.gap.items() if np.isfinite(values[0])}
+    if both.bracket is not None:
+        document["bounds"] = {name: values[:, 0].tolist() for name, values in property_bracket(*both.bracket).items()}
+    return document

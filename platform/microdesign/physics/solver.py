@@ -1,24 +1,31 @@
-"""Effective stiffness and conductivity of periodic images of isotropic phases.
+"""Effective stiffness and conductivity of periodic images and volumes; the equations are in `equations`."""
 
-Find a periodic u with div C(x) : (E + sym grad u) = 0 for each unit macroscopic strain E; then C* E = <stress>. The
-effective tensor is taken from the energy in symmetric form, C*_ij = <E_i C E_j> - f_i.u_j - u_i.r_j, whose error is
-quadratic in that of the fields.
-
-Shapes in names: L load cases, C components of the displacement, K components of the strain, X and Y space.
-"""
-
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from microdesign.errors import InputError, NotConvergedError
-from microdesign.physics.conjugate_gradients import Problem, Solution, solve
-from microdesign.physics.discretization import conductive_green, elastic_green, mode_weight
+from microdesign.physics.discretization import hourglass
+from microdesign.physics.equations import Conduction, Elasticity
 from microdesign.physics.materials import Materials
-from microdesign.physics.stencil import flux_divergence, stress_divergence
 
 Precision = Literal["auto", "float32", "float64"]
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fluctuations of one image for unit macroscopic strains and gradients, in units of the pixel's first edge.
+
+    Attributes:
+        displacement: `(3, 2, X, Y)`, or `(6, 3, X, Y, Z)`; the loads are in the order of the stiffness. None without
+            elasticity.
+        temperature: `(2, 1, X, Y)`, or `(3, 1, X, Y, Z)`. None without conduction.
+    """
+
+    displacement: np.ndarray | None
+    temperature: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -26,57 +33,96 @@ class Homogenization:
     """Effective tensors of n images, float64, in the units of the materials.
 
     Attributes:
-        stiffness: `(n, 3, 3)`, order xx, yy, xy with engineering shear.
-        conductivity: `(n, 2, 2)`.
+        stiffness: `(n, 3, 3)`, order xx, yy, xy with engineering shear, or `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy;
+            NaN if the phases have no stiffness.
+        conductivity: `(n, 2, 2)` or `(n, 3, 3)`; NaN if the phases have no conductivity.
         iterations: `(n,)` int64, the most that a physics needed.
         error_estimate: `(n,)`, estimated relative error of the diagonal entries.
+        fields: Of each image, if they were asked for.
     """
 
     stiffness: np.ndarray
     conductivity: np.ndarray
     iterations: np.ndarray
     error_estimate: np.ndarray
+    fields: tuple[Fields, ...] = ()
 
 
 def homogenize(
     labels: np.ndarray,
     materials: Materials,
     *,
+    dims: int = 2,
+    edges: Sequence[float] | None = None,
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
     max_iterations: int = 2000,
+    keep_fields: bool = False,
+    start: Sequence[Fields] = (),
 ) -> Homogenization:
-    """Computes the effective plane stiffness and conductivity of periodic images.
+    """Computes the effective stiffness and conductivity of periodic images or volumes.
+
+    Images are in plane stress or plane strain, as the materials say. Phases may be voids (E or k = 0): the tensors are
+    then those of the solid, and a direction in which it does not hang together gets 0.
 
     Args:
-        labels: Phase labels, integers, `(n, X, Y)` or one image `(X, Y)`; axis 0 is x.
+        labels: Phase labels, integers, `(n, X, Y)` or one image `(X, Y)`; with `dims` = 3, `(n, X, Y, Z)` or one volume
+            `(X, Y, Z)`. Axis 0 of an image is x.
         materials: The phases; a pixel of label i is of `materials.phases[i]`.
-        discretization: `q1` (one bilinear element per pixel, full integration) or `rotated` (Willot's scheme).
+        dims: 2 or 3.
+        edges: Lengths of a pixel's or voxel's edges, one an axis, in any unit; None for squares and cubes.
+        discretization: `q1` (one bilinear or trilinear element per pixel, full integration), `rotated` (Willot's
+            scheme), `q1bbar` (`q1` with the mean dilatation in elasticity) or `fv` (finite volumes in conduction).
         tolerance: Relative error of the diagonal entries at which an image is done, in [1e-12, 0.1].
         precision: Of the fields; `auto` takes float32 up to contrast 1000 and tolerance 1e-5, else float64.
         max_iterations: Iterations after which an image counts as not converged.
+        keep_fields: Whether to return the fields.
+        start: Fields of each image to begin with, such as those of a similar image; none begins with 0.
 
     Raises:
-        InputError: The labels are no images of these phases, or a setting is out of its range.
+        InputError: The labels are no images of these phases, a setting is out of its range, or the discretization does
+            not fit the materials.
         NotConvergedError: An image did not reach the tolerance; `best` holds the `Homogenization` of all images.
     """
-    labels = check_labels(labels, materials)
-    weight = mode_weight(discretization)
+    labels = check_labels(labels, materials, dims)
+    hourglass(discretization)
     if not 1e-12 <= tolerance <= 0.1:
         raise InputError(f"tolerance = {tolerance} is out of range; expected 1e-12 to 0.1.")
     if max_iterations < 1:
         raise InputError(f"max_iterations = {max_iterations} is out of range; expected 1 or more.")
+    lengths = check_edges(edges, dims)
     dtype = _field_type(precision, materials.contrast, tolerance)
-    elasticity = _Elasticity(materials, labels.shape[1:], discretization, weight, dtype)
-    conduction = _Conduction(materials, labels.shape[1:], discretization, weight, dtype)
-    n = len(labels)
-    result = Homogenization(np.empty((n, 3, 3)), np.empty((n, 2, 2)), np.empty(n, np.int64), np.empty(n))
+    n, K = len(labels), 3 * dims - 3
+    if start and len(start) != n:
+        raise InputError(f"start has the fields of {len(start)} images; expected those of {n}.")
+    problem = lengths, discretization, dtype
+    elasticity = Elasticity(materials, labels.shape[1:], *problem) if materials.has_stiffness else None
+    conduction = Conduction(materials, labels.shape[1:], *problem) if materials.has_conductivity else None
+    result = Homogenization(
+        np.full((n, K, K), np.nan), np.full((n, dims, dims), np.nan), np.zeros(n, np.int64), np.zeros(n)
+    )
+    fields = []
     for i, image in enumerate(labels):  # one at a time: a structure's fields then stay in the processor's cache
-        result.stiffness[i], mechanical = elasticity.solve(image, tolerance, max_iterations)
-        result.conductivity[i], thermal = conduction.solve(image, tolerance, max_iterations)
-        result.iterations[i] = max(mechanical.iterations, thermal.iterations)
-        result.error_estimate[i] = max(mechanical.error_estimate, thermal.error_estimate)
+        begin = start[i] if start else Fields(None, None)
+        reached: list[np.ndarray | None] = []
+        for equations, tensors, first in (
+            (elasticity, result.stiffness, begin.displacement),
+            (conduction, result.conductivity, begin.temperature),
+        ):
+            if equations is None:
+                reached.append(None)
+                continue
+            try:
+                tensors[i], solution = equations.solve(image, tolerance, max_iterations, first)
+            except InputError as error:
+                raise InputError(f"image {i}: {error}") from None
+            result.iterations[i] = max(result.iterations[i], solution.iterations)
+            result.error_estimate[i] = max(result.error_estimate[i], solution.error_estimate)
+            reached.append(solution.u)
+        if keep_fields:
+            fields.append(Fields(*reached))
+    result = replace(result, fields=tuple(fields))
     failed = np.flatnonzero(~(result.error_estimate <= tolerance))
     if len(failed):
         first = failed[0]
@@ -88,29 +134,33 @@ def homogenize(
     return result
 
 
-def check_labels(labels: np.ndarray, materials: Materials) -> np.ndarray:
-    """Returns the labels as uint8 `(n, X, Y)`.
+def check_labels(labels: np.ndarray, materials: Materials, dims: int = 2) -> np.ndarray:
+    """Returns the labels as uint8 `(n, X, Y)`, or `(n, X, Y, Z)` with `dims` = 3.
 
     Raises:
-        InputError: They are not whole numbers, not of 2 or 3 dimensions, empty, smaller than 2 pixels along an axis,
-            or outside the phases.
+        InputError: They are not whole numbers, not of `dims` or `dims` + 1 axes, empty, smaller than 2 pixels along an
+            axis, or outside the phases.
     """
+    if dims not in (2, 3):
+        raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
     labels = np.asarray(labels)
     if labels.dtype.kind not in "biu":
         raise InputError(
             f"labels are of type {labels.dtype}; expected integers, the number of the phase of each pixel."
         )
-    if labels.ndim not in (2, 3):
-        raise InputError(f"labels have shape {labels.shape}; expected (images, X, Y) or one image (X, Y).")
-    labels = labels[None] if labels.ndim == 2 else labels
+    if labels.ndim not in (dims, dims + 1):
+        expected = "(images, X, Y) or one image (X, Y)" if dims == 2 else "(volumes, X, Y, Z) or one volume (X, Y, Z)"
+        raise InputError(f"labels have shape {labels.shape}; expected {expected}.")
+    labels = labels[None] if labels.ndim == dims else labels
     if labels.shape[0] == 0:
         raise InputError(f"labels have shape {labels.shape}, no image; expected at least one.")
     if min(labels.shape[1:]) < 2:
-        raise InputError(f"images have {labels.shape[1]} x {labels.shape[2]} pixels; expected at least 2 x 2.")
+        size, least = " x ".join(str(size) for size in labels.shape[1:]), " x ".join("2" * dims)
+        raise InputError(f"images have {size} pixels; expected at least {least}.")
     phases = len(materials.phases)
     if labels.min() < 0 or labels.max() >= phases:
         wrong = (labels < 0) | (labels >= phases)
-        image = int(np.flatnonzero(wrong.any(axis=(1, 2)))[0])
+        image = int(np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))[0])
         raise InputError(
             f"image {image} has label {labels[image][wrong[image]][0]}, but the materials define {phases} "
             f"phase{'s' if phases > 1 else ''} (labels 0 to {phases - 1})."
@@ -118,74 +168,16 @@ def check_labels(labels: np.ndarray, materials: Materials) -> np.ndarray:
     return labels.astype(np.uint8, copy=False)
 
 
-class _Elasticity:
-    """The elastic problem of images of one shape."""
+def check_edges(edges: Sequence[float] | None, dims: int) -> np.ndarray:
+    """Returns the edges of a pixel or voxel relative to the first, `(dims,)`.
 
-    def __init__(self, materials: Materials, shape: tuple[int, ...], discretization: str, weight: float, dtype: str):
-        moduli = materials.lame_moduli
-        self.scale = float(np.abs(moduli).max())
-        lam, mu = (moduli / self.scale).T
-        self.lam, self.mu, self.weight, self.dtype = lam, mu, weight, dtype
-        lam0, mu0 = (lam.min() + lam.max()) / 2, (mu.min() + mu.max()) / 2
-        self.green = elastic_green((shape[0], shape[1]), lam0, mu0, discretization, dtype)
-        self.smallest_eigenvalue = float(min(((lam + mu) / (lam0 + mu0)).min(), (mu / mu0).min()))
-
-    def solve(self, image: np.ndarray, tolerance: float, max_iterations: int) -> tuple[np.ndarray, Solution]:
-        """Returns the effective stiffness `(3, 3)` and the fields of its three load cases."""
-        strain_LK, none_LK = np.eye(3, dtype=self.dtype), np.zeros((3, 3), self.dtype)
-        lam_XY, mu_XY = self.lam.astype(self.dtype)[image], self.mu.astype(self.dtype)[image]
-
-        def operator(u_LCXY: np.ndarray, out_LCXY: np.ndarray) -> None:
-            stress_divergence(u_LCXY, none_LK, lam_XY, mu_XY, self.weight, out_LCXY)
-
-        f_LCXY = np.empty((3, 2, *image.shape), self.dtype)
-        stress_divergence(np.zeros_like(f_LCXY), strain_LK, lam_XY, mu_XY, self.weight, f_LCXY)
-        np.negative(f_LCXY, out=f_LCXY)
-        fractions = np.bincount(image.reshape(-1), minlength=len(self.lam)) / image.size
-        lam, mu = fractions @ self.lam, fractions @ self.mu
-        voigt = np.array([[lam + 2 * mu, lam, 0], [lam, lam + 2 * mu, 0], [0, 0, mu]])
-        problem = Problem(operator, f_LCXY, self.green, np.diag(voigt).copy(), self.smallest_eigenvalue)
-        solution = solve(problem, tolerance, max_iterations)
-        return _effective_tensor(voigt, f_LCXY, solution) * self.scale, solution
-
-
-class _Conduction:
-    """The problem of conduction in images of one shape."""
-
-    def __init__(self, materials: Materials, shape: tuple[int, ...], discretization: str, weight: float, dtype: str):
-        self.scale = float(materials.conductivities.max())
-        self.k = materials.conductivities / self.scale
-        self.weight, self.dtype = weight, dtype
-        k0 = (self.k.min() + self.k.max()) / 2
-        self.green = conductive_green((shape[0], shape[1]), k0, discretization, dtype)
-        self.smallest_eigenvalue = float(self.k.min() / k0)
-
-    def solve(self, image: np.ndarray, tolerance: float, max_iterations: int) -> tuple[np.ndarray, Solution]:
-        """Returns the effective conductivity `(2, 2)` and the fields of its two load cases."""
-        gradient_LK, none_LK = np.eye(2, dtype=self.dtype), np.zeros((2, 2), self.dtype)
-        k_XY = self.k.astype(self.dtype)[image]
-
-        def operator(t_LCXY: np.ndarray, out_LCXY: np.ndarray) -> None:
-            flux_divergence(t_LCXY[:, 0], none_LK, k_XY, self.weight, out_LCXY[:, 0])
-
-        f_LCXY = np.empty((2, 1, *image.shape), self.dtype)
-        flux_divergence(np.zeros_like(f_LCXY)[:, 0], gradient_LK, k_XY, self.weight, f_LCXY[:, 0])
-        np.negative(f_LCXY, out=f_LCXY)
-        fractions = np.bincount(image.reshape(-1), minlength=len(self.k)) / image.size
-        voigt = fractions @ self.k * np.eye(2)
-        problem = Problem(operator, f_LCXY, self.green, np.diag(voigt).copy(), self.smallest_eigenvalue)
-        solution = solve(problem, tolerance, max_iterations)
-        return _effective_tensor(voigt, f_LCXY, solution) * self.scale, solution
-
-
-def _effective_tensor(voigt: np.ndarray, f_LCXY: np.ndarray, solution: Solution) -> np.ndarray:
-    """<E_i C E_j> - f_i.u_j - u_i.r_j per pixel, made symmetric."""
-    L = len(voigt)
-    f, u = f_LCXY.reshape(L, -1), solution.u.reshape(L, -1)
-    r = solution.residual.reshape(L, -1)
-    pixels = f_LCXY.shape[-2] * f_LCXY.shape[-1]
-    tensor = voigt - (f @ u.T + u @ r.T).astype(np.float64) / pixels
-    return (tensor + tensor.T) / 2
+    Raises:
+        InputError: They are not `dims` finite positive numbers.
+    """
+    lengths = np.ones(dims) if edges is None else np.asarray(edges, dtype=np.float64)
+    if lengths.shape != (dims,) or not (np.isfinite(lengths) & (lengths > 0)).all():
+        raise InputError(f"edges = {edges} are not valid; expected {dims} lengths above 0.")
+    return lengths / lengths[0]
 
 
 def _field_type(precision: Precision, contrast: float, tolerance: float) -> str:

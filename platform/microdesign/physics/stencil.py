@@ -8,7 +8,7 @@ field u gives each pixel the modes
 
 M10 and M01 are its gradient at the pixel's centre, M11 is how the gradient varies over the pixel. The exact energy of a
 bilinear element adds to the centre's energy that of M11, times 1/12 per direction; leaving it out (weight 0) gives
-Willot's rotated scheme. So one number, `weight`, switches between the two discretizations.
+Willot's rotated scheme. So the weights of `discretization.Hourglass` switch between the discretizations.
 
 Shapes in names: L load cases, C components of the displacement (x, y), K components of the strain (xx, yy, xy, the
 shear being the engineering one) or of the temperature gradient (x, y), X and Y space.
@@ -25,7 +25,7 @@ def stress_divergence(
     strain_LK: np.ndarray,
     lam_XY: np.ndarray,
     mu_XY: np.ndarray,
-    weight: float,
+    hourglass: tuple[float, float, float],
     out_LCXY: np.ndarray,
 ) -> None:
     """Writes the nodal forces B^T C (E + B u), which are minus the divergence of the stress.
@@ -35,7 +35,8 @@ def stress_divergence(
         strain_LK: Macroscopic strain E of each load case, `(L, 3)`.
         lam_XY: Plane Lame modulus lambda of each pixel, `(X, Y)`.
         mu_XY: Shear modulus of each pixel, `(X, Y)`.
-        weight: 1/12 for bilinear elements with full integration, 0 for the rotated scheme.
+        hourglass: Weight of the mode M11, and the share of lambda and of mu in the lambda that it sees; see
+            `discretization.Hourglass`. With weight 0 this is the rotated scheme.
         out_LCXY: Receives the forces, `(L, 2, X, Y)`.
     """
     L, _, X, Y = u_LCXY.shape
@@ -46,7 +47,8 @@ def stress_divergence(
     s_xx, s_yy, s_xy, h_x, h_y = stress[0], stress[1], stress[2], stress[3], stress[4]
     half = u_LCXY.dtype.type(0.5)
     two = u_LCXY.dtype.type(2)
-    w = u_LCXY.dtype.type(weight)
+    of_lam = u_LCXY.dtype.type(hourglass[0] * hourglass[1])
+    of_mu = u_LCXY.dtype.type(hourglass[0] * (hourglass[2] + 3))
     out_LCXY[:] = 0
     for load in range(L):
         e_xx, e_yy, e_xy = strain_LK[load, 0], strain_LK[load, 1], strain_LK[load, 2]
@@ -66,11 +68,11 @@ def stress_divergence(
             for j in range(Y):
                 s_xy[j + 1] = mu[j] * (e_xy + (mean_ux[j + 1] - mean_ux[j]) + half * (diff_uy[j] + diff_uy[j + 1]))
             # Over the pixel, M11 u_x is the slope of the strains xx (along y) and xy (along x): stiffness
-            # lambda + 2 mu, and mu; likewise M11 u_y.
+            # lambda + 2 mu, and mu, together lambda + 3 mu; likewise M11 u_y.
             for j in range(Y):
-                h_x[j + 1] = w * (lam[j] + two * mu[j] + mu[j]) * (diff_ux[j + 1] - diff_ux[j])
+                h_x[j + 1] = (of_lam * lam[j] + of_mu * mu[j]) * (diff_ux[j + 1] - diff_ux[j])
             for j in range(Y):
-                h_y[j + 1] = w * (lam[j] + two * mu[j] + mu[j]) * (diff_uy[j + 1] - diff_uy[j])
+                h_y[j + 1] = (of_lam * lam[j] + of_mu * mu[j]) * (diff_uy[j + 1] - diff_uy[j])
             stress[:, 0] = stress[:, Y]
             _add_adjoint(s_xx, s_xy, h_x, out_LCXY[load, 0, i], out_LCXY[load, 0, above])
             _add_adjoint(s_xy, s_yy, h_y, out_LCXY[load, 1, i], out_LCXY[load, 1, above])

@@ -9,7 +9,11 @@ import torch
 
 
 def stress_divergence(
-    u_BLCXY: torch.Tensor, strain_LK: torch.Tensor, lam_BXY: torch.Tensor, mu_BXY: torch.Tensor, weight: float
+    u_BLCXY: torch.Tensor,
+    strain_LK: torch.Tensor,
+    lam_BXY: torch.Tensor,
+    mu_BXY: torch.Tensor,
+    hourglass: tuple[float, float, float],
 ) -> torch.Tensor:
     """Returns the nodal forces B^T C (E + B u), `(B, L, 2, X, Y)`.
 
@@ -18,7 +22,8 @@ def stress_divergence(
         strain_LK: Macroscopic strain of each load case (xx, yy, engineering xy), `(L, 3)`.
         lam_BXY: Plane Lame modulus lambda of each pixel, `(B, X, Y)`.
         mu_BXY: Shear modulus of each pixel, `(B, X, Y)`.
-        weight: 1/12 for bilinear elements with full integration, 0 for the rotated scheme.
+        hourglass: Weight of the mode M11, and the share of lambda and of mu in the lambda that it sees; see
+            `discretization.Hourglass`.
     """
     ux, uy = u_BLCXY.unbind(2)
     e_xx, e_yy, e_xy = (strain_LK[:, i, None, None] for i in range(3))
@@ -29,7 +34,8 @@ def stress_divergence(
     s_xx = (lam + 2 * mu) * eps_xx + lam * eps_yy
     s_yy = lam * eps_xx + (lam + 2 * mu) * eps_yy
     s_xy = mu * eps_xy
-    h_x, h_y = (weight * (lam + 3 * mu) * _mode(u, 1, 1) for u in (ux, uy))
+    weight, of_lam, of_mu = hourglass
+    h_x, h_y = (weight * (of_lam * lam + (of_mu + 3) * mu) * _mode(u, 1, 1) for u in (ux, uy))
     f_x = _adjoint(s_xx, 1, 0) + _adjoint(s_xy, 0, 1) + _adjoint(h_x, 1, 1)
     f_y = _adjoint(s_xy, 1, 0) + _adjoint(s_yy, 0, 1) + _adjoint(h_y, 1, 1)
     return torch.stack([f_x, f_y], dim=2)
