@@ -152,15 +152,17 @@ class Hdf5Reader:
         return {"layout": layout} | tree
 
 
-class PictureFolderReader:
-    """Folders of PNG or TIFF pictures."""
+class PictureReader:
+    """PNG pictures, and folders of PNG or TIFF pictures."""
 
-    name = "a folder of .png or .tif pictures"
+    name = ".png, or a folder of .png or .tif pictures"
     takes: tuple[str, ...] = ("dimension", "n_phases", "values")
 
     def accepts(self, path: Path) -> bool:
-        """Accepts folders with pictures, or with folders of pictures, that are no data set."""
-        return path.is_dir() and not (path / MANIFEST_FILE).is_file() and holds_pictures(path)
+        """Accepts the suffix `.png`, and folders with pictures, or with folders of pictures, that are no data set."""
+        if not path.is_dir():
+            return path.suffix.lower() == ".png"
+        return not (path / MANIFEST_FILE).is_file() and holds_pictures(path)
 
     def read(self, path: Path, chunk: int | None, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
         """Yields the pictures in natural order of their names."""
@@ -202,7 +204,7 @@ READERS: list[Reader] = [
     TiffReader(),
     VtiReader(),
     Hdf5Reader(),
-    PictureFolderReader(),
+    PictureReader(),
     DatasetReader(),
 ]
 """The known readers; the first that accepts a path reads it."""

@@ -69,6 +69,7 @@ def test_black_and_white(tmp_path: Path, pages: np.ndarray) -> None:
         batch = read(tmp_path, **options)
         assert batch.n_phases == 2
         np.testing.assert_array_equal(batch.labels[0], pages[0].T > 0)
+    np.testing.assert_array_equal(next(read_images(tmp_path / "a.png")).labels[0], pages[0].T > 0)
     inverted = read(tmp_path, values=(255, 0))
     np.testing.assert_array_equal(inverted.labels[0], pages[0].T == 0)
 

@@ -56,7 +56,7 @@ class PictureIndex(Config):
 def read_pictures(
     folder: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
 ) -> Iterator[Microstructures]:
-    """Yields the images of a folder in natural order of their names (2 before 10).
+    """Yields the images of a folder in natural order of their names (2 before 10), or the one of a picture file.
 
     Without `images.json` each picture is a sample, and pictures in subfolders have the subfolder's name as class; with
     `options.dimension` 3 the pictures of a folder, or of each subfolder, are the slices of one volume.
@@ -65,13 +65,13 @@ def read_pictures(
         InputError: There are no pictures, they differ in size, or one is damaged, in colours, or holds grey levels.
     """
     folder = Path(folder)
-    index = _read_index(folder)
+    index = None if folder.is_file() else _read_index(folder)
     if index is not None and (options.dimension or index.dimension) == index.dimension:
         samples = [_sample_files(folder / sample.image, index.dimension) for sample in index.samples]
         classes = [sample.class_name for sample in index.samples]
         dimension = index.dimension
     else:
-        samples, classes = _find(folder, options.dimension == 3)
+        samples, classes = ([[folder]], [""]) if folder.is_file() else _find(folder, options.dimension == 3)
         dimension, index = options.dimension or 2, None
     if not samples:
         raise InputError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)}); expected at least one.")
