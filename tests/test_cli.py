@@ -294,6 +294,16 @@ def test_statistics_of_every_phase(command: Command) -> None:
     refused(command("statistics", "no.npy"), "no.npy")
 
 
+def test_contact_sheets_and_volumes(command: Command) -> None:
+    small = ["--set", "count_per_family=2", "--set", "size=16", "--set", "families=[GRF, Spinodal]"]
+    assert command("data", "generate", "plain", *small, "--json").code == 0
+    assert not Path("plain-preview").exists()
+    made = json.loads(command("data", "generate", "set", *small, "--set", "dims=3", "--preview", "--json").out)
+    assert made["preview"] == ["set-preview/GRF.png", "set-preview/Spinodal.png"]
+    assert all(Path(file).is_file() for file in made["preview"])
+    refused(command("data", "generate", "no", *small, "--set", "n_phases=3"), "'n_phases' = 3", "GRF draws 2 phases")
+
+
 def test_labelling_the_source_onto_itself(command: Command) -> None:
     small = ["--set", "count_per_family=3", "--set", "size=16", "--set", "families=[GRF]"]
     command("data", "generate", "set", *small)

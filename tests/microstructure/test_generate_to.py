@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 
+from microdesign.config import load_config
 from microdesign.errors import InputError, StorageError
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
-from microdesign.microstructure.generate import GenerateConfig, GenerateJob, generate_to
+from microdesign.microstructure.generate import GenerateConfig, GenerateJob, generate_to, plan_shards
+from microdesign.microstructure.generators import generate
 from microdesign.microstructure.micro2d import list_classes, read_micro2d
 
 IMAGES = GenerateConfig(families=("GRF", "AngEllipse"), count_per_family=5, size=16, shard_size=2, seed=4)
@@ -38,6 +41,62 @@ def test_a_file_holds_the_same_images(tmp_path: Path, name: str) -> None:
     read = Microstructures.concatenate(list(read_micro2d(made["file"], classes=["GRF", "AngEllipse"])))
     np.testing.assert_array_equal(read.labels, expected.labels)
     assert (read.classes, read.generation) == (expected.classes, expected.generation)
+
+
+@pytest.mark.parametrize(("out", "beside"), [("set", "set-preview"), ("images.h5", "images-preview")])
+def test_contact_sheets_lie_beside_the_data_set(tmp_path: Path, out: str, beside: str) -> None:
+    plain = generate_to(GenerateJob(out=str(tmp_path / out), images=IMAGES))
+    assert not (tmp_path / beside).exists()
+    made = generate_to(GenerateJob(out=str(tmp_path / out), images=IMAGES, preview=True))
+    sheets = made.pop("preview")
+    assert made == plain
+    assert sheets == [str(tmp_path / beside / f"{name}.png") for name in ("GRF", "AngEllipse")]
+    # One row of five tiles of 128 pixels, with margins of 4.
+    assert matplotlib.image.imread(sheets[0]).shape[:2] == (136, 5 * 132 + 4)
+
+
+def test_volumes_of_several_phases(tmp_path: Path) -> None:
+    images = GenerateConfig(families=("Polycrystal",), count_per_family=3, size=16, dims=3, n_phases=5)
+    generate_to(GenerateJob(out=str(tmp_path / "set"), images=images, preview=True))
+    dataset = Dataset.open(tmp_path / "set")
+    assert dataset.manifest.shape == (16, 16, 16)
+    assert dataset.manifest.n_phases == 5
+    expected = generate("Polycrystal", 0, 3, 16, 0, dims=3, n_phases=5)
+    np.testing.assert_array_equal(dataset.load().labels, expected.labels)
+    assert dataset.load().generation == expected.generation
+    assert (tmp_path / "set-preview" / "Polycrystal.png").is_file()
+
+
+def test_shards_depend_on_all_settings(tmp_path: Path) -> None:
+    images = GenerateConfig(families=("Polycrystal",), count_per_family=3, size=16)
+    generate_to(GenerateJob(out=str(tmp_path / "set"), images=images))
+    other = images.model_copy(update={"n_phases": 3})
+    generate_to(GenerateJob(out=str(tmp_path / "set"), images=other))
+    assert Dataset.open(tmp_path / "set").manifest.n_phases == 3
+
+
+def test_shards_of_large_volumes_are_smaller() -> None:
+    small = GenerateConfig(families=("GRF",), count_per_family=100, size=64)
+    large = GenerateConfig(families=("GRF",), count_per_family=100, size=256, dims=3)
+    assert [shard.count for shard in plan_shards(small)] == [100]
+    plan = plan_shards(large)
+    assert [shard.count for shard in plan] == [16] * 6 + [4]
+    assert [shard.start for shard in plan] == list(range(0, 100, 16))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["dims=3"], "'dims' = 3 is not valid: the family AngEllipse draws dims 2, not 3"),
+        (["dims=4"], "'dims' = 4 is not valid"),
+        (["n_phases=3"], "'n_phases' = 3 is not valid: the family GRF draws 2 phases, not 3"),
+        (["families=[Polycrystal]", "n_phases=300"], "'n_phases' = 300 is not valid"),
+        (["families=[GRF]", "size=1000", "dims=3"], "size = 1000 is too large; expected at most 134217728 pixels"),
+    ],
+)
+def test_what_a_family_cannot_draw(settings: list[str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        load_config(GenerateConfig, overrides=settings)
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

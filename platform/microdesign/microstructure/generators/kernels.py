@@ -109,6 +109,9 @@ def _search(
                                             if square < nearest:
                                                 first, nearest = point, square
                                             continue
+                                        far = np.sqrt(nearest) + 2.0 * closest * longest
+                                        if square >= far * far:
+                                            continue
                                         # |x - p|^2 - |x - q|^2 is linear in x: over its slope, a distance in pixels.
                                         slope = 0.0
                                         for a in range(3):
@@ -124,7 +127,7 @@ def _search(
                         for a in range(3):
                             if ring < high[a]:
                                 reach = min(reach, (ring + gap[a]) * widths[a])
-                        # A border at the distance b is that with a point at most 2 b further away than the nearest.
+                        # A border at the distance b is with a point at most 2 b further away than the nearest.
                         wanted = np.sqrt(nearest) + (2.0 * closest * longest if search == 1 else 0.0)
                         if wanted <= reach:
                             break
