@@ -165,7 +165,7 @@ def test_a_pickle_is_never_loaded(command: Command) -> None:
         (np.full((8, 8), -1), ("image.npy: holds -1", "expected phase labels 0 to 255")),
         (np.full((8, 8), 0.5), ("image.npy: holds 0.5", "expected integer phase labels")),
         (np.full((8, 8), np.nan), ("image.npy: holds nan", "not missing values")),
-        (np.zeros((2, 2, 8, 8), int), ("image.npy: has shape (2, 2, 8, 8)", "expected one image (X, Y)")),
+        (np.zeros((2, 2, 8, 8), int), ("image.npy[0]: has shape (2, 8, 8)", "expected one image (X, Y)")),
         (np.zeros((0, 8, 8), int), ("image.npy: has shape (0, 8, 8), without pixels",)),
     ],
 )
@@ -201,8 +201,8 @@ def test_materials_that_are_no_yaml_mapping(command: Command, text: str) -> None
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--set", "familiez=[GRF]"], ("unknown key 'familiez'", "count_per_family, families, seed")),
-        (["--set", "families=[Grf]"], ("'Grf' is unknown; expected different names out of: GRF",)),
+        (["--set", "familiez=[GRF]"], ("unknown key 'familiez'", "count_per_family, dims, families")),
+        (["--set", "families=[Grf]"], ("'Grf' is unknown; expected different names out of: AngEllipse",)),
         (["--set", "size"], ("--set size: has no '='",)),
         (["--set", "split.train=0.5"], ("train + validation + test = 0.7; expected 1",)),
         (["--set", "seed.low=1", "--set", "seed=x"], ("'seed'",)),
