@@ -99,7 +99,9 @@ def test_symmetries(scheme: str) -> None:
     assert np.linalg.eigvalsh(C).min() > 0
 
 
-def finite_elements(labels: np.ndarray, tensors: np.ndarray, elastic: bool) -> np.ndarray:
+def finite_elements(
+    labels: np.ndarray, tensors: np.ndarray, elastic: bool, edges: tuple[float, ...] = (1, 1, 1)
+) -> np.ndarray:
     """Assembled trilinear elements, 2 x 2 x 2 Gauss points, a direct solve: the effective tensor."""
     corners = np.array(list(itertools.product((0, 1), repeat=3)))
     points = itertools.product((0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3)), repeat=3)
@@ -108,6 +110,7 @@ def finite_elements(labels: np.ndarray, tensors: np.ndarray, elastic: bool) -> n
         values = np.where(corners, point, 1 - np.array(point))
         slopes = 2 * corners - 1
         gradient = np.array([slopes[:, j] * np.delete(values, j, axis=1).prod(axis=1) for j in range(3)])
+        gradient = gradient / np.array(edges)[:, None]
         if not elastic:
             matrices.append(gradient)
             continue
@@ -145,6 +148,21 @@ def test_q1_equals_assembled_finite_elements(contrast: float) -> None:
     usual = solve(volume, materials, tolerance=1e-5)
     np.testing.assert_allclose(usual.stiffness[0], C, atol=1e-4 * C.max())
     np.testing.assert_allclose(np.diag(usual.stiffness[0]), np.diag(C), rtol=1e-4)
+
+
+def test_crystals_in_boxes_equal_assembled_finite_elements() -> None:
+    rng, phases = np.random.default_rng(3), []
+    for euler in rng.uniform(0, 360, (3, 3)).tolist():
+        A, B = rng.normal(size=(6, 6)), rng.normal(size=(3, 3))
+        C, k = A @ A.T + np.eye(6), B @ B.T + np.eye(3)
+        phases.append({"stiffness": C.tolist(), "conductivity": k.tolist(), "euler": euler})
+    materials = Materials.model_validate({"phases": phases})
+    volume, edges = random_volume((5, 4, 6), 3), (1.0, 2.0, 0.7)
+    result = solve(volume, materials, edges=edges)
+    C = finite_elements(volume, materials.stiffness_tensors(3), True, edges)
+    k = finite_elements(volume, materials.conductivity_tensors(3), False, edges)
+    np.testing.assert_allclose(result.stiffness[0], C, atol=1e-8 * C.max())
+    np.testing.assert_allclose(result.conductivity[0], k, atol=1e-8 * k.max())
 
 
 def test_error_stays_near_the_tolerance() -> None:

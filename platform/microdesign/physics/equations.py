@@ -84,13 +84,15 @@ class Equations:
             start: Fields to begin with, `(L, C, *S)`.
 
         Raises:
-            InputError: The image has only voids.
+            InputError: The image has only voids, or `start` is not of the fields' shape.
         """
         divergence = self.divergence(image)
         loads_LK = self.loads.astype(self.dtype)
         f_LCS = np.empty((len(loads_LK), self.components, *image.shape), self.dtype)
         divergence(np.zeros_like(f_LCS), loads_LK, f_LCS)
         np.negative(f_LCS, out=f_LCS)
+        if start is not None and start.shape != f_LCS.shape:
+            raise InputError(f"start has a field of shape {start.shape}; expected {f_LCS.shape}.")
         none_LK = np.zeros_like(loads_LK)
 
         def operator(u_LCS: np.ndarray, out_LCS: np.ndarray) -> None:
