@@ -104,7 +104,8 @@ def _two_phase(sample: Sample, narrow: float, wide: float, clusters: bool) -> Dr
 
 def _stretched(sample: Sample, width: float) -> tuple[NDArray[np.float64], float | list[float]]:
     """Draws a box whose edges but the last differ from 1, as far as the cells' width allows it."""
-    limit = min(3.0, (width / MIN_FEATURE) ** 2)
+    # The shortest side of a cell is width / sqrt(stretch) in the plane, at worst width / stretch in space.
+    limit = min(3.0, (width / MIN_FEATURE) ** (2 if sample.dims == 2 else 1))
     factors = [
         float(log_uniform(sample.stream, 1.0, limit) ** (1 if sample.stream.random() < 0.5 else -1))
         for _ in range(sample.dims - 1)

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 # Below about three pixels a feature is an artefact of the grid, whatever the image size.
 MIN_FEATURE = 3.0
@@ -77,6 +76,9 @@ def stratified(seed: int, index: int, numbers: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=16)
 def _sobol_block(seed: int, block: int, numbers: int) -> NDArray[np.float64]:
+    # Half a second to import, for one family.
+    from scipy.stats import qmc
+
     engine = qmc.Sobol(numbers, scramble=True, rng=np.random.default_rng(np.random.SeedSequence([seed, 0x50B01])))
     if block:
         engine.fast_forward(block * STRATUM)
