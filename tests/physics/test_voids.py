@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from microdesign.errors import EvaluationError, InputError
+from microdesign.physics.bounds import hashin_shtrikman, property_bounds, reuss
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants, volume_properties
+from microdesign.physics.reachability import check_reachable
 from microdesign.physics.solver import homogenize
 from microdesign.physics.tensors import isotropic_stiffness
 
@@ -90,3 +92,24 @@ def test_an_image_of_voids_alone_is_refused() -> None:
 def test_materials_of_voids_alone_are_refused() -> None:
     with pytest.raises(ValueError, match="E is 0 in every phase; expected at least one phase that is no void"):
         Materials.model_validate({"phases": [{"E": 0, "nu": 0.3, "k": 1}]})
+
+
+@pytest.mark.filterwarnings("error")
+def test_bounds_of_porous_media() -> None:
+    porous = with_pores(plane="stress")
+    fractions = np.array([[0.7, 0.3], [1.0, 0.0]])
+    np.testing.assert_allclose(reuss(porous.conductivities, fractions), [0, 3])
+    low, high = hashin_shtrikman(porous, fractions)["k"]
+    np.testing.assert_allclose(low, [0, 3], atol=1e-12)
+    np.testing.assert_allclose(high, [3 * 0.7 / 1.3, 3])  # Maxwell: (1 - p) / (1 + p) in the plane
+    bounds = property_bounds(porous)
+    assert bounds["Ex"] == pytest.approx((0, 2))
+    assert bounds["vxy"] == (-np.inf, np.inf)
+    check_reachable({"Ex": 0.5, "Gxy": 0.2, "kx": 1.0}, porous)
+    with pytest.raises(InputError, match="target kx = 4 is out of reach"):
+        check_reachable({"kx": 4.0}, porous)
+    with pytest.raises(InputError, match="exclude each other"):
+        check_reachable(
+            {"Ex": 1.9, "kx": 1.0, "ky": 1.0},
+            Materials.model_validate({"phases": [{"E": 2, "nu": 0.3, "k": 0}, {"E": 0, "nu": 0.3, "k": 1.5}]}),
+        )

@@ -18,7 +18,7 @@ def plane_moduli(materials: Materials) -> dict[str, np.ndarray]:
     """Returns the two-dimensional moduli of the phases: `K`, `mu`, `E` and `k` (conductivity), each `(P,)`."""
     lam, mu = materials.lame_moduli.T
     bulk = lam + mu
-    return {"K": bulk, "mu": mu, "E": 4 * bulk * mu / (bulk + mu), "k": materials.conductivities}
+    return {"K": bulk, "mu": mu, "E": 4 * bulk * mu / np.where(bulk > 0, bulk + mu, 1), "k": materials.conductivities}
 
 
 def voigt(values_P: np.ndarray, fractions: np.ndarray) -> np.ndarray:
@@ -34,9 +34,12 @@ def voigt(values_P: np.ndarray, fractions: np.ndarray) -> np.ndarray:
 def reuss(values_P: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     """Returns the harmonic mean `1 / sum f_i / v_i` (uniform stress or flux): a lower bound of K, mu, E and k.
 
-    Arguments as in `voigt`.
+    It is 0 where a void has a volume fraction. Arguments as in `voigt`.
     """
-    return 1 / (np.asarray(fractions) @ (1 / np.asarray(values_P)))
+    values_P, fractions = np.asarray(values_P), np.asarray(fractions)
+    void = values_P == 0
+    mean = 1 / (fractions @ (1 / np.where(void, np.inf, values_P)))
+    return np.where((fractions[..., void] > 0).any(axis=-1), 0.0, mean) if void.any() else mean
 
 
 def hashin_shtrikman(materials: Materials, fractions: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -59,7 +62,7 @@ def hashin_shtrikman(materials: Materials, fractions: np.ndarray) -> dict[str, t
     sides = []
     for extreme in (np.min, np.max):
         K, mu, k = (float(extreme(moduli[name])) for name in ("K", "mu", "k"))
-        z = K * mu / (K + 2 * mu)
+        z = K * mu / (K + 2 * mu) if mu > 0 else 0.0
         sides.append(
             {
                 "K": reuss(moduli["K"] + mu, fractions) - mu,
@@ -80,7 +83,7 @@ def property_bounds(materials: Materials) -> dict[str, Interval]:
     """
     moduli = plane_moduli(materials)
     E_low, E_high = float(moduli["E"].min()), _largest_young(materials)
-    ratio = float(np.sqrt(E_high / E_low))
+    ratio = float(np.sqrt(E_high / E_low)) if E_low > 0 else float("inf")
     young, poisson = (E_low, E_high), (-ratio, ratio)
     shear = float(moduli["mu"].min()), float(moduli["mu"].max())
     conductivity = float(moduli["k"].min()), float(moduli["k"].max())

@@ -152,6 +152,8 @@ def _precondition(residual_LCS: np.ndarray, green: np.ndarray) -> np.ndarray:
 @compiled
 def _apply_green(spectrum_LCS: np.ndarray, green: np.ndarray) -> None:
     L, C, S = spectrum_LCS.shape
+    block = 1024  # three components of so many wave numbers at a time: short loops over few arrays become vector code
+    before = np.empty((C, block), spectrum_LCS.dtype)
     for load in range(L):
         if C == 1:
             for n in range(S):
@@ -162,11 +164,20 @@ def _apply_green(spectrum_LCS: np.ndarray, green: np.ndarray) -> None:
                 spectrum_LCS[load, 0, n] = green[0, n] * x + green[2, n] * y
                 spectrum_LCS[load, 1, n] = green[2, n] * x + green[1, n] * y
         else:
-            for n in range(S):
-                x, y, z = spectrum_LCS[load, 0, n], spectrum_LCS[load, 1, n], spectrum_LCS[load, 2, n]
-                spectrum_LCS[load, 0, n] = green[0, n] * x + green[5, n] * y + green[4, n] * z
-                spectrum_LCS[load, 1, n] = green[5, n] * x + green[1, n] * y + green[3, n] * z
-                spectrum_LCS[load, 2, n] = green[4, n] * x + green[3, n] * y + green[2, n] * z
+            for first in range(0, S, block):
+                part = min(block, S - first)
+                g = green[:, first : first + part]
+                for c in range(C):
+                    before[c, :part] = spectrum_LCS[load, c, first : first + part]
+                _row_times_vector(g[0], g[5], g[4], before, spectrum_LCS[load, 0, first : first + part])
+                _row_times_vector(g[5], g[1], g[3], before, spectrum_LCS[load, 1, first : first + part])
+                _row_times_vector(g[4], g[3], g[2], before, spectrum_LCS[load, 2, first : first + part])
+
+
+@compiled
+def _row_times_vector(x: np.ndarray, y: np.ndarray, z: np.ndarray, vector_CS: np.ndarray, out_S: np.ndarray) -> None:
+    for n in range(out_S.size):
+        out_S[n] = x[n] * vector_CS[0, n] + y[n] * vector_CS[1, n] + z[n] * vector_CS[2, n]
 
 
 @compiled

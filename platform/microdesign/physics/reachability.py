@@ -59,7 +59,10 @@ def _needs(name: str, value: float, materials: Materials, tolerance: float) -> n
     """Rows a with a.f >= 1 for volume fractions f at which the property may have the value: `(rows, P)`."""
     moduli = plane_moduli(materials)[_MODULUS[name[0]]]
     upper = young_planes(materials, _PLANES) if name[0] == "E" else moduli[None]
-    return np.concatenate([upper * (1 + tolerance) / value, value * (1 + tolerance) / moduli[None]])
+    rows = upper * (1 + tolerance) / value
+    if not moduli.all():  # any volume fraction of a void brings Reuss's bound down to 0
+        return rows
+    return np.concatenate([rows, value * (1 + tolerance) / moduli[None]])
 
 
 def _fraction_range(needs: list[np.ndarray]) -> tuple[float, float] | None:
