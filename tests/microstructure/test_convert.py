@@ -164,6 +164,11 @@ def test_formats_by_name_and_suffix() -> None:
         "dataset",
     ]
     assert find_format("folder.v2", "png") == "png"
+    assert find_format("folder", "vti") == "vti"
+    with pytest.raises(InputError, match=r"a\.png: pictures are written to a folder; leave out the suffix"):
+        find_format("a.png", "png")
+    with pytest.raises(InputError, match=r"the suffix '\.npz' does not fit the format 'vti'; expected \.vti"):
+        find_format("a.npz", "vti")
     with pytest.raises(InputError, match=r"a\.doc: the suffix '\.doc' is not known; expected \.npy, \.npz"):
         find_format("a.doc")
     with pytest.raises(InputError, match="format 'doc' is unknown; expected one of: npy, npz"):

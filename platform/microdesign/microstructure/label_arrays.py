@@ -10,6 +10,7 @@ from microdesign.microstructure.container import MAX_PHASES
 
 # What a reader holds of a file's raw numbers at once; int64 copies of uint8 images take eight times their size.
 CHUNK_BYTES = 64 * 2**20
+_PART_BYTES = 4 * 2**20
 
 
 def as_labels(array: NDArray, source: str) -> NDArray[np.uint8]:
@@ -28,16 +29,9 @@ def as_labels(array: NDArray, source: str) -> NDArray[np.uint8]:
         return np.asarray(array).astype(np.uint8)
     if array.dtype.kind not in "uif":
         raise InputError(f"{source}: has dtype {array.dtype}; expected integer phase labels.")
-    if array.dtype.kind == "f":
-        _refuse(np.isnan(array), array, source, "expected phase labels, not missing values")
-        _refuse(array != np.rint(array), array, source, "expected integer phase labels; threshold a grey image first")
-    _refuse(
-        (array < 0) | (array >= MAX_PHASES),
-        array,
-        source,
-        f"expected phase labels 0 to {MAX_PHASES - 1}; threshold a grey image first",
-    )
-    return np.asarray(array).astype(np.uint8)
+    labels = np.empty(array.shape, dtype=np.uint8)
+    _convert(np.asarray(array), labels, source, ())
+    return labels
 
 
 def chunk_length(bytes_per_image: int, chunk: int | None) -> int:
@@ -67,7 +61,28 @@ def refuse_pickle(path: str | Path, expected: str) -> None:
         raise InputError(f"{path}: is a pickle, which is never loaded; expected {expected}.")
 
 
-def _refuse(bad: NDArray[np.bool_], array: NDArray, source: str, expected: str) -> None:
+def _convert(array: NDArray, labels: NDArray[np.uint8], source: str, place: tuple[int, ...]) -> None:
+    """Converts part by part: the checks take several times the memory of what they look at."""
+    if array.nbytes > _PART_BYTES and array.ndim > 1:
+        for i in range(len(array)):
+            _convert(array[i], labels[i], source, (*place, i))
+        return
+    if array.dtype.kind == "f":
+        _refuse(np.isnan(array), array, source, place, "expected phase labels, not missing values")
+        _refuse(
+            array != np.rint(array), array, source, place, "expected integer phase labels; threshold a grey image first"
+        )
+    _refuse(
+        (array < 0) | (array >= MAX_PHASES),
+        array,
+        source,
+        place,
+        f"expected phase labels 0 to {MAX_PHASES - 1}; threshold a grey image first",
+    )
+    labels[...] = array
+
+
+def _refuse(bad: NDArray[np.bool_], array: NDArray, source: str, place: tuple[int, ...], expected: str) -> None:
     if bad.any():
         index = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise InputError(f"{source}: holds {array[index]} at index {list(index)}; {expected}.")
+        raise InputError(f"{source}: holds {array[index]} at index {[*place, *index]}; {expected}.")

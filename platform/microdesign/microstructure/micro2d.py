@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from microdesign.errors import InputError
 from microdesign.files import replacing
 from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.formats.hdf5_sink import Hdf5Sink
 from microdesign.microstructure.label_arrays import as_labels, chunk_length, refuse_pickle
 
 MECHANICAL = ("Ex", "vxy", "Ey", "vyx", "Gxy")
@@ -43,20 +44,33 @@ def write_micro2d(path: str | Path, batches: Iterable[Microstructures], material
         InputError: There is no batch, or the batches differ in shape, phases or properties.
         StorageError: The file cannot be written.
     """
+    with replacing(path) as temporary, Hdf5Sink(temporary) as sink:
+        try:
+            with h5py.File(sink, "w") as file:
+                for name, batch in _by_class(path, batches):
+                    _append_class(file, name, batch, materials)
+                    sink.check()
+        except (OSError, RuntimeError):
+            # What HDF5 stumbles over after a failed write is not the cause.
+            sink.check()
+            raise
+        sink.check()
+
+
+def _by_class(path: str | Path, batches: Iterable[Microstructures]) -> Iterator[tuple[str, Microstructures]]:
     first: Microstructures | None = None
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
-        for batch in batches:
-            first = first or batch
-            expected, given = _layout(first), _layout(batch)
-            if given != expected:
-                raise InputError(f"{path}: a batch has shape, phases, properties {given}; expected {expected}.")
-            classes = np.array([name or UNNAMED_CLASS for name in batch.classes])
-            for name in dict.fromkeys(classes.tolist()):
-                if "/" in name:
-                    raise InputError(f"{path}: class '{name}' holds a '/'; expected a plain name.")
-                _append_class(file, name, batch.select(classes == name), materials)
-        if first is None:
-            raise InputError(f"{path}: got no images to write; expected at least one batch.")
+    for batch in batches:
+        first = first or batch
+        expected, given = _layout(first), _layout(batch)
+        if given != expected:
+            raise InputError(f"{path}: a batch has shape, phases, properties {given}; expected {expected}.")
+        classes = np.array([name or UNNAMED_CLASS for name in batch.classes])
+        for name in dict.fromkeys(classes.tolist()):
+            if "/" in name:
+                raise InputError(f"{path}: class '{name}' holds a '/'; expected a plain name.")
+            yield name, batch.select(classes == name)
+    if first is None:
+        raise InputError(f"{path}: got no images to write; expected at least one batch.")
 
 
 def read_micro2d(

@@ -41,8 +41,14 @@ def iterate_npy(
     length = chunk_length(images[0].nbytes, chunk)
 
     def chunks() -> Iterator[NDArray]:
+        if len(images) == 1 or not isinstance(images, np.memmap) or not images.flags.c_contiguous:
+            yield from (images[start : start + length] for start in range(0, len(images), length))
+            return
+        # Read, not mapped: mapped pages count as this process's memory, the whole file in the end.
         for start in range(0, len(images), length):
-            yield images[start : start + length]
+            part = images[start : start + length]
+            place = images.offset + start * images[0].nbytes
+            yield np.fromfile(path, part.dtype, part.size, offset=place).reshape(part.shape)
 
     yield from batches(RawImages(chunks=chunks, source=str(path)), options)
 

@@ -151,7 +151,11 @@ def find_format(path: str | Path, name: str | None = None) -> str:
     if name is not None and name not in WRITERS:
         raise InputError(f"format '{name}' is unknown; expected one of: {', '.join(WRITERS)}.")
     suffix = path.suffix.lower()
-    if name is not None and (not WRITERS[name].suffixes or suffix in WRITERS[name].suffixes or name == "vti"):
+    if suffix == ".png":
+        raise InputError(f"{path}: pictures are written to a folder; leave out the suffix and give the format png.")
+    if name is not None and (not WRITERS[name].suffixes or suffix in WRITERS[name].suffixes):
+        return name
+    if name == "vti" and not suffix:
         return name
     if name is not None:
         expected = " or ".join(WRITERS[name].suffixes)

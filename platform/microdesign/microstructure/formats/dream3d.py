@@ -91,7 +91,8 @@ def _geometry(geometry: Any, source: str) -> tuple[tuple[int, int, int], float]:
     sides = spacing[:2] if cells[2] == 1 else spacing
     if min(sides) <= 0 or not math.isclose(min(sides), max(sides), rel_tol=1e-5):
         raise InputError(f"{source} has SPACING {spacing}; expected cubic cells, the same positive length along all.")
-    return (cells[0], cells[1], cells[2]), spacing[0]
+    # Stored in single precision: 0.1 is meant, not 0.10000000149.
+    return (cells[0], cells[1], cells[2]), float(f"{spacing[0]:.7g}")
 
 
 def _array(container: Any, container_name: str, wanted: str | None, path: str | Path) -> Any:

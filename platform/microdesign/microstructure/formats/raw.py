@@ -130,9 +130,9 @@ def _present(raw: RawImages) -> NDArray[np.int64]:
     start = 0
     for array in raw.chunks():
         labels = _labels(array, _where(raw, start), None)
-        # Image by image: counting casts to eight bytes a pixel.
-        for image in labels:
-            seen |= np.bincount(image.ravel(), minlength=MAX_PHASES) > 0
+        # Layer by layer: counting casts to eight bytes a pixel.
+        for layer in labels.reshape(-1, *labels.shape[2:]) if labels.ndim == 4 else labels:
+            seen |= np.bincount(layer.ravel(), minlength=MAX_PHASES) > 0
         start += len(array)
     if start == 0:
         raise InputError(f"{raw.source}: holds no images; expected at least one.")

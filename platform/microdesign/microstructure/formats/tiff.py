@@ -5,6 +5,7 @@ its z, so `(Z, Y, X)` becomes `(X, Y, Z)`.
 """
 
 import json
+import math
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -174,15 +175,17 @@ def _behind_one_page(series: Any) -> bool:
 def _pages(file: tifffile.TiffFile, count: int, path: str | Path) -> Iterator[NDArray]:
     if count > len(file.pages):
         series = file.series[0]
-        try:
-            stack = np.memmap(path, np.dtype(series.dtype), "r", series.dataoffset or 0, series.shape)
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: is damaged or truncated ({error}).") from None
-        yield from stack.reshape(count, *series.shape[-2:])
+        dtype, shape = np.dtype(series.dtype), series.shape[-2:]
+        for number in range(count):
+            place = (series.dataoffset or 0) + number * math.prod(shape) * dtype.itemsize
+            page = np.fromfile(path, dtype, math.prod(shape), offset=place)
+            if page.size < math.prod(shape):
+                raise InputError(f"{path}: page {number} cannot be decoded, the file is truncated.")
+            yield page.reshape(shape)
         return
     for number in range(count):
         try:
-            page: NDArray = file.pages[number].asarray()
+            page = file.pages[number].asarray()
         except Exception as error:
             page = _by_pillow(path, number, error)
         yield single_channel(page, f"{path}, page {number}")
