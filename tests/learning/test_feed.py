@@ -226,3 +226,12 @@ def test_standardisation_does_not_know_the_axes() -> None:
 def test_standardisation_of_what_is_never_turned(batch: Microstructures) -> None:
     fitted = fit_standardization(batch, ("Ex", "kx"), {})
     assert fitted.offsets == pytest.approx([np.log(batch.properties[name]).mean() for name in ("Ex", "kx")])
+
+
+def test_images_of_one_phase_teach_nothing() -> None:
+    labels = np.repeat([0, 1], 3)[:, None, None] * np.ones((1, SIZE, SIZE), np.uint8)
+    batch = data(6, labels=labels.astype(np.uint8))
+    with pytest.raises(InputError, match="Each of the 6 training images is of one phase alone; expected images of two"):
+        fit_standardization(batch, ("Ex", "Ey"), {})
+    labels[0, 0, 0] = 1
+    assert fit_standardization(data(6, labels=labels.astype(np.uint8)), ("Ex", "Ey"), {}).names == ("Ex", "Ey")

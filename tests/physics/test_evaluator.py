@@ -99,9 +99,37 @@ def test_values_that_are_not_finite_are_failures() -> None:
     np.testing.assert_array_equal(np.isnan(values["Ex"]), bad)
 
 
+def test_images_that_converged_are_not_solved_again() -> None:
+    class Counting(FFTEvaluator):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            sizes.append(len(images))
+            return super().evaluate(images, materials)
+
+    sizes: list[int] = []
+    images = IMAGES.copy()
+    images[[0, 2, 3, 4]] = 1
+    values = evaluate_each(Counting(tolerance=1e-9, max_iterations=2), images, MATERIALS)
+    assert sizes == [5, 1]
+    np.testing.assert_array_equal(values["error"] != "", np.arange(5) == 1)
+    np.testing.assert_allclose(values["Ex"][[0, 2, 3, 4]], 10)
+
+
+def test_an_evaluator_may_say_itself_which_images_failed() -> None:
+    class Partial(FractionEvaluator):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            values = super().evaluate(images, materials)
+            return {**values, "error": np.array(["", "no mesh", "", "", ""])}
+
+    values = evaluate_each(Partial(), IMAGES, MATERIALS)
+    assert values["error"].tolist() == ["", "no mesh", "", "", ""]
+    np.testing.assert_array_equal(np.isnan(values["Ex"]), np.arange(5) == 1)
+
+
 def test_load_evaluator() -> None:
     assert load_evaluator() == FFTEvaluator()
     assert load_evaluator("fft", {"tolerance": 1e-3}) == FFTEvaluator(tolerance=1e-3)
+    options = load_evaluator("fft: tolerance=1e-5 discretization=rotated", {"max_iterations": 9})
+    assert options == FFTEvaluator(tolerance=1e-5, discretization="rotated", max_iterations=9)
     assert load_evaluator(f"{__name__}:FractionEvaluator", {"power": 3}).fingerprint == "fraction-3"
     assert load_evaluator(f"{__name__}:ready_made").fingerprint == "fraction-2.0"
 
@@ -117,6 +145,10 @@ def test_load_evaluator() -> None:
         (f"{__name__}:number", {}, "is a int; expected an evaluator"),
         ("collections:OrderedDict", {}, "is no evaluator; expected a method evaluate and a fingerprint"),
         ("fft", {"tolerance": 2}, "'tolerance' = 2 is not valid"),
+        ("fft: tolerance=fine", {}, "evaluator 'fft: tolerance=fine': 'tolerance' = 'fine' is not valid"),
+        ("fft: speed=2", {}, "unknown key 'speed'"),
+        ("fft: rotated", {}, "'rotated' has no '='"),
+        (":x", {}, "cannot be loaded"),
     ],
 )
 def test_bad_evaluators(name: str, settings: dict, message: str) -> None:

@@ -3,15 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
-from microdesign.errors import EvaluationError, InputError
-from microdesign.microstructure.dataset import Dataset
+from microdesign.errors import EvaluationError, InputError, StorageError
+from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generate import GenerateConfig, generate_dataset
 from microdesign.physics.evaluator import FFTEvaluator, Values
 from microdesign.physics.labelling import LabelConfig, label, label_dataset
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import PROPERTY_NAMES
+from microdesign.physics.store import ResultStore
 
 MATERIALS = Materials.model_validate(
     {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}], "units": {"E": "GPa", "k": "W/(m K)"}}
@@ -128,6 +131,113 @@ def test_what_is_missing_is_named(source: Dataset, tmp_path: Path) -> None:
         label(LabelConfig(source=str(tmp_path / "nowhere"), out=str(tmp_path / "out"), materials=MATERIALS))
     with pytest.raises(InputError, match="evaluator = 'abaqus' is unknown"):
         label(LabelConfig(source=str(source.folder), out="out", materials=MATERIALS, evaluator="abaqus"))
+
+
+def test_images_of_one_phase_are_labelled(tmp_path: Path) -> None:
+    writer = DatasetWriter(tmp_path / "images", settings={})
+    labels = np.repeat([0, 1], 2)[:, None, None] * np.ones((1, 8, 8), np.uint8)
+    writer.write_shard("plain", Microstructures(labels=labels.astype(np.uint8), n_phases=2))
+    made = label_dataset(writer.finish(), tmp_path / "out", MATERIALS, FFTEvaluator()).load()
+    np.testing.assert_allclose(made.properties["Ex"], [1, 1, 10, 10], rtol=1e-4)
+    np.testing.assert_allclose(made.properties["kx"], [1, 1, 10, 10], rtol=1e-4)
+
+
+def test_a_shard_that_fails_whole_does_not_stop_the_rest(source: Dataset, tmp_path: Path) -> None:
+    class Last(Counting):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            if self.images >= 16:
+                raise EvaluationError("out of licences")
+            return super().evaluate(images, materials)
+
+    labelled = label_dataset(source, tmp_path, MATERIALS, Last()).load()
+    np.testing.assert_array_equal(np.isnan(labelled.properties["kx"]), np.arange(20) >= 18)
+    assert labelled.generation[-1] == "EvaluationError: out of licences"
+
+
+def test_hopeless_physics_is_given_up_early(tmp_path: Path) -> None:
+    config = GenerateConfig(families=("GRF",), count_per_family=300, size=16, shard_size=60)
+    source = generate_dataset(config, tmp_path / "images")
+    seen: list[int] = []
+    with pytest.raises(EvaluationError, match="None of the first 120 images"):
+        label_dataset(
+            source, tmp_path / "out", MATERIALS, Counting(-1), on_progress=lambda done, total: seen.append(done)
+        )
+    assert seen == [60, 120]
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_evaluator_without_all_seven_is_refused(source: Dataset, tmp_path: Path) -> None:
+    class Two(Counting):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            return {name: super(Two, self).evaluate(images, materials)[name] for name in ("Ex", "kx")}
+
+    with pytest.raises(InputError, match="The evaluator gives no 'vxy'; it gives Ex, kx, a data set needs all seven"):
+        label_dataset(source, tmp_path, MATERIALS, Two())
+
+
+def test_results_come_from_the_store(source: Dataset, tmp_path: Path) -> None:
+    store = ResultStore(tmp_path / "results")
+    first, second = Counting(), Counting()
+    made = label_dataset(source, tmp_path / "a", MATERIALS, first, store=store)
+    again = label_dataset(source, tmp_path / "b", MATERIALS, second, store=store)
+    assert first.images == 20
+    assert second.images == 0
+    assert made.manifest.digest == again.manifest.digest
+
+
+def copied(source: Dataset, folder: Path) -> Path:
+    folder.mkdir()
+    for path in source.folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_bad_shards_are_named(source: Dataset, tmp_path: Path) -> None:
+    shard = source.manifest.shards[2].file
+    missing = copied(source, tmp_path / "missing")
+    (missing / shard).unlink()
+    with pytest.raises(InputError, match=rf"shard {shard} is missing, yet dataset\.json lists it"):
+        label(LabelConfig(source=str(missing), out=str(tmp_path / "out"), materials=MATERIALS))
+    unlisted = copied(source, tmp_path / "unlisted")
+    (unlisted / "more.parquet").write_bytes((unlisted / shard).read_bytes())
+    with pytest.raises(InputError, match=r"more\.parquet is not listed in dataset\.json"):
+        label(LabelConfig(source=str(unlisted), out=str(tmp_path / "out"), materials=MATERIALS))
+    truncated = copied(source, tmp_path / "truncated")
+    (truncated / shard).write_bytes((truncated / shard).read_bytes()[:300])
+    with pytest.raises(InputError, match=rf"{shard}: cannot be read as Parquet"):
+        label_dataset(Dataset.open(truncated), tmp_path / "out", MATERIALS, Counting())
+    swapped = copied(source, tmp_path / "swapped")
+    (swapped / shard).write_bytes((swapped / source.manifest.shards[0].file).read_bytes())
+    with pytest.raises(InputError, match=rf"{shard}: its content does not match the digest"):
+        label_dataset(Dataset.open(swapped), tmp_path / "other", MATERIALS, Counting())
+    # What was finished before the bad shard is kept for when it is repaired.
+    assert len(list((tmp_path / "out").glob("*.parquet"))) == 2
+    rest = Counting()
+    label_dataset(source, tmp_path / "out", MATERIALS, rest)
+    assert rest.images == 12
+
+
+def test_a_full_disk_leaves_whole_shards_alone(
+    source: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, calls = pq.write_table, []
+
+    def full(table: object, path: Path, **settings: object) -> None:
+        calls.append(path)
+        if len(calls) > 2:
+            Path(path).write_bytes(b"PAR1 half of it")
+            raise OSError(28, "No space left on device")
+        write(table, path, **settings)
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(StorageError, match=r"\.parquet: cannot be written \(No space left on device\)"):
+        label_dataset(source, tmp_path, MATERIALS, Counting())
+    names = {shard.file for shard in source.manifest.shards[:2]}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    monkeypatch.undo()
+    rest = Counting()
+    assert len(label_dataset(source, tmp_path, MATERIALS, rest)) == 20
+    assert rest.images == 12
 
 
 @pytest.mark.ray

@@ -92,8 +92,11 @@ def fit_standardization(data: Microstructures, names: Sequence[str], units: Mapp
     """Fits the standardisation to the labels as training sees them: the images' own, and those of the turned images.
 
     Raises:
-        InputError: The data set lacks a property, or one has bad values or does not vary.
+        InputError: The data set lacks a property, or one has bad values or does not vary; or no image has two phases.
     """
+    flat = data.labels.reshape(len(data), -1)
+    if not (flat != flat[:, :1]).any():
+        raise InputError(f"Each of the {len(data)} training images is of one phase alone; expected images of two.")
     values = [property_table(data, names)]
     if _can_turn(data, names):
         values.append(property_table(data, _partners(names)))

@@ -127,7 +127,8 @@ def evaluate_stream(
             try:
                 values = ray.get(done)
             except ray.exceptions.RayTaskError as error:
-                raise EvaluationError(f"an evaluation task could not run: {error.cause!r}") from error
+                reason = str(error.cause).strip().splitlines()[0]
+                raise EvaluationError(f"an evaluation task could not run: {reason}") from error
             except ray.exceptions.RayError as error:
                 if len(indices) > 1:
                     waiting.extendleft(indices[:, None])
@@ -259,15 +260,25 @@ def _pipeline(
     blocks = -(-len(images) // batch_size_for(evaluator, source.manifest.shape, len(images)))
     rows: Any = ray.data.range(len(images), override_num_blocks=blocks)
     rows.context.enable_progress_bars = False
-    # A block whose worker died in every try is lost here, and its images are evaluated one by one below.
+    # A block whose worker died in every try is lost here, and its images are evaluated one by one below. Without
+    # max_retries Ray Data repeats it for ever.
     rows.context.max_errored_blocks = -1
     gpus = _gpus(evaluator)
     if gpus:
         results = rows.map_batches(
-            _Labeller, batch_size=None, fn_constructor_args=work, num_cpus=1, num_gpus=1, concurrency=gpus
+            _Labeller,
+            batch_size=None,
+            fn_constructor_args=work,
+            num_cpus=1,
+            num_gpus=1,
+            concurrency=gpus,
+            max_restarts=_SYSTEM_RETRIES,
+            max_task_retries=_SYSTEM_RETRIES,
         )
     else:
-        results = rows.map_batches(_evaluate_rows, batch_size=None, fn_args=work, num_cpus=1)
+        results = rows.map_batches(
+            _evaluate_rows, batch_size=None, fn_args=work, num_cpus=1, max_retries=_SYSTEM_RETRIES
+        )
     gathered = ShardValues(images)
     for block in results.iter_batches(batch_size=None, prefetch_batches=0):
         indices = np.asarray(block.pop("id"))
