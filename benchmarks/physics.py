@@ -1,0 +1,163 @@
+"""Effective stiffness and conductivity: ours against muGrid, scikit-fem and TauFactor. `python benchmarks/physics.py`.
+
+    pip install --constraint constraints.txt --editable '.[benchmarks]'
+    OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/physics.py
+
+CPU time for one structure, all load cases, after a first call that compiles and plans. Equal accuracy: ours stops at an
+estimated error of 1e-4 of the tensor's diagonal; muGrid, in float32, at the loosest of the residuals tried that brings
+its diagonal within 1e-4 of the reference, which is our float64 solve at 1e-8: a choice that its user cannot make without
+the answer. scikit-fem is solved directly; TauFactor stops as it is made to. `FFT x` is our time over that of the
+transforms alone (iterations x one pair for each component and load case).
+"""
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import resource
+import runpy
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import torch
+from peers import taufactor_peer
+from peers.mugrid import MuGridElasticity
+
+from microdesign.microstructure.generators import generate
+from microdesign.physics.equations import Conduction, Elasticity, Equations
+from microdesign.physics.materials import Materials
+
+RESIDUALS = (0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 1e-5, 1e-6)
+TOLERANCE = 1e-4
+PHYSICS = {"elastic": Elasticity, "conductive": Conduction}
+
+
+def materials(contrast: float) -> Materials:
+    """Two phases, 1 and `contrast`."""
+    return Materials.model_validate({"phases": [{"E": e, "nu": 0.3, "k": e} for e in (1.0, contrast)]})
+
+
+def solver(physics: str, shape: tuple[int, ...], phases: Materials, dtype: str) -> Equations:
+    """Our equations of one physics."""
+    return PHYSICS[physics](phases, shape, np.ones(len(shape)), "q1", dtype)
+
+
+def cpu_seconds(function: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """The least CPU time of `function` and what it returns."""
+    result, times = function(), []
+    for _ in range(repeats):
+        start = time.process_time()
+        result = function()
+        times.append(time.process_time() - start)
+    return min(times), result
+
+
+def error(tensor: np.ndarray, reference: np.ndarray) -> float:
+    """Largest relative error of the diagonal."""
+    return float(np.abs(np.diag(tensor) / np.diag(reference) - 1).max())
+
+
+def fft_seconds(shape: tuple[int, ...], fields: int, repeats: int) -> float:
+    """CPU time of one forward and one inverse transform of `fields` float32 fields, the faster of two libraries."""
+    x = np.random.default_rng(0).random((fields, *shape), np.float32)
+    t, axes = torch.from_numpy(x), tuple(range(1, len(shape) + 1))
+
+    def scipy_pair() -> None:
+        scipy.fft.irfftn(scipy.fft.rfftn(x, axes=axes), s=shape, axes=axes)
+
+    def torch_pair() -> None:
+        torch.fft.irfftn(torch.fft.rfftn(t, dim=axes), s=shape, dim=axes)
+
+    return min(cpu_seconds(pair, repeats)[0] for pair in (scipy_pair, torch_pair))
+
+
+def mugrid(image: np.ndarray, phases: Materials, reference: np.ndarray, repeats: int) -> tuple[float, float]:
+    """CPU time and error of muGrid at the loosest residual that is accurate enough, in float32 or float64."""
+    lam, mu = phases.lame_moduli_of(image.ndim).T
+    for dtype in (np.float32, np.float64):
+        peer = MuGridElasticity(image.shape, lam, mu, dtype)
+        for residual in RESIDUALS:
+            if dtype == np.float32 and residual < 1e-5:
+                break
+            try:
+                reached = error(peer.stiffness(image, residual), reference)
+            except RuntimeError:  # below what float32 can reach
+                break
+            if reached <= TOLERANCE:
+                seconds, tensor = cpu_seconds(partial(peer.stiffness, image, residual), repeats)
+                return seconds, error(tensor, reference)
+    return float("nan"), float("nan")
+
+
+def scikit_fem(image: np.ndarray, contrast: float) -> float:
+    """CPU time of scikit-fem with a sparse direct solver, assembly included; both physics come together there."""
+    phases = [{"E": e, "nu": 0.3, "k": e} for e in (1.0, contrast)]
+    properties = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "finite_elements.py"))["properties"]
+    start = time.process_time()
+    properties(image, {"phases": phases})
+    return time.process_time() - start
+
+
+def ours(image: np.ndarray, phases: Materials, physics: str, repeats: int) -> tuple[float, Any]:
+    """CPU time of ours, in float32, and what it returns: the tensor and the solution."""
+    equations = solver(physics, image.shape, phases, "float32")
+    return cpu_seconds(lambda: equations.solve(image, TOLERANCE, 2000), repeats)
+
+
+def row(image: np.ndarray, physics: str, contrast: float, settings: argparse.Namespace) -> None:
+    """Prints one line of the table."""
+    phases = materials(contrast)
+    dims, repeats = image.ndim, settings.repeats
+    exact, _ = solver(physics, image.shape, phases, "float64").solve(image, 1e-8, 5000)
+    seconds, (tensor, solution) = ours(image, phases, physics, repeats)
+    fields = (3 * dims - 3) * dims if physics == "elastic" else dims
+    floor = float(solution.iterations) * fft_seconds(image.shape, fields, repeats)
+    cells = [f"{' x '.join(map(str, image.shape)):15}", f"{physics:10}", f"{contrast:6g}", f"{solution.iterations:5d}"]
+    cells += [f"{1e3 * seconds:9.1f}", f"{error(tensor, exact):9.1e}", f"{seconds / floor:6.2f}"]
+    others = ["", "", ""]
+    if physics == "elastic":
+        peer, reached = mugrid(image, phases, exact, repeats)
+        others[0] = f"{1e3 * peer:8.0f} {peer / seconds:5.1f}x {reached:.0e}"
+    if dims == 2 and contrast == 10 and physics == "elastic":
+        peer = scikit_fem(image, contrast)
+        both = seconds + ours(image, phases, "conductive", repeats)[0]
+        others[1] = f"{1e3 * peer:8.0f} {peer / both:5.0f}x"
+    if dims == 2 and contrast == 10 and physics == "conductive":
+        peer, _ = cpu_seconds(lambda: taufactor_peer.conductivity(image, np.array([1.0, contrast])), 1)
+        others[2] = f"{1e3 * peer:8.0f} {peer / (seconds / dims):5.0f}x"
+    print(" ".join(cells), f"| {others[0]:22} | {others[1]:15} | {others[2]:15}", flush=True)
+
+
+def main() -> None:
+    """Prints one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--shapes", nargs="*", default=["256x256", "51x51x51", "64x64x64"])
+    parser.add_argument("--contrasts", nargs="*", type=float, default=[10, 100, 1000])
+    settings = parser.parse_args()
+    torch.set_num_threads(1)
+    names = ("microdesign", "numpy", "numba", "torch", "muGrid", "scikit-fem", "taufactor")
+    print(f"{platform.processor() or platform.machine()}, load {os.getloadavg()[0]:.1f}; Python", end=" ")
+    print(f"{platform.python_version()}, " + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
+    print(
+        f"one thread, CPU time, best of {settings.repeats}; GRF images and FilteredNoise volumes, sample 0 of seed 0\n"
+    )
+    print(f"{'shape':15} {'physics':10} {'contr.':>6} {'iter.':>5} {'ours ms':>9} {'error':>9} {'FFT x':>6}", end=" ")
+    print(f"| {'muGrid ms, ratio, error':22} | {'scikit-fem':15} | {'TauFactor, 1 dir.':15}")
+    for text in settings.shapes:
+        shape = tuple(int(n) for n in text.split("x"))
+        family = "GRF" if len(shape) == 2 else "FilteredNoise"
+        image = generate(family, 0, 1, shape[0], 0, dims=len(shape)).labels[0]
+        for physics in ("elastic", "conductive"):
+            for contrast in settings.contrasts:
+                row(image, physics, contrast, settings)
+    print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+if __name__ == "__main__":
+    main()
