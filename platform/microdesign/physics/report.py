@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from microdesign.errors import EvaluationError, InputError
-from microdesign.microstructure.npy import read_npy
+from microdesign.microstructure.formats.options import ReadOptions
+from microdesign.microstructure.npy import iterate_npy
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import properties_of
 from microdesign.physics.solver import Homogenization, homogenize
@@ -78,16 +79,19 @@ def read_labels(path: str | Path, dims: int = 2) -> list[tuple[str, np.ndarray]]
     """Reads the images of a `.npy` file, each with its name: the path, with its number in a stack.
 
     Args:
-        path: A file of integer labels: `(X, Y)` or a stack `(n, X, Y)`; with `dims` = 3 one volume `(X, Y, Z)`.
+        path: A file of integer labels: `(X, Y)` or a stack `(n, X, Y)`; with `dims` = 3 one volume `(X, Y, Z)` or
+            a stack `(n, X, Y, Z)`.
         dims: 2 or 3.
 
     Raises:
-        InputError: The file is missing, damaged, no array of labels, or not of these axes.
+        InputError: The file is missing, damaged, no array of labels, or not of these axes, or `dims` is
+            neither 2 nor 3.
     """
-    batch = read_npy(path)
-    if dims == 3:
-        return [(str(path), batch.labels)]
-    return [(str(path) if len(batch) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(batch.labels)]
+    if dims not in (2, 3):
+        raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
+    options = ReadOptions(dimension=3) if dims == 3 else ReadOptions()
+    stack = [labels for batch in iterate_npy(path, options=options) for labels in batch.labels]
+    return [(str(path) if len(stack) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(stack)]
 
 
 def _entry(name: str, result: Homogenization, materials: Materials) -> dict[str, Any]:
