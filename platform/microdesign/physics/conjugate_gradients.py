@@ -33,6 +33,9 @@ VANISHING = 1e-6
 
 Every iterate's energy is an upper bound, so the effective modulus is then smaller still."""
 
+_UNBOUNDED = 1e200
+"""Stands for 1 / (smallest eigenvalue) where that is 0: it makes any error too large, and no error none."""
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -116,15 +119,15 @@ def _iterate(problem: Problem, tolerance: float, max_iterations: int, start: np.
     load_L = rz_L if start is None else _dot(f, _precondition(f.copy(), problem.green))
     floor_L = load_L * float(np.finfo(f.dtype).eps) ** 2
     voids = problem.smallest_eigenvalue == 0
-    worst, tiny = np.inf if voids else 1 / problem.smallest_eigenvalue, np.finfo(np.float64).tiny
-    carried_L = voigt_L * VANISHING if voids else np.zeros_like(voigt_L)
+    worst = _UNBOUNDED if voids else 1 / problem.smallest_eigenvalue
+    carried_L = voigt_L * VANISHING
     decrements: list[np.ndarray] = []
     while True:
-        error_L = np.where(rz_L > floor_L, np.maximum(rz_L, tiny) * worst, 0.0)
+        error_L = np.where(rz_L > floor_L, rz_L, 0.0) * worst
         if len(decrements) >= _DELAY:
             delay = max(_DELAY, len(decrements) // _DELAY_SHARE)
             error_L = np.minimum(error_L, sum(decrements[-delay:]))
-        error = float(np.where(energy_L > carried_L, error_L / np.maximum(energy_L, tiny), 0.0).max())
+        error = float((error_L / energy_L).max()) if not voids else _error_with_voids(error_L, energy_L, carried_L)
         if error <= tolerance or len(decrements) >= max_iterations:
             return Solution(u, residual, len(decrements), error)
         problem.operator(direction, image)
@@ -134,6 +137,12 @@ def _iterate(problem: Problem, tolerance: float, max_iterations: int, start: np.
         decrements.append(decrement_L)
         z = _precondition(residual, problem.green)
         _redirect(residual, z, rz_L, floor_L, direction)
+
+
+def _error_with_voids(error_L: np.ndarray, energy_L: np.ndarray, carried_L: np.ndarray) -> float:
+    """The largest relative error of the loads that the solid carries; 0 if it carries none."""
+    carried = energy_L > carried_L
+    return float((error_L[carried] / energy_L[carried]).max(initial=0.0))
 
 
 def _precondition(residual_LCS: np.ndarray, green: np.ndarray) -> np.ndarray:

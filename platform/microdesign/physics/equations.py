@@ -170,7 +170,8 @@ class Elasticity(Equations):
         if self.lame is not None and self.cubic:
             lam_S, mu_S = (moduli.astype(self.dtype)[image] for moduli in self.lame.T)
             fused = stencil.stress_divergence if image.ndim == 2 else stencil_3d.stress_divergence
-            return lambda u, strain, out: fused(u, strain, lam_S, mu_S, self.hourglass, out)
+            weights = tuple(self.hourglass)  # numba takes longer to recognise a named one
+            return lambda u, strain, out: fused(u, strain, lam_S, mu_S, weights, out)
         return _from_tables(image, self.tensors, self.hourglass_tensors, self.hourglass.weight, self.terms, self.dtype)
 
 
