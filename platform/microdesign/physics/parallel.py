@@ -235,7 +235,9 @@ def evaluate_shards(
         images = source.read_shard(number).labels
 
         def run(evaluator: Evaluator, images: np.ndarray, materials: Materials) -> Values:
-            return evaluate_parallel(evaluator, images, materials)
+            # Small batches: the processors wait for the last one at the end of each shard.
+            size = min(16, batch_size_for(evaluator, images.shape[1:], len(images)))
+            return evaluate_parallel(evaluator, images, materials, batch_size=size)
 
         if store is None:
             values = run(evaluator, images, materials)
