@@ -25,7 +25,7 @@ _DELAY_SHARE = 6
 """One in so many iterations belongs to the delay: where convergence is slow, a short one misses most of the error."""
 
 
-_TOGETHER = 2**17
+_TOGETHER = 2**15
 """Values of a field up to which load cases are iterated together: small ones share the calls, large ones the cache."""
 
 VANISHING = 1e-6

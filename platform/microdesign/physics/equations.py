@@ -68,9 +68,23 @@ class Equations:
         raise NotImplementedError
 
     def mean_tensor(self, image: np.ndarray) -> np.ndarray:
-        """Returns <C> of one image, `(K, K)`, for macroscopic strains in the user's space."""
+        """Returns <C> of one image, `(K, K)`, for macroscopic strains in the user's space.
+
+        Raises:
+            InputError: The image has only voids.
+        """
         fractions = np.bincount(image.reshape(-1), minlength=len(self.tensors)) / image.size
+        if not self.tensors[fractions > 0].any():
+            raise InputError("the image has only voids; expected some solid.")
         return self.loads @ np.tensordot(fractions, self.tensors, 1) @ self.loads
+
+    def in_units(self, tensor: np.ndarray, voigt: np.ndarray) -> np.ndarray:
+        """Returns an effective tensor in the user's units, made symmetric; loads that the solid cannot carry get 0."""
+        tensor = (tensor + tensor.T) / 2
+        if self.smallest_eigenvalue == 0:
+            lost = np.diag(tensor) < 2 * VANISHING * np.diag(voigt)
+            tensor[lost] = tensor[:, lost] = 0
+        return tensor * self.scale
 
     def solve(
         self, image: np.ndarray, tolerance: float, max_iterations: int, start: np.ndarray | None = None
@@ -99,15 +113,10 @@ class Equations:
             divergence(u_LCS, none_LK[: len(u_LCS)], out_LCS)
 
         voigt = self.mean_tensor(image)
-        if not voigt.any():
-            raise InputError("the image has only voids; expected some solid.")
         problem = Problem(operator, f_LCS, self.green, np.diag(voigt).copy(), self.smallest_eigenvalue)
         edges_CS = (self.edges if self.components > 1 else np.ones(1)).reshape(-1, *[1] * image.ndim)
         solution = solve(problem, tolerance, max_iterations, None if start is None else start * edges_CS)
-        tensor = _effective_tensor(voigt, f_LCS, solution) * self.scale
-        if self.smallest_eigenvalue == 0:
-            lost = np.diag(tensor) < 2 * VANISHING * np.diag(voigt) * self.scale
-            tensor[lost] = tensor[:, lost] = 0
+        tensor = self.in_units(_effective_tensor(voigt, f_LCS, solution), voigt)
         if not self.cubic:
             solution.u[:] /= edges_CS.astype(self.dtype)
         return tensor, solution
@@ -170,7 +179,11 @@ class Elasticity(Equations):
         if self.lame is not None and self.cubic:
             lam_S, mu_S = (moduli.astype(self.dtype)[image] for moduli in self.lame.T)
             fused = stencil.stress_divergence if image.ndim == 2 else stencil_3d.stress_divergence
-            weights = tuple(self.hourglass)  # numba takes longer to recognise a named one
+            weights = (
+                self.hourglass.weight,
+                self.hourglass.of_lam,
+                self.hourglass.of_mu,
+            )  # numba takes longer to recognise a named one
             return lambda u, strain, out: fused(u, strain, lam_S, mu_S, weights, out)
         return _from_tables(image, self.tensors, self.hourglass_tensors, self.hourglass.weight, self.terms, self.dtype)
 
@@ -226,8 +239,9 @@ class Conduction(Equations):
 
     def mean_tensor(self, image: np.ndarray) -> np.ndarray:
         """Returns <k> of one image, `(d, d)`; for finite volumes the mean over the faces across each axis."""
+        means = super().mean_tensor(image)
         if not self.finite_volume:
-            return super().mean_tensor(image)
+            return means
         means = self._faces(image).mean(axis=(1, 2, 3))[3 - image.ndim :]
         return self.loads @ np.diag(means) @ self.loads
 
@@ -264,10 +278,9 @@ def _key(tensor: np.ndarray) -> Matrix:
 
 
 def _effective_tensor(voigt: np.ndarray, f_LCS: np.ndarray, solution: Solution) -> np.ndarray:
-    """<E_i C E_j> - f_i.u_j - u_i.r_j per pixel, made symmetric."""
+    """<E_i C E_j> - f_i.u_j - u_i.r_j per pixel."""
     L = len(voigt)
     f, u = f_LCS.reshape(L, -1), solution.u.reshape(L, -1)
     r = solution.residual.reshape(L, -1)
     pixels = f_LCS[0, 0].size
-    tensor = voigt - (f @ u.T + u @ r.T).astype(np.float64) / pixels
-    return (tensor + tensor.T) / 2
+    return voigt - (f @ u.T + u @ r.T).astype(np.float64) / pixels

@@ -92,7 +92,7 @@ def homogenize(
     if max_iterations < 1:
         raise InputError(f"max_iterations = {max_iterations} is out of range; expected 1 or more.")
     lengths = check_edges(edges, dims)
-    dtype = _field_type(precision, materials.contrast, tolerance)
+    dtype = field_type(precision, materials.contrast, tolerance)
     n, K = len(labels), 3 * dims - 3
     if start and len(start) != n:
         raise InputError(f"start has the fields of {len(start)} images; expected those of {n}.")
@@ -123,6 +123,17 @@ def homogenize(
         if keep_fields:
             fields.append(Fields(*reached))
     result = replace(result, fields=tuple(fields))
+    refuse_unconverged(result, tolerance, max_iterations)
+    return result
+
+
+def refuse_unconverged(result: Homogenization, tolerance: float, max_iterations: int) -> None:
+    """Raises the error of images that did not reach the tolerance, if there are some.
+
+    Raises:
+        NotConvergedError: `best` holds the `Homogenization` of all images.
+    """
+    n = len(result.error_estimate)
     failed = np.flatnonzero(~(result.error_estimate <= tolerance))
     if len(failed):
         first = failed[0]
@@ -131,7 +142,6 @@ def homogenize(
             f"a relative error of {result.error_estimate[first]:.1e}, asked was {tolerance:.1e}.",
             best=result,
         )
-    return result
 
 
 def check_labels(labels: np.ndarray, materials: Materials, dims: int = 2) -> np.ndarray:
@@ -180,7 +190,12 @@ def check_edges(edges: Sequence[float] | None, dims: int) -> np.ndarray:
     return lengths / lengths[0]
 
 
-def _field_type(precision: Precision, contrast: float, tolerance: float) -> str:
+def field_type(precision: Precision, contrast: float, tolerance: float) -> str:
+    """Returns `float32` or `float64`; see `homogenize`.
+
+    Raises:
+        InputError: The precision is unknown.
+    """
     if precision == "auto":
         return "float32" if contrast <= 1000 and tolerance >= 1e-5 else "float64"
     if precision not in ("float32", "float64"):
