@@ -5,7 +5,7 @@
 
 CPU time for one structure, all load cases, after a first call that compiles and plans. Equal accuracy: ours stops at an
 estimated error of 1e-4 of the tensor's diagonal; muGrid, in float32, at the loosest of the residuals tried that brings
-its diagonal within 1e-4 of the reference, which is our float64 solve at 1e-8: a choice that its user cannot make without
+its diagonal within 1e-4 of the reference, our float64 solve at 1e-8: a choice that its user cannot make without knowing
 the answer. scikit-fem is solved directly; TauFactor stops as it is made to. `FFT x` is our time over that of the
 transforms alone (iterations x one pair for each component and load case).
 """
