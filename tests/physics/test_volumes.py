@@ -253,3 +253,36 @@ def test_bad_volumes(labels: np.ndarray, message: str) -> None:
 def test_bad_dims() -> None:
     with pytest.raises(InputError, match="dims = 4 is out of range; expected 2 or 3"):
         homogenize(np.zeros((4, 4), int), TWO, dims=4)
+
+
+def test_hashin_shtrikman_bounds_hold_on_smooth_volumes() -> None:
+    """An isotropic arrangement of a volume lies between the Reuss and the Voigt mean of its rotations.
+
+    k = 1 / <1 / (k_i + 2 k*)> - 2 k* and K = 1 / <1 / (K_i + 4/3 mu*)> - 4/3 mu* with the phases' extremes
+    (Z. Hashin and S. Shtrikman 1962, 1963).
+    """
+    volume = random_volume((32, 32, 32), length=3.0)
+    result, f = solve(volume, scheme="rotated", tolerance=1e-4), np.bincount(volume.reshape(-1)) / volume.size
+    lam, mu = TWO.lame_moduli_of(3).T
+    bulk, k = lam + 2 * mu / 3, TWO.conductivities
+    limits = {
+        "K": [reuss(bulk + 4 / 3 * m, f) - 4 / 3 * m for m in (mu.min(), mu.max())],
+        "k": [reuss(k + 2 * c, f) - 2 * c for c in (k.min(), k.max())],
+    }
+    C, S = result.stiffness[0], np.linalg.inv(result.stiffness[0])
+    means = {
+        "K": (1 / S[:3, :3].sum(), C[:3, :3].sum() / 9),
+        "k": (3 / np.trace(np.linalg.inv(result.conductivity[0])), np.trace(result.conductivity[0]) / 3),
+    }
+    for name, (harmonic, arithmetic) in means.items():
+        lower, upper = limits[name]
+        assert harmonic <= upper * 1.002, name
+        assert arithmetic >= lower * 0.998, name
+
+
+def test_schemes_are_ordered() -> None:
+    """`q1` is an upper bound of the voxels' geometry; mean dilatation and one-point integration are softer."""
+    volume = random_volume((8, 8, 8))
+    q1, bbar, rotated = (solve(volume, scheme=scheme).stiffness[0] for scheme in ("q1", "q1bbar", "rotated"))
+    assert np.linalg.eigvalsh(q1 - bbar).min() > 0
+    assert np.linalg.eigvalsh(bbar - rotated).min() > 0
