@@ -241,10 +241,11 @@ def sparse_micro2d(path: Path, n: int) -> Path:
 def peak_memory(source: Path, out: Path) -> int:
     """Peak resident bytes of a process of its own that converts."""
     program = (
-        "import resource, sys\n"
+        "import sys\n"
         "from microdesign.microstructure.convert import convert\n"
         "convert(*sys.argv[1:])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        # Not ru_maxrss: a child inherits that of the process that forked it.
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(source), str(out)], capture_output=True, text=True, check=True
