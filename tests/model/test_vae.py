@@ -78,3 +78,22 @@ def test_a_training_pass_under_autocast() -> None:
     assert outputs.logits.dtype == outputs.prior.mean.dtype == torch.float32
     outputs.decoded_properties.square().sum().backward()
     assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_missing_label_is_drawn_from_the_regressor() -> None:
+    model, (x, c) = build(), batch()
+    c[1], c[4, 0] = torch.nan, torch.nan
+    outputs = passed(model, x, c)
+    missing = c.isnan()
+    assert outputs.labelled.tolist() == [True, False, True, True, False, True]
+    torch.testing.assert_close(outputs.c[~missing], c[~missing], rtol=0, atol=0)
+    expected = model.prior(outputs.c)
+    torch.testing.assert_close(outputs.prior.mean, expected.mean)
+    standardized = (outputs.c - outputs.properties.mean) / outputs.properties.log_std.exp()
+    assert standardized[missing].abs().max() < 5
+    outputs.prior.log_density(outputs.z)[1].backward()
+    for part in (model.property_head, model.prior):
+        gradients = [p.grad for p in part.parameters() if p.grad is not None]
+        assert gradients
+        assert all(gradient.isfinite().all() for gradient in gradients)
+    assert model.property_head.direct.weight.grad.any()

@@ -28,8 +28,10 @@ class Outputs(NamedTuple):
 
     Attributes:
         posterior, z, logits: q(z|x), a sample of it `(B, D)`, and its decode `(B, 1, X, Y)`.
-        properties: q(c|x), each part `(B, P)`.
-        prior: p(z|c) at the labels.
+        properties: q(c|x), each part `(B, P)`; P = 0 for a model without properties.
+        labelled: Which images have all their labels, bool `(B,)`.
+        c: The labels, a missing one drawn from q(c|x), `(B, P)`.
+        prior: p(z|c) at these.
         decoded_properties: What the regressor, frozen, says of binarised decodes, `(B, P)`: of z for the first half of
             the batch, of draws from p(z|c) for the second.
     """
@@ -38,6 +40,8 @@ class Outputs(NamedTuple):
     z: Tensor
     logits: Tensor
     properties: Gaussian
+    labelled: Tensor
+    c: Tensor
     prior: Mixture
     decoded_properties: Tensor
 
@@ -56,16 +60,21 @@ class VAERegression(nn.Module):
         self.prior = build_prior(config.prior, network.latent, properties)
 
     def forward(self, x: Tensor, c: Tensor) -> Outputs:
-        """Maps indicators `(B, 1, X, Y)` and labels `(B, P)` to everything that the objective needs."""
+        """Maps indicators `(B, 1, X, Y)` and labels `(B, P)` to everything that the objective needs.
+
+        A label that is NaN is not known; its image trains the generative part (semi-supervised): c is drawn from q(c|x).
+        """
         posterior, properties = self.encode(x)
         z = posterior.sample()
+        missing = c.isnan()
+        c = torch.where(missing, properties.sample(), c)
         with torch.autocast(x.device.type, enabled=False):
             prior = self.prior(c)
         logits = self.decoder(z)
         half = len(x) // 2
         draws = self.decoder(Mixture(*(part[half:] for part in prior)).sample())
         decoded = binarize_straight_through(torch.cat((logits[:half], draws)).sigmoid())
-        return Outputs(posterior, z, logits, properties, prior, self._judge(decoded))
+        return Outputs(posterior, z, logits, properties, ~missing.any(1), c, prior, self._judge(decoded))
 
     def _judge(self, x: Tensor) -> Tensor:
         """The regressor's means for decodes; no gradient to the regressor, or it would learn to agree with them."""
