@@ -1,7 +1,8 @@
 """Phases as the networks see them: indicator channels in, logits out.
 
-Shapes: B batch, P phases, `*N` two or three spatial axes, C channels. Two phases are one channel, C = 1, the indicator
-of phase 1; more are one-hot, C = P. Logits have the same channels: a sigmoid or a softmax turns them into probabilities.
+Shapes: B batch, P phases, `*N` two or three spatial axes, C channels. Two phases are one channel, C = 1, the
+indicator of phase 1; more are one-hot, C = P. Logits have the same channels: a sigmoid or a softmax makes them
+probabilities.
 """
 
 import torch

@@ -62,7 +62,7 @@ class VAERegression(nn.Module):
     def forward(self, x: Tensor, c: Tensor) -> Outputs:
         """Maps indicators `(B, 1, X, Y)` and labels `(B, P)` to everything that the objective needs.
 
-        A label that is NaN is not known; its image trains the generative part (semi-supervised): c is drawn from q(c|x).
+        A label that is NaN is not known; c is then drawn from q(c|x), and the image trains the generative part alone.
         """
         posterior, properties = self.encode(x)
         z = posterior.sample()
