@@ -12,7 +12,17 @@ from matplotlib.figure import Figure
 from mlflow.entities import Run as StoredRun
 
 from microdesign.errors import InputError
-from microdesign.tracking import Run, default_uri, download_bundle, ending, register_bundle, start_run
+from microdesign.tracking import (
+    Run,
+    continued,
+    default_uri,
+    download_bundle,
+    ending,
+    find_version,
+    make_champion,
+    register_bundle,
+    start_run,
+)
 
 EXPERIMENT = "tests"
 
@@ -120,27 +130,61 @@ def test_ending(run: Run, failure: type[BaseException] | None, status: str) -> N
     assert stored(run).info.status == status
 
 
+def test_a_killed_run_goes_on_in_its_own_record(run: Run, tmp_path: Path) -> None:
+    def start() -> Run:
+        return start_run(EXPERIMENT, "long", run.uri)
+
+    with ending(continued(tmp_path / "run.json", run.uri, start)) as first:
+        first.log_metrics({"loss": 2.0}, step=0)
+    assert stored(first).info.status == "FINISHED"
+    again = continued(tmp_path / "run.json", run.uri, start)
+    assert again == first
+    assert stored(first).info.status == "RUNNING"
+
+    mlflow.MlflowClient(tracking_uri=run.uri).delete_run(first.run_id)
+    replaced = continued(tmp_path / "run.json", run.uri, start)
+    assert replaced.run_id != first.run_id
+    assert continued(tmp_path / "run.json", run.uri, start) == replaced
+    elsewhere = Run("http://elsewhere", "0", "x")
+    assert continued(tmp_path / "run.json", elsewhere.uri, lambda: elsewhere) == elsewhere
+
+
 def test_registered_bundles_come_back(run: Run, bundle: Path, tmp_path: Path) -> None:
-    first = register_bundle(run, bundle, "round-trip")
+    first, alias = register_bundle(run, bundle, "round-trip")
     before = content(bundle)
-    assert first == 1
+    assert (first.number, alias) == (1, "champion")
     got = download_bundle("models:/round-trip@champion", tmp_path / "cache", run.uri)
     assert content(got) == before
 
     (bundle / "weights.safetensors").write_bytes(b"better")
     other = Run(run.uri, run.experiment_id, run.child("second").run_id)
-    assert register_bundle(other, bundle, "round-trip") == 2
-    newer = download_bundle("models:/round-trip@champion", tmp_path / "cache", run.uri)
+    second, alias = register_bundle(other, bundle, "round-trip")
+    assert (second.number, alias) == (2, "challenger")
+    assert find_version("models:/round-trip@champion", run.uri) == first
+    newer = download_bundle("models:/round-trip@challenger", tmp_path / "cache", run.uri)
     assert content(newer) == content(bundle)
     assert content(download_bundle("models:/round-trip/1", tmp_path / "cache", run.uri)) == before
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == sorted([got.name, newer.name])
 
 
+def test_a_challenger_becomes_champion(run: Run, bundle: Path) -> None:
+    first, _ = register_bundle(run, bundle, "contest")
+    second, _ = register_bundle(run, bundle, "contest")
+    make_champion(second, run.uri)
+    assert find_version("models:/contest@champion", run.uri) == second
+    with pytest.raises(InputError, match="models:/contest@challenger: is not registered"):
+        find_version("models:/contest@challenger", run.uri)
+    third, alias = register_bundle(run, bundle, "contest")
+    assert alias == "challenger"
+    make_champion(first, run.uri)
+    assert find_version("models:/contest@challenger", run.uri) == third
+
+
 def test_a_bundle_is_fetched_once(run: Run, bundle: Path, tmp_path: Path) -> None:
-    register_bundle(run, bundle, "once", alias="candidate")
-    got = download_bundle("models:/once@candidate", tmp_path, run.uri)
+    register_bundle(run, bundle, "once")
+    got = download_bundle("models:/once@champion", tmp_path, run.uri)
     (got / "mark").write_text("")
-    assert download_bundle("once@candidate", tmp_path, run.uri) == got
+    assert download_bundle("once@champion", tmp_path, run.uri) == got
     assert (got / "mark").is_file()
 
 

@@ -8,9 +8,9 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,13 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from microdesign.errors import InputError, StorageError
+from microdesign.files import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-CHAMPION = "champion"
-"""Alias of the registered model that serving and campaigns take by default."""
+CHAMPION, CHALLENGER = "champion", "challenger"
+"""Aliases of a registered model: the version that serving and campaigns take by default, and the latest other one."""
 BUNDLE_ARTIFACT = "bundle"
 _LONGEST_PARAM, _MOST_PARAMS = 500, 100  # MLflow's limits of one value and of one request
 _FIRST_CONTACT_RETRIES = 2
@@ -77,6 +78,16 @@ class Run:
         """Starts a run nested below this one."""
         return _start(self.uri, self.experiment_id, name, {"mlflow.parentRunId": self.run_id})
 
+    def reopen(self) -> bool:
+        """Marks the run as running again; returns whether it (still) exists at its address."""
+        try:
+            self._client.update_run(self.run_id, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE"):
+                return False
+            raise
+        return True
+
     def end(self, status: str = "FINISHED") -> None:
         """Ends the run: `FINISHED`, `FAILED` or `KILLED`."""
         self._client.set_terminated(self.run_id, status)
@@ -117,6 +128,24 @@ def start_run(experiment: str, name: str, uri: str | None = None) -> Run:
         return _start(uri, experiment_id, name, {})
 
 
+def continued(record: str | Path, uri: str, start: Callable[[], Run]) -> Run:
+    """The run that a file notes, open again: what was killed goes on in its own run; else a new one, and noted there.
+
+    Args:
+        record: The file, beside what the run makes.
+        uri: Tracking address; a run noted at another one is not taken up.
+        start: Starts the run if there is none to go on with.
+    """
+    record = Path(record)
+    if record.is_file():
+        run = Run(**read_json(record))
+        if run.uri == uri and run.reopen():
+            return run
+    run = start()
+    write_json(record, asdict(run))
+    return run
+
+
 @contextmanager
 def ending(run: Run) -> Iterator[Run]:
     """Ends the run when the block ends: as FAILED after an exception, as KILLED after an interrupt.
@@ -136,9 +165,25 @@ def ending(run: Run) -> Iterator[Run]:
         raise
 
 
-def register_bundle(run: Run, bundle: str | Path, model: str, alias: str = CHAMPION) -> int:
-    """Stores a bundle folder with its run, registers it as a new version of `model`, points `alias` at it."""
-    client = mlflow.MlflowClient(tracking_uri=run.uri, registry_uri=run.uri)
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model."""
+
+    model: str
+    number: int
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"{self.model} version {self.number}"
+
+
+def register_bundle(run: Run, bundle: str | Path, model: str) -> tuple[Version, str]:
+    """Stores a bundle folder with its run and registers it as a new version of `model`.
+
+    Returns:
+        The version, and the alias that now points at it: `champion` for the first of its name, else `challenger`.
+    """
+    client = run._client
     run.log_folder(bundle, BUNDLE_ARTIFACT)
     try:
         client.create_registered_model(model)
@@ -146,9 +191,39 @@ def register_bundle(run: Run, bundle: str | Path, model: str, alias: str = CHAMP
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source = f"{client.get_run(run.run_id).info.artifact_uri}/{BUNDLE_ARTIFACT}"
-    version = client.create_model_version(model, source, run_id=run.run_id)
-    client.set_registered_model_alias(model, alias, version.version)
-    return int(version.version)
+    made = client.create_model_version(model, source, run_id=run.run_id)
+    alias = CHALLENGER if CHAMPION in client.get_registered_model(model).aliases else CHAMPION
+    client.set_registered_model_alias(model, alias, made.version)
+    return Version(model, int(made.version), run.run_id), alias
+
+
+def find_version(reference: str, uri: str | None = None) -> Version:
+    """Looks up a registered bundle, such as `models:/microdesign@champion` or `models:/microdesign/3`.
+
+    Raises:
+        InputError: There is no such model, version or alias, or the tracking server cannot be reached.
+    """
+    uri = uri or default_uri()
+    name, alias, number = _parse_reference(reference)
+    with _reachable(uri):
+        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        try:
+            found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise InputError(f"{reference}: is not registered at {uri}; train a model first.") from None
+            raise
+    return Version(name, int(found.version), found.run_id)
+
+
+def make_champion(version: Version, uri: str | None = None) -> None:
+    """Points the alias `champion` at a version; where that was the challenger, there is none any more."""
+    uri = uri or default_uri()
+    with _reachable(uri):
+        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+        client.set_registered_model_alias(version.model, CHAMPION, str(version.number))
+        if str(client.get_registered_model(version.model).aliases.get(CHALLENGER)) == str(version.number):
+            client.delete_registered_model_alias(version.model, CHALLENGER)
 
 
 def download_bundle(reference: str, destination: str | Path, uri: str | None = None) -> Path:
@@ -158,22 +233,15 @@ def download_bundle(reference: str, destination: str | Path, uri: str | None = N
         InputError: There is no such model, version or alias, or the tracking server cannot be reached.
     """
     uri = uri or default_uri()
-    name, alias, version = _parse_reference(reference)
-    with _reachable(uri):
-        client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-        try:
-            found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, version)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise InputError(f"{reference}: is not registered at {uri}; train a model first.") from None
-            raise
-    target = Path(destination) / f"{name}-{found.version}-{found.run_id}"
+    found = find_version(reference, uri)
+    target = Path(destination) / f"{found.model}-{found.number}-{found.run_id}"
     if not target.is_dir():
         try:
             Path(destination).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"{destination}: cannot be made ({error.strerror}).") from None
         with _reachable(uri), tempfile.TemporaryDirectory(dir=destination) as temporary:
+            client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
             local = client.download_artifacts(found.run_id, BUNDLE_ARTIFACT, temporary)
             try:
                 Path(local).rename(target)

@@ -48,7 +48,10 @@ class TrainConfig(Config):
     storage: str = Field("runs", description="folder for checkpoints and bundles; on a cluster, one that all nodes see")
     name: str = Field("train", description="name of the run; with the digest of the settings it names the folder")
     experiment: str = Field("microdesign", description="MLflow experiment")
-    register_as: str = Field("microdesign", description="name in the MLflow registry; gets the alias champion")
+    register_as: str = Field(
+        "microdesign",
+        description="name in the MLflow registry; the first of its name is champion, a later one challenger",
+    )
     max_failures: int = Field(3, ge=0, description="worker failures after which training gives up")
 
     def run_name(self, dataset_digest: str) -> str:
@@ -90,11 +93,9 @@ def train(config: TrainConfig, progress: Progress = lambda line: None, tracking_
             _make_bundle(config, dataset, folder, run, progress)
         metrics = load_bundle(folder / "bundle").description.metrics
         run.log_metrics(metrics)
-        version = register_bundle(run, folder / "bundle", config.register_as)
-        write_json(record, registered | {place: version})
-        progress(
-            f"registered {config.register_as} version {version} as champion: {summary(metrics, config.properties)}"
-        )
+        version, alias = register_bundle(run, folder / "bundle", config.register_as)
+        write_json(record, registered | {place: version.number})
+        progress(f"registered {version} as {alias}: {summary(metrics, config.properties)}")
     return folder / "bundle"
 
 
