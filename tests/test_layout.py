@@ -25,7 +25,13 @@ MAY_IMPORT = {
     **{name: set() for name in FOUNDATION},
 }
 """Parts of the package and the parts that they may import; other modules at the top put the parts together."""
-RAY_EDGE = {"physics/parallel.py", "learning/train.py", "learning/sweep.py", "learning/checkpoints.py"}
+RAY_EDGE = {
+    "physics/parallel.py",
+    "physics/pool.py",
+    "learning/train.py",
+    "learning/sweep.py",
+    "learning/checkpoints.py",
+}
 LONGEST = 500
 
 

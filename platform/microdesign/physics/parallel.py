@@ -1,4 +1,4 @@
-"""Evaluation in Ray tasks: the one module of `physics` that knows Ray.
+"""Evaluation in Ray tasks; with `pool.py`, on which it stands, the modules of `physics` that know Ray.
 
 An evaluation uses one thread (`num_cpus_per_task` of them at most); the cluster's processors are filled by tasks. Ray
 is taken as it is: the caller has connected to a cluster, or Ray starts a local one.
@@ -15,7 +15,6 @@ through the loop, shard by shard.
 
 import logging
 import math
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
@@ -23,10 +22,11 @@ from typing import Any
 import numpy as np
 import ray
 
-from microdesign.errors import EvaluationError, InputError
+from microdesign.errors import InputError
 from microdesign.microstructure.dataset import Dataset
 from microdesign.physics.evaluator import Evaluator, Values, evaluate_each, failed_values, merge_values
 from microdesign.physics.materials import Materials
+from microdesign.physics.pool import SYSTEM_RETRIES, TaskPool, use_threads
 from microdesign.physics.shard_rows import ShardImages, ShardValues
 from microdesign.physics.store import ResultStore, evaluate_stored, evaluation_keys
 
@@ -37,8 +37,6 @@ _LARGEST_BATCH = 256
 _BYTES_PER_PIXEL = 1024
 """Memory that an evaluator may need for each pixel of its batch: the fields of all load cases, and their copies."""
 _STORES: dict[str, ResultStore] = {}
-_SYSTEM_RETRIES = 3
-"""How often Ray repeats a task whose worker or node died."""
 
 
 def evaluate_parallel(
@@ -114,42 +112,23 @@ def evaluate_stream(
     if store is not None:
         yield from _stored_stream(evaluator, images, materials, store, batch_size, num_cpus_per_task)
         return
-    task = ray.remote(num_cpus=num_cpus_per_task, max_retries=_SYSTEM_RETRIES)(_evaluate_batch)
-    shared = ray.put(evaluator), ray.put(materials)
+    pool = TaskPool(evaluator, materials, num_cpus_per_task=num_cpus_per_task)
     waiting = deque(np.arange(i, min(i + batch_size, len(images))) for i in range(0, len(images), batch_size))
-    running: dict[ray.ObjectRef, np.ndarray] = {}
     try:
-        while waiting or running:
-            while waiting and len(running) < _slots(num_cpus_per_task):
+        while waiting or len(pool):
+            # Twice what fits now, so that no worker waits and an autoscaler sees the demand.
+            while waiting and len(pool) < 2 * pool.width:
                 indices = waiting.popleft()
-                running[task.remote(images[indices], *shared, max(1, int(num_cpus_per_task)))] = indices
-            (done,), _ = ray.wait(list(running), num_returns=1)
-            indices = running.pop(done)
-            try:
-                values = ray.get(done)
-            except ray.exceptions.RayTaskError as error:
-                reason = str(error.cause).strip().splitlines()[0]
-                raise EvaluationError(f"an evaluation task could not run: {reason}") from error
-            except ray.exceptions.RayError as error:
-                if len(indices) > 1:
-                    waiting.extendleft(indices[:, None])
-                    continue
-                values = failed_values(1, f"the worker died: {type(error).__name__}: {error}")
-            yield indices, values
+                pool.submit(indices, images[indices])
+            for done in pool.collect():
+                if done.values is not None:
+                    yield done.tag, done.values
+                elif len(done.tag) > 1:
+                    waiting.extendleft(done.tag[:, None])
+                else:
+                    yield done.tag, failed_values(1, done.lost)
     finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
-
-
-def _slots(num_cpus_per_task: float) -> int:
-    """Tasks to keep submitted: twice what fits now, so that no worker waits and an autoscaler sees the demand."""
-    return 2 * max(1, int(ray.cluster_resources().get("CPU", 1) / num_cpus_per_task))
-
-
-def _evaluate_batch(images: np.ndarray, evaluator: Evaluator, materials: Materials, threads: int) -> Values:
-    """What a task runs."""
-    _use_threads(threads)
-    return evaluate_each(evaluator, images, materials)
+        pool.close()
 
 
 def _stored_stream(
@@ -275,12 +254,12 @@ def _pipeline(
             num_cpus=1,
             num_gpus=1,
             concurrency=gpus,
-            max_restarts=_SYSTEM_RETRIES,
-            max_task_retries=_SYSTEM_RETRIES,
+            max_restarts=SYSTEM_RETRIES,
+            max_task_retries=SYSTEM_RETRIES,
         )
     else:
         results = rows.map_batches(
-            _evaluate_rows, batch_size=None, fn_args=work, num_cpus=1, max_retries=_SYSTEM_RETRIES
+            _evaluate_rows, batch_size=None, fn_args=work, num_cpus=1, max_retries=SYSTEM_RETRIES
         )
     gathered = ShardValues(images)
     for block in results.iter_batches(batch_size=None, prefetch_batches=0):
@@ -318,7 +297,7 @@ def _evaluate_rows(
     store: ResultStore | None,
 ) -> dict[str, np.ndarray]:
     """What a Ray Data task runs: reads its images itself, so that only numbers travel."""
-    _use_threads(1)
+    use_threads(1)
     labels = images.take(block["id"])
     if store is None:
         return {"id": block["id"], **evaluate_each(evaluator, labels, materials)}
@@ -339,9 +318,3 @@ class _Labeller:
 def _gpus(evaluator: Evaluator) -> int:
     """GPUs that the evaluator can use and the cluster has."""
     return int(ray.cluster_resources().get("GPU", 0)) if getattr(evaluator, "uses_gpu", False) else 0
-
-
-def _use_threads(threads: int) -> None:
-    """Ray sets OMP_NUM_THREADS for libraries loaded later; torch may be there already."""
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(threads)

@@ -1,0 +1,151 @@
+"""A pool of evaluations in Ray tasks that its caller keeps full: submit, and collect what has finished."""
+
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+
+from microdesign.errors import EvaluationError
+from microdesign.physics.evaluator import Evaluator, Values, evaluate_each
+from microdesign.physics.materials import Materials
+
+SYSTEM_RETRIES = 3
+"""How often Ray repeats a task whose worker or node died."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task that ended.
+
+    Attributes:
+        tag: What `submit` was given.
+        values: The evaluator's values; None when the task was lost.
+        lost: Why it was lost; empty when it was not.
+        late: Whether it was lost because it ran into the time limit.
+        seconds: Time that the evaluator took.
+        worker: Host and process that ran it.
+    """
+
+    tag: Any
+    values: Values | None
+    lost: str = ""
+    late: bool = False
+    seconds: float = 0.0
+    worker: str = ""
+
+
+class TaskPool:
+    """Evaluations of small batches of images in Ray tasks.
+
+    Args:
+        evaluator: Any evaluator that can be pickled.
+        materials: The phases.
+        num_cpus_per_task: Processors that Ray reserves for a task.
+        system_retries: How often Ray itself repeats a task whose worker or node died.
+        time_limit: Seconds after which a task's process is ended, whatever it does; None waits for ever.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        materials: Materials,
+        *,
+        num_cpus_per_task: float = 1,
+        system_retries: int = SYSTEM_RETRIES,
+        time_limit: float | None = None,
+    ) -> None:
+        self._cpus, self._limit = num_cpus_per_task, time_limit
+        self._task = ray.remote(num_cpus=num_cpus_per_task, max_retries=system_retries)(_evaluate_batch)
+        self._shared = ray.put(evaluator), ray.put(materials)
+        self._running: dict[ray.ObjectRef, Any] = {}
+        self._begun: dict[ray.ObjectRef, float] = {}
+
+    def __len__(self) -> int:
+        """Tasks that were submitted and not collected."""
+        return len(self._running)
+
+    @property
+    def width(self) -> int:
+        """Tasks that the cluster runs at once, as large as it is now."""
+        return max(1, int(ray.cluster_resources().get("CPU", 1) / self._cpus))
+
+    def warm(self, shape: tuple[int, ...]) -> None:
+        """Lets every worker import what the evaluator needs, while the caller has nothing to submit yet."""
+        nothing = np.empty((0, *shape), np.uint8)
+        for _ in range(self.width):
+            self._task.remote(nothing, *self._shared, 1, None)
+
+    def submit(self, tag: Any, images: np.ndarray) -> None:
+        """Submits uint8 images `(n, *shape)` as one task; `tag` comes back with the result."""
+        threads = max(1, int(self._cpus))
+        self._running[self._task.remote(images, *self._shared, threads, self._limit)] = tag
+        self._note_begun()
+
+    def collect(self, timeout: float | None = None) -> list[Finished]:
+        """Waits until a task has finished, at most `timeout` seconds, and returns all that have.
+
+        Raises:
+            EvaluationError: A task could not start at all (the evaluator cannot be loaded on a worker).
+        """
+        if not self._running:
+            return []
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
+        if ready:
+            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        finished = [self._result(reference) for reference in ready]
+        self._note_begun()
+        return finished
+
+    def close(self) -> None:
+        """Cancels what has not finished."""
+        for reference in self._running:
+            ray.cancel(reference, force=True)
+        self._running.clear()
+
+    def _note_begun(self) -> None:
+        """About when each task began to run: when it came among the first that fit."""
+        for reference in list(self._running)[: self.width] if self._limit else ():
+            self._begun.setdefault(reference, time.monotonic())
+
+    def _result(self, reference: ray.ObjectRef) -> Finished:
+        tag, begun = self._running.pop(reference), self._begun.pop(reference, time.monotonic())
+        try:
+            values, seconds, worker = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            reason = str(error.cause).strip().splitlines()[0]
+            raise EvaluationError(f"an evaluation task could not run: {reason}") from error
+        except ray.exceptions.RayError as error:
+            seconds = time.monotonic() - begun
+            if self._limit is not None and seconds >= self._limit:
+                return Finished(tag, None, f"no answer within the time limit of {self._limit:g} s", True, seconds)
+            return Finished(tag, None, f"the worker died: {type(error).__name__}: {error}", seconds=seconds)
+        return Finished(tag, values, seconds=seconds, worker=worker)
+
+
+def use_threads(threads: int) -> None:
+    """Ray sets OMP_NUM_THREADS for libraries loaded later; torch may be there already."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _evaluate_batch(
+    images: np.ndarray, evaluator: Evaluator, materials: Materials, threads: int, limit: float | None
+) -> tuple[Values, float, str]:
+    """What a task runs."""
+    use_threads(threads)
+    started = time.monotonic()
+    if limit is not None:
+        # The alarm's default action ends the process even where a library hangs without ever coming back to Python.
+        signal.setitimer(signal.ITIMER_REAL, limit)
+    try:
+        values = evaluate_each(evaluator, images, materials)
+    finally:
+        if limit is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    return values, time.monotonic() - started, f"{socket.gethostname()}/{os.getpid()}"
