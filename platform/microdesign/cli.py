@@ -340,9 +340,10 @@ def _print_done(document: dict[str, Any], as_json: bool) -> None:
 
 def _print_design(document: dict[str, Any]) -> None:
     target = document["target"]
-    rows = [["target", "", *(f"{value:.4g}" for value in target.values()), "", ""]]
+    rows = [["target", "", *document["goals"].values(), "", ""]]
     for number, c in enumerate(document["candidates"], start=1):
-        values = (f"{c['predicted'][name]:.4g} / {c['verified'][name]:.4g}" for name in target)
+        known = {name: "-" if value is None else f"{value:.4g}" for name, value in c["predicted"].items()}
+        values = (f"{known[name]} / {c['verified'][name]:.4g}" for name in target)
         novelty = "" if c["novelty"] is None else f"{c['novelty']:.3f}"
         rows.append([f"candidate {number}", str(c["component"]), *values, f"{c['max_relative_error']:.2%}", novelty])
     for name, b in document["baselines"].items():

@@ -82,7 +82,7 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
     """
     folder = Path(config.folder).resolve()
     target = validate_config(Target, {"properties": _target(config)}, "the target")
-    check_reachable(target.properties, config.materials)
+    check_reachable(target.fixed, config.materials)
     _check_is_demo(folder)
     if fresh and folder.exists():
         shutil.rmtree(folder)
@@ -121,8 +121,7 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
             dataset=str(labelled.folder),
             store=str(folder / "results"),
             folder=str(
-                folder
-                / f"campaign-{digest_json([dict(target.properties), config.campaign.seed, bundle.parent.name])[:10]}"
+                folder / f"campaign-{digest_json([target.fixed, config.campaign.seed, bundle.parent.name])[:10]}"
             ),
         )
         document = design(campaign, report, uri)

@@ -124,8 +124,6 @@ def test_the_folder_of_another_campaign_is_refused(
         ({"Ex": 11.0, "kx": 3.0}, r"target Ex = 11 is out of reach: .* give Ex from 1 to 10 \(Voigt-Reuss bounds\)"),
         ({"Ex": 3.0, "kx": 0.5}, r"target kx = 0\.5 is out of reach: .* give kx from 1 to 10"),
         ({"Ex": 9.5, "kx": 1.2}, r"exclude each other: no volume fractions satisfy the Voigt-Reuss bounds of all"),
-        ({"Ex": 3.0, "ky": 3.0}, "The target names Ex, ky; the model is conditioned on Ex, kx: name these"),
-        ({"Ex": 3.0}, "The target names Ex; the model is conditioned on Ex, kx"),
         ({"Ex": 3.0, "colour": 3.0}, "target 'colour' is no property"),
     ],
 )

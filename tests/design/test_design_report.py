@@ -33,6 +33,7 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:
     }
     return {
         "target": {"Ex": 3.5},
+        "goals": {"Ex": "3.5"},
         "units": {"Ex": "<GPa>"},
         "tolerance": 0.05,
         "candidates": [candidate],

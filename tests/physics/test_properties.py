@@ -1,8 +1,16 @@
 import numpy as np
 import pytest
 
+from microdesign.errors import InputError
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES, engineering_constants, property_units
+from microdesign.physics.properties import (
+    PROPERTY_NAMES,
+    engineering_constants,
+    is_signed,
+    property_unit,
+    property_units,
+    property_values,
+)
 from microdesign.physics.solver import homogenize
 
 
@@ -48,3 +56,43 @@ def test_units_are_stated_back() -> None:
     units = property_units(materials)
     assert tuple(units) == PROPERTY_NAMES
     assert (units["Ex"], units["Gxy"], units["vyx"], units["ky"]) == ("GPa", "GPa", "1", "W/(m K)")
+
+
+def test_derived_plane_properties_of_an_isotropic_plate() -> None:
+    E, nu = 3.0, 0.25
+    values = {name: np.array([value]) for name, value in {"Ex": E, "Ey": E, "vxy": nu, "Gxy": E / 2 / (1 + nu)}.items()}
+    assert property_values(values, "K") == pytest.approx(E / (2 * (1 - nu)))
+    assert property_values(values, "G") == pytest.approx(E / (2 * (1 + nu)))
+    assert property_values(values, "E") == pytest.approx(E)
+    assert property_values(values, "Ex/Gxy") == pytest.approx(2 * (1 + nu))
+
+
+def test_derived_shear_modulus_is_the_mean_over_all_directions() -> None:
+    """1/G is the mean of the shear compliance S33 over all turns of the axes."""
+    rng = np.random.default_rng(0)
+    root = rng.normal(size=(3, 3))
+    compliance = root @ root.T + np.eye(3)
+    values = engineering_constants(np.linalg.inv(compliance)[None], np.eye(2)[None])
+    turned = []
+    for angle in np.arange(16) * np.pi / 16:
+        c, s = np.cos(angle), np.sin(angle)
+        stress = np.array([-2 * s * c, 2 * s * c, c * c - s * s])  # of a unit shear stress in turned axes
+        turned.append(stress @ compliance @ stress)
+    assert 1 / property_values(values, "G")[0] == pytest.approx(np.mean(turned))
+
+
+def test_what_cannot_be_derived_is_named() -> None:
+    with pytest.raises(InputError, match="'G' is not at hand; it needs Ex, vxy, Ey, Gxy; there are Ex"):
+        property_values({"Ex": np.ones(1)}, "G")
+    with pytest.raises(InputError, match="'colour' is not at hand; there are Ex"):
+        property_values({"Ex": np.ones(1)}, "colour")
+
+
+def test_units_of_entries_and_quotients() -> None:
+    materials = Materials.model_validate(
+        {"phases": [{"E": 1, "nu": 0.3, "k": 1}] * 2, "units": {"E": "GPa", "k": "W/(m K)"}}
+    )
+    units = [property_unit(name, materials) for name in ("C11", "K", "k12", "kx/ky", "Ex/vxy", "Ex/kx", "AU")]
+    assert units == ["GPa", "GPa", "W/(m K)", "1", "GPa", "(GPa)/(W/(m K))", "1"]
+    signed = [is_signed(name) for name in ("Ex", "vxy", "C11", "C12", "k12", "kx/ky", "vxy/Ex")]
+    assert signed == [False, True, False, True, True, False, True]

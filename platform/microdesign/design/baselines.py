@@ -25,8 +25,7 @@ class Baseline:
 
 def best_of_training_set(data: Microstructures, target: Target) -> Baseline | None:
     """The labelled image that comes closest to the target; None when none satisfies the constraints."""
-    table = np.stack([data.properties[name] for name in target.names], axis=1)
-    return _best(data.labels, table, target)
+    return _best(data.labels, target.table(data.properties), target)
 
 
 def best_of_random_draws(
@@ -52,7 +51,8 @@ def best_of_random_draws(
         z.append(surrogate.sample(properties, 1, seed=int(stream.integers(2**31))).z[0])
     labels = decode_labels(surrogate, np.array(z))
     values = evaluate_parallel(evaluator, labels, materials, store=store)
-    return _best(labels, np.stack([values[name] for name in target.names], axis=1), target)
+    del values["error"]
+    return _best(labels, target.table(values), target)
 
 
 def _best(labels: np.ndarray, table: np.ndarray, target: Target) -> Baseline | None:

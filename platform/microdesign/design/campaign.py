@@ -13,6 +13,7 @@ import torch
 from pydantic import Field
 
 from microdesign.config import Config
+from microdesign.design.conditioning import conditions
 from microdesign.design.distinctness import distinct_best, is_distinct, niche_of, statistics_of
 from microdesign.design.ledger import Evaluation, Ledger
 from microdesign.design.refinement import Observations, RefinementConfig, propose
@@ -108,12 +109,7 @@ def run_campaign(
             the folder belongs to another campaign.
         EvaluationError: Physics could answer for none of the first designs.
     """
-    check_reachable(config.target.properties, materials)
-    if set(config.target.names) != set(surrogate.properties):
-        raise InputError(
-            f"The target names {', '.join(config.target.names)}; the model is conditioned on "
-            f"{', '.join(surrogate.properties)}: name these."
-        )
+    check_reachable(config.target.fixed, materials)
     campaign = _Campaign(config, surrogate, evaluator, materials, store)
     resumed = len(campaign.ledger)
     if resumed:
@@ -144,7 +140,7 @@ class _Campaign:
     ) -> None:
         self.config, self.target, self.store = config, config.target, store
         self.surrogate, self.evaluator, self.materials = surrogate, evaluator, materials
-        self.prior = surrogate.prior(config.target.properties)
+        self.prior = surrogate.prior(conditions(config.target, surrogate, None, 1, config.seed)[0])
         identity = campaign_identity(config, surrogate, evaluator, materials)
         self.ledger = Ledger(str(config.folder), identity)
         self._statistics: dict[str, torch.Tensor] = {}
@@ -224,12 +220,8 @@ class _Campaign:
         stream = evaluate_stream(self.evaluator, images, self.materials, batch_size=2, store=self.store)
         for where, values in stream:
             seconds = time.monotonic() - started
-            missing = [name for name in names if name not in values]
-            if missing:
-                raise InputError(
-                    f"The evaluator {self.config.evaluator} gives no '{missing[0]}'; it gives {', '.join(values)}."
-                )
-            properties = [name for name in values if name != "error"]
+            properties = {name: array for name, array in values.items() if name != "error"}
+            properties |= dict(zip(names, self.target.table(properties).T, strict=True))
             self.ledger.append(
                 [
                     Evaluation(
@@ -240,7 +232,7 @@ class _Campaign:
                         round=number,
                         parent=designs.parent[row],
                         predicted=dict(zip(names, designs.predicted[row].tolist(), strict=True)),
-                        verified={} if values["error"][i] else {n: float(values[n][i]) for n in properties},
+                        verified={} if values["error"][i] else {n: float(properties[n][i]) for n in properties},
                         seconds=seconds,
                         error=str(values["error"][i]),
                     )
@@ -289,7 +281,8 @@ class _Campaign:
         errors = [self.error(candidate) for candidate in candidates]
         components = {candidate.component for candidate in candidates}
         several = len(components) >= min(2, len(np.unique([e.component for e in self.succeeded()])))
-        if len(candidates) == self.config.candidates and max(errors) <= self.config.goal and several:
+        whole = len(candidates) == self.config.candidates and not self.target.senses.any()
+        if whole and max(errors) <= self.config.goal and several:
             return f"all {len(candidates)} candidates are within {self.config.goal:.2%}"
         if len(self.ledger) >= self.config.evaluations:
             return f"the budget of {self.config.evaluations} evaluations is spent"
@@ -307,10 +300,7 @@ def campaign_identity(
 ) -> dict[str, Any]:
     """What a campaign's record depends on: a folder with another identity is another campaign's."""
     return {
-        "target": {
-            "properties": dict(config.target.properties),
-            "volume_fraction": list(config.target.volume_fraction),
-        },
+        "target": config.target.model_dump(mode="json", exclude={"tolerance"}),
         "materials": materials.digest,
         "evaluator": evaluator.fingerprint,
         "model": surrogate.digest,

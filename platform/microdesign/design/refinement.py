@@ -157,8 +157,11 @@ def _small_algebra() -> Iterator[None]:
 
 
 def _inputs(z: np.ndarray, predicted: np.ndarray, target: Target) -> Tensor:
-    """Latents and predicted deviations, `(n, D + P)` float64: the process sees the first, the objective both."""
-    return torch.from_numpy(np.concatenate((z, target.deviations(predicted)), axis=1))
+    """Latents and predicted deviations, `(n, D + P)` float64: the process sees the first, the objective both.
+
+    What the model does not predict counts as met: all of its deviation is left to the process.
+    """
+    return torch.from_numpy(np.concatenate((z, np.nan_to_num(target.deviations(predicted))), axis=1))
 
 
 def _fit(observations: Observations, target: Target, rows: np.ndarray) -> SingleTaskGP:
@@ -205,7 +208,7 @@ def _pool(
     explored = decoded(observations.z[centres] + radius * std * stream.standard_normal(axes.shape) * axes)
     if len(explored) <= len(target.names) + 1:
         return explored
-    slope = _slope((explored.z - mean) / std, target.deviations(explored.predicted))
+    slope = _slope((explored.z - mean) / std, np.nan_to_num(target.deviations(explored.predicted)))
     missing = -target.deviations(observations.verified[centres])
     steps = missing @ np.linalg.pinv(slope, rcond=1e-2)
     length = np.linalg.norm(steps, axis=1, keepdims=True)

@@ -42,7 +42,7 @@ def render_report(folder: Path) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["image"] = lambda path: _data_uri(_png(read_npy(_found(Path(folder), Path(path))).labels[0]))
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
-    environment.filters["number"] = lambda value: f"{value:.4g}"
+    environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
     template = environment.from_string(files("microdesign.design").joinpath("report_template.html").read_text("utf-8"))
     history = io.BytesIO()
     convergence_figure(document["history"], document["tolerance"]).savefig(history, format="png", dpi=90)

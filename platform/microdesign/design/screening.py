@@ -45,8 +45,7 @@ def decode_designs(
 ) -> Designs:
     """Decodes latents, predicts their properties, and drops what breaks the target's constraints."""
     labels = decode_labels(surrogate, z)
-    order = [surrogate.properties.index(name) for name in target.names]
-    predicted = surrogate.predict(labels)[0][:, order]
+    predicted = target.predict(surrogate, labels)[0]
     designs = Designs(z, component, labels, predicted, parent or ("",) * len(z))
     return designs.select(np.flatnonzero(target.admits(labels)))
 

@@ -1,32 +1,39 @@
-"""What a campaign is asked for: property values, a tolerance, constraints on the microstructure; and what data reach.
+"""What a campaign is asked for: goals of properties and constraints on the microstructure.
 
-Shapes: n designs, P target properties.
+Shapes: n designs, P target properties, M of them to be maximised or minimised.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
-from pydantic import Field, field_validator
-from scipy.spatial import cKDTree
+from pydantic import Field, field_validator, model_validator
 
 from microdesign.config import Config
+from microdesign.design.goals import Goal
+from microdesign.design.pareto import crowding, front_numbers
+from microdesign.errors import InputError
+from microdesign.model.surrogate import Surrogate
+from microdesign.physics.properties import is_signed, property_values
+
+_STEP = 1e-3
+"""Step of finite differences, in standard deviations."""
+_ROUNDING = 1e-9
+"""Relative deviation that is rounding."""
 
 
 class Target(Config):
-    """Target properties and constraints."""
+    """Goals and constraints.
 
-    properties: Mapping[str, float] = Field(min_length=1, description="value of each property, in the materials' units")
+    Example:
+        >>> Target(properties={"Ex": 2.4, "ky": {"at_most": 8}, "kx/ky": {"maximize": True}})
+    """
+
+    properties: Mapping[str, Goal] = Field(
+        min_length=1, description="goal of each property, in the materials' units; `A/B` is the quotient of two"
+    )
     tolerance: float = Field(0.05, gt=0, description="relative error of the worst property up to which a design counts")
     volume_fraction: tuple[float, float] = Field((0.0, 1.0), description="least and most of phase 1")
-
-    @field_validator("properties")
-    @classmethod
-    def _check_properties(cls, values: Mapping[str, float]) -> Mapping[str, float]:
-        for name, value in values.items():
-            if not np.isfinite(value) or value == 0:
-                raise ValueError(f"{name} = {value}: expected a finite number other than 0")
-        return values
 
     @field_validator("volume_fraction")
     @classmethod
@@ -35,62 +42,139 @@ class Target(Config):
             raise ValueError("expected [low, high] with 0 <= low < high <= 1")
         return value
 
+    @model_validator(mode="after")
+    def _check_zeros(self) -> Self:
+        for name, goal in self.properties.items():
+            if goal.equals == 0 and not is_signed(name):
+                raise ValueError(f"{name} = 0: expected a number other than 0")
+        return self
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the target properties, in the order of every property axis of a campaign."""
         return tuple(self.properties)
 
     @property
-    def values(self) -> np.ndarray:
-        """Target values `(P,)`."""
-        return np.array(list(self.properties.values()), float)
+    def goals(self) -> tuple[Goal, ...]:
+        """The goals in the order of `names`."""
+        return tuple(self.properties.values())
 
-    def deviations(self, properties: np.ndarray) -> np.ndarray:
-        """Signed relative deviations from the target, `(n, P) -> (n, P)`."""
-        return (np.asarray(properties, float) - self.values) / np.abs(self.values)
+    @property
+    def lows(self) -> np.ndarray:
+        """Least values that meet the goals, `(P,)`: -inf without a bound; of `equals`, as `highs`, the value."""
+        return np.array([goal.low for goal in self.goals])
 
-    def errors(self, properties: np.ndarray) -> np.ndarray:
-        """Relative error of the worst property, `(n, P) -> (n,)`."""
-        return np.abs(self.deviations(properties)).max(-1)
+    @property
+    def highs(self) -> np.ndarray:
+        """Largest values that meet the goals, `(P,)`: inf without a bound."""
+        return np.array([goal.high for goal in self.goals])
+
+    @property
+    def senses(self) -> np.ndarray:
+        """1 for each property to maximise, -1 to minimise, 0 for the others, `(P,)`."""
+        return np.array([goal.sense for goal in self.goals])
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """Value of each property that has to equal one."""
+        return {name: goal.equals for name, goal in self.properties.items() if goal.equals is not None}
+
+    def table(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The target's properties `(n, P)` out of named ones, each `(n,)`: quotients and derived ones are computed.
+
+        Raises:
+            InputError: A property is not among them and cannot be computed from them.
+        """
+        return np.stack([property_values(values, name) for name in self.names], axis=-1)
+
+    def predict(self, surrogate: Surrogate, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The regressor's mean and standard deviation of the target's properties, each `(n, P)`.
+
+        NaN for a property that those of the model do not determine. The deviation of a computed one is to first order,
+        as if the model's errors were independent.
+        """
+        mean, std = (dict(zip(surrogate.properties, array.T, strict=True)) for array in surrogate.predict(labels))
+        known = [_predicted(name, mean, std, len(labels)) for name in self.names]
+        return np.stack([m for m, _ in known], axis=-1), np.stack([s for _, s in known], axis=-1)
+
+    def deviations(self, values: np.ndarray) -> np.ndarray:
+        """Signed relative deviations from the nearest value that meets each goal, `(n, P) -> (n, P)`.
+
+        Positive where a value is too large; 0 where a bound holds, and for an optimum without bounds. From a goal of 0
+        the deviation is absolute.
+        """
+        values = np.asarray(values, float)
+        nearest = np.clip(values, self.lows, self.highs)
+        return (values - nearest) / np.where(nearest == 0, 1, np.abs(nearest))
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Error of the worst property, `(n, P) -> (n,)`: all goals are met where it is at most `tolerance`.
+
+        That is |deviation|, scaled where a goal has a tolerance of its own; what breaks a bound that has none counts
+        `tolerance` more. A value that is NaN, not predicted, does not count.
+        """
+        deviations = np.nan_to_num(np.abs(self.deviations(values)))
+        own = [goal.tolerance for goal in self.goals]
+        strict = np.array([goal.equals is None and not goal.tolerance for goal in self.goals])
+        scale = np.array([self.tolerance / each if each else 1.0 for each in own])
+        return (scale * deviations + self.tolerance * (strict & (deviations > _ROUNDING))).max(-1)
+
+    def objectives(self, values: np.ndarray) -> np.ndarray:
+        """What is to be maximised, `(n, P) -> (n, M)`: minimised properties with the sign turned; M may be 0."""
+        chosen = np.flatnonzero(self.senses)
+        return np.asarray(values, float)[..., chosen] * self.senses[chosen]
+
+    def ranks(self, values: np.ndarray) -> np.ndarray:
+        """Position of each of the designs, int `(n, P) -> (n,)`, 0 the best.
+
+        Without optima by error. With optima those that meet the other goals come first: by the objective, or, of
+        several, front by front (Pareto), within a front those that stand most alone first; then the others, by error.
+        """
+        errors, objectives = self.errors(values), self.objectives(values)
+        keys = [errors]
+        if objectives.shape[-1]:
+            missed = np.where(errors <= self.tolerance, 0, errors)
+            keys = [*_preference(objectives, missed), missed]
+        ranks = np.empty(len(errors), int)
+        ranks[np.lexsort(keys)] = np.arange(len(errors))
+        return ranks
 
     def admits(self, labels: np.ndarray) -> np.ndarray:
         """Whether two-phase images uint8 `(n, X, Y)` satisfy the constraints, bool `(n,)`."""
         fraction = labels.mean((1, 2))
         return (fraction >= self.volume_fraction[0]) & (fraction <= self.volume_fraction[1])
 
-
-@dataclass(frozen=True)
-class Reach:
-    """How far a target lies from the properties of a data set, in standard deviations of their logarithms.
-
-    Attributes:
-        distance: To the nearest sample.
-        usual: The 99th percentile of that distance over the samples themselves.
-    """
-
-    distance: float
-    usual: float
-
-    @property
-    def outside(self) -> bool:
-        """Whether the target is farther out than nearly all samples are from each other."""
-        return self.distance > self.usual
-
-    def __str__(self) -> str:
-        """One sentence for people."""
-        verdict = "OUTSIDE what the training data reach" if self.outside else "within the reach of the training data"
-        return (
-            f"The target is {verdict}: its nearest training sample is {self.distance:.3f} standard deviations away "
-            f"(99 % of the samples have a neighbour within {self.usual:.3f})."
-        )
+    def constraint_values(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """What the constraints are about, `(n,)` each, of two-phase images uint8 `(n, X, Y)`."""
+        return {"volume_fraction": labels.mean((1, 2))}
 
 
-def reach(target: Target, table: np.ndarray) -> Reach:
-    """Compares a target with the properties `(n, P)` of a data set, columns in the target's order."""
-    scale = np.abs(table).mean(0)
-    signs = np.sign(table) * np.log1p(np.abs(table) / scale)
-    point = np.sign(target.values) * np.log1p(np.abs(target.values) / scale)
-    spread = signs.std(0)
-    tree = cKDTree(signs / spread)
-    usual = np.quantile(tree.query(signs / spread, k=2)[0][:, 1], 0.99)
-    return Reach(float(tree.query(point / spread)[0]), float(usual))
+def _predicted(
+    name: str, mean: Mapping[str, np.ndarray], std: Mapping[str, np.ndarray], n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of a property, each `(n,)`, NaN if the model's own do not determine it."""
+    if name in mean:
+        return mean[name], std[name]
+    try:
+        values = property_values(mean, name)
+    except InputError:
+        return np.full(n, np.nan), np.full(n, np.nan)
+    variance = np.zeros(n)
+    for each in mean:  # first-order propagation by finite differences, whatever the formula
+        shifted = {**mean, each: mean[each] + _STEP * std[each]}
+        variance += ((property_values(shifted, name) - values) / _STEP) ** 2
+    return values, np.sqrt(variance)
+
+
+def _preference(objectives: np.ndarray, missed: np.ndarray) -> list[np.ndarray]:
+    """Keys by which designs with the same `missed` are sorted, the last one first."""
+    if objectives.shape[-1] == 1:
+        return [-objectives[:, 0]]
+    met = missed == 0
+    fronts, alone = np.zeros(len(missed)), np.zeros(len(missed))
+    if met.any():
+        fronts[met] = front_numbers(objectives[met])
+        for number in np.unique(fronts[met]):
+            members = np.flatnonzero(met & (fronts == number))
+            alone[members] = crowding(objectives[members])
+    return [-alone, fronts]

@@ -14,8 +14,9 @@ from microdesign.design.baselines import Baseline, best_of_random_draws, best_of
 from microdesign.design.campaign import Answer, CampaignConfig, run_campaign
 from microdesign.design.distinctness import novelty, statistics_of
 from microdesign.design.ledger import Evaluation
+from microdesign.design.reach import Reach, reach
 from microdesign.design.surrogates import open_surrogate
-from microdesign.design.targets import Reach, Target, reach
+from microdesign.design.targets import Target
 from microdesign.design.wire import TOKEN_VARIABLE
 from microdesign.errors import InputError
 from microdesign.files import digest_json
@@ -24,7 +25,7 @@ from microdesign.microstructure.dataset import Dataset
 from microdesign.model.surrogate import Surrogate
 from microdesign.physics.evaluator import Evaluator, load_evaluator
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import property_units
+from microdesign.physics.properties import property_unit
 from microdesign.physics.reachability import check_reachable
 from microdesign.physics.store import ResultStore
 from microdesign.tracking import default_uri, ending, start_run
@@ -44,11 +45,11 @@ def design(
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
     if config.materials is not None:
-        check_reachable(config.target.properties, config.materials)
+        check_reachable(config.target.fixed, config.materials)
     token = config.token or os.environ.get(TOKEN_VARIABLE)
     surrogate = open_surrogate(config.model, folder.parent / "models", uri, token)
     materials = config.materials or _model_materials(surrogate)
-    check_reachable(config.target.properties, materials)
+    check_reachable(config.target.fixed, materials)
     evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
     store = ResultStore(config.store or folder / "results")
     data = None if config.dataset is None else _training_images(config.dataset, config.target, surrogate, materials)
@@ -93,10 +94,10 @@ def _document(
         draws = best_of_random_draws(data, surrogate, target, evaluator, materials, n, config.seed, store)
         found = {"training_set": best_of_training_set(data, target), "random": draws}
         baselines = {name: _baseline(found[name], folder / "baselines" / f"{name}.npy") for name in found}
-    units = property_units(materials)
     return {
-        "target": dict(target.properties),
-        "units": {name: units[name] for name in target.names},
+        "target": target.model_dump(mode="json")["properties"],
+        "goals": {name: str(goal) for name, goal in target.properties.items()},
+        "units": {name: property_unit(name, materials) for name in target.names},
         "tolerance": target.tolerance,
         "candidates": candidates,
         "baselines": baselines,
@@ -122,7 +123,7 @@ def _candidate(
     verified = {name: evaluation.verified[name] for name in target.names}
     return {
         "component": evaluation.component,
-        "predicted": dict(evaluation.predicted),
+        "predicted": {n: v if np.isfinite(v) else None for n, v in evaluation.predicted.items()},
         "verified": verified,
         "max_relative_error": float(target.errors(np.array(list(verified.values())))),
         "novelty": None if statistics is None else float(novelty(evaluation.labels[None], statistics)[0]),
@@ -165,9 +166,6 @@ def _training_images(folder: str, target: Target, surrogate: Surrogate, material
     if labels_of is not None and validate_config(Materials, labels_of, folder).digest != materials.digest:
         raise InputError(f"{folder}: is labelled for other materials than the campaign's; label it again for these.")
     data = dataset.load("train")
-    missing = [name for name in target.names if name not in data.properties]
-    if missing:
-        raise InputError(f"The data set has no property '{missing[0]}'; label it first.")
     known = np.isfinite(_table(data, target)).all(1)
     if known.sum() < 2:
         raise InputError(f"Fewer than 2 samples have finite values of {', '.join(target.names)}; label them again.")
@@ -175,4 +173,4 @@ def _training_images(folder: str, target: Target, surrogate: Surrogate, material
 
 
 def _table(data: Microstructures, target: Target) -> np.ndarray:
-    return np.stack([data.properties[name] for name in target.names], axis=1)
+    return target.table(data.properties)

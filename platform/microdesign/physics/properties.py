@@ -1,8 +1,10 @@
 """Engineering constants of effective tensors: MICRO2D's definitions in two dimensions, components in three."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from microdesign.errors import EvaluationError
+from microdesign.errors import EvaluationError, InputError
 from microdesign.physics.materials import Materials
 
 PROPERTY_NAMES = ("Ex", "vxy", "Ey", "vyx", "Gxy", "kx", "ky")
@@ -17,6 +19,9 @@ VOLUME_PROPERTY_NAMES = (
     *("K", "G", "E", "AU"),
 )
 """The properties of a volume: stiffness (Voigt's order), conductivity, isotropic averages, universal anisotropy."""
+
+_PLANE_DERIVED = {"K": ("Ex", "vxy", "Ey"), "G": ("Ex", "vxy", "Ey", "Gxy"), "E": ("Ex", "vxy", "Ey", "Gxy")}
+"""What the derived properties of a plane microstructure are computed from."""
 
 _SINGULAR = 1e-7
 """Smallest ratio of a tensor's eigenvalues that still has an inverse worth reporting."""
@@ -91,10 +96,58 @@ def properties_of(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, 
     return (engineering_constants if conductivity.shape[-1] == 2 else volume_properties)(stiffness, conductivity)
 
 
+def property_values(values: Mapping[str, np.ndarray], name: str) -> np.ndarray:
+    """Returns a property `(...)`: one of the `values`, or one that they determine.
+
+    - `A/B` is the quotient of two others, such as `kx/ky`.
+    - `K` and `G` of a plane microstructure are from a load, as its engineering constants are: `K` the mean stress over
+      the change of area under equal stresses, 1 / (S11 + S22 + 2 S12) = 1 / (1/Ex + 1/Ey - 2 vxy/Ex); `G` the mean over
+      all directions of shear, 2 / (S11 + S22 - 2 S12 + S33) = 2 / (1/Ex + 1/Ey + 2 vxy/Ex + 1/Gxy), Reuss's. `E` is
+      4 K G / (K + G).
+
+    Raises:
+        InputError: The property is not among the values and they do not determine it.
+    """
+    if name in values:
+        return np.asarray(values[name])
+    if "/" in name:
+        above, _, below = name.partition("/")
+        return property_values(values, above.strip()) / property_values(values, below.strip())
+    needs = _PLANE_DERIVED.get(name, ())
+    missing = [each for each in needs if each not in values]
+    if missing or not needs:
+        reason = f"; it needs {', '.join(needs)}" if needs else ""
+        raise InputError(f"property '{name}' is not at hand{reason}; there are {', '.join(values)}.")
+    if name == "E":
+        K, G = property_values(values, "K"), property_values(values, "G")
+        return 4 * K * G / (K + G)
+    Ex, vxy, Ey = (np.asarray(values[each]) for each in _PLANE_DERIVED["K"])
+    if name == "K":
+        return 1 / (1 / Ex + 1 / Ey - 2 * vxy / Ex)
+    return 2 / (1 / Ex + 1 / Ey + 2 * vxy / Ex + 1 / np.asarray(values["Gxy"]))
+
+
+def is_signed(name: str) -> bool:
+    """Whether a property may be 0 or negative: Poisson's ratios, entries off a tensor's diagonal, their quotients."""
+    above, _, below = name.partition("/")
+    if below:
+        return is_signed(above.strip()) or is_signed(below.strip())
+    return name[:1] == "v" or name == "AU" or (name[1:].isdigit() and name[1] != name[2:])
+
+
 def property_units(materials: Materials) -> dict[str, str]:
     """Returns the unit of each property: that of E for moduli, that of k for conductivities, 1 for Poisson's ratios."""
-    unit = {"E": materials.units.E, "G": materials.units.E, "k": materials.units.k, "v": "1"}
-    return {name: unit[name[0]] for name in PROPERTY_NAMES}
+    return {name: property_unit(name, materials) for name in PROPERTY_NAMES}
+
+
+def property_unit(name: str, materials: Materials) -> str:
+    """Returns the unit of a property, also of tensor entries, derived ones and quotients; `?` of an unknown one."""
+    above, _, below = name.partition("/")
+    if below:
+        units = property_unit(above.strip(), materials), property_unit(below.strip(), materials)
+        return "1" if units[0] == units[1] else f"({units[0]})/({units[1]})" if units[1] != "1" else units[0]
+    kinds = {"v": "1", "A": "1", "k": materials.units.k} | dict.fromkeys("EGCK", materials.units.E)
+    return kinds.get(name[:1], "?")
 
 
 def _inverse(tensors: np.ndarray, name: str) -> np.ndarray:
