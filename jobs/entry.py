@@ -9,8 +9,7 @@ from typing import Any
 from microdesign.cluster import connected
 from microdesign.config import ConfigT, load_config
 from microdesign.errors import InputError, MicrodesignError
-
-Progress = Callable[[str], None]
+from microdesign.progress import Progress, show
 
 
 def run_job(model: type[ConfigT], job: Callable[[ConfigT, Progress], Any]) -> None:
@@ -22,13 +21,8 @@ def run_job(model: type[ConfigT], job: Callable[[ConfigT, Progress], Any]) -> No
     try:
         config = load_config(model, arguments.config, arguments.set)
         with connected():
-            result = job(config, lambda line: print(line, file=sys.stderr, flush=True))
+            result = job(config, show)
     except MicrodesignError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
     print(json.dumps(result, indent=2))
-
-
-def counted(progress: Progress, what: str) -> Callable[[int, int], None]:
-    """Turns (done, total) into lines such as `500/4000 images`."""
-    return lambda done, total: progress(f"{done}/{total} {what}")

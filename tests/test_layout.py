@@ -13,7 +13,7 @@ PACKAGE = ROOT / "platform" / "microdesign"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TEST_MODULES = sorted((ROOT / "tests").rglob("*.py"))
 
-FOUNDATION = {"errors", "config", "files"}
+FOUNDATION = {"errors", "config", "files", "progress"}
 """All may import these; they import each other alone."""
 MAY_IMPORT = {
     "microstructure": set(),

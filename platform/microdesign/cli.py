@@ -11,6 +11,7 @@ import typer
 
 from microdesign import __version__
 from microdesign.errors import InputError, MicrodesignError
+from microdesign.progress import counted, show
 
 Number = TypeVar("Number", int, float)
 
@@ -73,7 +74,7 @@ def demo(
         settings.append(f"target={json.dumps(_numbers(target))}")
     config = load_config(DemoConfig, None, settings)
     with _ray():
-        document = run_demo(config, _progress, fresh)
+        document = run_demo(config, show, fresh)
     if as_json:
         _print_json(document)
         return
@@ -164,7 +165,7 @@ def data_generate(
     from microdesign.microstructure.generate import GenerateConfig, GenerateJob, generate_to
 
     job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []), preview=preview)
-    made = generate_to(job, lambda done, total: _progress(f"{done}/{total} images"))
+    made = generate_to(job, counted(show, "images"))
     _print_done(made, as_json)
 
 
@@ -197,7 +198,7 @@ def data_label(
     }
     config = validate_config(LabelConfig, settings, "the options")
     with _ray():
-        done = label(config, lambda done, total: _progress(f"{done}/{total} labelled"))
+        done = label(config, counted(show, "labelled"))
     _print_done(done, as_json)
 
 
@@ -241,9 +242,9 @@ def data_convert(
         n_phases=phases,
         values=None if values is None else _tuple("--values", values, float),
     )
-    done = convert(source, out, to, options, lambda count: _progress(f"{count} images"))
+    done = convert(source, out, to, options, lambda count: show(f"{count} images"))
     if done["left_out"]:
-        _progress(f"left out: {', '.join(done['left_out'])}")
+        show(f"left out: {', '.join(done['left_out'])}")
     _print_done(done, as_json)
 
 
@@ -256,7 +257,7 @@ def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
 
     settings = load_config(TrainConfig, config, overrides or [])
     with _ray():
-        bundle = run(settings, _progress)
+        bundle = run(settings, show)
     _print_done({"bundle": str(bundle)}, as_json)
 
 
@@ -269,7 +270,7 @@ def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
 
     settings = load_config(SweepConfig, config, overrides or [])
     with _ray():
-        rows = run(settings, _progress)
+        rows = run(settings, show)
     if as_json:
         _print_json(rows)
     else:
@@ -285,7 +286,7 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
 
     settings = load_config(CampaignConfig, config, overrides or [])
     with _ray():
-        document = run(settings, _progress)
+        document = run(settings, show)
     if as_json:
         _print_json(document)
     else:
@@ -310,7 +311,7 @@ def submit(
     """Run a job on a cluster through Ray's job API."""
     from microdesign.submission import submit as run
 
-    run(address, job, config, wait, _progress)
+    run(address, job, config, wait, show)
 
 
 @contextmanager
@@ -320,10 +321,6 @@ def _ray() -> Iterator[None]:
     # Standard output is the command's own answer, whatever the libraries have to say.
     with connected(), redirect_stdout(sys.stderr):
         yield
-
-
-def _progress(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 def _print_json(document: Any) -> None:

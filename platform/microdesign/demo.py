@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -28,9 +28,8 @@ from microdesign.physics.properties import PROPERTY_NAMES
 from microdesign.physics.reachability import check_reachable
 from microdesign.physics.report import homogenize_report
 from microdesign.physics.store import ResultStore
+from microdesign.progress import Progress, counted, silent
 from microdesign.tracking import default_uri
-
-Progress = Callable[[str], None]
 
 DEFAULT_TARGET = {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}
 """Stiffer along x than along y; with phases of contrast 10, 1 would be all soft and 10 all hard."""
@@ -69,7 +68,7 @@ class DemoConfig(Config):
         return self
 
 
-def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: bool = False) -> dict[str, Any]:
+def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = False) -> dict[str, Any]:
     """Runs or resumes the demo; returns the campaign's document with the wall time of each stage.
 
     Args:
@@ -92,7 +91,7 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
     names = target.names
 
     with clock.stage("generate") as report:
-        images = generate_dataset(config.generate, folder / "images", _counted(report, "images"))
+        images = generate_dataset(config.generate, folder / "images", counted(report, "images"))
     with clock.stage("label") as report:
         labelled = label_dataset(
             images,
@@ -101,7 +100,7 @@ def run_demo(config: DemoConfig, progress: Progress = lambda line: None, fresh: 
             FFTEvaluator(),
             evaluate_shards,
             store=ResultStore(folder / "results"),
-            on_progress=_counted(report, "labelled"),
+            on_progress=counted(report, "labelled"),
         )
     with clock.stage("train") as report:
         training = TrainConfig(
@@ -149,10 +148,6 @@ def _check_is_demo(folder: Path) -> None:
         raise InputError(f"{folder}: is a file; choose a folder with --folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "demo.yaml").is_file():
         raise InputError(f"{folder}: holds other files and is no folder of a demo; choose another with --folder.")
-
-
-def _counted(report: Progress, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: report(f"{done}/{total} {what}")
 
 
 class _Stages:

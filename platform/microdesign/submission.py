@@ -1,7 +1,6 @@
 """Submits a job to a cluster through Ray's job API."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import yaml
@@ -10,11 +9,12 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from microdesign.config import read_yaml_mapping
 from microdesign.errors import InputError, MicrodesignError
 from microdesign.files import digest_json
+from microdesign.progress import Progress
 
 JOBS = ("generate", "label", "train", "sweep", "campaign")
 
 
-def submit(address: str, job: str, config: Path, wait: bool, progress: Callable[[str], None]) -> str:
+def submit(address: str, job: str, config: Path, wait: bool, progress: Progress) -> str:
     """Submits `jobs/JOB.py` with a config file and, when asked, follows its log; returns the job's id.
 
     The config's text travels with the job; paths in it are the cluster's. The cluster's environment must hold
@@ -49,7 +49,7 @@ def submit(address: str, job: str, config: Path, wait: bool, progress: Callable[
     return identifier
 
 
-def _follow(client: JobSubmissionClient, identifier: str, progress: Callable[[str], None]) -> None:
+def _follow(client: JobSubmissionClient, identifier: str, progress: Progress) -> None:
     seen = 0
     while True:
         try:

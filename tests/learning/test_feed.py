@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from microdesign.errors import InputError
-from microdesign.learning.feed import TURNED, Feed, fit_standardization, property_table, with_known
+from microdesign.learning.feed import Feed, _ahead, fit_standardization
+from microdesign.learning.samples import Samples
 from microdesign.microstructure.container import Microstructures
 from microdesign.model.standardization import Standardization
 
@@ -30,8 +31,10 @@ def plain(*names: str) -> Standardization:
     return Standardization(names=names, units=("1",) * len(names), offsets=(0.0,) * len(names), scales=ones)
 
 
-def feed(batch_size: int = 4, names: tuple[str, ...] = ("Ex", "Ey"), seed: int = 0, **settings: int) -> Feed:
-    return Feed(data(), plain(*names), batch_size, seed, **settings)
+def feed(
+    batch_size: int = 4, names: tuple[str, ...] = ("Ex", "Ey"), seed: int = 0, rank: int = 0, world: int = 1
+) -> Feed:
+    return Feed(Samples.of(data(), rank, world), plain(*names), batch_size, seed, rank, world)
 
 
 def identities(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> list[int]:
@@ -97,7 +100,7 @@ def layered() -> Microstructures:
 
 def test_a_turn_swaps_the_axes_of_image_and_labels() -> None:
     names = ("Ex", "Ey", "vxy", "vyx", "Gxy", "kx", "ky")
-    one = Feed(layered(), plain(*names), 4, seed=0)
+    one = Feed(Samples.of(layered()), plain(*names), 4, seed=0)
     seen = set()
     for epoch in range(40):
         ((x, c),) = one.epoch(epoch)
@@ -113,8 +116,7 @@ def test_a_turn_swaps_the_axes_of_image_and_labels() -> None:
 
 
 def test_a_single_property_turns_with_its_partner_in_the_data() -> None:
-    one = Feed(layered(), plain("kx"), 4, seed=0)
-    assert one.can_turn
+    one = Feed(Samples.of(layered()), plain("kx"), 4, seed=0)
     seen = set()
     for epoch in range(40):
         ((x, c),) = one.epoch(epoch)
@@ -125,17 +127,13 @@ def test_a_single_property_turns_with_its_partner_in_the_data() -> None:
 
 
 def test_no_turn_without_the_partner() -> None:
-    assert not feed(names=("kx",)).can_turn
     properties = {name: value for name, value in layered().properties.items() if name != "ky"}
-    one = Feed(Microstructures(labels=layered().labels, n_phases=2, properties=properties), plain("Ex", "kx"), 4, 0)
+    batch = Microstructures(labels=layered().labels, n_phases=2, properties=properties)
+    one = Feed(Samples.of(batch), plain("Ex", "kx"), 4, 0)
     for epoch in range(20):
         ((x, c),) = one.epoch(epoch)
         assert (x.var(2, correction=0) == 0).all()
         assert c[0].tolist() == pytest.approx(np.log([100, 50]))
-
-
-def test_turning_twice_changes_nothing() -> None:
-    assert all(TURNED[TURNED[name]] == name for name in TURNED)
 
 
 def test_periodic_images_move_and_others_do_not() -> None:
@@ -144,7 +142,7 @@ def test_periodic_images_move_and_others_do_not() -> None:
     places: dict[bool, set[tuple[int, ...]]] = {True: set(), False: set()}
     for periodic in places:
         batch = Microstructures(labels=corner, n_phases=2, periodic=periodic, properties={"Gxy": np.ones(4)})
-        one = Feed(batch, plain("Gxy"), 4, seed=0)
+        one = Feed(Samples.of(batch), plain("Gxy"), 4, seed=0)
         for epoch in range(60):
             ((x, _),) = one.epoch(epoch)
             places[periodic].add(tuple(x[0, 0].nonzero()[0].tolist()))
@@ -157,81 +155,113 @@ def test_periodic_images_move_and_others_do_not() -> None:
     [
         ({}, 25, 1, "24 training images are less than one batch of 25 for each of 1 workers; use a smaller batch_size"),
         ({}, 9, 3, "24 training images are less than one batch of 9 for each of 3 workers"),
-        ({"n_phases": 3}, 4, 1, r"square two-phase images; the data set has shape \(16, 16\), 3 phases"),
-        ({"labels": np.zeros((24, 8, 16), int)}, 4, 1, r"the data set has shape \(8, 16\), 2 phases"),
-        ({"labels": np.zeros((24, 8, 8, 8), int)}, 4, 1, r"the data set has shape \(8, 8, 8\), 2 phases"),
         ({"properties": {"Gxy": np.ones(24)}}, 4, 1, "The data set has no property 'Ex'; it has Gxy"),
         ({"properties": {}}, 4, 1, "The data set has no property 'Ex'; it has none: label it first"),
     ],
 )
 def test_data_refused(changes: dict[str, object], batch_size: int, world: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Feed(data(**changes), plain("Ex", "Ey"), batch_size, seed=0, world=world)
+        Feed(Samples.of(data(**changes), 0, world), plain("Ex", "Ey"), batch_size, seed=0, world=world)
 
 
-def test_property_table_keeps_the_order_of_the_names() -> None:
-    table = property_table(data(), ["Ey", "Ex"])
-    assert table.shape == (24, 2)
-    np.testing.assert_array_equal(table[:, 0], 100 * table[:, 1])
+def test_an_epoch_goes_on_at_any_step() -> None:
+    whole = list(feed().epoch(2))
+    for (x, c), (y, d) in zip(whole[4:], feed().epoch(2, first=4), strict=True):
+        torch.testing.assert_close(x, y, rtol=0, atol=0)
+        torch.testing.assert_close(c, d, rtol=0, atol=0)
 
 
-def test_samples_with_unknown_properties_are_left_out() -> None:
-    complete = data()
-    assert with_known(complete, ["Ex", "Ey"]) is complete
-    gaps = {name: values.copy() for name, values in complete.properties.items()}
-    gaps["Ex"][3] = gaps["Ey"][[3, 5]] = np.nan
-    gaps["kx"][0] = np.inf
-    batch = data(properties=gaps)
-    known = with_known(batch, ["Ex", "Ey"])
-    rest = [i for i in range(24) if i not in (3, 5)]
-    np.testing.assert_array_equal(known.labels, batch.labels[rest])
-    np.testing.assert_array_equal(known.properties["Gxy"], batch.properties["Gxy"][rest])
-    assert len(with_known(batch, ["kx"])) == 23
-    assert len(with_known(batch, ["Gxy"])) == 24
+def test_a_batch_knows_where_its_samples_are_in_the_data_set() -> None:
+    one = feed(rank=1, world=2)
+    for step, (x, _) in enumerate(one.epoch(1)):
+        assert identities([(x, x)]) == [position + 1 for position in one.positions(1, step)]
 
 
-def test_unknown_properties_are_named() -> None:
-    nothing = data(properties={"Ex": np.full(24, np.nan), "Ey": np.ones(24)})
-    with pytest.raises(InputError, match="No sample has finite values of Ex, Ey; label the data set again"):
-        with_known(nothing, ["Ex", "Ey"])
-    with pytest.raises(InputError, match="The data set has no property 'kx'; it has Ex, Ey"):
-        with_known(nothing, ["kx"])
+def test_what_is_not_known_stays_unknown_where_it_is_needed() -> None:
+    gaps = {name: values.copy() for name, values in data().properties.items()}
+    gaps["Ex"][3], gaps["Ey"][5], gaps["kx"][7] = np.nan, np.inf, np.nan
+    one = Feed(Samples.of(data(properties=gaps)), plain("Ex", "Ey"), 24, 0)
+    for epoch in range(6):
+        ((x, c),) = one.epoch(epoch)
+        unknown = [int(count) - 1 for count in x[c.isnan().any(1)].sum((1, 2, 3))]
+        assert sorted(unknown) == [3, 5]
+        assert c.isnan().sum() == 2
 
 
-def random_properties(
-    periodic: bool = True, names: tuple[str, ...] = ("Ex", "Ey", "kx", "ky", "Gxy")
-) -> Microstructures:
+def test_three_phases_and_a_volume() -> None:
+    """Voxel (0, 0, 0) is phase 2, row x = 0 phase 1: they stay together whatever the shift, turn and flip."""
+    labels = np.zeros((4, 5, 5, 5), np.uint8)
+    labels[:, :, 0, 0] = 1
+    labels[:, 0, 0, 0] = 2
+    batch = Microstructures(
+        labels=labels, n_phases=3, properties={name: np.full(4, v) for name, v in (("k11", 7), ("k22", 2), ("k33", 2))}
+    )
+    one = Feed(Samples.of(batch), plain("k11", "k33"), 4, 0)
+    seen = set()
+    for epoch in range(30):
+        ((x, c),) = one.epoch(epoch)
+        assert x.shape == (4, 3, 5, 5, 5)
+        assert x.is_contiguous(memory_format=torch.channels_last_3d)
+        assert torch.equal(x.sum(1), torch.ones(4, 5, 5, 5))
+        assert x.sum((0, 2, 3, 4)).tolist() == [4 * 120, 4 * 4, 4]
+        row = (x[0, 1] + x[0, 2]).nonzero()
+        (along,) = [axis for axis in range(3) if len(row[:, axis].unique()) == 5]
+        expected = {0: (7, 2), 1: (2, 2), 2: (2, 7)}[along]
+        assert c[0].tolist() == pytest.approx(np.log(expected))
+        seen.add(along)
+    assert seen == {0, 1, 2}
+
+
+def test_odd_sizes_are_unpacked() -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (6, 3, 5, 7)).astype(np.uint8)
+    batch = Microstructures(labels=labels, n_phases=2, properties={"E": np.arange(1.0, 7)})
+    one = Feed(Samples.of(batch), plain("E"), 6, 0, augment=False)
+    ((x, c),) = one.epoch(0)
+    order = c[:, 0].exp().round().int() - 1
+    torch.testing.assert_close(x[:, 0], torch.from_numpy(labels)[order].float(), rtol=0, atol=0)
+
+
+def test_a_batch_is_fetched_while_another_is_used() -> None:
+    asked: list[int] = []
+
+    def fetch(step: int) -> torch.Tensor:
+        asked.append(step)
+        return torch.tensor(step)
+
+    for expected, got in zip(range(2, 6), _ahead(fetch, range(2, 6)), strict=True):
+        assert got.item() == expected
+        assert len(asked) >= expected - 2
+    assert asked == [2, 3, 4, 5]
+
+
+def random_properties(names: tuple[str, ...] = ("Ex", "Ey", "kx", "ky", "Gxy")) -> dict[str, np.ndarray]:
     values = np.exp(np.random.default_rng(0).normal(size=(24, len(names))) + np.arange(len(names)))
-    return data(properties=dict(zip(names, values.T, strict=True)), periodic=periodic)
+    return dict(zip(names, values.T, strict=True))
 
 
 def test_standardisation_does_not_know_the_axes() -> None:
     names = ("Ex", "Ey", "kx", "Gxy")
-    fitted = fit_standardization(random_properties(), names, {"Ex": "MPa", "Ey": "MPa"})
+    values = random_properties()
+    fitted = fit_standardization(values, (8, 8), names, {"Ex": "MPa", "Ey": "MPa"})
     assert fitted.names == names
     assert fitted.units == ("MPa", "MPa", "", "")
     assert fitted.offsets[0] == pytest.approx(fitted.offsets[1])
     assert fitted.scales[0] == pytest.approx(fitted.scales[1])
-    values = random_properties().properties
     both = np.log(np.concatenate((values["kx"], values["ky"])))
     assert (fitted.offsets[2], fitted.scales[2]) == pytest.approx((both.mean(), both.std()))
     assert fitted.offsets[3] == pytest.approx(np.log(values["Gxy"]).mean())
-    standardized = fitted.forward(property_table(random_properties(), ("Ey", "Ex", "ky", "Gxy")))
-    both = np.concatenate((fitted.forward(property_table(random_properties(), names)), standardized))
-    assert both.mean(0) == pytest.approx(np.zeros(4), abs=1e-12)
-    assert both.std(0) == pytest.approx(np.ones(4))
 
 
-@pytest.mark.parametrize("batch", [random_properties(periodic=False), random_properties(names=("Ex", "Ey", "kx"))])
-def test_standardisation_of_what_is_never_turned(batch: Microstructures) -> None:
-    fitted = fit_standardization(batch, ("Ex", "kx"), {})
-    assert fitted.offsets == pytest.approx([np.log(batch.properties[name]).mean() for name in ("Ex", "kx")])
+@pytest.mark.parametrize(
+    ("shape", "properties"), [((8, 16), random_properties()), ((8, 8), random_properties(("Ex", "Ey", "kx")))]
+)
+def test_standardisation_of_what_is_never_turned(shape: tuple[int, ...], properties: dict[str, np.ndarray]) -> None:
+    fitted = fit_standardization(properties, shape, ("Ex", "kx"), {})
+    assert fitted.offsets == pytest.approx([np.log(properties[name]).mean() for name in ("Ex", "kx")])
 
 
-def test_images_of_one_phase_teach_nothing() -> None:
-    labels = np.repeat([0, 1], 3)[:, None, None] * np.ones((1, SIZE, SIZE), np.uint8)
-    batch = data(6, labels=labels.astype(np.uint8))
-    with pytest.raises(InputError, match="Each of the 6 training images is of one phase alone; expected images of two"):
-        fit_standardization(batch, ("Ex", "Ey"), {})
-    labels[0, 0, 0] = 1
-    assert fit_standardization(data(6, labels=labels.astype(np.uint8)), ("Ex", "Ey"), {}).names == ("Ex", "Ey")
+def test_standardisation_leaves_out_what_is_not_known() -> None:
+    properties = random_properties(("Gxy",))
+    properties["Gxy"][4] = np.nan
+    fitted = fit_standardization(properties, (8, 8), ("Gxy",), {})
+    assert fitted.offsets[0] == pytest.approx(np.log(np.delete(properties["Gxy"], 4)).mean())

@@ -11,6 +11,7 @@ import torch
 from microdesign.errors import MicrodesignError
 from microdesign.learning.feed import Feed
 from microdesign.learning.loop import DivergedError, LoopConfig, State, _schedule, build_model, describe_terms, run_loop
+from microdesign.learning.samples import Samples
 from microdesign.microstructure.container import Microstructures
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import Outputs, VAERegression
@@ -41,7 +42,7 @@ def feed(config: LoopConfig, rank: int = 0, world: int = 1) -> Feed:
     properties = {"Ex": np.where(along_x, stiff, soft), "Ey": np.where(along_x, soft, stiff)}
     batch = Microstructures(labels=labels, n_phases=2, properties=properties)
     standardization = Standardization.fit(np.stack(list(properties.values()), 1), ("Ex", "Ey"), ("1", "1"))
-    return Feed(batch, standardization, config.batch_size, config.seed, rank, world)
+    return Feed(Samples.of(batch, rank, world), standardization, config.batch_size, config.seed, rank, world)
 
 
 def run(config: LoopConfig, state: State | None = None) -> tuple[VAERegression, list[dict[str, float]], list[State]]:
@@ -122,8 +123,11 @@ def test_workers_draw_their_own_noise_also_after_a_resume() -> None:
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:
     config = settings()
     bad = feed(config)
-    bad.properties[:] = bad.turned[:] = math.nan
-    with pytest.raises(DivergedError, match="The loss is nan in epoch 0, step 0; lower the learning rate") as caught:
+    for table in bad.tables:
+        table[:] = math.inf
+    with pytest.raises(
+        DivergedError, match=r"The loss is (nan|inf) in epoch 0, step 0; lower the learning rate"
+    ) as caught:
         run_loop(build_model(config, 2), bad, config, lambda *_: None)
     assert isinstance(caught.value, MicrodesignError)
 

@@ -4,7 +4,6 @@ The campaign reads nothing but its ledger to decide what comes next, so the same
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +26,8 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.parallel import evaluate_stream
 from microdesign.physics.reachability import check_reachable
 from microdesign.physics.store import ResultStore, evaluation_keys
+from microdesign.progress import Progress, silent
 from microdesign.tracking import Run
-
-Progress = Callable[[str], None]
 
 
 class SearchConfig(Config):
@@ -89,7 +87,7 @@ def run_campaign(
     surrogate: Surrogate,
     evaluator: Evaluator,
     materials: Materials,
-    progress: Progress = lambda line: None,
+    progress: Progress = silent,
     run: Run | None = None,
     store: ResultStore | None = None,
 ) -> Answer:

@@ -1,7 +1,6 @@
 """From a campaign's configuration to its report: model, physics, search, baselines, images, MLflow."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,11 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit
 from microdesign.physics.reachability import check_reachable
 from microdesign.physics.store import ResultStore
+from microdesign.progress import Progress, silent
 from microdesign.tracking import default_uri, ending, start_run
 
-Progress = Callable[[str], None]
 
-
-def design(
-    config: CampaignConfig, progress: Progress = lambda line: None, tracking_uri: str | None = None
-) -> dict[str, Any]:
+def design(config: CampaignConfig, progress: Progress = silent, tracking_uri: str | None = None) -> dict[str, Any]:
     """Runs or resumes a campaign, writes candidates and report into its folder, and returns the JSON document.
 
     Raises:
@@ -53,7 +49,7 @@ def design(
     evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
     store = ResultStore(config.store or folder / "results")
     data = None if config.dataset is None else _training_images(config.dataset, config.target, surrogate, materials)
-    reached = None if data is None else reach(config.target, _table(data, config.target))
+    reached = None if data is None else reach(config.target, config.target.table(data.properties))
     if reached is not None:
         progress(str(reached))
     name = f"design-{digest_json(config.target.model_dump(mode='json'))[:8]}"
@@ -166,11 +162,7 @@ def _training_images(folder: str, target: Target, surrogate: Surrogate, material
     if labels_of is not None and validate_config(Materials, labels_of, folder).digest != materials.digest:
         raise InputError(f"{folder}: is labelled for other materials than the campaign's; label it again for these.")
     data = dataset.load("train")
-    known = np.isfinite(_table(data, target)).all(1)
+    known = np.isfinite(target.table(data.properties)).all(1)
     if known.sum() < 2:
         raise InputError(f"Fewer than 2 samples have finite values of {', '.join(target.names)}; label them again.")
     return data.select(known)
-
-
-def _table(data: Microstructures, target: Target) -> np.ndarray:
-    return target.table(data.properties)

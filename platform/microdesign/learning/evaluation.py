@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from sklearn.metrics import normalized_mutual_info_score
 
 from microdesign.learning import figures
-from microdesign.learning.feed import property_table, with_known
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
@@ -106,11 +105,11 @@ def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test")
     Raises:
         InputError: The split is empty, or the data set lacks a property of the model.
     """
-    data = with_known(dataset.load(split), bundle.properties)
+    data = dataset.load(split).with_known(bundle.properties)
     surrogate = LocalSurrogate(bundle)
     predicted, std = surrogate.predict(data.labels)
     latent, _ = surrogate.encode(data.labels)
-    true = property_table(data, bundle.properties)
+    true = data.property_table(bundle.properties)
     c = torch.from_numpy(bundle.description.standardization.forward(true)).float()
     with torch.inference_mode():
         mixture = bundle.model.prior(c)

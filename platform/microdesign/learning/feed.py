@@ -1,167 +1,163 @@
-"""Training batches: each worker's own part of a data set, augmented on the device.
+"""Training batches: one worker's samples, decoded and augmented on its device.
 
-Shapes: N samples, B batch, X Y image, P properties. Periodic images may be shifted freely; flips change none of the
-seven constants; a 90-degree turn swaps Ex/Ey, vxy/vyx and kx/ky.
+Shapes: n samples of the worker, B batch, C phase channels, `*N` two or three spatial axes, P properties. Periodic
+images are shifted freely; turns and flips turn the properties too (see `symmetry`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from microdesign.errors import InputError
-from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.dataset import Dataset
-from microdesign.microstructure.manifest import SplitName
+from microdesign.learning.samples import Samples, steps_per_epoch
+from microdesign.learning.symmetry import Symmetry, symmetries
+from microdesign.microstructure.container import property_table
+from microdesign.model.phases import indicators
 from microdesign.model.standardization import Standardization
 
-TURNED = {"Ex": "Ey", "Ey": "Ex", "vxy": "vyx", "vyx": "vxy", "kx": "ky", "ky": "kx"}
-"""Property after a 90-degree turn, for those that change."""
+_SHARE_OF_DEVICE = 0.25
+"""Of a GPU's free memory, what packed images may take; more stay in the host's memory and are sent a batch ahead."""
 
 
-def property_table(data: Microstructures, names: Sequence[str]) -> np.ndarray:
-    """Returns the properties `(N, P)` of the named columns.
-
-    Raises:
-        InputError: The data set lacks a property.
-    """
-    missing = [name for name in names if name not in data.properties]
-    if missing:
-        known = ", ".join(data.properties) or "none: label it first"
-        raise InputError(f"The data set has no property '{missing[0]}'; it has {known}.")
-    return np.stack([data.properties[name] for name in names], axis=1)
-
-
-def with_known(data: Microstructures, names: Sequence[str]) -> Microstructures:
-    """Leaves out the samples of which a property is not known (NaN: physics could not answer for them).
-
-    Raises:
-        InputError: The data set lacks a property, or no sample is left.
-    """
-    known = np.isfinite(property_table(data, names)).all(1)
-    if not known.any():
-        raise InputError(f"No sample has finite values of {', '.join(names)}; label the data set again.")
-    return data if known.all() else data.select(known)
-
-
-def check_images(shape: Sequence[int], n_phases: int, size: int) -> None:
-    """Checks that a model of `size` x `size` pixels can learn from a data set's images.
-
-    Raises:
-        InputError: It cannot; says why.
-    """
-    if n_phases != 2 or len(shape) != 2 or shape[0] != shape[1]:
-        raise InputError(
-            f"Training needs square two-phase images; the data set has shape {tuple(shape)}, {n_phases} phases."
-        )
-    if shape[0] != size:
-        raise InputError(
-            f"The data set's images have {shape[0]} x {shape[1]} pixels, the model takes {size} x {size}; "
-            f"set loop.model.network.size to {shape[0]}."
-        )
-
-
-def check_held_out(dataset: Dataset, split: SplitName, names: Sequence[str]) -> None:
-    """Checks, before hours are spent on training, that there is something to evaluate on.
-
-    Raises:
-        InputError: The split holds fewer than two samples with known properties.
-    """
-    n = len(with_known(dataset.load(split), names))
-    if n < 2:
-        raise InputError(f"The data set's {split} split holds {n} usable sample; expected at least 2 to evaluate on.")
-
-
-def steps_per_epoch(images: int, batch_size: int, world: int) -> int:
-    """The number of whole batches that each of `world` workers makes of its part.
-
-    Raises:
-        InputError: There is not one.
-    """
-    steps = images // (world * batch_size)
-    if not steps:
-        raise InputError(
-            f"{images} training images are less than one batch of {batch_size} for each of {world} workers; "
-            "use a smaller batch_size or more images."
-        )
-    return steps
-
-
-def fit_standardization(data: Microstructures, names: Sequence[str], units: Mapping[str, str]) -> Standardization:
+def fit_standardization(
+    properties: Mapping[str, NDArray[np.float64]],
+    shape: Sequence[int],
+    names: Sequence[str],
+    units: Mapping[str, str],
+) -> Standardization:
     """Fits the standardisation to the labels as training sees them: the images' own, and those of the turned images.
 
+    Args:
+        properties: Property name to values of the training samples, NaN where they are not known.
+        shape: Pixels along each axis.
+        names: What to standardise.
+        units: Unit of each property.
+
     Raises:
-        InputError: The data set lacks a property, or one has bad values or does not vary; or no image has two phases.
+        InputError: A property has values that cannot be standardised, or does not vary.
     """
-    flat = data.labels.reshape(len(data), -1)
-    if not (flat != flat[:, :1]).any():
-        raise InputError(f"Each of the {len(data)} training images is of one phase alone; expected images of two.")
-    values = [property_table(data, names)]
-    if _can_turn(data, names):
-        values.append(property_table(data, _partners(names)))
-    return Standardization.fit(np.concatenate(values), tuple(names), tuple(units.get(name, "") for name in names))
-
-
-def _partners(names: Sequence[str]) -> list[str]:
-    return [TURNED.get(name, name) for name in names]
-
-
-def _can_turn(data: Microstructures, names: Sequence[str]) -> bool:
-    """Whether the labels of turned images are known: a turn may need a property that the model does not have."""
-    return data.periodic and all(name in data.properties for name in _partners(names))
+    n = len(next(iter(properties.values()), ()))
+    tables = [_columns(properties, n, *kind) for kind in _kinds(symmetries(shape, names, properties))]
+    values = np.concatenate(tables)
+    known = np.isfinite(values).all(1)
+    return Standardization.fit(values[known], tuple(names), tuple(units.get(name, "") for name in names))
 
 
 class Feed:
-    """Seeded batches of `(indicator (B, 1, X, Y), standardised properties (B, P))` for one worker of `world`.
+    """Seeded batches of `(indicators (B, C, *N), standardised properties (B, P))` for one worker of `world`.
 
-    Epoch e of seed s draws the same global permutation on every worker; worker r takes every world-th sample of it. The
-    augmentation of a worker's epoch is seeded by (seed, epoch, rank), so a resumed run draws what the first would have.
+    A worker shuffles its own samples; a batch is turned, flipped and shifted as one. What it draws for a step depends
+    on (seed, epoch, rank, step) alone, so a resumed run draws what the first would have. A property that is not known
+    stays NaN.
+
+    Attributes:
+        steps: Batches in an epoch, the same for all workers.
 
     Raises:
-        InputError: The images are not two-phase or not square, a property is missing, or a worker's part is
-            less than a batch.
+        InputError: The data set lacks a property, or a worker's part is less than a batch.
     """
 
     def __init__(
         self,
-        data: Microstructures,
+        samples: Samples,
         standardization: Standardization,
         batch_size: int,
         seed: int,
         rank: int = 0,
         world: int = 1,
         device: torch.device | None = None,
+        augment: bool = True,
     ) -> None:
-        check_images(data.shape, data.n_phases, data.shape[0])
-        self.steps = steps_per_epoch(len(data), batch_size, world)
         names = standardization.names
+        self.steps = steps_per_epoch(samples.total, batch_size, world)
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
-        self.labels = torch.from_numpy(data.labels).to(device)
-        self.properties = torch.from_numpy(standardization.forward(property_table(data, names))).float().to(device)
-        self.can_turn = _can_turn(data, names)
-        turned = property_table(data, _partners(names) if self.can_turn else names)
-        self.turned = torch.from_numpy(standardization.forward(turned)).float().to(device)
-        self.periodic = data.periodic
+        self.samples, self.device = samples, device or torch.device("cpu")
+        self.periodic = samples.periodic and augment
+        self.symmetries = symmetries(samples.shape, names, samples.properties)[: None if augment else 1]
+        kinds = _kinds(self.symmetries)
+        self._kind_of = [kinds.index((each.sources, each.signs)) for each in self.symmetries]
+        tables = [standardization.forward(_columns(samples.properties, len(samples), *kind)) for kind in kinds]
+        self.tables = [torch.from_numpy(table).float().to(self.device) for table in tables]
+        packed = torch.from_numpy(samples.packed)
+        self.resident = _fits(packed, self.device)
+        self._packed = packed.to(self.device) if self.resident else packed.pin_memory()
+        self._masks = torch.tensor([128 >> bit for bit in range(8)], dtype=torch.uint8, device=self.device)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields the worker's batches of an epoch."""
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.labels))
-        stream = np.random.default_rng([self.seed, epoch, self.rank, 1])
-        mine = torch.from_numpy(order[self.rank :: self.world])
-        for step in range(self.steps):
-            index = mine[step * self.batch_size : (step + 1) * self.batch_size].to(self.labels.device)
-            yield self._augmented(index, stream)
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields the worker's batches of an epoch, from step `first` on."""
+        order = self._order(epoch)
+        places = order.to(self.device, non_blocking=True)
 
-    def _augmented(self, index: Tensor, stream: np.random.Generator) -> tuple[Tensor, Tensor]:
+        def rows(step: int) -> Tensor:
+            here = slice(step * self.batch_size, (step + 1) * self.batch_size)
+            if self.resident:
+                return self._packed[places[here]]
+            return self._packed[order[here]].pin_memory().to(self.device, non_blocking=True)
+
+        steps = range(first, self.steps)
+        for step, packed in zip(steps, map(rows, steps) if self.resident else _ahead(rows, steps), strict=True):
+            index = places[step * self.batch_size : (step + 1) * self.batch_size]
+            yield self._augmented(packed, index, np.random.default_rng([self.seed, epoch, self.rank, step]))
+
+    def positions(self, epoch: int, step: int) -> NDArray[np.int64]:
+        """Returns the places in the data set of the samples of a batch, `(B,)`."""
+        order = self._order(epoch).numpy()
+        return self.samples.positions[order[step * self.batch_size : (step + 1) * self.batch_size]]
+
+    def _order(self, epoch: int) -> Tensor:
+        stream = np.random.default_rng([self.seed, epoch, self.rank])
+        return torch.from_numpy(stream.permutation(len(self.samples)))
+
+    def _augmented(self, packed: Tensor, index: Tensor, stream: np.random.Generator) -> tuple[Tensor, Tensor]:
         # One draw per batch: the batch stays one tensor operation, and every sample sees all draws over the epochs.
-        x, turn = self.labels[index], self.can_turn and bool(stream.integers(2))
+        drawn = int(stream.integers(len(self.symmetries)))
+        symmetry = self.symmetries[drawn]
+        labels = self._decoded(packed)
+        axes = tuple(range(1, labels.ndim))
         if self.periodic:
-            x = torch.roll(x, tuple(stream.integers(x.shape[-1], size=2).tolist()), dims=(1, 2))
-        for axis in (1, 2):
-            if stream.integers(2):
-                x = x.flip(axis)
-        if turn:
-            x = x.transpose(1, 2)
-        x = x[:, None].float().contiguous(memory_format=torch.channels_last)
-        return x, (self.turned if turn else self.properties)[index]
+            labels = torch.roll(labels, tuple(stream.integers(self.samples.shape).tolist()), dims=axes)
+        labels = labels.permute(0, *(axis + 1 for axis in symmetry.axes))
+        if symmetry.flipped:
+            labels = labels.flip([axis + 1 for axis in symmetry.flipped])
+        layout = torch.channels_last if len(axes) == 2 else torch.channels_last_3d
+        x = indicators(labels, self.samples.n_phases).contiguous(memory_format=layout)
+        return x, self.tables[self._kind_of[drawn]][index]
+
+    def _decoded(self, packed: Tensor) -> Tensor:
+        """Unpacks rows of bits or bytes to labels `(B, *N)`, uint8."""
+        if self.samples.n_phases <= 2:
+            bits = packed[..., None].bitwise_and(self._masks).ne(0)
+            packed = bits.flatten(1)[:, : int(np.prod(self.samples.shape))].view(torch.uint8)
+        return packed.view(len(packed), *self.samples.shape)
+
+
+def _kinds(of: Sequence[Symmetry]) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
+    """The different (sources, signs): few, for most symmetries change no property."""
+    return list(dict.fromkeys((each.sources, each.signs) for each in of))
+
+
+def _columns(
+    properties: Mapping[str, NDArray[np.float64]], n: int, sources: Sequence[str], signs: Sequence[int]
+) -> NDArray[np.float64]:
+    values = property_table(properties, sources, n) * np.array(signs, float)
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _fits(packed: Tensor, device: torch.device) -> bool:
+    return device.type != "cuda" or packed.nbytes < _SHARE_OF_DEVICE * torch.cuda.mem_get_info(device)[0]
+
+
+def _ahead(function: Callable[[int], Tensor], steps: range) -> Iterator[Tensor]:
+    """Yields `function(step)` of each step; the next one is under way in a thread while one is used."""
+    with ThreadPoolExecutor(1) as pool:
+        futures: deque[Future[Tensor]] = deque()
+        for step in steps:
+            futures.append(pool.submit(function, step))
+            if len(futures) > 1:
+                yield futures.popleft().result()
+        for future in futures:
+            yield future.result()

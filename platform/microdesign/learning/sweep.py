@@ -14,21 +14,14 @@ from microdesign.files import digest_json
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import evaluate_bundle
 from microdesign.learning.failures import driver_error
-from microdesign.learning.feed import (
-    Feed,
-    check_held_out,
-    check_images,
-    fit_standardization,
-    property_table,
-    with_known,
-)
+from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.loop import LoopConfig, State, build_model, run_loop
+from microdesign.learning.samples import Samples, check_held_out, check_images, usable
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.networks import channels_last
+from microdesign.progress import Progress, silent
 from microdesign.tracking import Run, default_uri, ending, start_run
-
-Progress = Callable[[str], None]
 
 
 class SweepConfig(Config):
@@ -67,9 +60,7 @@ class SweepConfig(Config):
         return validate_config(LoopConfig, values, f"the trial {dict(choice)}")
 
 
-def sweep(
-    config: SweepConfig, progress: Progress = lambda line: None, tracking_uri: str | None = None
-) -> list[dict[str, Any]]:
+def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | None = None) -> list[dict[str, Any]]:
     """Runs or resumes a sweep; returns a row for each trial (its choice and metrics), the best first.
 
     Raises:
@@ -85,7 +76,7 @@ def sweep(
             config.loop_with({name: value})
     dataset = Dataset.open(config.dataset)
     check_images(dataset.manifest.shape, dataset.manifest.n_phases, config.loop.model.network.size)
-    property_table(dataset.read_shard(0), config.properties)
+    usable(dataset, "train", config.properties)
     check_held_out(dataset, "validation", config.properties)
     settings = config.model_dump(mode="json", include={"properties", "loop", "space"})
     name = f"{config.name}-{digest_json([settings, dataset.manifest.digest])[:10]}"
@@ -143,9 +134,10 @@ def _trial(choice: dict[str, Any], settings: dict[str, Any], parent: Run) -> Non
     torch.set_num_threads(max(1, round(config.cpus_per_trial)))
     device = torch.device("cuda" if config.gpus_per_trial else "cpu")
     dataset = Dataset.open(config.dataset)
-    data = with_known(dataset.load("train"), config.properties)
-    standardization = fit_standardization(data, config.properties, dataset.manifest.properties)
-    feed = Feed(data, standardization, loop.batch_size, loop.seed, device=device)
+    samples = Samples.read(dataset, usable(dataset, "train", config.properties))
+    manifest = dataset.manifest
+    standardization = fit_standardization(samples.properties, manifest.shape, config.properties, manifest.properties)
+    feed = Feed(samples, standardization, loop.batch_size, loop.seed, device=device)
     model = channels_last(build_model(loop, len(config.properties))).to(device)
     with ending(parent.child(", ".join(f"{key.split('.')[-1]}={value}" for key, value in choice.items()))) as run:
         run.log_params(choice)

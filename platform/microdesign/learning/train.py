@@ -18,22 +18,15 @@ from microdesign.files import digest_json, read_json, write_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import evaluate_bundle, summary
 from microdesign.learning.failures import driver_error
-from microdesign.learning.feed import (
-    Feed,
-    check_held_out,
-    check_images,
-    fit_standardization,
-    steps_per_epoch,
-    with_known,
-)
+from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
+from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.networks import channels_last
 from microdesign.model.standardization import Standardization
+from microdesign.progress import Progress, silent
 from microdesign.tracking import Run, default_uri, ending, register_bundle, start_run
-
-Progress = Callable[[str], None]
 
 
 class TrainConfig(Config):
@@ -60,7 +53,7 @@ class TrainConfig(Config):
         return f"{self.name}-{digest_json([settings, dataset_digest])[:10]}"
 
 
-def train(config: TrainConfig, progress: Progress = lambda line: None, tracking_uri: str | None = None) -> Path:
+def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
     """Trains, evaluates, logs and registers a model; returns the bundle's folder.
 
     A run that finished is not repeated: its bundle is returned. One that was killed goes on from its last checkpoint.
@@ -103,11 +96,13 @@ def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, 
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
     manifest = dataset.manifest
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network.size)
-    labelled = with_known(dataset.load("train"), config.properties)
-    steps_per_epoch(len(labelled), config.loop.batch_size, config.workers)
+    positions = usable(dataset, "train", config.properties)
+    steps_per_epoch(len(positions), config.loop.batch_size, config.workers)
     check_held_out(dataset, "test", config.properties)
+    check_varied(dataset)
     _check_resources(config)
-    standardization = fit_standardization(labelled, config.properties, manifest.properties)
+    properties = {name: column[positions] for name, column in dataset.property_columns().items()}
+    standardization = fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
     state = _fit(config, standardization, folder.name, run, progress)
     bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
     evaluation = evaluate_bundle(bundle, dataset)
@@ -176,8 +171,9 @@ def _worker(settings: dict[str, Any]) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     device = get_device()
-    data = with_known(Dataset.open(config.dataset).load("train"), config.properties)
-    feed = Feed(data, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
+    dataset = Dataset.open(config.dataset)
+    samples = Samples.read(dataset, usable(dataset, "train", config.properties), rank, world)
+    feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
     core = channels_last(build_model(config.loop, len(config.properties)))
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 

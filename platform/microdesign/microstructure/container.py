@@ -103,6 +103,25 @@ class Microstructures:
             pixel_size=self.pixel_size,
         )
 
+    def property_table(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Returns the named properties as columns `(n, len(names))`.
+
+        Raises:
+            InputError: There is no such property.
+        """
+        return property_table(self.properties, names, len(self))
+
+    def with_known(self, names: Sequence[str]) -> Self:
+        """Leaves out the samples of which a named property is not known (NaN: physics could not answer for them).
+
+        Raises:
+            InputError: There is no such property, or no sample is left.
+        """
+        known = np.isfinite(self.property_table(names)).all(1)
+        if not known.any():
+            raise InputError(f"No sample has finite values of {', '.join(names)}; label the data set again.")
+        return self if known.all() else self.select(known)
+
     @classmethod
     def concatenate(cls, batches: Sequence["Microstructures"]) -> Self:
         """Returns the batches one after the other; they must agree in shape, phases, properties and pixel size.
@@ -141,6 +160,19 @@ class Microstructures:
             return torch.from_numpy(self.labels.astype(np.float32))[:, None]
         phases = np.arange(self.n_phases, dtype=np.uint8).reshape(1, -1, *([1] * len(self.shape)))
         return torch.from_numpy((self.labels[:, None] == phases).astype(np.float32))
+
+
+def property_table(properties: Mapping[str, NDArray], names: Sequence[str], n: int) -> NDArray[np.float64]:
+    """Returns the named columns of n samples as a table `(n, len(names))`.
+
+    Raises:
+        InputError: There is no such column.
+    """
+    missing = [name for name in names if name not in properties]
+    if missing:
+        listed = ", ".join(properties) or "none: label it first"
+        raise InputError(f"The data set has no property '{missing[0]}'; it has {listed}.")
+    return np.array([properties[name] for name in names], dtype=np.float64).reshape(len(names), n).T
 
 
 def _check_range(labels: NDArray, n_phases: int) -> None:

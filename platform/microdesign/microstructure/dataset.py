@@ -89,6 +89,18 @@ class Dataset:
         """Class of each sample, without reading the images."""
         return tuple(name for shard in self.manifest.shards for name in read_column(self.folder / shard.file, "class"))
 
+    def property_columns(self) -> dict[str, NDArray[np.float64]]:
+        """Returns the properties of all samples, name to values `(n,)`, without reading the images.
+
+        Raises:
+            InputError: A shard is damaged.
+        """
+        paths = [self.folder / shard.file for shard in self.manifest.shards]
+        return {
+            name: np.array([value for path in paths for value in read_column(path, name)], dtype=float)
+            for name in self.manifest.properties
+        }
+
     def split(self) -> dict[SplitName, NDArray[np.int64]]:
         """Returns the sorted sample indices of each split, by the seed and the shares in the manifest."""
         return split_indices(self.classes, self.manifest.split.fractions, self.manifest.split.seed)

@@ -1,0 +1,64 @@
+"""Turns and flips: the properties of a turned image are what physics says of it."""
+
+import numpy as np
+import pytest
+
+from microdesign.learning.symmetry import symmetries
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import PROPERTY_NAMES, VOLUME_PROPERTY_NAMES, properties_of
+from microdesign.physics.solver import homogenize
+
+MATERIALS = Materials.model_validate(
+    {"phases": [{"E": 1.0, "nu": 0.3, "k": 1.0}, {"E": 9.0, "nu": 0.2, "k": 5.0}, {"E": 3.0, "nu": 0.4, "k": 20.0}]}
+)
+
+
+def properties(labels: np.ndarray) -> dict[str, np.ndarray]:
+    result = homogenize(labels[None], MATERIALS, dims=labels.ndim, tolerance=1e-7)
+    return properties_of(result.stiffness, result.conductivity)
+
+
+@pytest.mark.parametrize(("dims", "names"), [(2, PROPERTY_NAMES), (3, VOLUME_PROPERTY_NAMES)])
+def test_properties_turn_as_physics_says(dims: int, names: tuple[str, ...]) -> None:
+    labels = np.random.default_rng(1).integers(0, 3, (4,) * dims).astype(np.uint8)
+    before = properties(labels)
+    found = symmetries(labels.shape, names, names)
+    assert len(found) == {2: 8, 3: 48}[dims]
+    for axes, flipped, sources, signs in found[:: 1 if dims == 2 else 5]:
+        after = properties(np.flip(labels.transpose(axes), flipped).copy())
+        for name, source, sign in zip(names, sources, signs, strict=True):
+            assert after[name] == pytest.approx(sign * before[source], rel=1e-4, abs=1e-4), (axes, flipped, name)
+
+
+def test_the_first_changes_nothing() -> None:
+    first = symmetries((4, 4), ("Ex", "something"), ("Ex", "something"))[0]
+    assert (first.axes, first.flipped, first.sources, first.signs) == ((0, 1), (), ("Ex", "something"), (1, 1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "names", "known", "count"),
+    [
+        ((4, 4), ("Ex",), ("Ex", "Ey"), 8),
+        ((4, 4), ("Ex",), ("Ex",), 4),  # no turn
+        ((4, 6), ("Ex",), ("Ex", "Ey"), 4),  # axes of unlike length
+        ((4, 4), ("Gxy",), ("Gxy",), 8),
+        ((4, 4), (), (), 8),
+        ((4, 4), ("strength",), ("strength",), 1),  # nobody knows what becomes of it
+        ((4, 4), ("Ex.1",), ("Ex.1", "Ey.1"), 8),
+        ((4, 4), ("Ex.1",), ("Ex.1", "Ey.0"), 4),
+        ((4, 4, 4), ("C11",), ("C11", "C22"), 32),
+        ((4, 4, 4), ("C11", "K"), ("C11", "K"), 16),
+        ((4, 4, 6), ("k33",), ("k33",), 16),
+    ],
+)
+def test_what_needs_an_unknown_property_is_left_out(
+    shape: tuple[int, ...], names: tuple[str, ...], known: tuple[str, ...], count: int
+) -> None:
+    found = symmetries(shape, names, known)
+    assert len(found) == len(set(found)) == count
+
+
+def test_pairs_of_materials_stay_apart() -> None:
+    names = ("Ex.1", "vxy.0")
+    sources = {symmetry.sources for symmetry in symmetries((4, 4), names, ("Ex.1", "Ey.1", "vxy.0", "vyx.0"))}
+    assert sources == {("Ex.1", "vxy.0"), ("Ey.1", "vyx.0")}
