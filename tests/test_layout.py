@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "model": {"microstructure"},
     "learning": {"model", "microstructure", "tracking"},
     "design": {"model", "physics", "microstructure", "tracking"},
+    "experiments": {"design", "learning", "model", "physics", "microstructure", "tracking"},
     "tracking": set(),
     **{name: set() for name in FOUNDATION},
 }

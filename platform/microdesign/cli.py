@@ -294,6 +294,29 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
 
 
 @app.command()
+def evaluate(
+    config: ConfigFile,
+    what: Annotated[str, typer.Option(help="The experiment: fidelity.")] = "fidelity",
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a trained model: by physics, what its decodes are worth."""
+    from microdesign.config import load_config
+    from microdesign.experiments.run import EvaluateConfig
+    from microdesign.experiments.run import evaluate as run
+
+    settings = load_config(EvaluateConfig, config, overrides or [])
+    with _ray():
+        document = run(settings, _progress, what=what)
+    if as_json:
+        _print_json(document)
+    else:
+        titles, *rows = document["table"]
+        _table(titles, rows)
+        print(f"tables and figures: {document['folder']}")
+
+
+@app.command()
 def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]) -> None:
     """Write a campaign's report again from its record."""
     from microdesign.design.report import render_report
@@ -304,7 +327,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]
 @app.command()
 def submit(
     address: Annotated[str, typer.Argument(help="Job server of a Ray cluster, http://HEAD:8265.")],
-    job: Annotated[str, typer.Argument(help="generate, label, train, sweep or campaign.")],
+    job: Annotated[str, typer.Argument(help="generate, label, train, sweep, campaign or evaluate.")],
     config: ConfigFile,
     wait: Annotated[bool, typer.Option(help="Follow the job's log until it ends.")] = True,
 ) -> None:

@@ -11,7 +11,7 @@ from microdesign.errors import InputError, MicrodesignError
 from microdesign.files import digest_json
 from microdesign.progress import Progress
 
-JOBS = ("generate", "label", "train", "sweep", "campaign")
+JOBS = ("generate", "label", "train", "sweep", "campaign", "evaluate")
 
 
 def submit(address: str, job: str, config: Path, wait: bool, progress: Progress) -> str:

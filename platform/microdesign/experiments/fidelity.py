@@ -1,0 +1,230 @@
+"""Fidelity of a model in property space: do decodes carry the properties that they were asked for?
+
+Held-out images of a labelled data set are the targets. Measured, by physics: (a) binarised reconstructions, (b) direct
+draws from p(z|c*), (c) the regressor on decodes, (d) realism of decodes, (e) components and distinct morphologies,
+(f) novelty, (g) the nearest training image as the rival. Errors are relative errors of the worst property.
+
+Shapes: T targets, N draws a target, P properties, X Y image.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from microdesign.config import Config
+from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
+from microdesign.errors import InputError
+from microdesign.experiments.inverse import best_of, count_distinct, nearest_errors, worst_errors
+from microdesign.experiments.realism import compare, morphology
+from microdesign.learning.feed import property_table, with_known
+from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.manifest import SplitName
+from microdesign.model.losses.two_point import excess_cess
+from microdesign.model.surrogate import Surrogate, decode_labels
+from microdesign.physics.evaluator import Values
+
+Physics = Callable[[np.ndarray, str], Values]
+"""Maps images uint8 `(n, X, Y)` and a discretisation, `q1` or `rotated`, to their properties."""
+
+
+class FidelityConfig(Config):
+    """How much to measure."""
+
+    split: SplitName = Field("test", description="held-out split that the targets are taken from")
+    targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
+    draws: int = Field(16, ge=1, description="draws from p(z|c*) for each target")
+    realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is measured")
+    seed: int = Field(0, ge=0, description="seed of the choice of targets and of the draws")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table.
+
+    Attributes:
+        figure: The letter of the measurement.
+        name: What was measured.
+        median, q90: Median and 90th percentile over images or targets; None where they mean nothing.
+        value: A number that is no distribution: a share, a count, a distance, a ratio.
+        data: The same measurement on held-out images, where there is one.
+    """
+
+    figure: str
+    name: str
+    median: float | None = None
+    q90: float | None = None
+    value: float | None = None
+    data: float | None = None
+
+    @classmethod
+    def of(cls, figure: str, name: str, values: np.ndarray, data: float | None = None) -> Self:
+        """A line for a distribution."""
+        return cls(figure, name, float(np.median(values)), float(np.quantile(values, 0.9)), data=data)
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """What was measured: the table, and what the figures show.
+
+    Attributes:
+        rows: The table.
+        targets: Images whose properties were asked for, uint8 `(T, X, Y)`.
+        reconstructions, chosen: Their binarised reconstructions, and the draws that the regressor ranks first, alike.
+        errors: Errors by name, each `(T,)`, for a plot of their distributions.
+        morphology: Statistics of draws and of held-out images, by name.
+    """
+
+    rows: tuple[Row, ...]
+    targets: np.ndarray
+    reconstructions: np.ndarray
+    chosen: np.ndarray
+    errors: dict[str, np.ndarray]
+    morphology: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The table as numbers by name, such as `b_best_of_16_by_regressor_median`."""
+        return {
+            f"{row.figure}_{row.name}_{column}".replace(" ", "_").replace(",", ""): value
+            for row in self.rows
+            for column in ("median", "q90", "value", "data")
+            if (value := getattr(row, column)) is not None
+        }
+
+    def document(self) -> dict[str, Any]:
+        """The table as JSON takes it."""
+        return {"rows": [asdict(row) for row in self.rows], "metrics": self.metrics}
+
+
+def measure(
+    surrogate: Surrogate,
+    dataset: Dataset,
+    physics: Physics,
+    config: FidelityConfig,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Fidelity:
+    """Measures a model on a data set; labels of held-out images are the data set's own.
+
+    Args:
+        surrogate: The model.
+        dataset: The data set whose training split the model has seen, and whose other splits it has not.
+        physics: Computes properties of decodes; what is computed already should be remembered there.
+        config: How much to measure.
+        progress: Called with a line at each stage.
+
+    Raises:
+        InputError: The data set lacks a property of the model, or has fewer held-out images than two.
+    """
+    names = surrogate.properties
+    held_out = with_known(dataset.load(config.split), names)
+    if len(held_out) < 2:
+        raise InputError(f"The {config.split} split holds {len(held_out)} usable sample; expected at least 2.")
+    training = with_known(dataset.load("train"), names)
+    chosen = np.sort(np.random.default_rng(config.seed).permutation(len(held_out))[: config.targets])
+    targets = held_out.select(chosen)
+    wanted = property_table(targets, names)
+
+    def solve(labels: np.ndarray, discretization: str = "q1") -> np.ndarray:
+        values = physics(labels, discretization)
+        return np.stack([values[name] for name in names], axis=1)
+
+    progress(f"{len(targets)} targets: reconstructions")
+    reconstructions = decode_labels(surrogate, surrogate.encode(targets.labels)[0])
+    reconstruction_error = worst_errors(solve(reconstructions), wanted)
+
+    progress(f"{config.draws} draws a target")
+    draws = [
+        surrogate.sample(dict(zip(names, row.tolist(), strict=True)), config.draws, seed=config.seed + number)
+        for number, row in enumerate(wanted)
+    ]
+    labels_TN = np.stack([decode_labels(surrogate, draw.z) for draw in draws])
+    flat = labels_TN.reshape(-1, *labels_TN.shape[2:])
+    shape = labels_TN.shape[:2]
+    predicted = surrogate.predict(flat)[0]
+    verified = solve(flat)
+    goal = np.repeat(wanted, config.draws, axis=0)
+    error = worst_errors(verified, goal).reshape(shape)
+    score = worst_errors(predicted, goal).reshape(shape)
+    ok = np.isfinite(verified).all(1)
+    regressor = worst_errors(predicted[ok], verified[ok])
+    regressor_data = worst_errors(surrogate.predict(held_out.labels)[0], property_table(held_out, names))
+    first = score.argmin(1)
+    best = labels_TN[np.arange(len(targets)), first]
+    nearest = nearest_errors(wanted, property_table(training, names))
+    errors = {"reconstruction": reconstruction_error, "first draw": error[:, 0]}
+    for n in sorted({min(4, config.draws), config.draws}):
+        errors[f"best of {n} by regressor"] = best_of(error, score, n)
+        errors[f"best of {n} by oracle"] = best_of(error, error, n)
+    errors["nearest training image"] = nearest
+
+    rows = [Row.of("a", "reconstruction", reconstruction_error)]
+    rows += [Row.of("b", name, values) for name, values in errors.items() if name.startswith(("first", "best"))]
+    ratio = float(np.median(regressor) / max(np.median(regressor_data), 1e-12))
+    rows += [
+        Row.of("c", "regressor on decodes", regressor, float(np.median(regressor_data))),
+        Row("c", "regressor on decodes over on data", value=ratio),
+    ]
+    progress("realism")
+    some = labels_TN[:, : config.realism_draws].reshape(-1, *flat.shape[1:])
+    decode_statistics, data_statistics = morphology(some), morphology(held_out.labels)
+    rows += _realism_rows(reconstructions, targets, decode_statistics, data_statistics)
+    gaps = _rotated_gap(solve, labels_TN[:, 0]), _rotated_gap(solve, targets.labels)
+    rows.append(Row.of("d", "gap q1 rotated", gaps[0], float(np.median(gaps[1]))))
+    rows.append(Row("d", "gap q1 rotated, q90", value=float(np.quantile(gaps[0], 0.9)), data=_q90(gaps[1])))
+    progress("components and novelty")
+    rows += _diversity_rows(np.stack([draw.component for draw in draws]), labels_TN, error)
+    rows.append(Row.of("f", "novelty of chosen", novelty(best, statistics_of(training.labels))))
+    rows.append(Row.of("g", f"nearest of {len(training)} training images", nearest))
+    return Fidelity(
+        rows=tuple(rows),
+        targets=targets.labels,
+        reconstructions=reconstructions,
+        chosen=best,
+        errors=errors,
+        morphology={name: (values, data_statistics[name]) for name, values in decode_statistics.items()},
+    )
+
+
+def _realism_rows(
+    reconstructions: np.ndarray, targets: Microstructures, decodes: dict[str, np.ndarray], data: dict[str, np.ndarray]
+) -> list[Row]:
+    images, copies = (torch.from_numpy(labels).float()[:, None] for labels in (targets.labels, reconstructions))
+    fraction = (images.mean((1, 2, 3)) - copies.mean((1, 2, 3))).abs()
+    rows = [
+        Row.of("d", "excess CESS of reconstruction", excess_cess(images, copies).numpy()),
+        Row.of("d", "volume fraction error of reconstruction", fraction.numpy()),
+    ]
+    for name, comparison in compare(decodes, data).items():
+        rows.append(Row("d", f"{name}, mean", value=comparison.decodes, data=comparison.data))
+        rows.append(Row("d", f"{name}, distance", value=comparison.distance, data=comparison.floor))
+        rows.append(Row("d", f"{name}, inside", value=comparison.inside, data=0.98))
+    return rows
+
+
+def _rotated_gap(solve: Callable[..., np.ndarray], labels: np.ndarray) -> np.ndarray:
+    """Relative difference of the worst property between the two discretisations, `(n,)`."""
+    return worst_errors(solve(labels, "rotated"), solve(labels, "q1"))
+
+
+def _diversity_rows(component: np.ndarray, labels_TN: np.ndarray, error: np.ndarray) -> list[Row]:
+    shares = np.bincount(component.ravel()) / component.size
+    distinct = [count_distinct(statistics_of(images), DISTINCT) for images in labels_TN]
+    hits = [
+        count_distinct(statistics_of(images[misses <= 0.1]), DISTINCT)
+        for images, misses in zip(labels_TN, error, strict=True)
+    ]
+    return [
+        Row("e", "components in use", value=float((shares > 0.5 / len(shares)).sum())),
+        Row.of("e", "components per target", np.array([len(set(row)) for row in component.tolist()])),
+        Row.of("e", "distinct morphologies", np.array(distinct)),
+        Row.of("e", "distinct morphologies within a tenth", np.array(hits)),
+    ]
+
+
+def _q90(values: np.ndarray) -> float:
+    return float(np.quantile(values, 0.9))

@@ -1,0 +1,87 @@
+"""Whether decodes look like the data: statistics of morphology of the one beside the other, and the mesh's own share.
+
+Shapes: n images, X Y image.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import wasserstein_distance
+
+from microdesign.microstructure.connectivity import percolates
+from microdesign.microstructure.morphology import corner_contacts, mean_chord_length, minimum_feature_size
+from microdesign.microstructure.statistics import anisotropy, specific_surface, volume_fractions
+
+SPECKS = 0.05
+"""Share of a phase that the feature size takes for specks and hairs."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A statistic of decodes beside that of held-out images.
+
+    Attributes:
+        decodes, data: Means.
+        distance: Earth mover's distance (Wasserstein-1) of the two distributions in standard deviations of the data.
+        floor: 95th percentile of that distance for as many images drawn from the data: what is no difference.
+        inside: Share of decodes between the 1st and the 99th percentile of the data.
+    """
+
+    decodes: float
+    data: float
+    distance: float
+    floor: float
+    inside: float
+
+
+def morphology(labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of two-phase images uint8 `(n, X, Y)`, each `(n,)`; lengths in pixels.
+
+    Volume fraction; specific surface (pixel faces per pixel); mean chord of either phase over both axes (the image's
+    size where there is none); feature size of the thinner phase; whether either phase percolates, along both axes (0 to
+    1); anisotropy; corner contacts per thousand pixels.
+    """
+    x = torch.from_numpy(np.asarray(labels)).float()
+    phases = torch.stack((1 - x, x), 1)
+    size = float(x.shape[-1])
+    chords = torch.nan_to_num(mean_chord_length(phases), nan=size, posinf=size).clamp(max=size).mean(-1)
+    feature = torch.nan_to_num(minimum_feature_size(phases, ignore=SPECKS), nan=size, posinf=size).amin(1)
+    endless = percolates(phases).double().mean(-1)
+    values = {
+        "volume_fraction": volume_fractions(x),
+        "specific_surface": specific_surface(x),
+        "chord_phase_0": chords[:, 0],
+        "chord_phase_1": chords[:, 1],
+        "feature_size": feature,
+        "percolation_phase_0": endless[:, 0],
+        "percolation_phase_1": endless[:, 1],
+        "anisotropy": anisotropy(x.double()),
+        "corner_contacts": 1000 * corner_contacts(x) / x[0].numel(),
+    }
+    return {name: value.double().numpy() for name, value in values.items()}
+
+
+def compare(
+    decodes: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray], rounds: int = 100
+) -> dict[str, Comparison]:
+    """Compares the statistics of decodes with those of held-out images, name by name; seeded."""
+    stream = np.random.default_rng(0)
+    n = len(next(iter(decodes.values())))
+    found = {}
+    for name, values in decodes.items():
+        reference = data[name]
+        scale = max(float(reference.std()), 1e-12)
+        chance = [
+            wasserstein_distance(stream.choice(reference, n, replace=True), reference) / scale for _ in range(rounds)
+        ]
+        low, high = np.quantile(reference, (0.01, 0.99))
+        found[name] = Comparison(
+            decodes=float(values.mean()),
+            data=float(reference.mean()),
+            distance=float(wasserstein_distance(values, reference) / scale),
+            floor=float(np.quantile(chance, 0.95)),
+            inside=float(((values >= low) & (values <= high)).mean()),
+        )
+    return found

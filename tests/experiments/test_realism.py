@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from microdesign.experiments.realism import compare, morphology
+
+
+def stripes(width: int, size: int = 32) -> np.ndarray:
+    return np.repeat((np.arange(size) // width % 2).astype(np.uint8)[:, None], size, axis=1)
+
+
+def test_morphology_of_stripes_is_known() -> None:
+    values = {name: array[0] for name, array in morphology(stripes(4)[None]).items()}
+    assert values["volume_fraction"] == 0.5
+    assert values["specific_surface"] == 0.25  # an interface every 4 pixels
+    assert values["chord_phase_0"] == values["chord_phase_1"] == (4 + 32) / 2  # across, and endless along
+    assert values["feature_size"] == 4
+    assert values["percolation_phase_0"] == values["percolation_phase_1"] == 0.5  # along one axis of two
+    assert values["anisotropy"] == pytest.approx(1, abs=1e-6)
+    assert values["corner_contacts"] == 0
+
+
+def test_a_checkerboard_of_pixels_is_found_out() -> None:
+    checkerboard = (np.indices((32, 32)).sum(0) % 2).astype(np.uint8)
+    values = morphology(checkerboard[None])
+    assert values["corner_contacts"][0] == 1000
+    assert values["feature_size"][0] == 1
+
+
+def test_images_of_one_phase_have_finite_statistics() -> None:
+    for name, values in morphology(np.stack([np.zeros((16, 16)), np.ones((16, 16))]).astype(np.uint8)).items():
+        assert np.isfinite(values).all(), name
+
+
+def test_the_data_against_itself_is_within_the_floor_and_a_shift_is_not() -> None:
+    stream = np.random.default_rng(0)
+    data = {"s": stream.normal(size=2000)}
+    same = compare({"s": stream.normal(size=300)}, data)["s"]
+    shifted = compare({"s": stream.normal(size=300) + 1}, data)["s"]
+    assert same.distance < 2 * same.floor
+    assert shifted.distance == pytest.approx(1, abs=0.15)  # in standard deviations
+    assert shifted.distance > 3 * shifted.floor
+    assert same.inside == pytest.approx(0.98, abs=0.03)
+    assert shifted.inside < same.inside
