@@ -75,6 +75,7 @@ def check_golden(text: str) -> None:
     (entry,) = json.loads(text)
     assert list(entry) == [
         "image",
+        "volume_fractions",
         "properties",
         "stiffness",
         "conductivity",
@@ -120,7 +121,15 @@ def test_homogenize_table(command: Command) -> None:
     np.save("stack.npy", np.stack([np.eye(8, dtype=np.uint8), np.zeros((8, 8), np.uint8)]))
     done = command("homogenize", golden_image(), "stack.npy", "--materials", materials())
     assert done.code == 0
-    for part in ("golden.npy", "stack.npy[0]", "stack.npy[1]", "Ex", "2.4", "axis 0 of an image is x"):
+    for part in (
+        "golden.npy",
+        "stack.npy[0]",
+        "stack.npy[1]",
+        "Ex",
+        "2.4",
+        "axis 0 of an image is x",
+        "[1] has one phase alone, 0",
+    ):
         assert part in done.out
 
 
@@ -141,7 +150,7 @@ def test_plane_of_the_file_holds(command: Command, kind: str) -> None:
 
 
 def test_a_missing_image(command: Command) -> None:
-    refused(command("homogenize", "no.npy", "--materials", materials(), "--json"), "no.npy: cannot be read")
+    refused(command("homogenize", "no.npy", "--materials", materials(), "--json"), "no.npy: does not exist")
 
 
 def test_a_pickle_is_never_loaded(command: Command) -> None:
@@ -165,6 +174,7 @@ def test_a_pickle_is_never_loaded(command: Command) -> None:
         (np.full((8, 8), -1), ("image.npy: holds -1", "expected phase labels 0 to 255")),
         (np.full((8, 8), 0.5), ("image.npy: holds 0.5", "expected integer phase labels")),
         (np.full((8, 8), np.nan), ("image.npy: holds nan", "not missing values")),
+        (np.zeros(8, int), ("image.npy: has shape (8,)",)),
         (np.zeros((2, 2, 8, 8), int), ("image.npy[0]: has shape (2, 8, 8)", "expected one image (X, Y)")),
         (np.zeros((0, 8, 8), int), ("image.npy: has shape (0, 8, 8), without pixels",)),
     ],
@@ -180,7 +190,9 @@ def test_bad_images(command: Command, array: np.ndarray, parts: tuple[str, ...])
         ({"phases": [{"E": -1, "nu": 0.3, "k": 1}]}, ("'phases.0.E' = -1 is not valid", "greater than 0")),
         ({"phases": [{"E": 1, "nu": 0.5, "k": 1}]}, ("'phases.0.nu' = 0.5 is not valid", "less than 0.5")),
         ({"phases": [{"E": 1, "nu": 0.3, "k": 0}]}, ("'phases.0.k' = 0 is not valid",)),
-        ({"phases": [{"E": 1, "nu": 0.3}]}, ("'phases.0.k' is missing",)),
+        ({"phases": [{"E": 0, "nu": 0.3}]}, ("'phases.0.E' = 0 is not valid: E is 0 in every phase",)),
+        ({"phases": [{"k": 1}, {"k": -2}]}, ("'phases.1.k' = -2 is not valid", "greater than 0")),
+        ({"phases": [{"k": 1}, {"E": 1, "nu": 0.3}]}, ("phase 0 has no stiffness (E and nu)",)),
         ({"phases": []}, ("'phases'",)),
         ({"phases": [{"E": float("inf"), "nu": 0.3, "k": 1}]}, ("'phases.0.E' = inf is not valid",)),
         ({"colour": "red"}, ("unknown key 'colour'", "expected one of: phases, plane, units")),
@@ -236,7 +248,7 @@ def test_nested_unknown_key(command: Command) -> None:
         (["--target", "Ex=stiff"], ("--target Ex=stiff: expected NAME=VALUE with a number",)),
         (["--target", "Ex"], ("--target Ex: expected NAME=VALUE",)),
         (["--target", "Ex=nan"], ("Ex",)),
-        (["--match", "no.npy"], ("no.npy: cannot be read",)),
+        (["--match", "no.npy"], ("no.npy: does not exist",)),
         (["--match", "golden.npy", "--target", "Ex=3"], ("give one",)),
         (["--match", "golden.npy", "--properties", "Ex,Ez"], ("'Ez'",)),
         (["--set", "generate.colour=red"], ("unknown key 'generate.colour'",)),

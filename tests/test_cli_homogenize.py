@@ -10,7 +10,7 @@ import pytest
 
 from microdesign.cli import main
 
-KEYS = ["image", "properties", "stiffness", "conductivity", "iterations", "error_estimate", "units"]
+KEYS = ["image", "volume_fractions", "properties", "stiffness", "conductivity", "iterations", "error_estimate", "units"]
 
 
 @pytest.fixture

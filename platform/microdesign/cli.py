@@ -86,7 +86,7 @@ def demo(
 def homogenize(
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="Phase labels, .npy of images (X, Y), or with --dims 3 (X, Y, Z)."),
+        typer.Argument(metavar="IMAGE...", help="Files of phase labels, of images or, with --dims 3, of volumes."),
     ],
     materials: MaterialsFile,
     plane: Annotated[str | None, typer.Option(help="stress or strain; the materials file's own when left out.")] = None,
@@ -130,7 +130,12 @@ def homogenize(
                 cells = (" to ".join(f"{v:.5g}" for v in bounds[name]) if name in bounds else "" for name in columns)
                 rows.append(["  bounds", *cells])
     _table(["image", *columns], rows)
-    print(f"E in {entries[0]['units']['E']}, k in {entries[0]['units']['k']}; axis 0 of an image is x")
+    for e in entries:
+        if 1.0 in e["volume_fractions"]:
+            print(
+                f"{e['image']} has one phase alone, {e['volume_fractions'].index(1.0)}: the properties are that phase's"
+            )
+    print(f"unit of E: {entries[0]['units']['E']}, of k: {entries[0]['units']['k']}; axis 0 of an image is x")
 
 
 @app.command()

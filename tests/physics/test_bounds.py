@@ -96,6 +96,22 @@ def test_mixtures_are_reachable(materials: Materials) -> None:
         check_reachable(targets, materials)
 
 
+def test_targets_of_physics_that_the_phases_lack() -> None:
+    conductive = Materials.model_validate({"phases": [{"k": 1}, {"k": 10}]})
+    elastic = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3}, {"E": 10, "nu": 0.3}]})
+    assert property_bounds(conductive) == {"kx": (1, 10), "ky": (1, 10)}
+    assert tuple(property_bounds(elastic)) == ("Ex", "vxy", "Ey", "vyx", "Gxy")
+    check_reachable({"kx": 4}, conductive)
+    check_reachable({"Ex": 4}, elastic)
+    message = r"target Ex does not exist .* phases have no stiffness \(E and nu\); expected some of kx, ky\."
+    with pytest.raises(InputError, match=message):
+        check_reachable({"kx": 4, "Ex": 4}, conductive)
+    with pytest.raises(
+        InputError, match=r"target ky does not exist .* no conductivity \(k\); expected some of Ex, vxy"
+    ):
+        check_reachable({"ky": 4}, elastic)
+
+
 @pytest.mark.parametrize(
     ("targets", "materials", "message"),
     [

@@ -13,7 +13,8 @@ from microdesign.microstructure.generate import GenerateConfig, generate_dataset
 from microdesign.physics.evaluator import FFTEvaluator, Values
 from microdesign.physics.labelling import LabelConfig, label, label_dataset
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES
+from microdesign.physics.properties import PROPERTY_NAMES, VOLUME_PROPERTY_NAMES, volume_properties
+from microdesign.physics.solver import homogenize
 from microdesign.physics.store import ResultStore
 
 MATERIALS = Materials.model_validate(
@@ -39,6 +40,13 @@ class Counting:
             raise KeyboardInterrupt
         self.images += len(images)
         return dict.fromkeys(PROPERTY_NAMES, fraction + 1)
+
+
+class NeverCalled(FFTEvaluator):
+    """The same physics, with every answer in the store."""
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        raise AssertionError
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +76,33 @@ def test_labels_are_the_evaluator_s(source: Dataset, tmp_path: Path) -> None:
     assert {name: part.tolist() for name, part in made.split().items()} == {
         name: part.tolist() for name, part in source.split().items()
     }
+
+
+def test_volumes_are_labelled_resumed_and_stored(tmp_path: Path) -> None:
+    config = GenerateConfig(families=("FilteredNoise",), count_per_family=5, size=16, dims=3, shard_size=2)
+    source = generate_dataset(config, tmp_path / "volumes")
+    store = ResultStore(tmp_path / "store")
+    made = label_dataset(source, tmp_path / "labelled", MATERIALS, FFTEvaluator(), store=store)
+    assert tuple(made.manifest.properties) == VOLUME_PROPERTY_NAMES
+    assert (made.manifest.properties["C11"], made.manifest.properties["AU"]) == ("GPa", "1")
+    labelled = made.load()
+    direct = homogenize(labelled.labels, MATERIALS, dims=3)
+    expected = volume_properties(direct.stiffness, direct.conductivity)
+    for name in VOLUME_PROPERTY_NAMES:
+        np.testing.assert_array_equal(labelled.properties[name], expected[name])
+    (made.folder / made.manifest.shards[1].file).unlink()
+    again = label_dataset(source, made.folder, MATERIALS, NeverCalled(), store=store)
+    assert again.manifest.digest == made.manifest.digest
+    assert len(store) == 5
+
+
+def test_phases_of_one_physics_give_its_properties(source: Dataset, tmp_path: Path) -> None:
+    phases = Materials.model_validate({"phases": [{"k": 1}, {"k": 10}]})
+    made = label_dataset(source, tmp_path, phases, FFTEvaluator())
+    assert tuple(made.manifest.properties) == ("kx", "ky")
+    expected = label_dataset(source, tmp_path / "both", MATERIALS, FFTEvaluator()).load()
+    for name, values in made.load().properties.items():
+        np.testing.assert_array_equal(values, expected.properties[name])
 
 
 def test_a_stopped_run_goes_on_at_the_missing_shard(source: Dataset, tmp_path: Path) -> None:
@@ -166,12 +201,12 @@ def test_hopeless_physics_is_given_up_early(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_an_evaluator_without_all_seven_is_refused(source: Dataset, tmp_path: Path) -> None:
+def test_an_evaluator_without_all_properties_is_refused(source: Dataset, tmp_path: Path) -> None:
     class Two(Counting):
         def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
             return {name: super(Two, self).evaluate(images, materials)[name] for name in ("Ex", "kx")}
 
-    with pytest.raises(InputError, match="The evaluator gives no 'vxy'; it gives Ex, kx, a data set needs all seven"):
+    with pytest.raises(InputError, match="The evaluator gives no 'vxy'; it gives Ex, kx, a data set of these"):
         label_dataset(source, tmp_path, MATERIALS, Two())
 
 

@@ -33,7 +33,17 @@ def test_load_materials(tmp_path: Path) -> None:
         ("[{E: 1, nu: 0.5, k: 1}]", r"'phases\.0\.nu' = 0\.5 is not valid: .*less than 0\.5"),
         ("[{E: 1, nu: -1, k: 1}]", r"'phases\.0\.nu' = -1 is not valid"),
         ("[{E: .inf, nu: 0, k: 1}]", r"'phases\.0\.E' = inf is not valid"),
-        ("[{E: 1, nu: 0.3, k: 1}, {E: 1, nu: 0.3}]", r"'phases\.1\.k' is missing"),
+        (
+            "[{E: 1, nu: 0.3, k: 1}, {E: 1, nu: 0.3}]",
+            r"'phases\.1\.k' is not valid: phase 1 has no conductivity \(k\), but another",
+        ),
+        (
+            "[{E: 1, nu: 0.3}, {k: 1}]",
+            r"'phases\.1\.E' is not valid: phase 1 has no stiffness \(E and nu\), but another",
+        ),
+        ("[{E: 1, k: 1}]", r"'phases\.0' is not valid: E is given without nu; expected both"),
+        ("[{nu: 0.3, k: 1}]", r"'phases\.0' is not valid: nu is given without E; expected both"),
+        ("[{}]", r"'phases\.0' is not valid: is empty; expected E and nu, or k, or all three"),
         ("[{E: 1, nu: 0.3, k: 1, rho: 2}]", r"unknown key 'phases\.0\.rho'"),
         ("[]", "'phases' is not valid: Tuple should have at least 1 item"),
     ],
@@ -41,6 +51,19 @@ def test_load_materials(tmp_path: Path) -> None:
 def test_bad_materials(tmp_path: Path, phases: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_materials(written(tmp_path, f"phases: {phases}"))
+
+
+def test_phases_of_one_physics() -> None:
+    elastic = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3}, {"E": 50, "nu": 0.3}]})
+    conductive = Materials.model_validate({"phases": [{"k": 1}, {"k": 20}]})
+    assert (elastic.has_stiffness, elastic.has_conductivity) == (True, False)
+    assert (conductive.has_stiffness, conductive.has_conductivity) == (False, True)
+    assert (elastic.contrast, conductive.contrast) == (pytest.approx(50), 20)
+    assert elastic.isotropic
+    assert conductive.isotropic
+    assert not elastic.has_voids
+    assert elastic.conductivities.shape == (0,)
+    assert conductive.lame_moduli.shape == (0, 2)
 
 
 def test_lame_moduli() -> None:

@@ -5,8 +5,11 @@ from microdesign.errors import InputError
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import (
     PROPERTY_NAMES,
+    VOLUME_PROPERTY_NAMES,
     engineering_constants,
     is_signed,
+    properties_of,
+    property_names,
     property_unit,
     property_units,
     property_values,
@@ -96,3 +99,32 @@ def test_units_of_entries_and_quotients() -> None:
     assert units == ["GPa", "GPa", "W/(m K)", "1", "GPa", "(GPa)/(W/(m K))", "1"]
     signed = [is_signed(name) for name in ("Ex", "vxy", "C11", "C12", "k12", "kx/ky", "vxy/Ex")]
     assert signed == [False, True, False, True, True, False, True]
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_only_the_properties_that_the_phases_give(dims: int) -> None:
+    image = np.random.default_rng(0).integers(0, 2, (8,) * dims, dtype=np.uint8)
+    elastic, conductive = [{"E": 1, "nu": 0.3}, {"E": 5, "nu": 0.2}], [{"k": 1}, {"k": 9}]
+    both = Materials.model_validate({"phases": [e | k for e, k in zip(elastic, conductive, strict=True)]})
+    whole = homogenize(image, both, dims=dims, tolerance=1e-8)
+    expected = properties_of(whole.stiffness, whole.conductivity, both)
+    assert tuple(expected) == (PROPERTY_NAMES if dims == 2 else VOLUME_PROPERTY_NAMES)
+    found = {}
+    for phases in (elastic, conductive):
+        one = Materials.model_validate({"phases": phases})
+        result = homogenize(image, one, dims=dims, tolerance=1e-8)
+        values = properties_of(result.stiffness, result.conductivity, one)
+        assert tuple(values) == property_names(one, dims)
+        found |= values
+    assert set(found) == set(expected)
+    for name, value in found.items():
+        np.testing.assert_array_equal(value, expected[name])
+
+
+def test_units_in_volumes() -> None:
+    materials = Materials.model_validate(
+        {"phases": [{"E": 1, "nu": 0.3, "k": 1}], "units": {"E": "GPa", "k": "W/(m K)"}}
+    )
+    units = property_units(materials, 3)
+    assert tuple(units) == VOLUME_PROPERTY_NAMES
+    assert (units["C11"], units["K"], units["AU"], units["k12"]) == ("GPa", "GPa", "1", "W/(m K)")

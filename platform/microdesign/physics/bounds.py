@@ -10,12 +10,16 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from microdesign.physics.materials import Materials
+from microdesign.physics.properties import property_names
 
 Interval = tuple[float, float]
 
 
 def plane_moduli(materials: Materials) -> dict[str, np.ndarray]:
-    """Returns the two-dimensional moduli of the phases: `K`, `mu`, `E` and `k` (conductivity), each `(P,)`."""
+    """Returns the two-dimensional moduli of the phases: `K`, `mu`, `E` and `k` (conductivity), each `(P,)`.
+
+    Those that the phases do not have are empty.
+    """
     lam, mu = materials.lame_moduli.T
     bulk = lam + mu
     return {"K": bulk, "mu": mu, "E": 4 * bulk * mu / np.where(bulk > 0, bulk + mu, 1), "k": materials.conductivities}
@@ -74,7 +78,7 @@ def hashin_shtrikman(materials: Materials, fractions: np.ndarray) -> dict[str, t
 
 
 def property_bounds(materials: Materials) -> dict[str, Interval]:
-    """Returns the interval (low, high) of each property that no microstructure of these phases can leave.
+    """Returns the interval (low, high) of each of `property_names` that no microstructure of these phases can leave.
 
     It holds for every volume fraction and every anisotropy. Moduli and conductivities come from Voigt and Reuss: Ex and
     Ey are at least the smallest E of a phase; their upper bound is the largest Young's modulus of a Voigt mean, which
@@ -82,20 +86,15 @@ def property_bounds(materials: Materials) -> dict[str, Interval]:
     definite, vxy^2 < Ex / Ey: a wide interval, but a true one.
     """
     moduli = plane_moduli(materials)
-    E_low, E_high = float(moduli["E"].min()), _largest_young(materials)
-    ratio = float(np.sqrt(E_high / E_low)) if E_low > 0 else float("inf")
-    young, poisson = (E_low, E_high), (-ratio, ratio)
-    shear = float(moduli["mu"].min()), float(moduli["mu"].max())
-    conductivity = float(moduli["k"].min()), float(moduli["k"].max())
-    return {
-        "Ex": young,
-        "vxy": poisson,
-        "Ey": young,
-        "vyx": poisson,
-        "Gxy": shear,
-        "kx": conductivity,
-        "ky": conductivity,
-    }
+    bounds: dict[str, Interval] = {}
+    if materials.has_stiffness:
+        E_low, E_high = float(moduli["E"].min()), _largest_young(materials)
+        ratio = float(np.sqrt(E_high / E_low)) if E_low > 0 else float("inf")
+        bounds |= dict.fromkeys(("Ex", "Ey"), (E_low, E_high)) | dict.fromkeys(("vxy", "vyx"), (-ratio, ratio))
+        bounds["Gxy"] = float(moduli["mu"].min()), float(moduli["mu"].max())
+    if materials.has_conductivity:
+        bounds |= dict.fromkeys(("kx", "ky"), (float(moduli["k"].min()), float(moduli["k"].max())))
+    return {name: bounds[name] for name in property_names(materials)}
 
 
 def young_planes(materials: Materials, t: np.ndarray) -> np.ndarray:

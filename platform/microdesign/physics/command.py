@@ -2,7 +2,7 @@
 
 A call starts the program, without a shell, in a temporary folder of its own. It finds there
 
-- `images.npy`: phase labels, uint8 `(n, X, Y)`, axis 0 is x, n at most `images_per_call`;
+- `images.npy`: phase labels, uint8 `(n, X, Y)` or `(n, X, Y, Z)`, axis 0 is x, n at most `images_per_call`;
 - `materials.yaml`: `plane`, `phases` (of label 0, of label 1, ...) and `units`, as `data label --materials` reads it;
 
 and writes `properties.json`: a list of n objects, one an image, each with the properties by name in the units of the
@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from microdesign.config import Config, dump_yaml
 from microdesign.errors import EvaluationError
 from microdesign.files import digest, digest_json
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES
+from microdesign.physics.properties import property_names
 
 _SHOWN = 200
 """Characters of the program's last line of output that an error quotes."""
@@ -47,8 +48,8 @@ class CommandEvaluator(Config):
     """Seconds that a call may take."""
     images_per_call: int = Field(1, ge=1)
     """Most images that a call gets."""
-    properties: tuple[str, ...] = Field(PROPERTY_NAMES, min_length=1)
-    """Properties that the program has to give."""
+    properties: tuple[str, ...] | None = Field(None, min_length=1)
+    """Properties that the program has to give; None asks for those that the built-in solver gives."""
     _given: tuple[str, ...] = PrivateAttr()
     _fingerprint: str = PrivateAttr()
 
@@ -73,7 +74,7 @@ class CommandEvaluator(Config):
         paths += [os.path.abspath(a) if Path(a).is_file() else a for a in arguments]
         object.__setattr__(self, "command", tuple(paths))
         files = [digest(Path(path).read_bytes()) for path in paths if Path(path).is_file()]
-        known = {"command": list(self._given), "files": files, "properties": list(self.properties)}
+        known = {"command": list(self._given), "files": files, "properties": self.properties}
         self._fingerprint = digest_json({"evaluator": "command", **known})
 
     @property
@@ -87,26 +88,24 @@ class CommandEvaluator(Config):
         return max(4, self.images_per_call)
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
-        """Returns the properties of images uint8 `(n, X, Y)`, each `(n,)`, and `error`: empty, or why one has NaN."""
+        """Returns the properties of images or volumes, each `(n,)`, and `error`: empty, or why one has NaN."""
+        names = self.properties or property_names(materials, images.ndim - 1)
         rows: list[dict[str, float] | str] = []
         for start in range(0, len(images), self.images_per_call):
-            rows += self._call(images[start : start + self.images_per_call], materials)
-        values = {
-            name: np.array([math.nan if isinstance(row, str) else row[name] for row in rows])
-            for name in self.properties
-        }
+            rows += self._call(images[start : start + self.images_per_call], materials, names)
+        values = {name: np.array([math.nan if isinstance(row, str) else row[name] for row in rows]) for name in names}
         return {**values, "error": np.array([row if isinstance(row, str) else "" for row in rows])}
 
-    def _call(self, images: np.ndarray, materials: Materials) -> list[dict[str, float] | str]:
+    def _call(self, images: np.ndarray, materials: Materials, names: Sequence[str]) -> list[dict[str, float] | str]:
         """The properties of each image, or why there are none."""
         try:
             with tempfile.TemporaryDirectory(prefix="microdesign-", ignore_cleanup_errors=True) as folder:
                 entries = self._run(Path(folder), images, materials)
-            return [self._row(entry) for entry in entries]
+            return [self._row(entry, names) for entry in entries]
         except (EvaluationError, OSError) as error:
             if len(images) == 1:
                 return [str(error)]
-        return [row for i in range(len(images)) for row in self._call(images[i : i + 1], materials)]
+        return [row for i in range(len(images)) for row in self._call(images[i : i + 1], materials, names)]
 
     def _run(self, folder: Path, images: np.ndarray, materials: Materials) -> list[Any]:
         np.save(folder / "images.npy", np.ascontiguousarray(images, np.uint8), allow_pickle=False)
@@ -149,15 +148,15 @@ class CommandEvaluator(Config):
             )
         return entries
 
-    def _row(self, entry: Any) -> dict[str, float] | str:
+    def _row(self, entry: Any, names: Sequence[str]) -> dict[str, float] | str:
         if not isinstance(entry, dict):
             return f"{self._name} wrote a {type(entry).__name__} for an image; expected the properties by name."
         if entry.get("error"):
             return f"{self._name} says: {entry['error']}"
         row = {}
-        for name in self.properties:
+        for name in names:
             if name not in entry:
-                return f"{self._name} wrote no {name}; expected {', '.join(self.properties)}."
+                return f"{self._name} wrote no {name}; expected {', '.join(names)}."
             value = entry[name]
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 return f"{self._name} wrote {name} = {json.dumps(value)}; expected a finite number."

@@ -13,7 +13,7 @@ from microdesign.files import digest_json
 from microdesign.physics.command import CommandEvaluator
 from microdesign.physics.discretization import Discretization
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES, engineering_constants
+from microdesign.physics.properties import properties_of, property_names
 from microdesign.physics.solver import Homogenization, Precision, homogenize
 
 Values = dict[str, np.ndarray]
@@ -38,10 +38,10 @@ class Evaluator(Protocol):
         ...
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
-        """Returns the properties of `images`, phase labels uint8 `(n, X, Y)`, each as float array `(n,)`.
+        """Returns the properties of `images`, each as float array `(n,)`.
 
-        It may also return `error`, strings `(n,)`: empty, or why an image has NaN. If it raises instead, the images are
-        given to it again one by one.
+        The images are phase labels uint8 `(n, X, Y)`, or `(n, X, Y, Z)` of volumes. It may also return `error`, strings
+        `(n,)`: empty, or why an image has NaN. If it raises instead, the images are given to it again one by one.
 
         Raises:
             EvaluationError: It cannot answer for an image that is itself valid.
@@ -51,37 +51,53 @@ class Evaluator(Protocol):
 
 
 class FFTEvaluator(Config):
-    """The built-in solver: `PROPERTY_NAMES` plus `iterations` and `error_estimate` (relative)."""
+    """The built-in solver: `property_names` of the materials, `iterations` and `error_estimate` (relative)."""
 
     discretization: Discretization = "q1"
-    """`q1` (MICRO2D's own) or `rotated`."""
+    """`q1` (MICRO2D's own), `rotated`, `q1bbar` or `fv`."""
     tolerance: float = Field(1e-4, ge=1e-12, le=0.1)
     """Relative error of the effective tensors."""
     precision: Precision = "auto"
     """Floating-point type of the fields."""
     max_iterations: int = Field(2000, ge=1)
     """Iterations after which an image counts as not converged."""
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    """`cpu`, or `cuda` for the solver of `solver_torch`, which takes the images of a batch together."""
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether it needs a GPU."""
+        return self.device != "cpu"
 
     @property
     def fingerprint(self) -> str:
         """Digest of the solver's name and version and of the settings that change its answer."""
-        settings = self.model_dump(mode="json", exclude={"max_iterations"})
+        settings = self.model_dump(mode="json", exclude={"max_iterations", "device"})
         return digest_json({"evaluator": "fft", "version": _VERSION, **settings})
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
-        """Returns the seven properties, `iterations` and `error_estimate` of each image, `(n,)`.
+        """Returns the properties, `iterations` and `error_estimate` of each image or volume, `(n,)`.
 
         Raises:
             InputError: The images are no images of these materials.
             NotConvergedError: An image did not reach the tolerance; `best` holds the values of all images.
         """
         try:
-            return _values(homogenize(images, materials, **self.model_dump()))
+            return _values(self._homogenize(images, materials), materials)
         except NotConvergedError as error:
             if not isinstance(error.best, Homogenization):
                 raise
             failed = np.flatnonzero(~(error.best.error_estimate <= self.tolerance)).tolist()
-            raise NotConvergedError(str(error), _values(error.best), failed) from None
+            raise NotConvergedError(str(error), _values(error.best, materials), failed) from None
+
+    def _homogenize(self, images: np.ndarray, materials: Materials) -> Homogenization:
+        settings = {"dims": images.ndim - 1, **self.model_dump(exclude={"device"})}
+        if not self.uses_gpu:
+            return homogenize(images, materials, **settings)
+        # Here, since most evaluations do not need torch, which takes a second to load.
+        from microdesign.physics.solver_torch import homogenize_batch
+
+        return homogenize_batch(images, materials, device=self.device, **settings)
 
 
 def load_evaluator(name: str = "fft", settings: Mapping[str, Any] | None = None) -> Evaluator:
@@ -138,7 +154,7 @@ def evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials
         return _checked(evaluator.evaluate(images, materials), n)
     except Exception as error:
         if n == 1:
-            return failed_values(1, f"{type(error).__name__}: {error}")
+            return failed_values(images, materials, f"{type(error).__name__}: {error}")
         if isinstance(error, NotConvergedError) and isinstance(error.best, Mapping) and error.failed:
             again = np.array(error.failed)
             fine = np.setdiff1d(np.arange(n), again)
@@ -148,9 +164,9 @@ def evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials
     return merge_values(parts, n)
 
 
-def failed_values(n: int, message: str) -> Values:
-    """Returns the values of `n` images that all failed for the same reason."""
-    names = (*PROPERTY_NAMES, "iterations", "error_estimate")
+def failed_values(images: np.ndarray, materials: Materials, message: str) -> Values:
+    """Returns the values of images that all failed for the same reason."""
+    n, names = len(images), property_names(materials, images.ndim - 1)
     return {**{name: np.full(n, np.nan) for name in names}, "error": np.full(n, message)}
 
 
@@ -197,9 +213,9 @@ def _checked(values: Mapping[str, Any], n: int) -> Values:
     return {**arrays, "error": np.array(errors)}
 
 
-def _values(result: Homogenization) -> Values:
+def _values(result: Homogenization, materials: Materials) -> Values:
     return {
-        **engineering_constants(result.stiffness, result.conductivity),
+        **properties_of(result.stiffness, result.conductivity, materials),
         "iterations": result.iterations.astype(np.float64),
         "error_estimate": result.error_estimate,
     }

@@ -21,7 +21,7 @@ from microdesign.microstructure.shards import read_column
 from microdesign.physics.evaluator import Evaluator, Values, evaluate_each, load_evaluator
 from microdesign.physics.materials import Materials
 from microdesign.physics.parallel import evaluate_shards
-from microdesign.physics.properties import PROPERTY_NAMES, property_units
+from microdesign.physics.properties import property_names, property_units
 from microdesign.physics.store import ResultStore, evaluate_stored
 
 HOPELESS = 100
@@ -69,7 +69,8 @@ def label(config: LabelConfig, on_progress: Callable[[int, int], None] | None = 
     dataset = label_dataset(
         source, config.out, config.materials, evaluator, evaluate_shards, store=store, on_progress=on_progress
     )
-    columns = [read_column(dataset.folder / shard.file, PROPERTY_NAMES[0]) for shard in dataset.manifest.shards]
+    name = next(iter(dataset.manifest.properties))
+    columns = [read_column(dataset.folder / shard.file, name) for shard in dataset.manifest.shards]
     failed = sum(int(np.isnan(column).sum()) for column in columns)
     return {"dataset": str(dataset.folder), "images": len(dataset), "failed": failed, "digest": dataset.manifest.digest}
 
@@ -84,7 +85,7 @@ def label_dataset(
     store: ResultStore | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
-    """Writes the images of `source` with their seven properties to another data set.
+    """Writes the images or volumes of `source` with their `property_names` to another data set.
 
     Shards that are there already, from the same images, materials and evaluator, are kept. An image that the evaluator
     cannot solve gets NaN, and its message becomes its `generation` text; delete its shard to have it tried again.
@@ -103,11 +104,13 @@ def label_dataset(
         EvaluationError: The first `HOPELESS` images, or all, could not be solved; carries the first message.
         StorageError: A shard or a result cannot be written.
     """
+    dims = len(source.manifest.shape)
+    names = property_names(materials, dims)
     settings = {"images": source.manifest.digest, "evaluator": evaluator.fingerprint}
     writer = DatasetWriter(
         folder,
         settings=settings,
-        units=property_units(materials),
+        units=property_units(materials, dims),
         materials=materials.model_dump(mode="json"),
         seed=source.manifest.seed,
         split=source.manifest.split,
@@ -133,7 +136,8 @@ def label_dataset(
         solved = solved or bool((values["error"] == "").any())
         if solved:
             for held_number, held_values in held:
-                writer.write_shard(shards[held_number].name, _labelled(source.read_shard(held_number), held_values))
+                batch = _labelled(source.read_shard(held_number), held_values, names)
+                writer.write_shard(shards[held_number].name, batch)
             held.clear()
         elif sum(shards[held_number].rows for held_number, _ in held) >= HOPELESS:
             break
@@ -162,11 +166,14 @@ def evaluate_in_process(
         yield number, values
 
 
-def _labelled(batch: Microstructures, values: Values) -> Microstructures:
-    missing = [name for name in PROPERTY_NAMES if name not in values]
+def _labelled(batch: Microstructures, values: Values, names: Sequence[str]) -> Microstructures:
+    errors = [str(message) for message in values["error"]]
+    missing = [name for name in names if name not in values]
     if missing:
         given = ", ".join(name for name in values if name != "error")
-        raise InputError(f"The evaluator gives no '{missing[0]}'; it gives {given}, a data set needs all seven.")
-    errors = [str(message) for message in values["error"]]
+        raise InputError(
+            f"The evaluator gives no '{missing[0]}'; it gives {given}, a data set of these materials needs "
+            f"{', '.join(names)}."
+        )
     generation = tuple(error or text for error, text in zip(errors, batch.generation, strict=True))
-    return replace(batch, generation=generation, properties={name: values[name] for name in PROPERTY_NAMES})
+    return replace(batch, generation=generation, properties={name: values[name] for name in names})

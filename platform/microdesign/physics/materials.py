@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
@@ -35,41 +35,44 @@ Modulus = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_modulus)]
 
 
 class Phase(Config):
-    """One isotropic phase, in the user's units."""
+    """One isotropic phase, in the user's units: E and nu, or k, or all three."""
 
-    E: Modulus
+    E: Modulus | None = None
     """Young's modulus; 0 is a void."""
-    nu: float = Field(gt=-1, lt=0.5, allow_inf_nan=False)
+    nu: float | None = Field(None, gt=-1, lt=0.5, allow_inf_nan=False)
     """Poisson's ratio (of the three-dimensional solid)."""
-    k: Modulus
+    k: Modulus | None = None
     """Conductivity; 0 is a perfect insulator."""
 
+    @model_validator(mode="after")
+    def _moduli(self) -> Self:
+        if (self.E is None) != (self.nu is None):
+            given, lacking = ("E", "nu") if self.nu is None else ("nu", "E")
+            raise ValueError(f"{given} is given without {lacking}; expected both E and nu, or neither")
+        if not isinstance(self, TensorPhase) and self.E is None and self.k is None:
+            raise ValueError("is empty; expected E and nu, or k, or all three")
+        return self
 
-class TensorPhase(Config):
-    """One anisotropic phase, such as a grain of a polycrystal; a tensor that is left out may be given by E, nu or k."""
+
+class TensorPhase(Phase):
+    """One anisotropic phase, such as a grain of a polycrystal; one of the tensors may be given by E and nu, or by k."""
 
     stiffness: Matrix | None = None
     """`6 x 6` (xx, yy, zz, yz, xz, xy, engineering shear), or `3 x 3` (xx, yy, xy) of the plane problem itself."""
     conductivity: Matrix | None = None
     """`3 x 3`, or `2 x 2` of the plane problem itself."""
-    E: Modulus | None = None
-    """Young's modulus, instead of `stiffness`."""
-    nu: float | None = Field(None, gt=-1, lt=0.5, allow_inf_nan=False)
-    """Poisson's ratio, instead of `stiffness`."""
-    k: Modulus | None = None
-    """Conductivity, instead of `conductivity`."""
     euler: tuple[float, float, float] | None = None
     """Bunge's angles of the crystal, degrees: its axes are turned about z, x and z."""
     angle: float | None = None
     """Angle of the crystal about z, degrees, instead of `euler`."""
 
     @model_validator(mode="after")
-    def _complete(self) -> "TensorPhase":
+    def _tensors(self) -> Self:
         if self.stiffness is not None:
             _check_tensor("stiffness", self.stiffness, (3, 6))
         if self.conductivity is not None:
             _check_tensor("conductivity", self.conductivity, (2, 3))
-        if (self.E is None) != (self.nu is None) or (self.stiffness is not None and self.E is not None):
+        if self.stiffness is not None and self.E is not None:
             raise ValueError("expected either stiffness or both E and nu")
         if self.conductivity is not None and self.k is not None:
             raise ValueError("expected either conductivity or k")
@@ -111,7 +114,7 @@ class Materials(Config):
 
     plane: Plane = "stress"
     """`stress` for a thin sheet, `strain` for a section of a long body; volumes do not use it."""
-    phases: tuple[Annotated[Phase | TensorPhase, BeforeValidator(_phase)], ...] = Field(min_length=1, max_length=256)
+    phases: tuple[Annotated[TensorPhase | Phase, BeforeValidator(_phase)], ...] = Field(min_length=1, max_length=256)
     """Phase of label 0, of label 1 and so on."""
     units: Units = Units()
     """Names of the units of E and k."""
@@ -121,7 +124,7 @@ class Materials(Config):
         for name, given in (("E", self._stiffness_given), ("k", self._conductivity_given)):
             if any(given) and not all(given):
                 lacking = given.index(False)
-                what = "stiffness (or E and nu)" if name == "E" else "conductivity (or k)"
+                what = "stiffness (E and nu)" if name == "E" else "conductivity (k)"
                 raise _located(lacking, name, f"phase {lacking} has no {what}, but another phase has one")
             zero = [_is_void(phase, name) for phase in self.phases]
             if all(given) and all(zero):
@@ -138,8 +141,8 @@ class Materials(Config):
 
     @property
     def isotropic(self) -> bool:
-        """Whether every phase is given by E, nu and k."""
-        return all(isinstance(phase, Phase) for phase in self.phases)
+        """Whether no phase is given by tensors."""
+        return not any(isinstance(phase, TensorPhase) for phase in self.phases)
 
     @property
     def has_stiffness(self) -> bool:
@@ -153,7 +156,7 @@ class Materials(Config):
 
     @property
     def lame_moduli(self) -> np.ndarray:
-        """Plane Lame moduli (lambda, mu) of each phase, `(P, 2)` float64.
+        """Plane Lame moduli (lambda, mu) of each phase, `(P, 2)` float64; `(0, 2)` if the phases have none.
 
         Raises:
             InputError: A phase is anisotropic.
@@ -161,22 +164,23 @@ class Materials(Config):
         return self.lame_moduli_of(2)
 
     def lame_moduli_of(self, dims: int) -> np.ndarray:
-        """Returns the Lame moduli (lambda, mu) of the plane problem (2) or the solid (3), `(P, 2)`.
+        """Returns the Lame moduli (lambda, mu) of the plane problem (2) or the solid (3), as `lame_moduli`.
 
         Raises:
             InputError: A phase is anisotropic.
         """
         plane = self.plane if dims == 2 else "strain"
-        return np.array([lame(phase.E, phase.nu, plane) for phase in self._isotropic_phases()])
+        moduli = [(phase.E, phase.nu) for phase in self._isotropic_phases()]
+        return np.array([lame(E, nu, plane) for E, nu in moduli if E is not None and nu is not None]).reshape(-1, 2)
 
     @property
     def conductivities(self) -> np.ndarray:
-        """Conductivity of each phase, `(P,)` float64.
+        """Conductivity of each phase, `(P,)` float64; `(0,)` if the phases have none.
 
         Raises:
             InputError: A phase is anisotropic.
         """
-        return np.array([phase.k for phase in self._isotropic_phases()])
+        return np.array([phase.k for phase in self._isotropic_phases() if phase.k is not None])
 
     def stiffness_tensors(self, dims: int) -> np.ndarray | None:
         """Returns the stiffness of each phase, rotated, of the plane problem (2) or the solid (3): `(P, K, K)`.
@@ -217,7 +221,7 @@ class Materials(Config):
             groups = [] if C is None else [np.array([np.linalg.eigvalsh(mandel(each)) for each in C])]
             groups += [] if k is None else [np.linalg.eigvalsh(k)]
         solid = [values[values > 0] for values in groups]
-        return max(float(values.max() / values.min()) for values in solid)
+        return max(float(values.max() / values.min()) for values in solid if len(values))
 
     @property
     def has_voids(self) -> bool:
@@ -236,11 +240,11 @@ class Materials(Config):
 
     def _isotropic_phases(self) -> list[Phase]:
         for number, phase in enumerate(self.phases):
-            if not isinstance(phase, Phase):
+            if isinstance(phase, TensorPhase):
                 raise InputError(f"phase {number} is given by tensors; expected E, nu and k here.")
-        return [phase for phase in self.phases if isinstance(phase, Phase)]
+        return list(self.phases)
 
-    def _stiffness(self, number: int, phase: Phase | TensorPhase, dims: int) -> np.ndarray:
+    def _stiffness(self, number: int, phase: Phase, dims: int) -> np.ndarray:
         if not isinstance(phase, TensorPhase) or phase.stiffness is None:
             assert phase.E is not None
             assert phase.nu is not None
@@ -254,7 +258,7 @@ class Materials(Config):
         tensor = rotate_stiffness(tensor, rotation)
         return tensor if dims == 3 else plane_part(tensor, [0, 1, 5], self.plane)
 
-    def _conductivity(self, number: int, phase: Phase | TensorPhase, dims: int) -> np.ndarray:
+    def _conductivity(self, number: int, phase: Phase, dims: int) -> np.ndarray:
         if not isinstance(phase, TensorPhase) or phase.conductivity is None:
             assert phase.k is not None
             return phase.k * np.eye(dims)
@@ -293,13 +297,13 @@ def _rotation(phase: TensorPhase) -> np.ndarray:
     return euler_rotation(*(phase.euler or (phase.angle or 0.0, 0.0, 0.0)))
 
 
-def _is_void(phase: Phase | TensorPhase, name: str) -> bool:
+def _is_void(phase: Phase, name: str) -> bool:
     tensor = getattr(phase, {"E": "stiffness", "k": "conductivity"}[name], None)
     return getattr(phase, name) == 0 or (tensor is not None and not np.any(tensor))
 
 
 def _located(phase: int, name: str, message: str, value: Any = None) -> ValidationError:
-    """An error that names the field of one phase."""
+    """An error that names the field of one phase, and its value where there is one."""
     error = PydanticCustomError("phase", "{message}", {"message": message})
-    details: InitErrorDetails = {"type": error, "loc": ("phases", phase, name), "input": value}
+    details: InitErrorDetails = {"type": error, "loc": ("phases", phase, name), "input": [] if value is None else value}
     return ValidationError.from_exception_data("Materials", [details])

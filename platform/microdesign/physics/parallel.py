@@ -53,7 +53,7 @@ def evaluate_parallel(
 
     Args:
         evaluator: Any evaluator that can be pickled.
-        images: Phase labels, uint8 `(n, X, Y)`.
+        images: Phase labels, uint8 `(n, X, Y)` or `(n, X, Y, Z)`.
         materials: The phases.
         batch_size: Images a task; None takes `batch_size_for`.
         num_cpus_per_task: Processors that Ray reserves for a task.
@@ -64,7 +64,7 @@ def evaluate_parallel(
         The evaluator's values, each `(n,)`, and `error`, an array of strings: empty, or why the image has NaN.
 
     Raises:
-        InputError: The images are not of shape `(n, X, Y)` or a setting is out of its range.
+        InputError: The images are not of such a shape or a setting is out of its range.
         EvaluationError: A task could not start at all (the evaluator cannot be loaded on a worker).
     """
     parts = []
@@ -94,12 +94,12 @@ def evaluate_stream(
     is evaluated.
 
     Raises:
-        InputError: The images are not of shape `(n, X, Y)` or a setting is out of its range.
+        InputError: The images are not of such a shape or a setting is out of its range.
         EvaluationError: A task could not start at all.
         StorageError: The store cannot be written.
     """
-    if images.ndim != 3:
-        raise InputError(f"images have shape {images.shape}; expected (images, X, Y).")
+    if images.ndim not in (3, 4):
+        raise InputError(f"images have shape {images.shape}; expected (images, X, Y) or (volumes, X, Y, Z).")
     if not len(images):
         return
     if batch_size is None:
@@ -126,7 +126,7 @@ def evaluate_stream(
                 elif len(done.tag) > 1:
                     waiting.extendleft(done.tag[:, None])
                 else:
-                    yield done.tag, failed_values(1, done.lost)
+                    yield done.tag, failed_values(images[done.tag], materials, done.lost)
     finally:
         pool.close()
 

@@ -91,9 +91,17 @@ def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[s
     }
 
 
-def properties_of(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns `engineering_constants` of plane tensors, `volume_properties` of others; arguments as theirs."""
-    return (engineering_constants if conductivity.shape[-1] == 2 else volume_properties)(stiffness, conductivity)
+def properties_of(stiffness: np.ndarray, conductivity: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
+    """Returns the `property_names` of these phases: `engineering_constants` of plane tensors, else `volume_properties`.
+
+    Args:
+        stiffness: As of those functions; NaN if the phases have none.
+        conductivity: Likewise.
+        materials: The phases.
+    """
+    dims = conductivity.shape[-1]
+    values = (engineering_constants if dims == 2 else volume_properties)(stiffness, conductivity)
+    return {name: values[name] for name in property_names(materials, dims)}
 
 
 def property_values(values: Mapping[str, np.ndarray], name: str) -> np.ndarray:
@@ -135,9 +143,19 @@ def is_signed(name: str) -> bool:
     return name[:1] == "v" or name == "AU" or (name[1:].isdigit() and name[1] != name[2:])
 
 
-def property_units(materials: Materials) -> dict[str, str]:
-    """Returns the unit of each property: that of E for moduli, that of k for conductivities, 1 for Poisson's ratios."""
-    return {name: property_unit(name, materials) for name in PROPERTY_NAMES}
+def property_names(materials: Materials, dims: int = 2) -> tuple[str, ...]:
+    """Returns the names of the properties that these phases give images (`dims` = 2) or volumes (3).
+
+    Phases without moduli give none but conductivities, phases without conductivity all but those.
+    """
+    given = {True: materials.has_conductivity, False: materials.has_stiffness}
+    names = PROPERTY_NAMES if dims == 2 else VOLUME_PROPERTY_NAMES
+    return tuple(name for name in names if given[name.startswith("k")])
+
+
+def property_units(materials: Materials, dims: int = 2) -> dict[str, str]:
+    """Returns the unit of each of `property_names`, see `property_unit`."""
+    return {name: property_unit(name, materials) for name in property_names(materials, dims)}
 
 
 def property_unit(name: str, materials: Materials) -> str:

@@ -31,13 +31,20 @@ def check_reachable(targets: Mapping[str, float], materials: Materials, toleranc
         tolerance: Relative slack of each value.
 
     Raises:
-        InputError: A property is unknown or not a finite number, its value is outside `property_bounds`, or no volume
-            fractions of the phases satisfy the Voigt-Reuss bounds of all the targets at once.
+        InputError: A property is unknown, does not exist for these phases or is not a finite number, its value is
+            outside `property_bounds`, or no volume fractions of the phases satisfy the Voigt-Reuss bounds of all the
+            targets at once.
     """
     bounds = property_bounds(materials)
     for name, value in targets.items():
         if name not in PROPERTY_NAMES:
             raise InputError(f"target {name!r} is no property; expected some of {', '.join(PROPERTY_NAMES)}.")
+        if name not in bounds:
+            lacking = "conductivity (k)" if name.startswith("k") else "stiffness (E and nu)"
+            raise InputError(
+                f"target {name} does not exist for these materials, whose phases have no {lacking}; expected some of "
+                f"{', '.join(bounds)}."
+            )
         if not np.isfinite(value):
             raise InputError(f"target {name} = {value} is not a number.")
         low, high = bounds[name]

@@ -8,7 +8,7 @@ import numpy as np
 
 from microdesign.errors import EvaluationError, InputError
 from microdesign.microstructure.formats.options import ReadOptions
-from microdesign.microstructure.npy import iterate_npy
+from microdesign.microstructure.readers import find_reader, read_images
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import properties_of
 from microdesign.physics.solver import Homogenization, homogenize
@@ -38,10 +38,10 @@ def homogenize_report(
         uncertainty: Whether to solve by both `q1` and `rotated`, and to bracket the plane conductivity.
 
     Returns:
-        One mapping an image: `image` (the name), `properties` (the seven constants of MICRO2D, or those of a volume),
-        `stiffness` (3 x 3; xx, yy, xy with engineering shear; or 6 x 6), `conductivity` (2 x 2 or 3 x 3), `iterations`,
-        `error_estimate` (relative) and `units` (of E and k, as the user named them). What the phases have no moduli for
-        is left out of `properties`, and the tensor is None. With `uncertainty` also a mapping `uncertainty`: for each
+        One mapping an image: `image` (the name), `volume_fractions` (of each phase), `properties` (`property_names` of
+        the materials), `stiffness` (3 x 3; xx, yy, xy with engineering shear; or 6 x 6), `conductivity` (2 x 2 or 3 x
+        3), `iterations`, `error_estimate` (relative) and `units` (of E and k, as the user named them). A tensor that
+        the phases have no moduli for is None. With `uncertainty` also a mapping `uncertainty`: for each
         property `q1`, `rotated` and `gap`, and in the plane `bounds`, certified lower and upper values of kx and ky
         for the geometry that the pixels draw.
 
@@ -63,12 +63,11 @@ def homogenize_report(
         try:
             if uncertainty:
                 both = discretization_uncertainty(labels, materials, **settings)
-                entry = _entry(name, both.q1, materials)
+                entry = _entry(name, labels, both.q1, materials)
                 entry["uncertainty"] = _uncertainty(both)
             else:
-                entry = _entry(
-                    name, homogenize(labels, materials, discretization=discretization, **settings), materials
-                )
+                result = homogenize(labels, materials, discretization=discretization, **settings)
+                entry = _entry(name, labels, result, materials)
         except (InputError, EvaluationError) as error:
             raise type(error)(f"{name}: {error}") from None
         entries.append(entry)
@@ -76,29 +75,32 @@ def homogenize_report(
 
 
 def read_labels(path: str | Path, dims: int = 2) -> list[tuple[str, np.ndarray]]:
-    """Reads the images of a `.npy` file, each with its name: the path, with its number in a stack.
+    """Reads all images of a file or folder of any known format, each with its name: the path, with its number in many.
 
     Args:
-        path: A file of integer labels: `(X, Y)` or a stack `(n, X, Y)`; with `dims` = 3 one volume `(X, Y, Z)` or
-            a stack `(n, X, Y, Z)`.
+        path: Phase labels. Where the format does not say whether three axes are a stack of images or one volume, `dims`
+            decides.
         dims: 2 or 3.
 
     Raises:
-        InputError: The file is missing, damaged, no array of labels, or not of these axes, or `dims` is
-            neither 2 nor 3.
+        InputError: The path is missing, damaged or holds no images, or `dims` is neither 2 nor 3.
     """
     if dims not in (2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
-    options = ReadOptions(dimension=3) if dims == 3 else ReadOptions()
-    stack = [labels for batch in iterate_npy(path, options=options) for labels in batch.labels]
+    batches = list(read_images(path))
+    if dims == 3 and len(batches[0].shape) == 2 and "dimension" in find_reader(path).takes:
+        batches = list(read_images(path, options=ReadOptions(dimension=3)))
+    stack = [labels for batch in batches for labels in batch.labels]
     return [(str(path) if len(stack) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(stack)]
 
 
-def _entry(name: str, result: Homogenization, materials: Materials) -> dict[str, Any]:
-    constants = properties_of(result.stiffness, result.conductivity)
+def _entry(name: str, labels: np.ndarray, result: Homogenization, materials: Materials) -> dict[str, Any]:
+    counts = np.bincount(labels.reshape(-1), minlength=len(materials.phases))
+    constants = properties_of(result.stiffness, result.conductivity, materials)
     return {
         "image": name,
-        "properties": {key: float(value[0]) for key, value in constants.items() if np.isfinite(value[0])},
+        "volume_fractions": (counts / labels.size).tolist(),
+        "properties": {key: float(value[0]) for key, value in constants.items()},
         "stiffness": result.stiffness[0].tolist() if materials.has_stiffness else None,
         "conductivity": result.conductivity[0].tolist() if materials.has_conductivity else None,
         "iterations": int(result.iterations[0]),
@@ -109,10 +111,10 @@ def _entry(name: str, result: Homogenization, materials: Materials) -> dict[str,
 
 def _uncertainty(both: Uncertainty) -> dict[str, Any]:
     document: dict[str, Any] = {
-        key: {name: float(values[number, 0]) for name, values in both.properties.items() if np.isfinite(values[0, 0])}
+        key: {name: float(values[number, 0]) for name, values in both.properties.items()}
         for number, key in enumerate(("q1", "rotated"))
     }
-    document["gap"] = {name: float(values[0]) for name, values in both.gap.items() if np.isfinite(values[0])}
+    document["gap"] = {name: float(values[0]) for name, values in both.gap.items()}
     if both.bracket is not None:
         document["bounds"] = {name: values[:, 0].tolist() for name, values in property_bracket(*both.bracket).items()}
     return document

@@ -26,7 +26,7 @@ class ShardImages:
         return np.searchsorted(self.starts, indices, side="right") - 1
 
     def read(self, position: int) -> np.ndarray:
-        """The images of a shard, uint8 `(n, X, Y)`."""
+        """The images of a shard, uint8 `(n, *shape)`."""
         shard = self.source.manifest.shards[self.shards[position]]
         # A worker process lives through many batches, most of them of the same shard.
         if shard.digest not in _LAST:
@@ -36,7 +36,7 @@ class ShardImages:
         return _LAST[shard.digest]
 
     def take(self, indices: np.ndarray) -> np.ndarray:
-        """The images of these running numbers, which ascend, uint8 `(n, X, Y)`."""
+        """The images of these running numbers, which ascend, uint8 `(n, *shape)`."""
         positions = self.positions(indices)
         parts = [
             self.read(position)[indices[positions == position] - self.starts[position]]

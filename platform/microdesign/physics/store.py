@@ -31,13 +31,13 @@ _CACHED = 16
 
 
 def evaluation_key(labels: np.ndarray, materials_digest: str, fingerprint: str) -> str:
-    """The key of an image uint8 `(X, Y)` under materials and an evaluator, 64 hexadecimal digits."""
+    """The key of an image uint8 `(*shape)` under materials and an evaluator, 64 hexadecimal digits."""
     labels = np.ascontiguousarray(labels, np.uint8)
     return digest(str(labels.shape), labels.tobytes(), materials_digest, fingerprint)
 
 
 def evaluation_keys(images: np.ndarray, materials: Materials, evaluator: Evaluator) -> list[str]:
-    """The key of each image of uint8 `(n, X, Y)`."""
+    """The key of each image of uint8 `(n, *shape)`."""
     materials_digest, fingerprint = materials.digest, evaluator.fingerprint
     return [evaluation_key(labels, materials_digest, fingerprint) for labels in images]
 
@@ -214,7 +214,7 @@ def evaluate_stored(
 
     Args:
         evaluator: The physics.
-        images: Phase labels, uint8 `(n, X, Y)`.
+        images: Phase labels, uint8 `(n, *shape)`.
         materials: The phases.
         store: The store.
         evaluate: How to run the evaluator.

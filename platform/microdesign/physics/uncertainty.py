@@ -66,7 +66,7 @@ def discretization_uncertainty(
         )
 
     q1, rotated = by("q1"), by("rotated")
-    here, there = (properties_of(each.stiffness, each.conductivity) for each in (q1, rotated))
+    here, there = (properties_of(each.stiffness, each.conductivity, materials) for each in (q1, rotated))
     properties = {name: np.stack([here[name], there[name]]) for name in here}
     bracket = None
     if dims == 2 and materials.has_conductivity and not _insulates(materials):
