@@ -268,18 +268,44 @@ def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
 
 @app.command()
 def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
-    """Sweep training settings on Ray Tune."""
+    """Search training settings on Ray Tune, then train and register the best."""
     from microdesign.config import load_config
-    from microdesign.learning.sweep import SweepConfig
     from microdesign.learning.sweep import sweep as run
+    from microdesign.learning.sweep_config import SweepConfig
 
     settings = load_config(SweepConfig, config, overrides or [])
     with _ray():
-        rows = run(settings, show)
+        document = run(settings, show)
     if as_json:
-        _print_json(rows)
-    else:
-        _table(list(rows[0]), [[f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows])
+        _print_json(document)
+        return
+    rows = document["trials"]
+    _table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+    for winner in document["winners"]:
+        print(f"{winner['model'] or 'winner'}: {winner['bundle'] or winner['choice']}")
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="Name in the MLflow registry.")],
+    dataset: Annotated[Path, typer.Option(help="Data set on whose test split both are judged.")],
+    version: Annotated[int | None, typer.Option(help="Version to promote; the challenger when left out.")] = None,
+    by: Annotated[str | None, typer.Option(help="Judge by inverse_error, mape, r2 or excess_cess.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote a worse one too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a registered model with the champion on one test set and, unless it is worse, make it the champion."""
+    from microdesign.promotion import promote as run
+
+    with redirect_stdout(sys.stderr):
+        document = run(model, dataset, version, by, force)
+    if as_json:
+        _print_json(document)
+        return
+    metrics = document["metrics"]
+    names = list(next(iter(metrics.values())))
+    _table(["", *names], [[label, *(_cell(values.get(name)) for name in names)] for label, values in metrics.items()])
+    print(document["outcome"])
 
 
 @app.command()
@@ -312,7 +338,7 @@ def evaluate(
 
     settings = load_config(EvaluateConfig, config, overrides or [])
     with _ray():
-        document = run(settings, _progress, what=what)
+        document = run(settings, show, what=what)
     if as_json:
         _print_json(document)
     else:
@@ -396,6 +422,10 @@ def _table(titles: list[str], rows: list[list[str]]) -> None:
         table.add_row(*row)
     console = Console(soft_wrap=False)
     console.print(table) if console.is_terminal else Console(width=160).print(table)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
 
 
 def _names(text: str) -> list[str]:

@@ -17,6 +17,7 @@ def connected() -> Iterator[None]:
     """
     # Ray Train's and Tune's chatter is not ours; problems still come through.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
+    os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     import ray
 
     if ray.is_initialized():

@@ -1,170 +1,295 @@
-"""Sweeps over losses, priors and any other training setting, on Ray Tune."""
+"""Sweeps over losses, priors and any other setting of the loop, on Ray Tune; the winner is trained and registered.
 
+A trial is the plain training loop in one process. What it did is in the sweep's own record (`trials`), so a sweep that
+was killed goes on: trials that are over are told to the search and not repeated, the others go on from their state, in
+the MLflow run that they began.
+"""
+
+import shutil
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
+import optuna
 import ray.tune
 import torch
-from pydantic import Field
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
 
-from microdesign.config import Config, validate_config
-from microdesign.errors import InputError
-from microdesign.files import digest_json
-from microdesign.learning.checkpoints import load_state, state_checkpoint
-from microdesign.learning.evaluation import evaluate_bundle
+from microdesign.config import dump_yaml, validate_config
+from microdesign.errors import MicrodesignError
+from microdesign.files import read_json, write_json, write_text
 from microdesign.learning.failures import driver_error
 from microdesign.learning.feed import Feed, fit_standardization
+from microdesign.learning.inverse import load_verifier
 from microdesign.learning.loop import LoopConfig, State, build_model, run_loop
 from microdesign.learning.samples import Samples, check_held_out, check_images, usable
+from microdesign.learning.search_space import (
+    Choice,
+    Space,
+    as_suggestion,
+    check_space,
+    combinations,
+    distributions,
+    loop_with,
+    suggested,
+)
+from microdesign.learning.sweep_config import SweepConfig
+from microdesign.learning.sweep_report import SweepReport
+from microdesign.learning.train import TrainConfig, train
+from microdesign.learning.trials import Trial, TrialStore
+from microdesign.learning.validation import LARGER_IS_BETTER, HeldOut
 from microdesign.microstructure.dataset import Dataset
-from microdesign.model.bundle import Bundle, Description
 from microdesign.model.networks import channels_last
 from microdesign.progress import Progress, silent
-from microdesign.tracking import Run, default_uri, ending, start_run
+from microdesign.tracking import Run, continued, default_uri, ending, start_run
 
 
-class SweepConfig(Config):
-    """A sweep: every combination of the values in `space`."""
-
-    dataset: str = Field(description="folder of the labelled data set; on a cluster, one that all nodes see")
-    properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties to condition on")
-    loop: LoopConfig = LoopConfig()
-    space: Mapping[str, tuple[Any, ...]] = Field(
-        {"objective.loss": ("mse", "mse+cess"), "model.prior.kind": ("conditional", "mixture")},
-        description="dotted name of a setting of `loop` -> the values to try",
-    )
-    metric: Literal["mape", "excess_cess"] = Field("mape", description="what names the best trial; the least wins")
-    cpus_per_trial: float = Field(1, gt=0, description="CPU cores, and torch threads, of a trial")
-    gpus_per_trial: float = Field(0, ge=0, description="GPUs, or a share of one, of a trial")
-    max_concurrent: int = Field(2, ge=1, description="trials at a time: no more than the cluster holds")
-    storage: str = Field("runs", description="folder for trials and checkpoints; on a cluster, one that all nodes see")
-    name: str = Field("sweep", description="name of the sweep; with the digest of the settings it names the folder")
-    experiment: str = Field("microdesign", description="MLflow experiment")
-
-    def loop_with(self, choice: Mapping[str, Any]) -> LoopConfig:
-        """The loop's settings with a trial's choice put in.
-
-        Raises:
-            InputError: The space names no setting of the loop, or a value is not valid for it.
-        """
-        values = self.loop.model_dump(mode="json")
-        for name, value in choice.items():
-            *parents, last = name.split(".")
-            section = values
-            for parent in parents:
-                section = section.get(parent)
-                if not isinstance(section, dict):
-                    raise InputError(f"The sweep's space names '{name}'; the loop has no section '{parent}'.")
-            section[last] = value
-        return validate_config(LoopConfig, values, f"the trial {dict(choice)}")
-
-
-def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | None = None) -> list[dict[str, Any]]:
-    """Runs or resumes a sweep; returns a row for each trial (its choice and metrics), the best first.
+def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | None = None) -> dict[str, Any]:
+    """Runs or resumes a sweep; returns the document of `SweepReport`: trials, Pareto sets, winners, comparison.
 
     Raises:
         InputError: The data set is missing, lacks a property, or the space holds an unknown setting or value.
-        MicrodesignError: Every trial failed.
+        MicrodesignError: Every trial of a model failed.
     """
-    if config.loop.max_minutes is not None:
-        raise InputError("A sweep compares equal numbers of epochs; leave loop.max_minutes out.")
-    for name, values in config.space.items():
-        if not values:
-            raise InputError(f"The sweep's space gives no value for '{name}'; expected at least one.")
-        for value in values:
-            config.loop_with({name: value})
-    dataset = Dataset.open(config.dataset)
-    check_images(dataset.manifest.shape, dataset.manifest.n_phases, config.loop.model.network.size)
-    usable(dataset, "train", config.properties)
-    check_held_out(dataset, "validation", config.properties)
-    settings = config.model_dump(mode="json", include={"properties", "loop", "space"})
-    name = f"{config.name}-{digest_json([settings, dataset.manifest.digest])[:10]}"
-    storage = Path(config.storage).resolve()
+    dataset = _checked(config)
+    verifier = None if config.verifier is None else load_verifier(config.verifier)
+    name = config.run_name(dataset.manifest.digest)
+    folder = Path(config.train.storage).resolve() / name
     uri = tracking_uri or default_uri()
-    with ending(start_run(config.experiment, name, uri)) as parent:
-        parent.log_params(config.model_dump(mode="json"))
+    with ending(
+        continued(folder / "mlflow.json", uri, lambda: start_run(config.train.experiment, name, uri))
+    ) as parent:
         parent.log_tags({"stage": "sweep", "dataset": dataset.manifest.digest})
-        trainable = ray.tune.with_resources(
-            ray.tune.with_parameters(
-                _trial,
-                settings=config.model_dump(mode="json") | {"dataset": str(dataset.folder.resolve())},
-                parent=parent,
-            ),
-            {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial},
-        )
-        tuner = _tuner(config, trainable, name, storage)
-        progress(f"sweep {name}: {' x '.join(config.space)}")
-        results = tuner.fit()
-        if results.num_errors == len(results):
-            raise driver_error(results.errors[0], f"Every trial of {name}")
-        rows = [_row(result, config) for result in results if result.error is None]
-        rows.sort(key=lambda row: row[config.metric])
-        parent.log_metrics({f"best_{config.metric}": rows[0][config.metric], "failed_trials": results.num_errors})
-        parent.log_text(_table(rows), "trials.md")
-        for row in rows:
-            progress(
-                ", ".join(
-                    f"{key} {value:.4g}" if isinstance(value, float) else f"{value}" for key, value in row.items()
-                )
-            )
-    return rows
+        parent.log_text(dump_yaml(config), "config.yaml")
+        write_text(folder / "sweep.yaml", dump_yaml(config))
+        report = SweepReport(name, config.objectives)
+        for model, loop in config.studies().items():
+            store = TrialStore(folder / "trials" / model)
+            _search(config, model, loop, store, dataset, parent, progress)
+            trials = store.all()
+            best = report.add(model, trials)
+            progress(f"{model or name}: best {best.choice}: {best.metrics}")
+            if config.retrain:
+                bundle = train(_winner(config, model, loop, best), progress, uri)
+                report.bundles[model] = bundle
+        if report.bundles:
+            report.compare(dataset, verifier)
+        for artifact, figure in report.figures().items():
+            parent.log_figure(figure, f"{artifact}.png")
+        parent.log_text(report.table(), "trials.md")
+        parent.log_metrics(report.metrics())
+        write_json(folder / "result.json", document := report.document())
+    return document
 
 
-def _tuner(config: SweepConfig, trainable: Any, name: str, storage: Path) -> ray.tune.Tuner:
-    if ray.tune.Tuner.can_restore(str(storage / name)):
-        return ray.tune.Tuner.restore(str(storage / name), trainable, resume_unfinished=True, resume_errored=True)
-    return ray.tune.Tuner(
-        trainable,
-        param_space={key: ray.tune.grid_search(list(values)) for key, values in config.space.items()},
-        tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.max_concurrent),
-        run_config=ray.tune.RunConfig(
-            name=name,
-            storage_path=str(storage),
-            verbose=0,
-            checkpoint_config=ray.tune.CheckpointConfig(num_to_keep=1),
-        ),
+def _checked(config: SweepConfig) -> Dataset:
+    """Refuses, before anything runs, what would fail later; opens the data set."""
+    for loop in config.studies().values():
+        check_space(config.space, loop, config.search == "grid")
+    if config.verifier is not None:
+        load_verifier(config.verifier)
+    dataset = Dataset.open(config.train.dataset)
+    manifest = dataset.manifest
+    check_images(manifest.shape, manifest.n_phases, config.train.loop.model.network.size)
+    usable(dataset, "train", config.train.properties)
+    for split in ("validation", "test"):
+        check_held_out(dataset, split, config.train.properties)
+    return dataset
+
+
+def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: Trial) -> TrainConfig:
+    """The full training of a search's best trial, under a name of its own where there are several models."""
+    suffix = f"-{model}" if model else ""
+    return config.train.model_copy(
+        update={
+            "loop": loop_with(loop, best.choice),
+            "name": f"{config.name}{suffix}-winner",
+            "register_as": f"{config.train.register_as}{suffix}",
+        }
     )
 
 
-def _trial(choice: dict[str, Any], settings: dict[str, Any], parent: Run) -> None:
+def _search(
+    config: SweepConfig,
+    model: str,
+    loop: LoopConfig,
+    store: TrialStore,
+    dataset: Dataset,
+    parent: Run,
+    progress: Progress,
+) -> None:
+    """Runs what is left of a model's trials."""
+    known = store.all()
+    over = [trial for trial in known if trial.is_over]
+    left = config.trials - len(over) - sum(trial.repeats for trial in over)
+    if config.search == "grid":
+        done = [dict(trial.choice) for trial in over]
+        choices = [choice for choice in combinations(config.space) if choice not in done]
+        left = len(choices)
+    progress(f"{model or config.name}: {len(over)} trials are done, {max(0, left)} to go")
+    if left <= 0:
+        return
+    # Tune's own files serve nobody after the search; a new start must not find old ones.
+    place = store.folder / "tune"
+    shutil.rmtree(place, ignore_errors=True)
+    directions = ["max" if name in LARGER_IS_BETTER else "min" for name in config.objectives]
+    trainable = ray.tune.with_parameters(
+        _trial,
+        settings=config.model_dump(mode="json")
+        | {"train": config.train.model_dump(mode="json") | {"dataset": str(dataset.folder.resolve())}},
+        model=model,
+        folder=str(store.folder),
+        parent=parent,
+    )
+    if config.search == "grid":
+        how: dict[str, Any] = {"num_samples": 1}
+        space: dict[str, Any] = {"choice": ray.tune.grid_search([as_suggestion(config.space, c) for c in choices])}
+    else:
+        how = {"num_samples": left, "search_alg": _searcher(config, known, directions)}
+        space = {}
+    if config.early_stopping:
+        how["scheduler"] = ASHAScheduler(
+            time_attr="epoch",
+            metric=config.objectives[0],
+            mode=directions[0],
+            max_t=config.trial_loop(loop, {}).epochs,
+            grace_period=config.grace_epochs,
+        )
+    tuner = ray.tune.Tuner(
+        ray.tune.with_resources(trainable, {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}),
+        param_space=space,
+        tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.max_concurrent, **how),
+        run_config=ray.tune.RunConfig(
+            name="tune", storage_path=str(store.folder), verbose=0, callbacks=[_Watch(config, store, progress)]
+        ),
+    )
+    results = tuner.fit()
+    shutil.rmtree(place, ignore_errors=True)
+    if not any(trial.has_result for trial in store.all()):
+        raise driver_error(results.errors[0], f"Every trial of {model or config.name}")
+
+
+def _searcher(config: SweepConfig, known: list[Trial], directions: list[str]) -> OptunaSearch:
+    """Optuna's search, told what is known; trials that were interrupted come first again."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.InMemoryStorage()
+    # Another seed after each stop: with the same one the search would begin with the very draws that it made before.
+    sampler = optuna.samplers.TPESampler(seed=config.seed + len(known))
+    study = optuna.create_study(
+        storage=storage,
+        study_name="sweep",
+        directions=["maximize" if direction == "max" else "minimize" for direction in directions],
+    )
+    space = distributions(config.space)
+    for trial in known:
+        values = [trial.metrics.get(name, np.nan) for name in config.objectives]
+        if trial.has_result and np.isfinite(values).all():
+            params = as_suggestion(config.space, dict(trial.choice))
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=space, values=values))
+        elif not trial.is_over:
+            study.enqueue_trial(as_suggestion(config.space, dict(trial.choice)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return OptunaSearch(
+            space,
+            metric=list(config.objectives),
+            mode=directions,
+            sampler=sampler,
+            storage=storage,
+            study_name="sweep",
+        )
+
+
+class _Watch(ray.tune.Callback):
+    """Tells of trials that are over, and records those that the scheduler stopped: they cannot do it themselves."""
+
+    def __init__(self, config: SweepConfig, store: TrialStore, progress: Progress) -> None:
+        self.config, self.store, self.progress = config, store, progress
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune in the driver when a trial ended without an error."""
+        choice = _choice(self.config.space, trial.config)
+        record = self.store.read(choice)
+        if record is not None and not record.is_over:
+            record = record.model_copy(update={"status": "stopped"})
+            self.store.write(record)
+            Run(**read_json(self.store.path(choice, "mlflow"))).end("KILLED")
+        if record is not None:
+            values = ", ".join(f"{name} {value:.4g}" for name, value in record.metrics.items())
+            self.progress(f"{_label(choice)}: {values}{' (stopped early)' * (record.status == 'stopped')}")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune in the driver when a trial failed."""
+        choice = _choice(self.config.space, trial.config)
+        record = self.store.read(choice)
+        self.progress(f"{_label(choice)}: failed ({record.error if record and record.error else 'worker died'})")
+
+
+def _choice(space: Space, settings: Mapping[str, Any]) -> Choice:
+    return suggested(space, settings.get("choice", settings))
+
+
+def _label(choice: Mapping[str, Any]) -> str:
+    shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in choice.items()}
+    return ", ".join(f"{key.split('.')[-1]}={value}" for key, value in shown.items())
+
+
+def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, folder: str, parent: Run) -> None:
     """What each Ray Tune trial runs: the plain training loop, then the validation split."""
     config = validate_config(SweepConfig, settings, "the sweep config")
-    loop = config.loop_with(choice)
+    choice = _choice(config.space, suggestion)
+    store = TrialStore(folder)
+    record = store.read(choice) or Trial(choice=choice)
+    if record.has_result:
+        store.write(record.model_copy(update={"repeats": record.repeats + 1}))
+        ray.tune.report({"epoch": record.epochs, **record.metrics})
+        return
+    store.write(record)
+    name = ": ".join(filter(None, (model, _label(choice))))
+    with ending(continued(store.path(choice, "mlflow"), parent.uri, lambda: parent.child(name))) as run:
+        try:
+            loop = config.trial_loop(config.studies()[model], choice)
+            run.log_params(choice)
+            run.log_tags({"model": model or config.name})
+            _fit(config, loop, store, record, run)
+        except MicrodesignError as error:
+            store.write(record.model_copy(update={"status": "failed", "error": str(error)}))
+            raise
+
+
+def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial, run: Run) -> None:
     torch.set_num_threads(max(1, round(config.cpus_per_trial)))
     device = torch.device("cuda" if config.gpus_per_trial else "cpu")
-    dataset = Dataset.open(config.dataset)
-    samples = Samples.read(dataset, usable(dataset, "train", config.properties))
-    manifest = dataset.manifest
-    standardization = fit_standardization(samples.properties, manifest.shape, config.properties, manifest.properties)
+    dataset = Dataset.open(config.train.dataset)
+    names = config.train.properties
+    samples, manifest = Samples.read(dataset, usable(dataset, "train", names)), dataset.manifest
+    standardization = fit_standardization(samples.properties, manifest.shape, names, manifest.properties)
     feed = Feed(samples, standardization, loop.batch_size, loop.seed, device=device)
-    model = channels_last(build_model(loop, len(config.properties))).to(device)
-    with ending(parent.child(", ".join(f"{key.split('.')[-1]}={value}" for key, value in choice.items()))) as run:
-        run.log_params(choice)
+    validation = HeldOut(
+        dataset.load("validation").with_known(names),
+        standardization,
+        config.targets,
+        config.draws,
+        None if config.verifier is None else load_verifier(config.verifier),
+        manifest.materials,
+        config.seed,
+    )
+    model = channels_last(build_model(loop, len(names))).to(device)
 
-        def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
-            run.log_metrics(terms, step=done)
-            with state_checkpoint(save) as checkpoint:
-                ray.tune.report(
-                    {"epoch": done, **terms, **(final() if done == loop.epochs else {})}, checkpoint=checkpoint
-                )
+    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
+        run.log_metrics(terms, step=done)
+        last = done == loop.epochs
+        metrics = validation.metrics(model, loop, config.objectives) if last or config.early_stopping else {}
+        if metrics:
+            run.log_metrics(metrics, step=done)
+        if not last:
+            store.save_state(record.choice, save())
+        status = "finished" if last else "running"
+        store.write(record.model_copy(update={"epochs": done, "metrics": metrics, "status": status}))
+        if metrics:
+            ray.tune.report({"epoch": done, **metrics})
 
-        def final() -> dict[str, float]:
-            description = Description(model=loop.model, standardization=standardization)
-            metrics = evaluate_bundle(Bundle(model.cpu().eval(), description), dataset, "validation").metrics
-            run.log_metrics(metrics)
-            mape = sum(metrics[f"mape_{name}"] for name in config.properties) / len(config.properties)
-            return {"mape": mape, "excess_cess": metrics["reconstruction_excess_cess_median"]}
-
-        run_loop(model, feed, loop, on_epoch, load_state(ray.tune.get_checkpoint()))
-
-
-def _row(result: Any, config: SweepConfig) -> dict[str, Any]:
-    chosen = {name: result.config[name] for name in config.space}
-    return chosen | {name: float(result.metrics[name]) for name in ("mape", "excess_cess", "total")}
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
-    lines += ["| " + " | ".join(str(value) for value in row.values()) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
+    run_loop(model, feed, loop, on_epoch, store.load_state(record.choice))

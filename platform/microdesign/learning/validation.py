@@ -1,0 +1,100 @@
+"""What models are compared by, measured on held-out images."""
+
+import copy
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from microdesign.learning.inverse import Verifier, inverse_errors
+from microdesign.learning.loop import LoopConfig
+from microdesign.microstructure.container import Microstructures
+from microdesign.model.bundle import Bundle, Description
+from microdesign.model.losses.two_point import excess_cess
+from microdesign.model.objective import objective
+from microdesign.model.standardization import Standardization
+from microdesign.model.surrogate import LocalSurrogate, decode_labels
+from microdesign.model.vae import VAERegression
+
+Objective = Literal["loss", "mape", "r2", "excess_cess", "inverse_error"]
+LARGER_IS_BETTER = ("r2",)
+NEEDS_PROPERTIES = ("mape", "r2", "inverse_error")
+MEANING: Mapping[Objective, str] = {
+    "loss": "the trial's own loss",
+    "mape": "mean relative error of the predicted properties",
+    "r2": "mean R2 of the predicted properties",
+    "excess_cess": "median excess cross entropy of the reconstructions' two-point statistics",
+    "inverse_error": "median relative error of the worst property of draws from the prior",
+}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out images, and how draws from the prior are judged.
+
+    Attributes:
+        data: Images that no model was trained on, with known properties.
+        standardization: Of the properties.
+        targets: Held-out property sets that are drawn for.
+        draws: Draws for each.
+        verifier: Judges the decodes; the model's own regressor when None.
+        materials: Of the labels.
+        seed: Seed of targets, draws and latents.
+    """
+
+    data: Microstructures
+    standardization: Standardization
+    targets: int
+    draws: int
+    verifier: Verifier | None = None
+    materials: Mapping[str, Any] | None = None
+    seed: int = 0
+
+    def metrics(self, model: VAERegression, loop: LoopConfig, wanted: Collection[str]) -> dict[str, float]:
+        """The wanted ones of `MEANING`. The model is left as it is."""
+        model = copy.deepcopy(model).cpu().eval()
+        values: dict[str, float] = {}
+        if "loss" in wanted:
+            values["loss"] = self._loss(model, loop)
+        surrogate = LocalSurrogate(Bundle(model, Description(model=loop.model, standardization=self.standardization)))
+        if "mape" in wanted or "r2" in wanted:
+            predicted = surrogate.predict(self.data.labels)[0]
+            values |= {"mape": float((np.abs(predicted - self._true) / np.abs(self._true)).mean())}
+            residual = ((predicted - self._true) ** 2).sum(0)
+            values |= {"r2": float((1 - residual / ((self._true - self._true.mean(0)) ** 2).sum(0)).mean())}
+        if "excess_cess" in wanted:
+            values["excess_cess"] = float(np.median(reconstruction_excess(surrogate, self.data)))
+        if "inverse_error" in wanted:
+            stream = np.random.default_rng(self.seed)
+            chosen = stream.choice(len(self.data), min(self.targets, len(self.data)), replace=False)
+            errors = inverse_errors(
+                surrogate, self._true[np.sort(chosen)], self.draws, self.seed, self.verifier, self.materials
+            )
+            values["inverse_error"] = float(np.median(errors))
+        return {name: value for name, value in values.items() if name in wanted}
+
+    @property
+    def _true(self) -> np.ndarray:
+        return self.data.property_table(self.standardization.names)
+
+    @torch.inference_mode()
+    def _loss(self, model: VAERegression, loop: LoopConfig) -> float:
+        """The mean of the training objective over the images, its latent draws seeded."""
+        x = self.data.indicator()
+        c = torch.from_numpy(self.standardization.forward(self._true)).float()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            total = 0.0
+            for images, labels in zip(x.split(loop.batch_size), c.split(loop.batch_size), strict=True):
+                terms = objective(model(images, labels), images, labels, loop.objective)
+                total += len(images) * float(terms["total"])
+        return total / len(x)
+
+
+def reconstruction_excess(surrogate: LocalSurrogate, data: Microstructures) -> np.ndarray:
+    """Excess CESS of each image's reconstruction, the binarised decode of its posterior mean, `(N,)`."""
+    decodes = decode_labels(surrogate, surrogate.encode(data.labels)[0])
+    images = Microstructures(labels=decodes, n_phases=data.n_phases)
+    return excess_cess(data.indicator(), images.indicator()).numpy()
