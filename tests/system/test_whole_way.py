@@ -60,15 +60,6 @@ def test_training_is_recorded_registered_and_not_repeated(
     assert client.get_model_version_by_alias("microdesign", "champion").version == version.version
 
 
-def test_sweep_ranks_every_combination(command: Command, labelled: Path, folder: Path) -> None:
-    settings = {"dataset": str(labelled), "loop": SMALL_LOOP | {"epochs": 1}, "storage": str(folder / "runs")}
-    (folder / "sweep.yaml").write_text(yaml.safe_dump(settings))
-    rows = json.loads(command("sweep", "sweep.yaml", "--json").stdout)
-    pairs = {(row["objective.loss"], row["model.prior.kind"]) for row in rows}
-    assert pairs == {(loss, prior) for loss in ("mse", "mse+cess") for prior in ("conditional", "mixture")}
-    assert [row["mape"] for row in rows] == sorted(row["mape"] for row in rows)
-
-
 def test_campaign_from_the_registry(command: Command, labelled: Path, bundle: Path, folder: Path) -> None:
     settings = campaign_settings(labelled, "models:/microdesign@champion", "runs/registry")
     (folder / "registry.yaml").write_text(yaml.safe_dump(settings))

@@ -1,0 +1,142 @@
+"""Sweeps by their command: a grid, a search that is killed and goes on, and the champion that it challenges."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import mlflow
+import pytest
+import yaml
+from settings import BIN, ROOT, SMALL_LOOP, Command, wait_until
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+def settings_of(labelled: Path, folder: Path, **changes: object) -> dict:
+    train = {"dataset": str(labelled), "loop": SMALL_LOOP | {"epochs": 2}, "storage": str(folder / "runs")}
+    return {"train": train | {"register_as": "swept"}, "trial_epochs": 1, **changes}
+
+
+def children(uri: str, parent: str) -> list:
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.get_run(parent).info.experiment_id
+    return client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
+
+
+def test_a_grid_tries_every_combination(command: Command, labelled: Path, folder: Path) -> None:
+    space = {"objective.loss": ["mse", "mse+cess"], "model.prior.kind": ["conditional", "mixture"]}
+    settings = settings_of(labelled, folder, search="grid", objectives=["mape"], space=space, retrain=False)
+    (folder / "grid.yaml").write_text(yaml.safe_dump(settings))
+    document = json.loads(command("sweep", "grid.yaml", "--json").stdout)
+    rows = document["trials"]
+    pairs = {(row["objective.loss"], row["model.prior.kind"]) for row in rows}
+    assert pairs == {(loss, prior) for loss in ("mse", "mse+cess") for prior in ("conditional", "mixture")}
+    assert [row["mape"] for row in rows] == sorted(row["mape"] for row in rows)
+    assert [row["winner"] for row in rows] == [True, False, False, False]
+    again = command("sweep", "grid.yaml", "--json")
+    assert "4 trials are done, 0 to go" in again.stderr
+    assert json.loads(again.stdout) == document
+
+
+def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, folder: Path) -> None:
+    space = {"learning_rate": {"loguniform": [1e-4, 1e-2]}, "model.prior.components": {"integers": [1, 4]}}
+    settings = settings_of(
+        labelled,
+        folder,
+        trials=3,
+        trial_epochs=6,
+        objectives=["mape", "excess_cess", "inverse_error"],
+        verifier="microdesign.physics.verification:verify",
+        targets=4,
+        draws=2,
+        max_concurrent=1,
+        space=space,
+    )
+    (folder / "search.yaml").write_text(yaml.safe_dump(settings))
+    line = [BIN / "microdesign", "sweep", "search.yaml", "--json"]
+
+    def trials() -> dict[Path, dict]:
+        return {path: json.loads(path.read_text()) for path in folder.glob("runs/sweep-*/trials/????????????.json")}
+
+    def in_the_middle() -> bool:
+        found = list(trials().values())
+        finished = sum(trial["status"] == "finished" for trial in found)
+        return finished >= 1 and any(trial["status"] == "running" and trial["epochs"] >= 1 for trial in found)
+
+    before_grid = set(trials())
+    with (folder / "search.log").open("w") as stream:
+        first = subprocess.Popen(
+            line, cwd=folder, env=environment, stdout=stream, stderr=stream, start_new_session=True
+        )
+
+    def mine() -> dict[Path, dict]:
+        return {path: trial for path, trial in trials().items() if path not in before_grid}
+
+    wait_until(lambda: (in_the_middle() and len(mine()) >= 2) or first.poll() is not None, 400)
+    assert first.poll() is None, f"the sweep ended before it could be killed: {(folder / 'search.log').read_text()}"
+    os.killpg(first.pid, signal.SIGKILL)
+    first.wait()
+    finished = {path: path.stat().st_mtime_ns for path, trial in mine().items() if trial["status"] == "finished"}
+    (running,) = (path for path, trial in mine().items() if trial["status"] == "running")
+    place = running.parent
+    begun = json.loads((place / f"{running.stem}.mlflow").read_text())["run_id"]
+
+    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=560, check=False)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert [row["status"] for row in document["trials"]] == ["finished"] * 3
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    assert json.loads((place / f"{running.stem}.mlflow").read_text())["run_id"] == begun
+
+    uri = environment["MLFLOW_TRACKING_URI"]
+    parent = json.loads((place.parent / "mlflow.json").read_text())["run_id"]
+    nested = children(uri, parent)
+    assert len(nested) == 3
+    assert {run.info.status for run in nested} == {"FINISHED"}
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    for run in nested:
+        assert {metric.step for metric in client.get_metric_history(run.info.run_id, "total")} == set(range(1, 7))
+    # The epochs that a killed trial had saved were not trained again.
+    assert len(client.get_metric_history(begun, "total")) <= 7
+    assert {file.path for file in client.list_artifacts(parent)} >= {"trials.md", "pareto_mape_excess_cess.png"}
+
+    (winner,) = document["winners"]
+    assert Path(winner["bundle"], "model.json").is_file()
+    assert {"mape", "r2", "excess_cess", "inverse_error"} == set(winner["test"])
+    assert client.get_model_version_by_alias("swept", "champion").version == "1"
+
+
+def test_a_champion_is_replaced_by_a_better_one_alone(
+    command: Command, environment: dict[str, str], labelled: Path, bundle: Path, folder: Path
+) -> None:
+    uri = environment["MLFLOW_TRACKING_URI"]
+    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    untrained = {"dataset": str(labelled), "storage": str(folder / "runs"), "loop": SMALL_LOOP | {"epochs": 1}}
+    untrained["loop"]["learning_rate"] = 1e-9
+    (folder / "untrained.yaml").write_text(yaml.safe_dump(untrained))
+    command("train", "untrained.yaml")
+    champion = client.get_model_version_by_alias("microdesign", "champion").version
+    challenger = client.get_model_version_by_alias("microdesign", "challenger").version
+    assert champion != challenger
+    options = ("--dataset", labelled, "--by", "mape")
+    refused = command("promote", "microdesign", *options, code=2)
+    assert f"microdesign version {challenger} is worse than the champion" in refused.stderr
+    assert client.get_model_version_by_alias("microdesign", "champion").version == champion
+    done = json.loads(command("promote", "microdesign", *options, "--force", "--json").stdout)
+    assert set(done["metrics"]) == {f"microdesign version {number}" for number in (champion, challenger)}
+    assert client.get_model_version_by_alias("microdesign", "champion").version == challenger
+    command("promote", "microdesign", "--version", champion, *options)
+    assert client.get_model_version_by_alias("microdesign", "champion").version == champion
+
+
+def test_the_shipped_configs_are_sweeps() -> None:
+    from microdesign.config import load_config
+    from microdesign.learning.search_space import check_space
+    from microdesign.learning.sweep_config import SweepConfig
+
+    for path in (ROOT / "jobs" / "configs").glob("*sweep*.yaml"):
+        config = load_config(SweepConfig, path)
+        for loop in config.studies().values():
+            check_space(config.space, loop, config.search == "grid")
