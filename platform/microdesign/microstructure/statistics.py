@@ -108,23 +108,44 @@ def two_point_set(indicator: Tensor, dims: int = 2) -> Tensor:
     Raises:
         InputError: There is no channel axis before the spatial axes.
     """
-    if indicator.ndim < dims + 1:
-        raise InputError(f"indicator has shape {tuple(indicator.shape)}; expected (B, P, *N) with {dims} spatial axes.")
-    channel = -dims - 1
+    channel = _channel_axis(indicator, dims)
     if indicator.shape[channel] == 1:
         f11 = two_point(indicator, dims).squeeze(channel)
         phi = volume_fractions(indicator, dims).squeeze(-1).reshape(*f11.shape[:-dims], *([1] * dims))
         return _TwoPhaseSet.apply(f11, phi, dims)
+    count = indicator.shape[channel]
+    f = dict(zip(_pairs(count), two_point_pairs(indicator, dims).unbind(channel), strict=True))
+    f |= {(g, h): _point_inverted(each, dims) for (h, g), each in f.items() if h != g}
+    rows = [torch.stack([f[h, g] for g in range(count)], dim=channel) for h in range(count)]
+    return torch.stack(rows, dim=channel - 1)
+
+
+def two_point_pairs(indicator: Tensor, dims: int = 2) -> Tensor:
+    """Returns the statistics f_hh'(r) of `two_point_set` with h <= h' alone, `(B, P, *N) -> (B, Q, *N)`.
+
+    In the order (0, 0), (0, 1) ... (1, 1), (1, 2) ...: Q = P (P + 1) / 2, and Q = 3 for the one channel of two phases.
+    The others are point inversions: f_h'h(r) = f_hh'(-r). P transforms forward and Q back.
+
+    Raises:
+        InputError: There is no channel axis before the spatial axes.
+    """
+    channel = _channel_axis(indicator, dims)
     with torch.autocast(indicator.device.type, enabled=False):
-        phases = indicator.unbind(channel)
-        count = len(phases)
-        own = two_point(indicator, dims).unbind(channel)
-        f = {(h, h): own[h] for h in range(count)}
-        for h, g in itertools.combinations(range(count), 2):
-            f[h, g] = cross_correlation(phases[h], phases[g], dims)
-            f[g, h] = _point_inverted(f[h, g], dims)
-        rows = [torch.stack([f[h, g] for g in range(count)], dim=channel) for h in range(count)]
-        return torch.stack(rows, dim=channel - 1)
+        m = floating(indicator, dims)
+        if m.shape[channel] == 1:
+            f11 = two_point(m, dims)
+            phi = volume_fractions(m, dims).reshape(*f11.shape[:-dims], *([1] * dims))
+            return torch.cat((f11 + (1 - 2 * phi), phi - f11, f11), dim=channel)
+        axes = tuple(range(-dims, 0))
+        phases = torch.fft.rfftn(m, dim=axes, norm="ortho").unbind(channel)
+        products = torch.stack([phases[h].conj() * phases[g] for h, g in _pairs(len(phases))], dim=channel)
+        return torch.fft.irfftn(products, s=m.shape[-dims:], dim=axes)
+
+
+def pair_multiplicities(pairs: Tensor, channel: int = 1) -> Tensor:
+    """Returns how many statistics each entry of `two_point_pairs` stands for, 1 for h = h' and 2 else, `(Q,)`."""
+    count = round((8 * pairs.shape[channel] + 1) ** 0.5 - 1) // 2
+    return pairs.new_tensor([1.0 if h == g else 2.0 for h, g in _pairs(count)])
 
 
 def rms_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
@@ -297,6 +318,16 @@ def _half_autocorrelation(m: Tensor, shape: torch.Size) -> Tensor:
         return torch.fft.irfft(power, n=shape[0])
     first = torch.fft.rfft(power, dim=axes[0], norm="forward")
     return torch.fft.irfftn(first, s=shape[1:], dim=axes[1:])
+
+
+def _pairs(count: int) -> list[tuple[int, int]]:
+    return list(itertools.combinations_with_replacement(range(count), 2))
+
+
+def _channel_axis(indicator: Tensor, dims: int) -> int:
+    if indicator.ndim < dims + 1:
+        raise InputError(f"indicator has shape {tuple(indicator.shape)}; expected (B, P, *N) with {dims} spatial axes.")
+    return -dims - 1
 
 
 def _point_inverted(f: Tensor, dims: int) -> Tensor:
