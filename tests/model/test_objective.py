@@ -1,15 +1,17 @@
 """The training objective: its terms, their weights, what each of them is zero for."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
 from microdesign.config import load_config
 from microdesign.errors import InputError
+from microdesign.model.losses.two_point import CessCrop
 from microdesign.model.mixture import Gaussian, Mixture, gaussian_kl
 from microdesign.model.networks import NetworkConfig
-from microdesign.model.objective import ObjectiveConfig, imbalance, objective, regression
+from microdesign.model.objective import Objective, ObjectiveConfig, imbalance, regression, squared_error
 from microdesign.model.priors import PriorConfig
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
 
@@ -42,7 +44,7 @@ def test_terms_add_up(kl: str) -> None:
         | {"beta": 0.3, "gamma": 0.7, "consistency": 0.4, "balance": 0.2}
     )
     _, outputs = passed()
-    terms = objective(outputs, *batch(), config)
+    terms = Objective(config)(outputs, *batch())
     assert list(terms) == ["bce", "cess", "kl", "regression", "consistency", "imbalance", "total"]
     assert all(term.shape == () and term.isfinite() for term in terms.values())
     expected = terms["bce"] + 3 * terms["cess"] + 0.3 * terms["kl"] + 0.7 * terms["regression"]
@@ -53,17 +55,17 @@ def test_terms_add_up(kl: str) -> None:
 def test_weights_of_zero_remove_their_terms() -> None:
     model, outputs = passed()
     none = {"beta": 0, "balance": 0, "consistency": 0}
-    total = objective(outputs, *batch(), ObjectiveConfig.model_validate(none))["total"]
+    total = Objective(ObjectiveConfig.model_validate(none))(outputs, *batch())["total"]
     gradients = torch.autograd.grad(total, list(model.prior.parameters()), allow_unused=True)
     assert all(gradient is None or not gradient.any() for gradient in gradients)
     without = ObjectiveConfig.model_validate(none | {"gamma": 0, "weights": {"cess": 0.0}})
-    terms = objective(outputs, *batch(), without)
+    terms = Objective(without)(outputs, *batch())
     torch.testing.assert_close(terms["total"], terms["mse"])
 
 
 def test_every_parameter_learns() -> None:
     model, outputs = passed()
-    objective(outputs, *batch(), ObjectiveConfig())["total"].backward()
+    Objective(ObjectiveConfig())(outputs, *batch())["total"].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert parameter.grad.isfinite().all(), name
@@ -73,9 +75,9 @@ def test_consistency_is_the_error_of_the_decoded_properties() -> None:
     _, outputs = passed()
     x, c = batch()
     expected = (outputs.decoded_properties - c).square().mean()
-    torch.testing.assert_close(objective(outputs, x, c, ObjectiveConfig())["consistency"], expected)
+    torch.testing.assert_close(Objective(ObjectiveConfig())(outputs, x, c)["consistency"], expected)
     exact = outputs._replace(decoded_properties=c)
-    assert objective(exact, x, c, ObjectiveConfig())["consistency"].item() == 0
+    assert Objective(ObjectiveConfig())(exact, x, c)["consistency"].item() == 0
 
 
 def touched(model: VAERegression, loss: torch.Tensor) -> set[str]:
@@ -92,7 +94,7 @@ def touched(model: VAERegression, loss: torch.Tensor) -> set[str]:
 def test_consistency_teaches_the_generative_side_and_never_the_regressor() -> None:
     model, outputs = passed()
     x, c = batch()
-    assert "property_head" not in touched(model, objective(outputs, x, c, ObjectiveConfig())["consistency"])
+    assert "property_head" not in touched(model, Objective(ObjectiveConfig())(outputs, x, c)["consistency"])
     model, outputs = passed()
     draws = (outputs.decoded_properties - c)[len(c) // 2 :]
     assert touched(model, draws.square().mean()) == {"decoder", "prior"}
@@ -113,11 +115,11 @@ def test_kl_forms_under_the_standard_prior() -> None:
     _, outputs = passed("standard")
     posterior = outputs.posterior
     closed = 0.5 * (posterior.mean**2 + (2 * posterior.log_std).exp() - 1 - 2 * posterior.log_std).sum(1).mean()
-    bound = objective(outputs, *batch(), ObjectiveConfig(kl="bound"))["kl"]
+    bound = Objective(ObjectiveConfig(kl="bound"))(outputs, *batch())["kl"]
     torch.testing.assert_close(bound, closed)
     unit = Gaussian(torch.zeros(1, 4), torch.zeros(1, 4))
     torch.testing.assert_close(gaussian_kl(posterior, unit).mean(), closed)
-    sampled = objective(outputs, *batch(), ObjectiveConfig(kl="monte_carlo"))["kl"]
+    sampled = Objective(ObjectiveConfig(kl="monte_carlo"))(outputs, *batch())["kl"]
     expected = posterior.log_density(outputs.z) - unit.log_density(outputs.z)
     torch.testing.assert_close(sampled, expected.mean())
 
@@ -125,7 +127,7 @@ def test_kl_forms_under_the_standard_prior() -> None:
 def test_one_component_is_never_imbalanced() -> None:
     for kind in ("standard", "conditional"):
         _, outputs = passed(kind)
-        assert objective(outputs, *batch(), ObjectiveConfig())["imbalance"].item() == pytest.approx(0, abs=1e-6)
+        assert Objective(ObjectiveConfig())(outputs, *batch())["imbalance"].item() == pytest.approx(0, abs=1e-6)
 
 
 def corners(n: int) -> Mixture:
@@ -169,9 +171,9 @@ def test_regression_weights_by_a_detached_deviation() -> None:
 def test_a_short_training_improves_the_loss() -> None:
     model, (x, c) = build(), batch(16)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-    history = []
+    objective, history = Objective(ObjectiveConfig()), []
     for _ in range(40):
-        terms = objective(model(x, c), x, c, ObjectiveConfig())
+        terms = objective(model(x, c), x, c)
         optimizer.zero_grad()
         terms["total"].backward()
         optimizer.step()
@@ -182,12 +184,71 @@ def test_a_short_training_improves_the_loss() -> None:
     assert history[-1]["total"] < 0.6 * history[0]["total"]
 
 
+def test_unknown_labels_leave_out_their_terms_alone() -> None:
+    model, (x, c) = build(), batch()
+    c[1, 0] = c[4] = math.nan
+    torch.manual_seed(2)
+    outputs = model(x, c)
+    terms = Objective(ObjectiveConfig())(outputs, x, c)
+    assert all(term.isfinite() for term in terms.values())
+    known = ~c.isnan()
+    error = ((c - outputs.decoded_properties) ** 2)[known].sum() / c.numel()
+    torch.testing.assert_close(terms["consistency"], error)
+    rows = [row for row in range(8) if row not in (1, 4)]
+    part = regression(Gaussian(outputs.properties.mean[rows], outputs.properties.log_std[rows]), c[rows])
+    single = regression(Gaussian(outputs.properties.mean[1:2, 1:], outputs.properties.log_std[1:2, 1:]), c[1:2, 1:])
+    torch.testing.assert_close(terms["regression"], (part * 12 + single) / 16)
+    terms["total"].backward()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_without_labels_the_generative_part_trains() -> None:
+    model, (x, c) = build(), batch()
+    c[:] = math.nan
+    terms = Objective(ObjectiveConfig())(model(x, c), x, c)
+    assert terms["regression"].item() == terms["consistency"].item() == 0
+    assert touched(model, terms["total"]) >= {"trunk", "latent_head", "decoder", "prior"}
+
+
+def test_without_properties_there_are_no_terms_on_them() -> None:
+    _, outputs = passed("standard")
+    x, c = batch()
+    terms = Objective(ObjectiveConfig(loss="mse"))(outputs, x, c[:, :0])
+    assert list(terms) == ["mse", "kl", "imbalance", "total"]
+    torch.testing.assert_close(terms["total"], 0.1 * terms["mse"] + 2e-4 * terms["kl"] + 0.05 * terms["imbalance"])
+
+
+def test_squared_error_of_known_labels() -> None:
+    c = torch.tensor([[1.0, math.nan], [0.0, 2.0]])
+    assert squared_error(torch.zeros(2, 2), c).item() == pytest.approx(5 / 4)
+
+
+def test_losses_take_their_settings_and_sources_are_named(vgg_file: Path) -> None:
+    config = ObjectiveConfig.model_validate(
+        {
+            "loss": "cess_crop+style",
+            "settings": {"cess_crop": {"size": 9}, "style": {"weights": str(vgg_file), "layers": [1]}},
+        }
+    )
+    objective = Objective(config)
+    assert objective.losses["cess_crop"] == (1.0, CessCrop(size=9))
+    assert objective.sources["style_weights"].startswith("vgg19.safetensors sha256:")
+    assert not Objective(ObjectiveConfig()).sources
+    _, outputs = passed()
+    terms = objective(outputs, *batch())
+    torch.testing.assert_close(terms["cess_crop"], CessCrop(size=9)(outputs.logits, batch()[0]).mean())
+    assert load_config(ObjectiveConfig, overrides=["settings.cess_crop.size=9"]).settings.cess_crop.size == 9
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("loss=msee", "'loss' = 'msee' is not valid: Unknown loss 'msee' in 'msee'; expected one of bce, mse, cess"),
+        ("loss=msee", "'loss' = 'msee' is not valid: Unknown loss 'msee' in 'msee'; expected one of bce, mse, msess"),
         ("loss=mse+mse", r"The loss 'mse\+mse' names a term twice"),
         ("weights.csse=2", "Unknown loss 'csse'"),
+        ("weights.mse=-1", "the weight -1.0 of 'mse' is not supported; expected a number >= 0"),
+        ("settings.cess.floor=1", "unknown key 'settings.cess.floor'; expected one of: eps"),
+        ("settings.cess_crop.size=0", "'settings.cess_crop.size' = 0 is not valid"),
         ("kl=exact", "'kl' = 'exact' is not valid: Input should be 'monte_carlo' or 'bound'"),
         ("beta=-1", "'beta' = -1 is not valid: Input should be greater than or equal to 0"),
     ],

@@ -13,7 +13,7 @@ from torch import nn
 from microdesign.config import Config
 from microdesign.errors import MicrodesignError
 from microdesign.learning.feed import Feed
-from microdesign.model.objective import ObjectiveConfig, objective
+from microdesign.model.objective import Objective, ObjectiveConfig
 from microdesign.model.vae import ModelConfig, VAERegression
 
 State = dict[str, Any]
@@ -59,6 +59,7 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
         DivergedError: The loss is not finite; names epoch and step.
     """
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    objective = Objective(config.objective)
     first, spent = 0, 0.0
     if state is not None:
         model.load_state_dict(state["model"])
@@ -82,7 +83,7 @@ def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch
                 group["lr"] = config.learning_rate * _schedule(progress, config.warmup)
             with torch.autocast(device.type, torch.bfloat16):
                 outputs = model(x, c)
-            terms = objective(outputs, x, c, config.objective)
+            terms = objective(outputs, x, c)
             if not torch.isfinite(terms["total"]):
                 raise DivergedError(
                     f"The loss is {terms['total'].item()} in epoch {epoch}, step {step}; lower the learning rate."

@@ -8,11 +8,12 @@ import math
 from collections.abc import Mapping
 from typing import Literal
 
+import torch
 from pydantic import Field, field_validator
 from torch import Tensor
 
 from microdesign.config import Config
-from microdesign.model.losses import parse_loss
+from microdesign.model.losses import LossSettings, build_losses, split_names
 from microdesign.model.mixture import Gaussian, Mixture, kl_bound, kl_monte_carlo
 from microdesign.model.vae import Outputs
 
@@ -20,10 +21,11 @@ from microdesign.model.vae import Outputs
 class ObjectiveConfig(Config):
     """Losses and their weights."""
 
-    loss: str = Field("mse+cess", description="reconstruction: names of losses joined by '+'")
+    loss: str = Field("mse+cess", description="reconstruction: names of losses, or module:name, joined by '+'")
     weights: Mapping[str, float] = Field(
-        {"mse": 0.1, "cess": 5.0}, description="weight of a named loss where it is not 1"
+        {"mse": 0.1, "cess": 5.0}, description="weight of a named loss where it is not 1; of others, ignored"
     )
+    settings: LossSettings = Field(LossSettings(), description="settings of the losses")
     kl: Literal["monte_carlo", "bound"] = Field("monte_carlo", description="form of the KL divergence to the mixture")
     beta: float = Field(2e-4, ge=0, description="weight of the KL divergence, per nat")
     gamma: float = Field(0.1, ge=0, description="weight of the regression term")
@@ -35,57 +37,86 @@ class ObjectiveConfig(Config):
     @field_validator("loss")
     @classmethod
     def _check_loss(cls, value: str) -> str:
-        parse_loss(value)
+        split_names(value)
         return value
 
     @field_validator("weights")
     @classmethod
     def _check_weights(cls, value: Mapping[str, float]) -> Mapping[str, float]:
-        for name in value:
-            parse_loss(name)
+        for name, weight in value.items():
+            if name != "clamp":
+                split_names(name)
+            if not (weight >= 0 and math.isfinite(weight)):
+                raise ValueError(f"the weight {weight} of '{name}' is not supported; expected a number >= 0")
         return value
 
 
-def objective(outputs: Outputs, x: Tensor, c: Tensor, config: ObjectiveConfig) -> dict[str, Tensor]:
-    """Returns the scalar terms of a batch, `total` among them: the weighted sum that training minimises.
+class Objective:
+    """The weighted sum that training minimises, and its terms.
 
-    Args:
-        outputs: The model's pass over the batch.
-        x: Indicators of phase 1, `(B, 1, X, Y)`.
-        c: Standardised properties, `(B, P)`.
-        config: Losses and weights. `weights` may name losses that `loss` does not; those are ignored.
+    Raises:
+        InputError: A loss of the user's own cannot be imported, or the style loss has no weights.
     """
-    terms: dict[str, Tensor] = {}
-    reconstruction = x.new_zeros(())
-    for name, (weight, loss) in parse_loss(config.loss, _used(config)).items():
-        terms[name] = loss(outputs.logits, x).mean()
-        reconstruction = reconstruction + weight * terms[name]
-    if config.kl == "bound":
-        terms["kl"] = kl_bound(outputs.posterior, outputs.prior).mean()
-    else:
-        terms["kl"] = kl_monte_carlo(outputs.posterior, outputs.prior, outputs.z).mean()
-    terms["regression"] = regression(outputs.properties, c)
-    terms["consistency"] = (outputs.decoded_properties - c).square().mean()
-    terms["imbalance"] = imbalance(outputs.prior, outputs.z)
-    terms["total"] = (
-        reconstruction
-        + config.beta * terms["kl"]
-        + config.gamma * terms["regression"]
-        + config.consistency * terms["consistency"]
-        + config.balance * terms["imbalance"]
-    )
-    return terms
+
+    def __init__(self, config: ObjectiveConfig) -> None:
+        self.config = config
+        self.losses = build_losses(config.loss, config.weights, config.settings)
+        self.sources: dict[str, str] = {}
+        """What the losses depend on besides the config, for a run's record."""
+        if "style" in self.losses:
+            self.sources["style_weights"] = config.settings.style.network(torch.device("cpu")).source
+
+    def __call__(self, outputs: Outputs, x: Tensor, c: Tensor) -> dict[str, Tensor]:
+        """Returns the scalar terms of a batch, `total` among them: the weighted sum.
+
+        Args:
+            outputs: The model's pass over the batch.
+            x: Indicators `(B, C, *N)`.
+            c: Standardised properties `(B, P)`, NaN where not known; P = 0 drops the terms on properties.
+        """
+        config = self.config
+        terms: dict[str, Tensor] = {}
+        total = x.new_zeros(())
+        for name, (weight, loss) in self.losses.items():
+            terms[name] = loss(outputs.logits, x).mean()
+            total = total + weight * terms[name]
+        if config.kl == "bound":
+            terms["kl"] = kl_bound(outputs.posterior, outputs.prior).mean()
+        else:
+            terms["kl"] = kl_monte_carlo(outputs.posterior, outputs.prior, outputs.z).mean()
+        total = total + config.beta * terms["kl"]
+        if c.shape[1]:
+            terms["regression"] = regression(outputs.properties, c)
+            terms["consistency"] = squared_error(outputs.decoded_properties, c)
+            total = total + config.gamma * terms["regression"] + config.consistency * terms["consistency"]
+        terms["imbalance"] = imbalance(outputs.prior, outputs.z)
+        return terms | {"total": total + config.balance * terms["imbalance"]}
 
 
 def regression(predicted: Gaussian, c: Tensor) -> Tensor:
     """-log q(c|x), mean over batch and properties, each weighted by its own predicted standard deviation (detached).
 
     Without that weight (beta-NLL with beta = 1/2, Seitzer et al. 2022, arXiv 2203.09168) a property that is learned
-    late is given a large variance, and so a small gradient, and stays unlearned.
+    late is given a large variance, and so a small gradient, and stays unlearned. A label that is not known (NaN) counts
+    as zero in the mean, as it does in the sum over the data that the ELBO is.
     """
+    known, c = _known(c)
     error = (c - predicted.mean) * (-predicted.log_std).exp()
     nll = 0.5 * error.square() + predicted.log_std + 0.5 * math.log(2 * math.pi)
-    return (nll * predicted.log_std.detach().exp()).mean()
+    return (known * nll * predicted.log_std.detach().exp()).mean()
+
+
+def squared_error(predicted: Tensor, c: Tensor) -> Tensor:
+    """Mean square error over batch and properties, both `(B, P)`; a label that is not known counts as zero."""
+    known, c = _known(c)
+    return (known * (predicted - c).square()).mean()
+
+
+def _known(c: Tensor) -> tuple[Tensor, Tensor]:
+    """Which labels are known, as 0 and 1, and the labels with zeros in the place of the others."""
+    known = ~c.isnan()
+    # NaN times zero is NaN, so the labels have to go before the mean.
+    return known.to(c.dtype), torch.where(known, c, 0.0)
 
 
 def imbalance(prior: Mixture, z: Tensor) -> Tensor:
@@ -96,8 +127,3 @@ def imbalance(prior: Mixture, z: Tensor) -> Tensor:
     """
     use = prior.joint_log_density(z).softmax(-1).mean(0).clamp_min(1e-8)
     return (use * (use * len(use)).log()).sum()
-
-
-def _used(config: ObjectiveConfig) -> dict[str, float]:
-    names = parse_loss(config.loss)
-    return {name: weight for name, weight in config.weights.items() if name in names}

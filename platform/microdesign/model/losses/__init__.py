@@ -1,34 +1,82 @@
 """Reconstruction losses by name, and weighted sums of them such as `mse+cess`.
 
-A loss maps phase-1 logits and the target's indicator, both `(B, 1, X, Y)`, to one value per image, `(B,)`.
+A loss maps logits and the target's indicators, both `(B, C, *N)` with two or three spatial axes and the channels of
+`microdesign.model.phases`, to one value per image, `(B,)`, in float32.
 """
 
+import importlib
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
+from microdesign.config import Config
 from microdesign.errors import InputError
+from microdesign.model.losses.clamp import Clamp
 from microdesign.model.losses.pixel import bce, mse
-from microdesign.model.losses.two_point import cess
+from microdesign.model.losses.style import Style
+from microdesign.model.losses.two_point import Cess, CessCrop, msess
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-LOSSES: dict[str, Loss] = {"bce": bce, "mse": mse, "cess": cess}
+
+class LossSettings(Config):
+    """Settings of the losses that have any; each section is the loss itself."""
+
+    cess: Cess = Cess()
+    cess_crop: CessCrop = CessCrop()
+    clamp: Clamp = Clamp()
+    style: Style = Style()
 
 
-def parse_loss(expression: str, weights: Mapping[str, float] | None = None) -> dict[str, tuple[float, Loss]]:
-    """Reads `mse+cess` into `{name: (weight, loss)}`; a name that `weights` leaves out has weight 1.
+PLAIN: dict[str, Loss] = {"bce": bce, "mse": mse, "msess": msess}
+"""Losses without settings."""
+LOSSES = (*PLAIN, *LossSettings.model_fields)
+"""Names of the built-in losses."""
+
+
+def split_names(expression: str) -> list[str]:
+    """Splits `mse+cess` into names.
 
     Raises:
-        InputError: A name is unknown, comes twice, or `weights` names a loss that the expression does not.
+        InputError: A name is unknown or comes twice, or `clamp`, which looks at no target, stands alone.
     """
     names = [name.strip() for name in expression.split("+")]
-    weights = weights or {}
-    for name in (*names, *weights):
-        if name not in LOSSES:
+    for name in names:
+        if name not in LOSSES and ":" not in name:
             raise InputError(
-                f"Unknown loss '{name}' in '{expression}'; expected one of {', '.join(LOSSES)}, joined by '+'."
+                f"Unknown loss '{name}' in '{expression}'; expected one of {', '.join(LOSSES)} or module:name, "
+                "joined by '+'."
             )
     if len(set(names)) < len(names):
         raise InputError(f"The loss '{expression}' names a term twice.")
-    return {name: (weights.get(name, 1.0), LOSSES[name]) for name in names}
+    if names == ["clamp"]:
+        raise InputError("The loss 'clamp' looks at no target; add it to another one, as in mse+clamp.")
+    return names
+
+
+def build_losses(
+    expression: str, weights: Mapping[str, float] | None = None, settings: LossSettings | None = None
+) -> dict[str, tuple[float, Loss]]:
+    """Reads `mse+cess` into `{name: (weight, loss)}`; a name that `weights` leaves out has weight 1.
+
+    `module:name` is a loss of the user's own: a function of logits and target.
+
+    Raises:
+        InputError: A name is unknown, comes twice or cannot be imported.
+    """
+    settings, weights = settings or LossSettings(), weights or {}
+    return {name: (weights.get(name, 1.0), _loss(name, settings)) for name in split_names(expression)}
+
+
+def _loss(name: str, settings: LossSettings) -> Loss:
+    if name in LOSSES:
+        return PLAIN[name] if name in PLAIN else getattr(settings, name)
+    module, _, attribute = name.partition(":")
+    try:
+        loss = getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # A user's module may raise anything while it is imported.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"The loss '{name}' cannot be loaded ({reason}); expected module:name.") from None
+    if not callable(loss):
+        raise InputError(f"The loss '{name}' is a {type(loss).__name__}; expected a function of logits and target.")
+    return loss

@@ -2,7 +2,8 @@
 
 Source: Cai et al., "Latent Representation of Microstructures using Variational Autoencoders with Spatial
 Statistics-Space Loss", eqs. 7, 8 and 11; eq. 8 with the minus sign and eq. 2 with the conjugate that the print leaves
-out. None of them sees a periodic shift or a point inversion of either image; all of them see a swap of the phases.
+out. None of them sees a periodic shift of either image nor, with two phases, a point inversion (with more it exchanges
+f_hh' and f_h'h); all of them see a swap of the phases.
 """
 
 import torch
@@ -39,7 +40,11 @@ class Cess(Config):
 
 
 class CessCrop(Cess):
-    """Excess cross entropy over the centred crop of offsets (eq. 11), a mean where the print has a sum."""
+    """Excess cross entropy over the centred crop of offsets (eq. 11), a mean where the print has a sum.
+
+    Of the pair f_hh'(r) = f_h'h(-r) of different phases the one with h < h' counts twice: the same for odd sizes, and
+    for even ones but for the crop's first row, which has no opposite.
+    """
 
     size: int = Field(50, ge=1, description="offsets along each axis, -size // 2 the first; all of a shorter axis")
 
