@@ -11,9 +11,9 @@ import torch
 from microdesign.learning.inverse import Verifier, inverse_errors
 from microdesign.learning.loop import LoopConfig
 from microdesign.microstructure.container import Microstructures
+from microdesign.model import objective
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.losses.two_point import excess_cess
-from microdesign.model.objective import objective
 from microdesign.model.standardization import Standardization
 from microdesign.model.surrogate import LocalSurrogate, decode_labels
 from microdesign.model.vae import VAERegression
@@ -84,11 +84,12 @@ class HeldOut:
         """The mean of the training objective over the images, its latent draws seeded."""
         x = self.data.indicator()
         c = torch.from_numpy(self.standardization.forward(self._true)).float()
+        measure = objective.Objective(loop.objective)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             total = 0.0
             for images, labels in zip(x.split(loop.batch_size), c.split(loop.batch_size), strict=True):
-                terms = objective(model(images, labels), images, labels, loop.objective)
+                terms = measure(model(images, labels), images, labels)
                 total += len(images) * float(terms["total"])
         return total / len(x)
 
