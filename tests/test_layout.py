@@ -32,6 +32,7 @@ RAY_EDGE = {
     "learning/train.py",
     "learning/sweep.py",
     "learning/checkpoints.py",
+    "learning/failures.py",
 }
 LONGEST = 500
 

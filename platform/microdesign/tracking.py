@@ -4,6 +4,7 @@ Runs are named by explicit ids and written through `MlflowClient`, never through
 `Run` can be sent to a Ray worker. Default store: SQLite plus an artifact folder; `MLFLOW_TRACKING_URI` swaps it.
 """
 
+import json
 import logging
 import os
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
 from microdesign.errors import InputError, StorageError
@@ -28,6 +29,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 """Aliases of a registered model: the version that serving and campaigns take by default, and the latest other one."""
 BUNDLE_ARTIFACT = "bundle"
 _LONGEST_PARAM, _MOST_PARAMS = 500, 100  # MLflow's limits of one value and of one request
+_LONGEST_DIGEST = 36
 _FIRST_CONTACT_RETRIES = 2
 _SQLITE = "sqlite:///"
 
@@ -57,6 +59,13 @@ class Run:
     def log_tags(self, values: Mapping[str, str]) -> None:
         """Sets tags."""
         self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in values.items()])
+
+    def log_dataset(self, folder: str | Path, digest: str, profile: Mapping[str, float]) -> None:
+        """Notes what the run learns from: a data set's folder, its digest, numbers that describe it."""
+        path = Path(folder).resolve()
+        source, numbers = json.dumps({"uri": str(path)}), json.dumps(dict(profile))
+        dataset = Dataset(path.name, digest[:_LONGEST_DIGEST], "local", source, profile=numbers)
+        self._client.log_inputs(self.run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
 
     def log_text(self, text: str, artifact: str) -> None:
         """Stores a text as an artifact."""

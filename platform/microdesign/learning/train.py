@@ -2,13 +2,14 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt, field_validator
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
@@ -17,7 +18,7 @@ from microdesign.errors import InputError, MicrodesignError
 from microdesign.files import digest_json, read_json, write_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import evaluate_bundle, summary
-from microdesign.learning.failures import driver_error
+from microdesign.learning.failures import NoSecondTry, driver_error
 from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
 from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
@@ -26,7 +27,7 @@ from microdesign.model.bundle import Bundle, Description, load_bundle, save_bund
 from microdesign.model.networks import channels_last
 from microdesign.model.standardization import Standardization
 from microdesign.progress import Progress, silent
-from microdesign.tracking import Run, default_uri, ending, register_bundle, start_run
+from microdesign.tracking import Run, continued, default_uri, ending, register_bundle, start_run
 
 
 class TrainConfig(Config):
@@ -35,7 +36,12 @@ class TrainConfig(Config):
     dataset: str = Field(description="folder of the labelled data set; on a cluster, one that all nodes see")
     properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties to condition on")
     loop: LoopConfig = LoopConfig()
-    workers: int = Field(1, ge=1, description="data-parallel workers")
+    unlabelled: bool = Field(
+        False, description="whether images without properties train too: the generative part learns from them"
+    )
+    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        1, description="data-parallel workers; [least, most] for as many as the cluster has room for, now and later"
+    )
     cpus_per_worker: float = Field(1, gt=0, description="CPU cores, and torch threads, of a worker")
     use_gpu: bool = Field(False, description="one GPU for each worker")
     storage: str = Field("runs", description="folder for checkpoints and bundles; on a cluster, one that all nodes see")
@@ -45,11 +51,23 @@ class TrainConfig(Config):
         "microdesign",
         description="name in the MLflow registry; the first of its name is champion, a later one challenger",
     )
-    max_failures: int = Field(3, ge=0, description="worker failures after which training gives up")
+    max_failures: int = Field(3, ge=0, description="deaths of workers after which training gives up")
+
+    @field_validator("workers")
+    @classmethod
+    def _in_order(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        if isinstance(value, tuple) and value[0] > value[1]:
+            raise ValueError("expected a number, or [least, most]")
+        return value
+
+    @property
+    def workers_range(self) -> tuple[int, int]:
+        """The least and the greatest number of workers."""
+        return self.workers if isinstance(self.workers, tuple) else (self.workers, self.workers)
 
     def run_name(self, dataset_digest: str) -> str:
         """Names what this config makes of a data set: the same settings resume, others start anew."""
-        settings = self.model_dump(mode="json", include={"properties", "loop", "workers", "use_gpu"})
+        settings = self.model_dump(mode="json", include={"properties", "loop", "unlabelled", "workers", "use_gpu"})
         return f"{self.name}-{digest_json([settings, dataset_digest])[:10]}"
 
 
@@ -77,11 +95,8 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     if place in registered:
         progress(f"the model {name} is trained already")
         return folder / "bundle"
-    with ending(start_run(config.experiment, name, uri)) as run:
-        run.log_params(config.model_dump(mode="json"))
-        run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"})
-        run.log_text(dump_yaml(config), "config.yaml")
-        write_text(folder / "config.yaml", dump_yaml(config))
+    write_text(folder / "config.yaml", dump_yaml(config))
+    with ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run:
         if not registered:
             _make_bundle(config, dataset, folder, run, progress)
         metrics = load_bundle(folder / "bundle").description.metrics
@@ -92,12 +107,22 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     return folder / "bundle"
 
 
+def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
+    """A new MLflow run with what is known before training. A resumed training writes on in it, and not this again."""
+    run = start_run(config.experiment, name, uri)
+    run.log_params(config.model_dump(mode="json"))
+    run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"})
+    run.log_dataset(dataset.folder, dataset.manifest.digest, {"samples": len(dataset)} | dataset.manifest.classes)
+    run.log_text(dump_yaml(config), "config.yaml")
+    return run
+
+
 def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
     manifest = dataset.manifest
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network.size)
-    positions = usable(dataset, "train", config.properties)
-    steps_per_epoch(len(positions), config.loop.batch_size, config.workers)
+    positions = usable(dataset, "train", config.properties, config.unlabelled)
+    steps_per_epoch(len(positions), config.loop.batch_size, config.workers_range[1])
     check_held_out(dataset, "test", config.properties)
     check_varied(dataset)
     _check_resources(config)
@@ -117,11 +142,12 @@ def _check_resources(config: TrainConfig) -> None:
     if os.environ.get("RAY_ADDRESS"):
         return
     have = ray.cluster_resources()
+    workers = config.workers_range[0]
     for kind, each in (("CPU", config.cpus_per_worker), ("GPU", float(config.use_gpu))):
-        if each * config.workers > have.get(kind, 0):
+        if each * workers > have.get(kind, 0):
             raise InputError(
-                f"Training asks for {each * config.workers:g} {kind} in {config.workers} workers; this machine's Ray "
-                f"has {have.get(kind, 0):g}: change workers, cpus_per_worker or use_gpu, or set RAY_ADDRESS."
+                f"Training asks for {each * workers:g} {kind} in {workers} workers; this machine's Ray has "
+                f"{have.get(kind, 0):g}: change workers, cpus_per_worker or use_gpu, or set RAY_ADDRESS."
             )
 
 
@@ -133,7 +159,6 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
         train_loop_config={
             "config": config.model_dump(mode="json") | {"dataset": str(Path(config.dataset).resolve())},
             "standardization": standardization.model_dump(mode="json"),
-            "run": run,
             "messages": messages,
         },
         scaling_config=ray.train.ScalingConfig(
@@ -144,19 +169,14 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
             storage_path=str(Path(config.storage).resolve()),
             failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            callbacks=[NoSecondTry()],
         ),
     )
-    finished = threading.Event()
-    relay = threading.Thread(target=_relay, args=(messages, progress, finished), daemon=True)
-    relay.start()
     try:
-        result = trainer.fit()
+        with _relayed(messages, config.loop.epochs, run, progress):
+            result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise driver_error(error, f"Training {name}") from error
-    finally:
-        finished.set()
-        relay.join()
-        messages.shutdown()
     state = load_state(result.checkpoint)
     if state is None:
         raise MicrodesignError(f"Training {name} ended without a checkpoint.")
@@ -172,7 +192,8 @@ def _worker(settings: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     device = get_device()
     dataset = Dataset.open(config.dataset)
-    samples = Samples.read(dataset, usable(dataset, "train", config.properties), rank, world)
+    positions = usable(dataset, "train", config.properties, config.unlabelled)
+    samples = Samples.read(dataset, positions, rank, world)
     feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
     core = channels_last(build_model(config.loop, len(config.properties)))
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
@@ -181,9 +202,7 @@ def _worker(settings: dict[str, Any]) -> None:
         if rank != 0:
             ray.train.report(terms)
             return
-        settings["run"].log_metrics(terms, step=done)
-        speed = f"{terms['samples_per_second']:.0f} images/s"
-        settings["messages"].put(f"epoch {done}/{config.loop.epochs}: {describe_terms(terms)}; {speed}")
+        settings["messages"].put((done, terms))
         with state_checkpoint(save) as checkpoint:
             ray.train.report(terms, checkpoint=checkpoint)
 
@@ -204,11 +223,34 @@ def _bundle(
     return save_bundle(folder, model, description)
 
 
-def _relay(messages: Queue, progress: Progress, finished: threading.Event) -> None:
-    """Hands the workers' lines to the driver's `progress` until training is finished and the queue is empty."""
-    while True:
-        try:
-            progress(messages.get(timeout=0.5))
-        except Empty:
-            if finished.is_set():
-                return
+@contextmanager
+def _relayed(messages: Queue, epochs: int, run: Run, progress: Progress) -> Iterator[None]:
+    """Hands what the workers say of each epoch to MLflow and to `progress`; they do not wait for either."""
+    finished, failure = threading.Event(), []
+
+    def relay() -> None:
+        while True:
+            try:
+                done, terms = messages.get(timeout=0.5)
+            except Empty:
+                if finished.is_set():
+                    return
+                continue
+            speed = f"{terms['samples_per_second']:.0f} images/s"
+            try:
+                progress(f"epoch {done}/{epochs}: {describe_terms(terms)}; {speed}")
+                if not failure:
+                    run.log_metrics(terms, step=done)
+            except Exception as error:  # training goes on; the same command logs the rest of the record
+                failure.append(error)
+
+    thread = threading.Thread(target=relay, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()
+        messages.shutdown()
+    if failure:
+        raise failure[0]

@@ -1,0 +1,111 @@
+"""Training on a real local Ray: workers that die, a loss that is not finite, one record of a run that was resumed."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import psutil
+import pytest
+from pydantic import ValidationError
+
+from microdesign.errors import InputError, MicrodesignError
+from microdesign.learning.train import TrainConfig, train
+from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.dataset import Dataset, DatasetWriter
+from microdesign.model.bundle import load_bundle
+
+LOOP = {
+    "epochs": 6,
+    "batch_size": 8,
+    "model": {"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}, "prior": {"components": 2}},
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Random images whose `E` is a law of mixtures."""
+    stream = np.random.default_rng(0)
+    phi = stream.uniform(0.2, 0.8, 120)
+    labels = (stream.random((120, 16, 16)) < phi[:, None, None]).astype(np.uint8)
+    writer = DatasetWriter(tmp_path_factory.mktemp("train") / "data", settings={})
+    properties = {"Ex": 1 + 9 * phi, "Ey": 1 + 9 * phi}
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties=properties))
+    return writer.finish()
+
+
+@pytest.fixture
+def config(dataset: Dataset, tmp_path: Path) -> Callable[..., TrainConfig]:
+    def make(**changes: object) -> TrainConfig:
+        settings = {"dataset": str(dataset.folder), "properties": ["Ex", "Ey"], "loop": LOOP, "cpus_per_worker": 0.5}
+        return TrainConfig.model_validate(settings | {"storage": str(tmp_path / "runs")} | changes)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+def workers() -> list[psutil.Process]:
+    """The training workers among this process's descendants."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_killed_worker_costs_one_epoch_at_most(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
+    """Of two workers one dies after epoch 3; training goes on with whoever there is, in the same MLflow run."""
+    lines: list[str] = []
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        if line.startswith("epoch 3/") and sum(each.startswith("epoch 3/") for each in lines) == 1:
+            os.kill(workers()[-1].pid, signal.SIGKILL)
+
+    bundle = train(config(workers=[1, 2]), progress, uri)
+    epochs = [int(line.split()[1].split("/")[0]) for line in lines if line.startswith("epoch")]
+    assert sorted(set(epochs)) == [1, 2, 3, 4, 5, 6]
+    assert len(epochs) <= 7
+    assert load_bundle(bundle).properties == ("Ex", "Ey")
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    run = client.get_run(Path(bundle.parent / "mlflow.json").read_text().split('"run_id": "')[1].split('"')[0])
+    assert run.info.status == "FINISHED"
+    assert {"total", "learning_rate", "samples_per_second", "r2_Ex"} <= set(run.data.metrics)
+    (used,) = run.inputs.dataset_inputs
+    assert Dataset.open(config().dataset).manifest.digest.startswith(used.dataset.digest)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_training_at_once(
+    local_ray: None, config: Callable[..., TrainConfig], uri: str
+) -> None:
+    lines: list[str] = []
+    loop = LOOP | {"learning_rate": 1e30, "gradient_clip": 1e30, "warmup": 0.0, "epochs": 3}
+    with pytest.raises(MicrodesignError, match=r"^Training train-\w+ failed: The loss is (nan|inf) in epoch") as caught:
+        train(config(loop=loop), lines.append, uri)
+    assert "\n" not in str(caught.value)
+    runs = list(Path(config().storage).glob("train-*/*"))
+    assert len([path for path in runs if path.name.startswith("checkpoint")]) <= 1
+
+
+@pytest.mark.parametrize("workers", [0, [0, 2], [3, 2], [1, 2, 3]])
+def test_impossible_numbers_of_workers(config: Callable[..., TrainConfig], workers: object) -> None:
+    with pytest.raises(ValidationError, match="workers"):
+        config(workers=workers)
+
+
+def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
+    with pytest.raises(InputError, match="Training asks for 4 CPU in 4 workers; this machine's Ray has 2: change"):
+        train(config(workers=[4, 5], cpus_per_worker=1, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
