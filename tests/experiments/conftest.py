@@ -34,9 +34,10 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, materials: Materials) -> D
 def bundle(tmp_path_factory: pytest.TempPathFactory, dataset: Dataset, materials: Materials) -> Bundle:
     torch.manual_seed(0)
     config = ModelConfig(network=NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32))
+    manifest, properties = dataset.manifest, dataset.load("train").properties
     description = Description(
         model=config,
-        standardization=fit_standardization(dataset.load("train"), NAMES, dataset.manifest.properties),
+        standardization=fit_standardization(properties, manifest.shape, NAMES, manifest.properties),
         materials=dataset.manifest.materials,
     )
     return save_bundle(tmp_path_factory.mktemp("model"), VAERegression(config, len(NAMES)), description)

@@ -20,7 +20,6 @@ from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
 from microdesign.errors import InputError
 from microdesign.experiments.inverse import best_of, count_distinct, nearest_errors, worst_errors
 from microdesign.experiments.realism import compare, morphology
-from microdesign.learning.feed import property_table, with_known
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
@@ -121,13 +120,13 @@ def measure(
         InputError: The data set lacks a property of the model, or has fewer held-out images than two.
     """
     names = surrogate.properties
-    held_out = with_known(dataset.load(config.split), names)
+    held_out = dataset.load(config.split).with_known(names)
     if len(held_out) < 2:
         raise InputError(f"The {config.split} split holds {len(held_out)} usable sample; expected at least 2.")
-    training = with_known(dataset.load("train"), names)
+    training = dataset.load("train").with_known(names)
     chosen = np.sort(np.random.default_rng(config.seed).permutation(len(held_out))[: config.targets])
     targets = held_out.select(chosen)
-    wanted = property_table(targets, names)
+    wanted = targets.property_table(names)
 
     def solve(labels: np.ndarray, discretization: str = "q1") -> np.ndarray:
         values = physics(labels, discretization)
@@ -152,10 +151,10 @@ def measure(
     score = worst_errors(predicted, goal).reshape(shape)
     ok = np.isfinite(verified).all(1)
     regressor = worst_errors(predicted[ok], verified[ok])
-    regressor_data = worst_errors(surrogate.predict(held_out.labels)[0], property_table(held_out, names))
+    regressor_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
     first = score.argmin(1)
     best = labels_TN[np.arange(len(targets)), first]
-    nearest = nearest_errors(wanted, property_table(training, names))
+    nearest = nearest_errors(wanted, training.property_table(names))
     errors = {"reconstruction": reconstruction_error, "first draw": error[:, 0]}
     for n in sorted({min(4, config.draws), config.draws}):
         errors[f"best of {n} by regressor"] = best_of(error, score, n)
