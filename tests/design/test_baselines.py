@@ -28,11 +28,14 @@ def test_the_nearest_image_by_its_worst_property() -> None:
 
 
 def test_constraints_and_unknown_values_leave_images_out() -> None:
-    best = best_of_training_set(data(), Target(properties={"Ex": 3.0}, volume_fraction=(0.45, 1.0)))
+    best = best_of_training_set(data(), Target(properties={"Ex": 3.0}, constraints={"volume_fraction": (0.45, 1.0)}))
     assert best is not None
     np.testing.assert_array_equal(best.labels, data().labels[4])
     assert best.max_relative_error == pytest.approx(2 / 3)
-    assert best_of_training_set(data(), Target(properties={"Ex": 3.0}, volume_fraction=(0.9, 1.0))) is None
+    assert (
+        best_of_training_set(data(), Target(properties={"Ex": 3.0}, constraints={"volume_fraction": (0.9, 1.0)}))
+        is None
+    )
 
 
 @pytest.mark.ray
@@ -57,6 +60,6 @@ def test_random_draws_are_seeded_and_verified(surrogate: LocalSurrogate, materia
 @pytest.mark.ray
 @pytest.mark.usefixtures("local_ray")
 def test_random_draws_that_break_the_constraint_do_not_count(surrogate: LocalSurrogate, materials: Materials) -> None:
-    target = Target(properties={"Ex": 3.2, "kx": 3.2}, volume_fraction=(0.98, 0.99))
+    target = Target(properties={"Ex": 3.2, "kx": 3.2}, constraints={"volume_fraction": (0.98, 0.99)})
     known = data().select(np.array([0, 1]))
     assert best_of_random_draws(known, surrogate, target, FFTEvaluator(), materials, 3, 0) is None

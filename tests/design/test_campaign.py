@@ -17,7 +17,7 @@ from microdesign.physics.solver import homogenize
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
-TARGET = {"properties": {"Ex": 3.2, "kx": 3.2}, "tolerance": 0.3, "volume_fraction": [0.45, 0.6]}
+TARGET = {"properties": {"Ex": 3.2, "kx": 3.2}, "tolerance": 0.3, "constraints": {"volume_fraction": [0.45, 0.6]}}
 SMALL = {"samples": 48, "screened": 6, "per_round": 4, "evaluations": 14, "candidates": 3, "goal": 1e-6}
 
 
@@ -137,7 +137,7 @@ def test_refused_before_anything_is_computed(
 
 
 def test_a_constraint_that_no_draw_meets(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
-    config = settings(tmp_path, target=TARGET | {"volume_fraction": [0.98, 0.99]})
+    config = settings(tmp_path, target=TARGET | {"constraints": {"volume_fraction": [0.98, 0.99]}})
     with pytest.raises(InputError, match="No draw satisfies the target's constraints"):
         run_campaign(config, surrogate, FFTEvaluator(), materials)
 

@@ -73,7 +73,7 @@ def test_volume_fraction_is_checked_on_the_image() -> None:
     images = np.zeros((3, 4, 4), np.uint8)
     images[1, :2] = 1
     images[2] = 1
-    target = Target(properties={"Ex": 1}, volume_fraction=(0.1, 0.5))
+    target = Target(properties={"Ex": 1}, constraints={"volume_fraction": (0.1, 0.5)})
     assert target.admits(images).tolist() == [False, True, False]
     assert target.constraint_values(images)["volume_fraction"].tolist() == [0, 0.5, 1]
 
@@ -86,7 +86,7 @@ def test_volume_fraction_is_checked_on_the_image() -> None:
         ({"properties": {"kx/ky": 0}}, "kx/ky = 0.*other than 0"),
         ({"properties": {"Ex": float("nan")}}, r"properties\.Ex.*nan"),
         ({"properties": {"Ex": {"at_most": 1, "at_least": 2}}}, "no value is at least 2 and at most 1"),
-        ({"properties": {"Ex": 1}, "volume_fraction": [0.6, 0.4]}, "low < high"),
+        ({"properties": {"Ex": 1}, "constraints": {"volume_fraction": [0.6, 0.4]}}, "low < high"),
         ({"properties": {"Ex": 1}, "tolerance": 0}, "tolerance"),
         ({"properties": {"Ex": 1}, "colour": 1}, "unknown key 'colour'"),
     ],

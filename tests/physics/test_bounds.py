@@ -4,7 +4,7 @@ import pytest
 from microdesign.errors import InputError
 from microdesign.physics.bounds import hashin_shtrikman, plane_moduli, property_bounds, reuss, voigt, young_planes
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import engineering_constants
+from microdesign.physics.properties import engineering_constants, property_names
 from microdesign.physics.reachability import check_reachable
 
 
@@ -85,6 +85,31 @@ def test_laminates_touch_the_bounds() -> None:
     check_reachable({"Ex": 100, "Gxy": 100 / 2.6, "vxy": 0.3, "kx": 1}, TWO)
 
 
+def test_a_volume_fraction_tightens_the_bounds() -> None:
+    bounds = property_bounds(TWO, (0.0, 0.3))
+    assert bounds["kx"] == pytest.approx((1, 3.7))
+    assert bounds["Ex"] == pytest.approx((100, 370))
+    bounds = property_bounds(TWO, (0.2, 0.3))
+    assert bounds["kx"] == pytest.approx((1 / 0.82, 3.7))
+    for name, (low, high) in property_bounds(THREE, (0.1, 0.5)).items():
+        whole = property_bounds(THREE)[name]
+        assert whole[0] <= low <= high <= whole[1]
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ({"Ex": 400}, r"Ex = 400 is out of reach: with a volume fraction of phase 1 from 0 to 0\.3, .* 100 to 370"),
+        ({"kx/ky": (2.8, np.inf)}, r"kx/ky >= 2\.8 is out of reach: with a volume fraction .* to 2\.701 \(Voigt"),
+        ({"kx": 3, "ky": 3}, r"kx = 3 and ky = 3 exclude .* comes with ky from .* to 2\.\d+ \(Hashin-Shtrikman"),
+    ],
+)
+def test_a_volume_fraction_excludes_targets(targets: dict[str, float], message: str) -> None:
+    check_reachable(targets, TWO)
+    with pytest.raises(InputError, match=message):
+        check_reachable(targets, TWO, (0.0, 0.3))
+
+
 @pytest.mark.parametrize("materials", [TWO, THREE])
 def test_mixtures_are_reachable(materials: Materials) -> None:
     rng = np.random.default_rng(1)
@@ -99,8 +124,9 @@ def test_mixtures_are_reachable(materials: Materials) -> None:
 def test_targets_of_physics_that_the_phases_lack() -> None:
     conductive = Materials.model_validate({"phases": [{"k": 1}, {"k": 10}]})
     elastic = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3}, {"E": 10, "nu": 0.3}]})
-    assert property_bounds(conductive) == {"kx": (1, 10), "ky": (1, 10)}
-    assert tuple(property_bounds(elastic)) == ("Ex", "vxy", "Ey", "vyx", "Gxy")
+    assert property_bounds(conductive) == dict.fromkeys(("kx", "ky", "k11", "k22"), (1, 10))
+    assert set(property_names(elastic)) < set(property_bounds(elastic))
+    assert not any(name.startswith("k") for name in property_bounds(elastic))
     check_reachable({"kx": 4}, conductive)
     check_reachable({"Ex": 4}, elastic)
     message = r"target Ex does not exist .* phases have no stiffness \(E and nu\); expected some of kx, ky\."
@@ -118,7 +144,14 @@ def test_targets_of_physics_that_the_phases_lack() -> None:
         ({"Ex": 2000}, TWO, r"target Ex = 2000 is out of reach: .* from 100 to 1000 \(Voigt-Reuss bounds\)"),
         ({"Ex": 500, "ky": 0.5}, TWO, "target ky = 0.5 is out of reach: .* from 1 to 10"),
         ({"vxy": -4}, TWO, "target vxy = -4 is out of reach: .* positive definite"),
-        ({"C11": 4}, TWO, "target 'C11' is no property; expected some of Ex, vxy"),
+        ({"colour": 4}, TWO, "target 'colour' is no property; expected some of Ex, vxy"),
+        ({"kx/ky/Ex": 4}, TWO, "is no property"),
+        ({"C11": 4}, TWO, "target C11 = 4 is out of reach: .* give C11 from 100 to 1098"),
+        ({"AU": (-2, -1)}, TWO, r"target AU from -2 to -1 is out of reach: .* from 0 to inf \(by definition\)"),
+        ({"kx": (11, np.inf)}, TWO, "target kx >= 11 is out of reach"),
+        ({"K": (-np.inf, 10)}, TWO, "target K <= 10 is out of reach"),
+        ({"kx/ky": 4}, TWO, r"target kx/ky = 4 is out of reach: these phases give kx/ky from 0\.330579 to 3\.025 "),
+        ({"kx": (9, np.inf), "ky": (-np.inf, 4)}, TWO, "targets kx >= 9 and ky <= 4 exclude each other"),
         ({"Ex": float("nan")}, TWO, "target Ex = nan is not a number"),
         (
             {"Ey": 500, "Ex": 900, "kx": 2},

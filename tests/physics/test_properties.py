@@ -8,6 +8,7 @@ from microdesign.physics.properties import (
     VOLUME_PROPERTY_NAMES,
     engineering_constants,
     is_signed,
+    plane_tensor_entries,
     properties_of,
     property_names,
     property_unit,
@@ -82,6 +83,20 @@ def test_derived_shear_modulus_is_the_mean_over_all_directions() -> None:
         stress = np.array([-2 * s * c, 2 * s * c, c * c - s * s])  # of a unit shear stress in turned axes
         turned.append(stress @ compliance @ stress)
     assert 1 / property_values(values, "G")[0] == pytest.approx(np.mean(turned))
+
+
+def test_universal_anisotropy_is_zero_for_isotropic_tensors_alone() -> None:
+    def index(stiffness: np.ndarray) -> float:
+        k = np.eye(2)[None]
+        values = {**engineering_constants(stiffness[None], k), **plane_tensor_entries(stiffness[None], k)}
+        return float(property_values(values, "AU")[0])
+
+    isotropic = 3 / (1 - 0.25**2) * np.array([[1, 0.25, 0], [0.25, 1, 0], [0, 0, 0.375]])
+    assert index(isotropic) == pytest.approx(0, abs=1e-12)
+    # Square symmetry: G_R is the harmonic, G_V the arithmetic mean of the two shear moduli.
+    soft = isotropic * [[1, 1, 1], [1, 1, 1], [1, 1, 0.5]]
+    one, other = isotropic[2, 2], 0.5 * isotropic[2, 2]
+    assert index(soft) == pytest.approx(2 * ((one + other) / 2) / (2 * one * other / (one + other)) - 2)
 
 
 def test_what_cannot_be_derived_is_named() -> None:

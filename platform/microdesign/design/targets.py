@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Self
 
 import numpy as np
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from microdesign.config import Config
+from microdesign.design.constraints import Constraints
 from microdesign.design.goals import Goal
 from microdesign.design.pareto import crowding, front_numbers
 from microdesign.errors import InputError
@@ -33,14 +34,7 @@ class Target(Config):
         min_length=1, description="goal of each property, in the materials' units; `A/B` is the quotient of two"
     )
     tolerance: float = Field(0.05, gt=0, description="relative error of the worst property up to which a design counts")
-    volume_fraction: tuple[float, float] = Field((0.0, 1.0), description="least and most of phase 1")
-
-    @field_validator("volume_fraction")
-    @classmethod
-    def _check_volume_fraction(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= value[0] < value[1] <= 1:
-            raise ValueError("expected [low, high] with 0 <= low < high <= 1")
-        return value
+    constraints: Constraints = Constraints()
 
     @model_validator(mode="after")
     def _check_zeros(self) -> Self:
@@ -141,12 +135,11 @@ class Target(Config):
 
     def admits(self, labels: np.ndarray) -> np.ndarray:
         """Whether two-phase images uint8 `(n, X, Y)` satisfy the constraints, bool `(n,)`."""
-        fraction = labels.mean((1, 2))
-        return (fraction >= self.volume_fraction[0]) & (fraction <= self.volume_fraction[1])
+        return self.constraints.admits(labels)
 
     def constraint_values(self, labels: np.ndarray) -> dict[str, np.ndarray]:
         """What the constraints are about, `(n,)` each, of two-phase images uint8 `(n, X, Y)`."""
-        return {"volume_fraction": labels.mean((1, 2))}
+        return self.constraints.values(labels)
 
 
 def _predicted(

@@ -10,7 +10,6 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import property_names
 
 Interval = tuple[float, float]
 
@@ -42,7 +41,8 @@ def reuss(values_P: np.ndarray, fractions: np.ndarray) -> np.ndarray:
     """
     values_P, fractions = np.asarray(values_P), np.asarray(fractions)
     void = values_P == 0
-    mean = 1 / (fractions @ (1 / np.where(void, np.inf, values_P)))
+    with np.errstate(divide="ignore"):  # of the void alone
+        mean = 1 / (fractions @ (1 / np.where(void, np.inf, values_P)))
     return np.where((fractions[..., void] > 0).any(axis=-1), 0.0, mean) if void.any() else mean
 
 
@@ -77,24 +77,50 @@ def hashin_shtrikman(materials: Materials, fractions: np.ndarray) -> dict[str, t
     return {name: (sides[0][name], sides[1][name]) for name in ("K", "mu", "k")}
 
 
-def property_bounds(materials: Materials) -> dict[str, Interval]:
-    """Returns the interval (low, high) of each of `property_names` that no microstructure of these phases can leave.
+def property_bounds(materials: Materials, fraction: Interval = (0.0, 1.0)) -> dict[str, Interval]:
+    """Returns the interval (low, high) of each property that no microstructure of these phases can leave.
 
-    It holds for every volume fraction and every anisotropy. Moduli and conductivities come from Voigt and Reuss: Ex and
-    Ey are at least the smallest E of a phase; their upper bound is the largest Young's modulus of a Voigt mean, which
-    exceeds that of the phases when Poisson's ratios differ. Poisson's ratios come from the stiffness being positive
-    definite, vxy^2 < Ex / Ey: a wide interval, but a true one.
+    It holds for every anisotropy. Moduli and conductivities come from Voigt and Reuss: Ex, Ey and E are at least the
+    smallest E of a Reuss mean; their upper bound is the largest Young's modulus of a Voigt mean, which exceeds that of
+    the phases when Poisson's ratios differ. Poisson's ratios come from the stiffness being positive definite, vxy^2 <
+    Ex / Ey: a wide interval, but a true one. Of the tensors' entries those of the diagonal are bounded: C11 and C22 by
+    Ex or Ey and by Voigt's K + mu.
+
+    Args:
+        materials: The phases.
+        fraction: Least and largest volume fraction of phase 1.
     """
-    moduli = plane_moduli(materials)
+    mixtures = extreme_mixtures(len(materials.phases), fraction)
+    moduli = {name: values for name, values in plane_moduli(materials).items() if len(values)}
+    low = {name: float(reuss(values, mixtures).min()) for name, values in moduli.items()}
+    high = {name: float(voigt(values, mixtures).max()) for name, values in moduli.items()}
     bounds: dict[str, Interval] = {}
     if materials.has_stiffness:
-        E_low, E_high = float(moduli["E"].min()), _largest_young(materials)
-        ratio = float(np.sqrt(E_high / E_low)) if E_low > 0 else float("inf")
-        bounds |= dict.fromkeys(("Ex", "Ey"), (E_low, E_high)) | dict.fromkeys(("vxy", "vyx"), (-ratio, ratio))
-        bounds["Gxy"] = float(moduli["mu"].min()), float(moduli["mu"].max())
+        high["E"] = _largest_young(materials, mixtures)
+        ratio = float(np.sqrt(high["E"] / low["E"])) if low["E"] > 0 else float("inf")
+        normal = low["E"], float(voigt(moduli["K"] + moduli["mu"], mixtures).max())
+        bounds |= dict.fromkeys(("Ex", "Ey", "E"), (low["E"], high["E"])) | dict.fromkeys(("C11", "C22"), normal)
+        bounds |= dict.fromkeys(("Gxy", "G", "C33"), (low["mu"], high["mu"])) | {"K": (low["K"], high["K"])}
+        bounds |= dict.fromkeys(("vxy", "vyx"), (-ratio, ratio)) | {"AU": (0.0, float("inf"))}
     if materials.has_conductivity:
-        bounds |= dict.fromkeys(("kx", "ky"), (float(moduli["k"].min()), float(moduli["k"].max())))
-    return {name: bounds[name] for name in property_names(materials)}
+        bounds |= dict.fromkeys(("kx", "ky", "k11", "k22"), (low["k"], high["k"]))
+    return bounds
+
+
+def extreme_mixtures(phases: int, fraction: Interval = (0.0, 1.0)) -> np.ndarray:
+    """Returns the corners `(n, P)` of all volume fractions of which phase 1 has from `fraction[0]` to `fraction[1]`.
+
+    What is linear in the volume fractions is extreme at one of them.
+    """
+    if phases == 1:
+        return np.ones((1, 1))
+    corners = []
+    for share in fraction:
+        for other in (0, *range(2, phases)):
+            corner = np.zeros(phases)
+            corner[1], corner[other] = share, 1 - share
+            corners.append(corner)
+    return np.array(corners)
 
 
 def young_planes(materials: Materials, t: np.ndarray) -> np.ndarray:
@@ -107,10 +133,13 @@ def young_planes(materials: Materials, t: np.ndarray) -> np.ndarray:
     return 4 * (t[:, None] ** 2 * moduli["K"] + (1 - t[:, None]) ** 2 * moduli["mu"])
 
 
-def _largest_young(materials: Materials) -> float:
-    """The largest Young's modulus of a Voigt mean over all volume fractions: the lowest peak of the planes above it."""
+def _largest_young(materials: Materials, mixtures: np.ndarray) -> float:
+    """The largest Young's modulus of a Voigt mean of all mixtures between the given ones `(n, P)`.
+
+    The lowest peak of the planes above it.
+    """
 
     def peak(t: float) -> float:
-        return float(young_planes(materials, np.array([t])).max())
+        return float((mixtures @ young_planes(materials, np.array([t]))[0]).max())
 
     return float(minimize_scalar(peak, bounds=(0.0, 1.0), method="bounded", options={"xatol": 1e-10}).fun)

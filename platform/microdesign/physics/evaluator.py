@@ -13,14 +13,14 @@ from microdesign.files import digest_json
 from microdesign.physics.command import CommandEvaluator
 from microdesign.physics.discretization import Discretization
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import properties_of, property_names
+from microdesign.physics.properties import plane_tensor_entries, properties_of, property_names
 from microdesign.physics.solver import Homogenization, Precision, homogenize
 
 Values = dict[str, np.ndarray]
 """Arrays `(n,)` by name: one entry per image."""
 
 _EXPECTED = "fft, module:name or command: PROGRAM ARGS"
-_VERSION = 1
+_VERSION = 2
 """Raised whenever a change of the solver changes its answers by more than its tolerance."""
 
 
@@ -51,7 +51,10 @@ class Evaluator(Protocol):
 
 
 class FFTEvaluator(Config):
-    """The built-in solver: `property_names` of the materials, `iterations` and `error_estimate` (relative)."""
+    """The built-in solver: `property_names` of the materials, `iterations` and `error_estimate` (relative).
+
+    Of images also the entries of the tensors, `PLANE_TENSOR_NAMES`.
+    """
 
     discretization: Discretization = "q1"
     """`q1` (MICRO2D's own), `rotated`, `q1bbar` or `fv`."""
@@ -216,6 +219,16 @@ def _checked(values: Mapping[str, Any], n: int) -> Values:
 def _values(result: Homogenization, materials: Materials) -> Values:
     return {
         **properties_of(result.stiffness, result.conductivity, materials),
+        **_entries(result, materials),
         "iterations": result.iterations.astype(np.float64),
         "error_estimate": result.error_estimate,
     }
+
+
+def _entries(result: Homogenization, materials: Materials) -> Values:
+    """The entries of plane tensors that these phases give."""
+    if result.conductivity.shape[-1] != 2:
+        return {}
+    given = {"C": materials.has_stiffness, "k": materials.has_conductivity}
+    entries = plane_tensor_entries(result.stiffness, result.conductivity)
+    return {name: values for name, values in entries.items() if given[name[0]]}

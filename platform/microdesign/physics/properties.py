@@ -20,7 +20,14 @@ VOLUME_PROPERTY_NAMES = (
 )
 """The properties of a volume: stiffness (Voigt's order), conductivity, isotropic averages, universal anisotropy."""
 
+PLANE_TENSOR_NAMES = ("C11", "C12", "C13", "C22", "C23", "C33", "k11", "k12", "k22")
+"""Entries of plane tensors: stiffness (order xx, yy, xy, engineering shear) and conductivity."""
+
+DERIVED_NAMES = ("K", "G", "E", "AU")
+"""What `property_values` derives for a plane microstructure."""
+
 _PLANE_DERIVED = {"K": ("Ex", "vxy", "Ey"), "G": ("Ex", "vxy", "Ey", "Gxy"), "E": ("Ex", "vxy", "Ey", "Gxy")}
+_PLANE_DERIVED["AU"] = (*_PLANE_DERIVED["G"], "C11", "C12", "C22", "C33")
 """What the derived properties of a plane microstructure are computed from."""
 
 _SINGULAR = 1e-7
@@ -54,6 +61,12 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
         "kx": 1 / resistivity[:, 0, 0],
         "ky": 1 / resistivity[:, 1, 1],
     }
+
+
+def plane_tensor_entries(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the `PLANE_TENSOR_NAMES` of tensors `(n, 3, 3)` and `(n, 2, 2)`, each `(n,)`."""
+    tensors = {"C": stiffness, "k": conductivity}
+    return {name: tensors[name[0]][:, int(name[1]) - 1, int(name[2]) - 1] for name in PLANE_TENSOR_NAMES}
 
 
 def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,6 +125,8 @@ def property_values(values: Mapping[str, np.ndarray], name: str) -> np.ndarray:
       the change of area under equal stresses, 1 / (S11 + S22 + 2 S12) = 1 / (1/Ex + 1/Ey - 2 vxy/Ex); `G` the mean over
       all directions of shear, 2 / (S11 + S22 - 2 S12 + S33) = 2 / (1/Ex + 1/Ey + 2 vxy/Ex + 1/Gxy), Reuss's. `E` is
       4 K G / (K + G).
+    - `AU` = K_V / K + 2 G_V / G - 3 is the universal anisotropy index (Ranganathan and Ostoja-Starzewski 2008) in the
+      plane, with Voigt's K_V = (C11 + C22 + 2 C12) / 4 and G_V = (C11 + C22 - 2 C12 + 4 C33) / 8; 0 if isotropic.
 
     Raises:
         InputError: The property is not among the values and they do not determine it.
@@ -129,6 +144,10 @@ def property_values(values: Mapping[str, np.ndarray], name: str) -> np.ndarray:
     if name == "E":
         K, G = property_values(values, "K"), property_values(values, "G")
         return 4 * K * G / (K + G)
+    if name == "AU":
+        C11, C12, C22, C33 = (np.asarray(values[each]) for each in ("C11", "C12", "C22", "C33"))
+        K_V, G_V = (C11 + C22 + 2 * C12) / 4, (C11 + C22 - 2 * C12 + 4 * C33) / 8
+        return K_V / property_values(values, "K") + 2 * G_V / property_values(values, "G") - 3
     Ex, vxy, Ey = (np.asarray(values[each]) for each in _PLANE_DERIVED["K"])
     if name == "K":
         return 1 / (1 / Ex + 1 / Ey - 2 * vxy / Ex)
