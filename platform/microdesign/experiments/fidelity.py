@@ -38,6 +38,7 @@ class FidelityConfig(Config):
     targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
     draws: int = Field(16, ge=1, description="draws from p(z|c*) for each target")
     realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is measured")
+    realism_images: int = Field(400, ge=2, description="held-out images, at most, whose morphology is measured")
     seed: int = Field(0, ge=0, description="seed of the choice of targets and of the draws")
 
 
@@ -170,7 +171,8 @@ def measure(
     ]
     progress("realism")
     some = labels_TN[:, : config.realism_draws].reshape(-1, *flat.shape[1:])
-    decode_statistics, data_statistics = morphology(some), morphology(held_out.labels)
+    like = np.random.default_rng([config.seed, 1]).permutation(len(held_out))[: config.realism_images]
+    decode_statistics, data_statistics = morphology(some), morphology(held_out.labels[like])
     rows += _realism_rows(reconstructions, targets, decode_statistics, data_statistics)
     gaps = _rotated_gap(solve, labels_TN[:, 0]), _rotated_gap(solve, targets.labels)
     rows.append(Row.of("d", "gap q1 rotated", gaps[0], float(np.median(gaps[1]))))
