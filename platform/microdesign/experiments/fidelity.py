@@ -18,13 +18,14 @@ from pydantic import Field
 from microdesign.config import Config
 from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
 from microdesign.errors import InputError
+from microdesign.experiments.aiming import aim
 from microdesign.experiments.inverse import best_of, count_distinct, nearest_errors, worst_errors
 from microdesign.experiments.realism import compare, morphology
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
 from microdesign.model.losses.two_point import excess_cess
-from microdesign.model.surrogate import Surrogate, decode_labels
+from microdesign.model.surrogate import Draws, Surrogate, decode_labels
 from microdesign.physics.evaluator import Values
 
 Physics = Callable[[np.ndarray, str], Values]
@@ -37,6 +38,7 @@ class FidelityConfig(Config):
     split: SplitName = Field("test", description="held-out split that the targets are taken from")
     targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
     draws: int = Field(16, ge=1, description="draws from p(z|c*) for each target")
+    aim_rounds: int = Field(3, ge=0, description="rounds in which a draw corrects its aim by the regressor")
     realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is measured")
     realism_images: int = Field(400, ge=2, description="held-out images, at most, whose morphology is measured")
     seed: int = Field(0, ge=0, description="seed of the choice of targets and of the draws")
@@ -74,7 +76,7 @@ class Fidelity:
     Attributes:
         rows: The table.
         targets: Images whose properties were asked for, uint8 `(T, X, Y)`.
-        reconstructions, chosen: Their binarised reconstructions, and the draws that the regressor ranks first, alike.
+        reconstructions, chosen: Their binarised reconstructions, and the aimed draws that the regressor ranks first.
         errors: Errors by name, each `(T,)`, for a plot of their distributions.
         morphology: Statistics of draws and of held-out images, by name.
     """
@@ -138,57 +140,94 @@ def measure(
     reconstruction_error = worst_errors(solve(reconstructions), wanted)
 
     progress(f"{config.draws} draws a target")
-    draws = [
-        surrogate.sample(dict(zip(names, row.tolist(), strict=True)), config.draws, seed=config.seed + number)
-        for number, row in enumerate(wanted)
-    ]
-    labels_TN = np.stack([decode_labels(surrogate, draw.z) for draw in draws])
-    flat = labels_TN.reshape(-1, *labels_TN.shape[2:])
-    shape = labels_TN.shape[:2]
-    predicted = surrogate.predict(flat)[0]
-    verified = solve(flat)
-    goal = np.repeat(wanted, config.draws, axis=0)
-    error = worst_errors(verified, goal).reshape(shape)
-    score = worst_errors(predicted, goal).reshape(shape)
-    ok = np.isfinite(verified).all(1)
-    regressor = worst_errors(predicted[ok], verified[ok])
-    regressor_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
-    first = score.argmin(1)
-    best = labels_TN[np.arange(len(targets)), first]
+    conditions = [dict(zip(names, row.tolist(), strict=True)) for row in wanted]
+    seeds = [config.seed + number for number in range(len(wanted))]
+    pairs = list(zip(conditions, seeds, strict=True))
+    direct = _verified(surrogate, solve, wanted, [surrogate.sample(c, config.draws, seed) for c, seed in pairs])
+    aimed = _verified(
+        surrogate, solve, wanted, [aim(surrogate, c, config.draws, seed, config.aim_rounds) for c, seed in pairs]
+    )
+    on_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
     nearest = nearest_errors(wanted, training.property_table(names))
-    errors = {"reconstruction": reconstruction_error, "first draw": error[:, 0]}
-    for n in sorted({min(4, config.draws), config.draws}):
-        errors[f"best of {n} by regressor"] = best_of(error, score, n)
-        errors[f"best of {n} by oracle"] = best_of(error, error, n)
+    errors = {"reconstruction": reconstruction_error, **_best("", direct), **_best("aimed, ", aimed)}
     errors["nearest training image"] = nearest
 
     rows = [Row.of("a", "reconstruction", reconstruction_error)]
-    rows += [Row.of("b", name, values) for name, values in errors.items() if name.startswith(("first", "best"))]
-    ratio = float(np.median(regressor) / max(np.median(regressor_data), 1e-12))
-    rows += [
-        Row.of("c", "regressor on decodes", regressor, float(np.median(regressor_data))),
-        Row("c", "regressor on decodes over on data", value=ratio),
-    ]
+    rows += [Row.of("b", name, values) for name, values in errors.items() if "draw" in name or "best" in name]
+    for kind, draws in (("", direct), (", aimed", aimed)):
+        regressor = draws.regressor_error[np.isfinite(draws.regressor_error)]
+        ratio = float(np.median(regressor) / max(np.median(on_data), 1e-12))
+        rows.append(Row.of("c", f"regressor on decodes{kind}", regressor, float(np.median(on_data))))
+        rows.append(Row("c", f"regressor on decodes over on data{kind}", value=ratio))
     progress("realism")
-    some = labels_TN[:, : config.realism_draws].reshape(-1, *flat.shape[1:])
+    some = direct.labels[:, : config.realism_draws].reshape(-1, *targets.labels.shape[1:])
     like = np.random.default_rng([config.seed, 1]).permutation(len(held_out))[: config.realism_images]
     decode_statistics, data_statistics = morphology(some), morphology(held_out.labels[like])
     rows += _realism_rows(reconstructions, targets, decode_statistics, data_statistics)
-    gaps = _rotated_gap(solve, labels_TN[:, 0]), _rotated_gap(solve, targets.labels)
-    rows.append(Row.of("d", "gap q1 rotated", gaps[0], float(np.median(gaps[1]))))
-    rows.append(Row("d", "gap q1 rotated, q90", value=float(np.quantile(gaps[0], 0.9)), data=_q90(gaps[1])))
+    gap_of_data = _rotated_gap(solve, targets.labels)
+    for kind, draws in (("", direct), (", aimed", aimed)):
+        gap = _rotated_gap(solve, draws.labels[:, 0])
+        rows.append(Row.of("d", f"gap q1 rotated{kind}", gap, float(np.median(gap_of_data))))
+    rows.append(Row.of("d", "gap q1 rotated of held-out data", gap_of_data))
     progress("components and novelty")
-    rows += _diversity_rows(np.stack([draw.component for draw in draws]), labels_TN, error)
-    rows.append(Row.of("f", "novelty of chosen", novelty(best, statistics_of(training.labels))))
+    rows += _diversity_rows(direct)
+    rows.append(Row.of("f", "novelty of chosen", novelty(aimed.chosen, statistics_of(training.labels))))
     rows.append(Row.of("g", f"nearest of {len(training)} training images", nearest))
     return Fidelity(
         rows=tuple(rows),
         targets=targets.labels,
         reconstructions=reconstructions,
-        chosen=best,
+        chosen=aimed.chosen,
         errors=errors,
         morphology={name: (values, data_statistics[name]) for name, values in decode_statistics.items()},
     )
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Draws of all targets, decoded and homogenized.
+
+    Attributes:
+        labels: uint8 `(T, N, X, Y)`.
+        component: `(T, N)`.
+        error, score: Error of the worst property by physics, and by the regressor, `(T, N)`.
+        regressor_error: Error of the regressor itself, `(T, N)`; inf where physics has no answer.
+    """
+
+    labels: np.ndarray
+    component: np.ndarray
+    error: np.ndarray
+    score: np.ndarray
+    regressor_error: np.ndarray
+
+    @property
+    def chosen(self) -> np.ndarray:
+        """The draw of each target that the regressor ranks first, `(T, X, Y)`."""
+        return self.labels[np.arange(len(self.labels)), self.score.argmin(1)]
+
+
+def _verified(surrogate: Surrogate, solve: Callable[..., np.ndarray], wanted: np.ndarray, draws: list[Draws]) -> _Draws:
+    labels = decode_labels(surrogate, np.concatenate([draw.z for draw in draws]))
+    shape = (len(draws), len(draws[0].z))
+    predicted, verified = surrogate.predict(labels)[0], solve(labels)
+    goal = np.repeat(wanted, shape[1], axis=0)
+    return _Draws(
+        labels=labels.reshape(*shape, *labels.shape[1:]),
+        component=np.stack([draw.component for draw in draws]),
+        error=worst_errors(verified, goal).reshape(shape),
+        score=worst_errors(predicted, goal).reshape(shape),
+        regressor_error=worst_errors(predicted, verified).reshape(shape),
+    )
+
+
+def _best(kind: str, draws: _Draws) -> dict[str, np.ndarray]:
+    """Errors of the first draw and of the best of 4 and of all, by either ranking, each `(T,)`."""
+    errors = {f"{kind}first draw": draws.error[:, 0]}
+    most = draws.error.shape[1]
+    for n in sorted({min(4, most), most}):
+        errors[f"{kind}best of {n} by regressor"] = best_of(draws.error, draws.score, n)
+        errors[f"{kind}best of {n} by oracle"] = best_of(draws.error, draws.error, n)
+    return errors
 
 
 def _realism_rows(
@@ -212,20 +251,16 @@ def _rotated_gap(solve: Callable[..., np.ndarray], labels: np.ndarray) -> np.nda
     return worst_errors(solve(labels, "rotated"), solve(labels, "q1"))
 
 
-def _diversity_rows(component: np.ndarray, labels_TN: np.ndarray, error: np.ndarray) -> list[Row]:
-    shares = np.bincount(component.ravel()) / component.size
-    distinct = [count_distinct(statistics_of(images), DISTINCT) for images in labels_TN]
+def _diversity_rows(draws: _Draws) -> list[Row]:
+    shares = np.bincount(draws.component.ravel()) / draws.component.size
+    distinct = [count_distinct(statistics_of(images), DISTINCT) for images in draws.labels]
     hits = [
         count_distinct(statistics_of(images[misses <= 0.1]), DISTINCT)
-        for images, misses in zip(labels_TN, error, strict=True)
+        for images, misses in zip(draws.labels, draws.error, strict=True)
     ]
     return [
         Row("e", "components in use", value=float((shares > 0.5 / len(shares)).sum())),
-        Row.of("e", "components per target", np.array([len(set(row)) for row in component.tolist()])),
+        Row.of("e", "components per target", np.array([len(set(row)) for row in draws.component.tolist()])),
         Row.of("e", "distinct morphologies", np.array(distinct)),
         Row.of("e", "distinct morphologies within a tenth", np.array(hits)),
     ]
-
-
-def _q90(values: np.ndarray) -> float:
-    return float(np.quantile(values, 0.9))
