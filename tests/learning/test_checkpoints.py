@@ -26,6 +26,17 @@ def test_a_state_comes_back() -> None:
     torch.testing.assert_close(again["optimizer"]["state"], state["optimizer"]["state"], rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("saved", [False, True])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_any_number_of_workers_takes_up_what_any_other_left(saved: bool, wrapped: bool) -> None:
+    weight = torch.rand(2)
+    with state_checkpoint(lambda: {"model": {("module." if saved else "") + "layer.weight": weight}}) as checkpoint:
+        state = load_state(checkpoint, wrapped)
+    assert state is not None
+    assert list(state["model"]) == ["module.layer.weight" if wrapped else "layer.weight"]
+    assert torch.equal(next(iter(state["model"].values())), weight)
+
+
 def test_the_files_go_when_the_report_fails() -> None:
     kept: list[Path] = []
 

@@ -11,6 +11,7 @@ import torch
 from microdesign.learning.loop import State
 
 _FILE = "state.pt"
+_WRAPPED = "module."  # what DistributedDataParallel puts before every name
 
 
 @contextmanager
@@ -21,9 +22,18 @@ def state_checkpoint(save: Callable[[], State]) -> Iterator[ray.train.Checkpoint
         yield ray.train.Checkpoint.from_directory(folder)
 
 
-def load_state(checkpoint: ray.train.Checkpoint | None) -> State | None:
-    """Loads a training state, or None; tensors and plain values only, never code."""
+def load_state(checkpoint: ray.train.Checkpoint | None, wrapped: bool = False) -> State | None:
+    """Loads a training state, or None; tensors and plain values only, never code.
+
+    Args:
+        checkpoint: Where it is.
+        wrapped: Whether it is for a model wrapped for several workers, whose names have a prefix; any number of workers
+            may have saved it.
+    """
     if checkpoint is None:
         return None
     with checkpoint.as_directory() as folder:
-        return torch.load(Path(folder) / _FILE, map_location="cpu", weights_only=True)
+        state: State = torch.load(Path(folder) / _FILE, map_location="cpu", weights_only=True)
+    prefix = _WRAPPED if wrapped else ""
+    model = {prefix + name.removeprefix(_WRAPPED): tensor for name, tensor in state.get("model", {}).items()}
+    return state | {"model": model}

@@ -37,7 +37,7 @@ class TrainConfig(Config):
     properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties to condition on")
     loop: LoopConfig = LoopConfig()
     unlabelled: bool = Field(
-        False, description="whether images without properties train too: the generative part learns from them"
+        True, description="whether images without properties train too: the generative part learns from them"
     )
     workers: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
         1, description="data-parallel workers; [least, most] for as many as the cluster has room for, now and later"
@@ -151,10 +151,10 @@ def _check_resources(config: TrainConfig) -> None:
             )
 
 
-def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Run, progress: Progress) -> State:
-    messages = Queue(actor_options={"num_cpus": 0})
+def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
+    """The Ray trainer of a run; `messages.put` gets (epochs done, mean terms) after each epoch, in worker 0."""
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1} if config.use_gpu else {})
-    trainer = TorchTrainer(
+    return TorchTrainer(
         _worker,
         train_loop_config={
             "config": config.model_dump(mode="json") | {"dataset": str(Path(config.dataset).resolve())},
@@ -172,6 +172,11 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
             callbacks=[NoSecondTry()],
         ),
     )
+
+
+def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Run, progress: Progress) -> State:
+    messages = Queue(actor_options={"num_cpus": 0})
+    trainer = build_trainer(config, standardization, name, messages)
     try:
         with _relayed(messages, config.loop.epochs, run, progress):
             result = trainer.fit()
@@ -206,7 +211,7 @@ def _worker(settings: dict[str, Any]) -> None:
         with state_checkpoint(save) as checkpoint:
             ray.train.report(terms, checkpoint=checkpoint)
 
-    run_loop(model, feed, config.loop, on_epoch, load_state(ray.train.get_checkpoint()))
+    run_loop(model, feed, config.loop, on_epoch, load_state(ray.train.get_checkpoint(), wrapped=world > 1))
 
 
 def _bundle(
@@ -214,8 +219,7 @@ def _bundle(
 ) -> Bundle:
     """Writes the bundle of a final training state."""
     model = build_model(config.loop, len(config.properties))
-    # Distributed training wraps the model, and the wrapper prefixes every name.
-    model.load_state_dict({name.removeprefix("module."): tensor for name, tensor in state["model"].items()})
+    model.load_state_dict(state["model"])
     manifest = dataset.manifest
     description = Description(
         model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
