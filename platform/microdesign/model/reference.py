@@ -1,0 +1,131 @@
+"""What a model has seen, kept small: tells how unlike the training data an image or a latent is.
+
+Shapes: n samples asked about, m training samples kept, q held-out ones, F statistics, D latent, `*N` image.
+
+An image is measured by its distance in two-point statistics to the nearest of the training images, a latent by its
+density under the aggregate posterior, the mixture of the training images' q(z|x). Both are given as ranks: the share of
+held-out images of the training data's kind that are less unusual. Above 0.99 what the model says is extrapolation.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.statistics import two_point
+
+KEPT = 500
+"""Training samples that are kept: a megabyte at most at usual sizes."""
+_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What is kept, float32.
+
+    Attributes:
+        statistics: Two-point statistics of training images, `(m, F)`.
+        mean, log_std: Their posteriors q(z|x), `(m, D)`.
+        distances: Distance of each held-out image to its nearest training image, `(q,)`, rising.
+        densities: Log density of a draw from each held-out image's posterior, `(q,)`, rising.
+    """
+
+    statistics: Tensor
+    mean: Tensor
+    log_std: Tensor
+    distances: Tensor
+    densities: Tensor
+
+    @classmethod
+    def fit(
+        cls,
+        training: Microstructures,
+        posterior: tuple[np.ndarray, np.ndarray],
+        held_out: Microstructures,
+        held_out_posterior: tuple[np.ndarray, np.ndarray],
+        seed: int = 0,
+    ) -> "Reference":
+        """Keeps `KEPT` training images and ranks the held-out ones.
+
+        Args:
+            training: Training images.
+            posterior: Mean and standard deviation of their q(z|x), each `(n, D)`.
+            held_out: Images that the model was not trained on.
+            held_out_posterior: The same of them.
+            seed: Seed of the draws.
+        """
+        stream = np.random.default_rng(seed)
+        kept = np.sort(stream.permutation(len(training))[:KEPT])
+        mean, std = (torch.from_numpy(part[kept]).float() for part in posterior)
+        empty = torch.zeros(0)
+        part = cls(statistics(training.select(kept)), mean, std.log(), empty, empty)
+        mean_held, std_held = held_out_posterior
+        draws = mean_held + std_held * stream.standard_normal(mean_held.shape)
+        return cls(
+            part.statistics,
+            part.mean,
+            part.log_std,
+            torch.from_numpy(np.sort(part.distance(held_out))).float(),
+            torch.from_numpy(np.sort(part.log_density(draws))).float(),
+        )
+
+    def distance(self, images: Microstructures) -> np.ndarray:
+        """Root mean square difference of two-point statistics to the nearest training image, `(n,)`."""
+        found = torch.cdist(statistics(images), self.statistics) / math.sqrt(self.statistics.shape[1])
+        return found.min(1).values.double().numpy()
+
+    def image_rank(self, images: Microstructures) -> np.ndarray:
+        """Share of held-out images that are nearer to the training images, `(n,)`, 0 to 1."""
+        return np.searchsorted(self.distances.numpy(), self.distance(images).astype(np.float32)) / len(self.distances)
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """Log density of latents `(n, D)` under the mean of the training images' posteriors, `(n,)`, in nats."""
+        points = torch.from_numpy(np.asarray(z, float))
+        mean, log_std = self.mean.double(), self.log_std.double()
+        precision = (-2 * log_std).exp()
+        # The squares of all pairs by matrix products: n x m x D numbers would not fit.
+        squares = points**2 @ precision.T - 2 * points @ (mean * precision).T + (mean**2 * precision).sum(1)
+        normal = -log_std.sum(1) - 0.5 * mean.shape[1] * math.log(2 * math.pi)
+        return ((normal - 0.5 * squares).logsumexp(1) - math.log(len(mean))).numpy()
+
+    def latent_rank(self, z: np.ndarray) -> np.ndarray:
+        """Share of held-out latents of higher density, `(n,)`, 0 to 1."""
+        below = np.searchsorted(self.densities.numpy(), self.log_density(z).astype(np.float32), side="right")
+        return 1 - below / len(self.densities)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything by name, to be stored."""
+        return {name: getattr(self, name).contiguous() for name in self.__dataclass_fields__}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Reference":
+        """The inverse of `tensors`.
+
+        Raises:
+            TypeError: One is missing, or there are others.
+        """
+        return cls(**tensors)
+
+
+def statistics(images: Microstructures) -> Tensor:
+    """Two-point autocorrelations of every phase but the first at offsets 0, 1, 2, 4, 8, ... along each axis, `(n, F)`.
+
+    Few numbers that see short and long distances alike; a periodic shift leaves them unchanged.
+    """
+    dims = len(images.shape)
+    powers = [2**power for power in range(16)]
+    steps = [[0, *(step for step in powers if 2 * step <= pixels)] for pixels in images.shape]
+    # f(r) = f(-r): the first axis needs no negative offsets.
+    axes = [steps[0], *([*each, *(-step for step in each[1:])] for each in steps[1:])]
+    grid = torch.tensor(list(itertools.product(*axes))).T
+    parts = []
+    for start in range(0, len(images), _BATCH):
+        indicator = images.select(slice(start, start + _BATCH)).indicator()
+        f = two_point(indicator if indicator.shape[1] == 1 else indicator[:, 1:], dims)
+        parts.append(f[(..., *grid)].flatten(1))
+    return torch.cat(parts)
