@@ -10,20 +10,22 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 
 from microdesign.files import read_json, replacing, write_json, write_text
+from microdesign.microstructure.drawing import draw, picture, png
 from microdesign.microstructure.npy import read_npy
 
 DOCUMENT, PAGE = "result.json", "report.html"
+_PIXEL = 4
+"""Edge of an image's pixel in its picture."""
 
 
 def write_image(path: Path, labels: np.ndarray) -> None:
-    """Writes labels uint8 `(X, Y)` as `.npy`, and beside it as `.png`: x to the right, y up, phase 1 dark."""
+    """Writes labels uint8 `(X, Y)` as `.npy`, and beside it as `.png`."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, labels, allow_pickle=False)
     with replacing(path.with_suffix(".png")) as temporary:
-        temporary.write_bytes(_png(labels))
+        temporary.write_bytes(png(picture(labels, scale=_PIXEL)))
 
 
 def write_report(folder: Path, document: Mapping[str, Any]) -> Path:
@@ -40,7 +42,7 @@ def render_report(folder: Path) -> Path:
     """
     document = read_json(Path(folder) / DOCUMENT)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["image"] = lambda path: _data_uri(_png(read_npy(_found(Path(folder), Path(path))).labels[0]))
+    environment.filters["image"] = lambda path: _data_uri(_png(_found(Path(folder), Path(path))))
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
     template = environment.from_string(files("microdesign.design").joinpath("report_template.html").read_text("utf-8"))
@@ -68,9 +70,7 @@ def candidates_figure(images: list[np.ndarray], titles: list[str]) -> Figure:
     for axes, image, title in zip(
         figure.subplots(1, max(1, len(images)), squeeze=False)[0], images, titles, strict=False
     ):
-        axes.imshow(image.T, origin="lower", cmap="gray_r", vmin=0, vmax=1)
-        axes.set_axis_off()
-        axes.set_title(title, fontsize=9)
+        draw(axes, image, title=title)
     return figure
 
 
@@ -79,11 +79,8 @@ def _found(folder: Path, path: Path) -> Path:
     return path if path.is_file() else folder / path.parent.name / path.name
 
 
-def _png(labels: np.ndarray, scale: int = 4) -> bytes:
-    buffer = io.BytesIO()
-    enlarged = np.kron(labels.T, np.ones((scale, scale), np.uint8))
-    imsave(buffer, enlarged, origin="lower", cmap="gray_r", vmin=0, vmax=max(1, int(labels.max())), format="png")
-    return buffer.getvalue()
+def _png(path: Path) -> bytes:
+    return png(picture(read_npy(path).labels[0], scale=_PIXEL))
 
 
 def _data_uri(png: bytes) -> str:

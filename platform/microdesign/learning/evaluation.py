@@ -1,6 +1,6 @@
 """What a trained model is worth on held-out images: prediction, reconstruction, and the use of the prior's components.
 
-Shapes: N images, P properties, K components, D latent.
+Shapes: N images, P properties (none for a model of images alone), K components, D latent, `*N` image.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,20 @@ from matplotlib.figure import Figure
 from sklearn.metrics import normalized_mutual_info_score
 
 from microdesign.learning import figures
+from microdesign.learning.inverse import inverse_errors
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
 from microdesign.microstructure.statistics import two_point_distance
+from microdesign.model.assessment import UNLIKE, limits
 from microdesign.model.bundle import Bundle
+from microdesign.model.calibration import LEVEL, Calibration
 from microdesign.model.losses.two_point import excess_cess
+from microdesign.model.reference import KEPT, Reference
 from microdesign.model.surrogate import LocalSurrogate, decode_labels
+
+_SHOWN, _DRAWS = 8, 6
+_TARGETS, _DRAWS_PER_TARGET = 32, 4
 
 
 @dataclass(frozen=True)
@@ -27,76 +34,151 @@ class Evaluation:
     """Held-out results of a bundle.
 
     Attributes:
+        bundle: The model.
         data: The held-out images.
-        properties: Names of the P properties.
         true, predicted, std: Property values, predicted means and standard deviations, each `(N, P)`, physical units.
+        limits: Calibrated bounds `lower` and `upper` `(N, P)` and rank `unlike` `(N,)`, where the bundle has them.
         latent: Posterior means `(N, D)`.
         responsibilities: Share of each prior component in each image's latent, `(N, K)`.
         weights: Prior weights at each image's properties, `(N, K)`.
-        reconstructions: Binarised decodes of the posterior means, uint8 `(N, X, Y)`.
-        component_decodes: One decode of each component's mean at the median target, uint8 `(K, X, Y)`.
+        reconstructions: The cut decodes of the posterior means, N images.
+        component_decodes: The decode of each component's mean at the median target, K images.
+        component_weights: Prior weights at the median target, `(K,)`.
+        component_draws: `_DRAWS` draws from each component at the median target, in order of the components.
+        inverse: Error of draws from the prior by the regressor, `(targets, draws)`; None without properties.
     """
 
+    bundle: Bundle
     data: Microstructures
-    properties: tuple[str, ...]
     true: np.ndarray
     predicted: np.ndarray
     std: np.ndarray
+    limits: Mapping[str, np.ndarray]
     latent: np.ndarray
     responsibilities: np.ndarray
     weights: np.ndarray
-    reconstructions: np.ndarray
-    component_decodes: np.ndarray
+    reconstructions: Microstructures
+    component_decodes: Microstructures
+    component_weights: np.ndarray
+    component_draws: Microstructures
+    inverse: np.ndarray | None
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the P properties."""
+        return self.bundle.properties
+
+    @cached_property
+    def component(self) -> np.ndarray:
+        """The component that each image's latent most likely belongs to, `(N,)`."""
+        return self.responsibilities.argmax(1)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """R2 and MAPE of each property, reconstruction errors, and the prior's diagnostics."""
+        """R2, MAPE and coverage of each property, reconstruction errors, and the prior's diagnostics."""
+        return self._property_metrics() | self._reconstruction_metrics() | self._prior_metrics()
+
+    def _property_metrics(self) -> dict[str, float]:
         residual = ((self.predicted - self.true) ** 2).sum(0)
         r2 = 1 - residual / ((self.true - self.true.mean(0)) ** 2).sum(0)
-        mape = (np.abs(self.predicted - self.true) / np.abs(self.true)).mean(0)
-        values = {f"r2_{name}": float(v) for name, v in zip(self.properties, r2, strict=True)}
-        values |= {f"mape_{name}": float(v) for name, v in zip(self.properties, mape, strict=True)}
-        return values | self._reconstruction_metrics() | self._prior_metrics()
+        columns = {"r2": r2, "mape": (np.abs(self.predicted - self.true) / np.abs(self.true)).mean(0)}
+        if "lower" in self.limits:
+            inside = (self.limits["lower"] <= self.true) & (self.true <= self.limits["upper"])
+            columns["coverage"] = inside.mean(0)
+        values = {
+            f"{kind}_{name}": float(value)
+            for kind, column in columns.items()
+            for name, value in zip(self.properties, column, strict=True)
+        }
+        if "unlike" in self.limits:
+            values["share_unlike"] = float((self.limits["unlike"] > UNLIKE).mean())
+        if self.inverse is not None:
+            values["inverse_error_predicted"] = float(np.median(self.inverse))
+        return values
 
     def _reconstruction_metrics(self) -> dict[str, float]:
-        images, decodes = self.data.indicator(), torch.from_numpy(self.reconstructions).float()[:, None]
-        fraction_error = (images.mean((1, 2, 3)) - decodes.mean((1, 2, 3))).abs()
+        images, decodes = self.data.indicator(), self.reconstructions.indicator()
+        excess = excess_cess(images, decodes)
+        space = tuple(range(2, images.ndim))
+        # Of two phases one error says it all; of more, the mean over the phases.
+        fraction_error = (images.mean(space) - decodes.mean(space)).abs()
         return {
-            "reconstruction_excess_cess_median": float(excess_cess(images, decodes).median()),
+            "reconstruction_excess_cess_median": float(excess.median()),
+            "reconstruction_excess_cess_mean": float(excess.mean()),
             "reconstruction_volume_fraction_error": float(fraction_error.mean()),
         }
 
     def _prior_metrics(self) -> dict[str, float]:
         shares = np.clip(self.responsibilities, 1e-12, 1)
-        component = self.responsibilities.argmax(1)
-        decodes = torch.from_numpy(self.component_decodes).float()
-        k = len(decodes)
-        pairs = [(i, j) for i in range(k) for j in range(i)]
-        distances = [float(two_point_distance(decodes[i], decodes[j])) for i, j in pairs]
+        decodes = self.component_decodes.indicator()
+        k, dims = len(decodes), decodes.ndim - 2
+        distances = [
+            float(two_point_distance(decodes[i], decodes[j], dims).mean()) for i in range(k) for j in range(i)
+        ]
         values = {f"prior_weight_{i}": float(w) for i, w in enumerate(self.weights.mean(0))}
         return values | {
             "components_used": float((self.responsibilities.mean(0) > 0.5 / k).sum()),
             "responsibility_entropy": float(-(shares * np.log(shares)).sum(1).mean()),
-            "component_class_mutual_information": float(normalized_mutual_info_score(self.data.classes, component)),
+            "component_class_mutual_information": float(
+                normalized_mutual_info_score(self.data.classes, self.component)
+            ),
             "component_two_point_distance": float(np.mean(distances)) if distances else 0.0,
         }
 
     def figures(self) -> dict[str, Figure]:
-        """Parity plots, reconstructions, the components' decodes and the latent map."""
-        component = self.responsibilities.argmax(1)
-        return {
-            "parity": figures.parity(self.properties, self.true, self.predicted, self.std),
-            "reconstructions": figures.gallery(self.data.labels[:8], self.reconstructions[:8]),
-            "components": figures.component_gallery(self.component_decodes),
-            "latent": figures.latent_map(self.latent, self.true[:, 0], self.properties[0], component),
+        """Parity and calibration, reconstructions with two-point maps, the prior's draws, its use, the latent map."""
+        made = {}
+        colours: dict[str, np.ndarray] = {"component": self.component, "class": np.array(self.data.classes)}
+        description = self.bundle.description
+        if self.properties:
+            known, standard = description.calibration, description.standardization
+            gaussian = (self.predicted - self.std, self.predicted + self.std)
+            bounds = gaussian if known is None else (self.limits["lower"], self.limits["upper"])
+            what = "one standard deviation" if known is None else f"{known.level:.0%} intervals"
+            made["parity"] = figures.parity(self.properties, self.true, self.predicted, bounds, what)
+            spread = self.std / standard.inverse_std(self.predicted, np.ones_like(self.std))
+            scores = np.abs(standard.forward(self.true) - standard.forward(self.predicted)) / spread
+            factors, level = (None, LEVEL) if known is None else (known.factors, known.level)
+            made["calibration"] = figures.calibration(self.properties, scores, factors, level)
+            colours = {self.properties[0]: self.true[:, 0], **colours}
+        shown = slice(0, _SHOWN)
+        return made | {
+            "reconstructions": figures.reconstructions(self.data.select(shown), self.reconstructions.select(shown)),
+            "components": figures.prior_gallery(self.component_draws, self.component_weights),
+            "component_use": figures.component_use(self.weights, self.responsibilities, self.data.classes),
+            "latent": figures.latent_map(self.latent, colours),
         }
 
 
 def summary(metrics: Mapping[str, float], properties: Sequence[str]) -> str:
-    """One line for people: R2 and MAPE of each property."""
+    """One line for people: R2 and MAPE of each property, or what reconstructions are worth where there is none."""
+    if not properties:
+        return f"median excess CESS of reconstructions {metrics['reconstruction_excess_cess_median']:.4g}"
     return ", ".join(
         f"{name} R2 {metrics[f'r2_{name}']:.4f} MAPE {100 * metrics[f'mape_{name}']:.1f} %" for name in properties
     )
+
+
+def complete(bundle: Bundle, dataset: Dataset) -> Bundle:
+    """Adds to a trained model what makes it honest: calibrated intervals and a reference of its training data.
+
+    Both are fitted to the validation split, which is neither trained nor tested on.
+
+    Raises:
+        InputError: A split is empty, or the data set lacks a property of the model.
+    """
+    surrogate, names = LocalSurrogate(bundle), bundle.properties
+    training = dataset.load("train")
+    training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[:KEPT]))
+    held_out = dataset.load("validation").with_known(names)
+    reference = Reference.fit(
+        training, surrogate.encode(training.labels), held_out, surrogate.encode(held_out.labels)
+    )
+    calibration = None
+    if names:
+        true = held_out.property_table(names)
+        calibration = Calibration.fit(true, *surrogate.predict(held_out.labels), bundle.description.standardization)
+    return Bundle(bundle.model, bundle.description.model_copy(update={"calibration": calibration}), reference)
 
 
 def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test") -> Evaluation:
@@ -105,25 +187,37 @@ def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test")
     Raises:
         InputError: The split is empty, or the data set lacks a property of the model.
     """
-    data = dataset.load(split).with_known(bundle.properties)
+    data, names = dataset.load(split).with_known(bundle.properties), bundle.properties
     surrogate = LocalSurrogate(bundle)
     predicted, std = surrogate.predict(data.labels)
     latent, _ = surrogate.encode(data.labels)
-    true = data.property_table(bundle.properties)
+    true = data.property_table(names)
     c = torch.from_numpy(bundle.description.standardization.forward(true)).float()
     with torch.inference_mode():
         mixture = bundle.model.prior(c)
         responsibilities = mixture.joint_log_density(torch.from_numpy(latent).float()).softmax(-1)
-    median = dict(zip(bundle.properties, np.median(true, axis=0).tolist(), strict=True))
+    prior = surrogate.prior(dict(zip(names, np.median(true, axis=0).tolist(), strict=True)))
+    stream = np.random.default_rng(0)
+    noise = stream.standard_normal((len(prior.mean), _DRAWS, prior.mean.shape[1]))
+    draws = (prior.mean[:, None] + prior.std[:, None] * noise).reshape(-1, prior.mean.shape[1])
+
+    def decoded(z: np.ndarray, classes: tuple[str, ...] = ()) -> Microstructures:
+        return Microstructures(labels=decode_labels(surrogate, z), n_phases=data.n_phases, classes=classes)
+
+    targets = true[np.sort(stream.permutation(len(true))[:_TARGETS])]
     return Evaluation(
+        bundle=bundle,
         data=data,
-        properties=bundle.properties,
         true=true,
         predicted=predicted,
         std=std,
+        limits=limits(bundle, data.labels, predicted, std),
         latent=latent,
         responsibilities=responsibilities.numpy(),
         weights=mixture.log_weights.exp().numpy(),
-        reconstructions=decode_labels(surrogate, latent),
-        component_decodes=decode_labels(surrogate, surrogate.prior(median).mean),
+        reconstructions=decoded(latent, data.classes),
+        component_decodes=decoded(prior.mean),
+        component_weights=prior.weights,
+        component_draws=decoded(draws),
+        inverse=inverse_errors(surrogate, targets, _DRAWS_PER_TARGET, 0) if names else None,
     )

@@ -1,4 +1,7 @@
-"""The model bundle: a folder with `weights.safetensors` and `model.json`. It holds no code and loading it runs none."""
+"""The model bundle: a folder of `weights.safetensors`, `model.json` and, of a finished model, `reference.safetensors`.
+
+It holds no code and loading it runs none.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,16 +11,19 @@ from typing import Any
 from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from microdesign.config import Config, validate_config
 from microdesign.errors import InputError
 from microdesign.files import digest, read_json, replacing, write_json
+from microdesign.model.calibration import Calibration
 from microdesign.model.networks import channels_last
+from microdesign.model.reference import Reference
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 
 FORMAT = 1
-WEIGHTS, DESCRIPTION = "weights.safetensors", "model.json"
+WEIGHTS, REFERENCE, DESCRIPTION = "weights.safetensors", "reference.safetensors", "model.json"
 
 
 class Description(Config):
@@ -29,7 +35,9 @@ class Description(Config):
     materials: Mapping[str, Any] | None = Field(None, description="materials of the training labels")
     dataset: str | None = Field(None, description="digest of the training data set")
     metrics: Mapping[str, float] = Field(default_factory=dict, description="measured on held-out images")
+    calibration: Calibration | None = Field(None, description="what makes intervals of the predicted spread")
     weights: str = Field("", description="digest of the weights file")
+    reference: str = Field("", description="digest of the file of reference statistics; empty where there is none")
 
 
 @dataclass(frozen=True)
@@ -39,10 +47,12 @@ class Bundle:
     Attributes:
         model: The network, in evaluation mode.
         description: What the folder's `model.json` says.
+        reference: What it was trained on, for telling what is unlike; None where that was not kept.
     """
 
     model: VAERegression
     description: Description = field(repr=False)
+    reference: Reference | None = field(default=None, repr=False)
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -55,14 +65,17 @@ class Bundle:
         return self.description.weights
 
 
-def save_bundle(folder: str | Path, model: VAERegression, description: Description) -> Bundle:
+def save_bundle(
+    folder: str | Path, model: VAERegression, description: Description, reference: Reference | None = None
+) -> Bundle:
     """Writes a bundle: weights first, `model.json` last, so that a folder with `model.json` is whole."""
     folder = Path(folder)
-    with replacing(folder / WEIGHTS) as temporary:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, temporary)
-    written = description.model_copy(update={"weights": digest((folder / WEIGHTS).read_bytes())})
+    digests = {"weights": _write(folder / WEIGHTS, model.state_dict()), "reference": ""}
+    if reference is not None:
+        digests["reference"] = _write(folder / REFERENCE, reference.tensors())
+    written = description.model_copy(update=digests)
     write_json(folder / DESCRIPTION, written.model_dump(mode="json"))
-    return Bundle(model.eval(), written)
+    return Bundle(model.eval(), written, reference)
 
 
 def load_bundle(folder: str | Path) -> Bundle:
@@ -79,11 +92,34 @@ def load_bundle(folder: str | Path) -> Bundle:
         found = values.get("format") if isinstance(values, dict) else None
         raise InputError(f"{folder / DESCRIPTION}: format {found} is not supported; expected {FORMAT}.")
     description = validate_config(Description, values, str(folder / DESCRIPTION))
-    if digest((folder / WEIGHTS).read_bytes()) != description.weights:
-        raise InputError(f"{folder / WEIGHTS}: does not match the digest in {DESCRIPTION}; the bundle is damaged.")
+    tensors = _read(folder / WEIGHTS, description.weights)
     model = VAERegression(description.model, len(description.standardization.names))
     try:
-        model.load_state_dict(load_file(folder / WEIGHTS))
-    except (SafetensorError, RuntimeError) as error:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
         raise InputError(f"{folder / WEIGHTS}: does not fit {DESCRIPTION} ({str(error).splitlines()[0]}).") from None
-    return Bundle(channels_last(model).eval(), description)
+    reference = None
+    if description.reference:
+        try:
+            reference = Reference.from_tensors(_read(folder / REFERENCE, description.reference))
+        except TypeError:
+            raise InputError(
+                f"{folder / REFERENCE}: holds other tensors than a reference; remake the bundle."
+            ) from None
+    return Bundle(channels_last(model).eval(), description, reference)
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Writes tensors; returns the file's digest."""
+    with replacing(path) as temporary:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    return digest(path.read_bytes())
+
+
+def _read(path: Path, expected: str) -> dict[str, Tensor]:
+    if not path.is_file() or digest(path.read_bytes()) != expected:
+        raise InputError(f"{path}: does not match the digest in {DESCRIPTION}; the bundle is damaged.")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: is no file of tensors ({str(error).splitlines()[0]}).") from None

@@ -1,0 +1,35 @@
+"""How an image of phases looks, everywhere: x to the right, y up, phase 0 light and the highest phase dark.
+
+Of a volume the section at z = 0 is drawn.
+"""
+
+import io
+
+import matplotlib.image
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+_LIGHT, _DARK = 220, 30
+
+
+def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDArray[np.uint8]:
+    """Grey values, rows from the top, of labels `(X, Y)` or `(X, Y, Z)`; each pixel enlarged to `scale` x `scale`."""
+    section = labels if labels.ndim == 2 else labels[..., 0]
+    greys = np.linspace(_LIGHT, _DARK, max(n_phases, 2, int(section.max()) + 1)).astype(np.uint8)
+    # Rows of an array run downwards in a picture: transposed and flipped, x is to the right and y up.
+    return np.kron(greys[np.flipud(section.T)], np.ones((scale, scale), dtype=np.uint8))
+
+
+def png(grey: NDArray[np.uint8]) -> bytes:
+    """The bytes of a PNG file of grey values `(rows, columns)`."""
+    buffer = io.BytesIO()
+    matplotlib.image.imsave(buffer, grey, format="png", cmap="gray", vmin=0, vmax=255)
+    return buffer.getvalue()
+
+
+def draw(axes: Axes, labels: NDArray[np.uint8], n_phases: int = 2, title: str = "") -> None:
+    """Draws labels into axes of a figure, without ticks."""
+    axes.imshow(picture(labels, n_phases), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=9)
