@@ -112,9 +112,7 @@ class Evaluation:
         shares = np.clip(self.responsibilities, 1e-12, 1)
         decodes = self.component_decodes.indicator()
         k, dims = len(decodes), decodes.ndim - 2
-        distances = [
-            float(two_point_distance(decodes[i], decodes[j], dims).mean()) for i in range(k) for j in range(i)
-        ]
+        distances = [float(two_point_distance(decodes[i], decodes[j], dims).mean()) for i in range(k) for j in range(i)]
         values = {f"prior_weight_{i}": float(w) for i, w in enumerate(self.weights.mean(0))}
         return values | {
             "components_used": float((self.responsibilities.mean(0) > 0.5 / k).sum()),
@@ -171,9 +169,7 @@ def complete(bundle: Bundle, dataset: Dataset) -> Bundle:
     training = dataset.load("train")
     training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[:KEPT]))
     held_out = dataset.load("validation").with_known(names)
-    reference = Reference.fit(
-        training, surrogate.encode(training.labels), held_out, surrogate.encode(held_out.labels)
-    )
+    reference = Reference.fit(training, surrogate.encode(training.labels), held_out, surrogate.encode(held_out.labels))
     calibration = None
     if names:
         true = held_out.property_table(names)

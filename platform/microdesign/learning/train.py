@@ -17,7 +17,7 @@ from microdesign.config import Config, dump_yaml, validate_config
 from microdesign.errors import InputError, MicrodesignError
 from microdesign.files import digest_json, read_json, write_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
-from microdesign.learning.evaluation import evaluate_bundle, summary
+from microdesign.learning.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.failures import NoSecondTry, driver_error
 from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
@@ -123,18 +123,20 @@ def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, 
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network.size)
     positions = usable(dataset, "train", config.properties, config.unlabelled)
     steps_per_epoch(len(positions), config.loop.batch_size, config.workers_range[1])
-    check_held_out(dataset, "test", config.properties)
+    for split in ("validation", "test"):
+        check_held_out(dataset, split, config.properties)
     check_varied(dataset)
     _check_resources(config)
     properties = {name: column[positions] for name, column in dataset.property_columns().items()}
     standardization = fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
     state = _fit(config, standardization, folder.name, run, progress)
     bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
+    bundle = complete(bundle, dataset)
     evaluation = evaluate_bundle(bundle, dataset)
     for name, figure in evaluation.figures().items():
         run.log_figure(figure, f"{name}.png")
     description = bundle.description.model_copy(update={"metrics": evaluation.metrics})
-    save_bundle(folder / "bundle", bundle.model, description)
+    save_bundle(folder / "bundle", bundle.model, description, bundle.reference)
 
 
 def _check_resources(config: TrainConfig) -> None:
