@@ -70,3 +70,58 @@ def test_straight_through_in_half_precision_keeps_its_type() -> None:
     hard = binarize_straight_through(probabilities().bfloat16())
     assert hard.dtype == torch.bfloat16
     assert ((hard - hard.round()).abs() < 1e-2).all()
+
+
+def shares(phases: int, shape: tuple[int, ...] = (12, 12), n: int = 6, sharpness: float = 3.0) -> torch.Tensor:
+    stream = torch.Generator().manual_seed(3)
+    offsets = torch.randn(n, phases, *(1,) * len(shape), generator=stream)
+    return (sharpness * torch.randn(n, phases, *shape, generator=stream) + offsets).softmax(1)
+
+
+@pytest.mark.parametrize("phases", [3, 5])
+@pytest.mark.parametrize("shape", [(12, 12), (6, 6, 6)])
+@pytest.mark.parametrize("sharpness", [0.3, 3.0])
+def test_every_phase_keeps_its_volume_fraction(phases: int, shape: tuple[int, ...], sharpness: float) -> None:
+    soft = shares(phases, shape, sharpness=sharpness)
+    labels = binarize(soft)
+    assert labels.shape == (6, *shape)
+    assert labels.dtype == torch.uint8
+    counts = torch.stack([(labels == phase).flatten(1).sum(1) for phase in range(phases)], dim=1)
+    assert ((counts - soft.double().flatten(2).sum(2)).abs() < 1).all()
+    alone = torch.cat([binarize(soft[index : index + 1]) for index in range(6)])
+    torch.testing.assert_close(labels, alone)
+
+
+def test_a_hard_image_of_phases_stays_as_it_is() -> None:
+    expected = shares(4).argmax(1)
+    hard = torch.nn.functional.one_hot(expected, 4).movedim(-1, 1).float()
+    torch.testing.assert_close(binarize(hard), expected.to(torch.uint8))
+
+
+def test_an_empty_third_phase_leaves_the_cut_of_two() -> None:
+    soft = probabilities()
+    three = torch.cat((1 - soft, soft, torch.zeros_like(soft)), dim=1)
+    torch.testing.assert_close(binarize(three), binarize(soft))
+
+
+def test_a_rare_blurred_phase_gets_its_likeliest_pixels() -> None:
+    """The most probable phase would lose it everywhere."""
+    blurred = torch.full((1, 3, 4, 4), 0.0)
+    blurred[:, 2, 0] = 0.4
+    blurred[:, 2, 1] = 0.1
+    blurred[:, 0] = (1 - blurred[:, 2]) * 0.7
+    blurred[:, 1] = (1 - blurred[:, 2]) * 0.3
+    assert not (blurred.argmax(1) == 2).any()
+    labels = binarize(blurred)
+    assert ((labels == 2).nonzero()[:, 1] == 0).all()
+    assert (labels == 2).sum() == 2
+
+
+def test_straight_through_of_phases() -> None:
+    soft = shares(3).requires_grad_()
+    hard = binarize_straight_through(soft)
+    torch.testing.assert_close(hard.detach().argmax(1), binarize(soft.detach()).long())
+    torch.testing.assert_close(hard.detach().sum(1), torch.ones(6, 12, 12))
+    weights = torch.randn(soft.shape, generator=torch.Generator().manual_seed(1))
+    (hard * weights).sum().backward()
+    torch.testing.assert_close(soft.grad, weights, rtol=0, atol=0)

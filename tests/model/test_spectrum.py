@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from microdesign.model.spectrum import SpectralFeatures, Spectrum, angular_waves, radial_bumps, wave_numbers
+from microdesign.model.spectrum import SpectralFeatures, Spectrum, angular_waves, radial_bumps, wave_vectors
 
 SIZES = [32, 64]
 BUMPS, WAVES = 6, 7
@@ -37,7 +37,7 @@ def single(one: Spectrum, **coefficients: float) -> Tensor:
 def mean_wave_number(field: Tensor) -> float:
     """Power-weighted mean of log |k| of one image `(X, Y)`, as a wave number."""
     power = torch.fft.rfft2(field).abs().square()
-    magnitude, _ = wave_numbers(len(field))
+    magnitude = wave_vectors(len(field)).norm(dim=0)
     return math.exp(float((power * magnitude.clamp_min(1).log()).sum() / power.sum()))
 
 
@@ -210,7 +210,7 @@ def test_white_noise_is_isotropic_and_its_power_is_its_variance(size: int, fract
     anisotropy = values[:, BUMPS:].unflatten(1, (BUMPS, -1)).mean(0)
     # No direction is favoured, but for what the square lattice of wave numbers itself does (cos 4a).
     assert anisotropy[:, :2].abs().max() < 0.06
-    lattice = torch.einsum("jxy,mxy->jm", SpectralFeatures(size).bumps, angular_waves(size)[1:])
+    lattice = SpectralFeatures(size).weights.sum(1)[BUMPS:].unflatten(0, (-1, BUMPS)).mT
     torch.testing.assert_close(anisotropy, lattice, rtol=0, atol=0.05)
 
 
@@ -224,12 +224,10 @@ def test_features_are_float32_under_autocast_and_of_one_phase_finite() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_basis(size: int) -> None:
-    magnitude, angle = wave_numbers(size)
-    assert magnitude.shape == angle.shape == (size, size // 2 + 1)
-    assert magnitude[3, 4] == pytest.approx(5)
-    assert magnitude[-3, 4] == pytest.approx(5)
-    assert angle[0, 1] == pytest.approx(math.pi / 2)
-    assert angle[2, 2] == pytest.approx(math.pi / 4)
+    k = wave_vectors(size)
+    assert k.shape == (2, size, size // 2 + 1)
+    assert k[:, 3, 4].tolist() == [3, 4]
+    assert k[:, -3, 4].tolist() == [-3, 4]
     bumps = radial_bumps(size)
     assert bumps.shape == (BUMPS, size, size // 2 + 1)
     assert not bumps[:, 0, 0].any()
@@ -240,3 +238,53 @@ def test_the_basis(size: int) -> None:
     torch.testing.assert_close(waves[1::2].square() + waves[2::2].square(), torch.ones(3, size, size // 2 + 1))
     # Even harmonics: k and -k agree, as a real field needs.
     torch.testing.assert_close(waves[:, 1 : size // 2, 0], waves[:, size // 2 + 1 :, 0].flip(1), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [12, 15])
+def test_harmonics_in_space(size: int) -> None:
+    """The squares of a degree's harmonics sum to one in every direction, and k and -k agree."""
+    waves = angular_waves(size, 3)
+    assert waves.shape == (1 + 5 + 9, size, size, size // 2 + 1)
+    torch.testing.assert_close(waves[0], torch.ones_like(waves[0]))
+    for degree in waves[1:6], waves[6:]:
+        torch.testing.assert_close(degree.square().sum(0), torch.ones_like(waves[0]))
+    both = [n for n in range(1, size) if 2 * n != size]  # the Nyquist wave number has no opposite
+    plane = waves[..., 0][:, both][:, :, both]
+    torch.testing.assert_close(plane, plane.flip((1, 2)), rtol=0, atol=1e-5)
+    # Degree 2, order 0 is (3 cos^2 - 1) / 2 of the angle to the last axis.
+    k = wave_vectors(size, 3)
+    cosine = k[2] / k.norm(dim=0).clamp_min(1e-9)
+    torch.testing.assert_close(waves[1].flatten()[1:], (1.5 * cosine.square() - 0.5).flatten()[1:], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [12, 15])
+def test_fields_in_space(size: int) -> None:
+    one = Spectrum(size, channels=2, dimensions=3)
+    fields = one(settings(one).flatten(1))
+    assert fields.shape == (3, 2, size, size, size)
+    torch.testing.assert_close(fields.mean((2, 3, 4)), torch.zeros(3, 2), rtol=0, atol=1e-5)
+    torch.testing.assert_close(fields.square().mean((2, 3, 4)), torch.ones(3, 2))
+    features = SpectralFeatures(size, channels=2, dimensions=3)
+    expected = features(fields)
+    assert expected.shape == (3, features.features) == (3, 2 * BUMPS * 15)
+    torch.testing.assert_close(features(fields.roll((3, 5, -2), (2, 3, 4))), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("axis", "sign"), [(2, 1.0), (0, -1.0), (1, -1.0)])
+def test_a_coefficient_of_degree_2_sets_the_direction_in_space(axis: int, sign: float) -> None:
+    """More power along the last axis than along the two others, whose differences are then smaller."""
+    torch.manual_seed(0)
+    one = Spectrum(16, channels=1, dimensions=3)
+    field = one(single(one, **{f"w1_b{bump}": 2.0 for bump in range(BUMPS)}))
+    steps = [(field - field.roll(1, a)).square().mean() for a in (2, 3, 4)]
+    others = torch.stack([step for a, step in enumerate(steps) if a != axis])
+    assert (sign * (steps[axis] - others)).max() > 0
+    assert steps[2] > 2 * max(steps[0], steps[1])
+
+
+@pytest.mark.parametrize("size", [15, 32, 45])
+def test_power_of_odd_and_even_sizes_is_counted_alike(size: int) -> None:
+    """Of white noise the mean power in every bump is its variance; half a spectrum stands for the whole."""
+    x = torch.randn(300, 1, size, size, generator=torch.Generator().manual_seed(4))
+    radial = SpectralFeatures(size)(x)[:, :BUMPS]
+    torch.testing.assert_close((2 * radial).exp().mean(0), torch.ones(BUMPS), rtol=0.12, atol=0)

@@ -85,7 +85,7 @@ def test_no_samples() -> None:
         ({"scales": [1, 1]}, "scales has 2 entries; expected 3, one per property"),
         ({"units": []}, "units has 0 entries; expected 3"),
         ({"scales": [1, 0, 1]}, "'scales.1' = 0 is not valid: Input should be greater than 0"),
-        ({"names": []}, "'names'"),
+        ({"names": []}, "units has 3 entries; expected 0"),
         ({"offset": [0]}, "unknown key 'offset'"),
     ],
 )

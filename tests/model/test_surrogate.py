@@ -1,6 +1,7 @@
 """The surrogate in process: shapes, units, seeds, densities, refusals."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,12 @@ from torch import distributions as td
 from microdesign.errors import InputError
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.networks import NetworkConfig
+from microdesign.model.priors import PriorConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.surrogate import BATCH, LocalSurrogate, Prior, decode_labels, draw
+from microdesign.model.surrogate import PIXELS, LocalSurrogate, Prior, decode_labels, draw
 from microdesign.model.vae import ModelConfig, VAERegression
 
+BATCH = PIXELS // 32**2
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
 STANDARDIZATION = Standardization(names=("Ex", "vxy"), units=("MPa", "1"), offsets=(4.0, 0.3), scales=(0.5, 0.1))
 TARGET = {"vxy": -0.1, "Ex": 40.0}
@@ -89,6 +92,50 @@ def test_answers_do_not_depend_on_the_batch(surrogate: LocalSurrogate) -> None:
     np.testing.assert_allclose(whole[-2:], part, rtol=1e-4)
     z = latents(BATCH + 3)
     np.testing.assert_allclose(surrogate.decode(z)[-2:], surrogate.decode(z[-2:]), atol=1e-5)
+
+
+FAMILY = {
+    "volumes": NetworkConfig(dimensions=3, size=17, widths=(8, 8, 16), latent=4, hidden=32),
+    "phases": NetworkConfig(phases=3, size=32, widths=(8, 8, 16), latent=4, hidden=32),
+    "spatial": NetworkConfig(
+        size=32, widths=(8, 8, 16), latent=2, hidden=32, latent_kind="spatial", decoder="upsampling"
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+@pytest.mark.parametrize("properties", [("Ex", "vxy"), ()])
+def test_the_family(kind: str, properties: tuple[str, ...], tmp_path: Path) -> None:
+    """From a bundle on disk; without properties there is nothing to predict and a target of nothing to sample at."""
+    torch.manual_seed(0)
+    network, count = FAMILY[kind], len(properties)
+    prior = PriorConfig(kind="mixture" if count and kind != "spatial" else "standard")
+    config = ModelConfig(network=network, prior=prior)
+    standardization = Standardization(names=properties, units=("",) * count, offsets=(0,) * count, scales=(1,) * count)
+    save_bundle(tmp_path, VAERegression(config, count), Description(model=config, standardization=standardization))
+    surrogate = LocalSurrogate(load_bundle(tmp_path))
+    labels = np.random.default_rng(0).integers(0, network.phases, (3, *network.shape), np.uint8)
+    mean, std = surrogate.encode(labels)
+    assert mean.shape == std.shape == (3, network.latent_size)
+    predicted, spread = surrogate.predict(labels)
+    assert predicted.shape == spread.shape == (3, count)
+    decoded = surrogate.decode(mean)
+    assert decoded.shape == (3, network.channels, *network.shape)
+    assert surrogate.decode(mean[:0]).shape == (0, *decoded.shape[1:])
+    hard = decode_labels(surrogate, mean)
+    assert hard.shape == labels.shape
+    fraction = (hard == 1).mean(tuple(range(1, hard.ndim)))
+    own = decoded[:, 1 if network.phases > 2 else 0].mean(tuple(range(1, hard.ndim)))
+    np.testing.assert_allclose(fraction, own, atol=1 / hard[0].size)
+    draws = surrogate.sample(dict.fromkeys(properties, 1.0), 5, seed=0)
+    assert draws.z.shape == (5, network.latent_size)
+    assert np.isfinite(draws.log_density).all()
+    expected = rf"do not fit the model; expected \(n, {', '.join(map(str, network.shape))}\)"
+    with pytest.raises(InputError, match=expected):
+        surrogate.encode(labels[:, :-1])
+    last = network.phases - 1
+    with pytest.raises(InputError, match=f"integer phase labels 0 {'and' if last == 1 else 'to'} {last}, which"):
+        surrogate.encode(np.full_like(labels, network.phases))
 
 
 def test_labels_of_any_integer_type(surrogate: LocalSurrogate) -> None:

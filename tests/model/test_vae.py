@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from microdesign.errors import InputError
 from microdesign.model.binarization import binarize
 from microdesign.model.networks import NetworkConfig
+from microdesign.model.phases import indicators
 from microdesign.model.priors import PriorConfig
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
 
@@ -97,3 +99,62 @@ def test_a_missing_label_is_drawn_from_the_regressor() -> None:
         assert gradients
         assert all(gradient.isfinite().all() for gradient in gradients)
     assert model.property_head.direct.weight.grad.any()
+
+
+FAMILY = {
+    "volumes": {"dimensions": 3, "size": 17},
+    "three phases": {"phases": 3},
+    "zero padding": {"padding": "zero", "decoder": "upsampling"},
+    "odd size": {"size": 51, "decoder": "upsampling"},
+}
+
+
+@pytest.mark.parametrize("kind", FAMILY)
+def test_the_family_trains(kind: str) -> None:
+    torch.manual_seed(0)
+    network = NetworkConfig(**({"size": 32, "widths": (8, 8, 16), "latent": D, "hidden": 32} | FAMILY[kind]))
+    model = VAERegression(ModelConfig(network=network), P)
+    x = indicators(torch.randint(network.phases, (B, *network.shape)), network.phases)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = model(x, torch.randn(B, P))
+    assert outputs.logits.shape == x.shape
+    assert outputs.decoded_properties.shape == (B, P)
+    (outputs.decoded_properties.square().sum() + outputs.properties.log_std.sum() + outputs.logits.sum()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.trunk.parameters())
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.decoder.parameters())
+
+
+def spatial(properties: int) -> VAERegression:
+    torch.manual_seed(0)
+    network = NetworkConfig(
+        size=32, widths=(8, 8, 16), latent=2, hidden=32, latent_kind="spatial", decoder="upsampling"
+    )
+    return VAERegression(ModelConfig(network=network, prior=PriorConfig(kind="standard")), properties)
+
+
+@pytest.mark.parametrize("properties", [0, P])
+def test_spatial_latents(properties: int) -> None:
+    model, (x, _) = spatial(properties), batch()
+    outputs = model(x, torch.randn(B, properties))
+    assert outputs.z.shape == (B, 2 * 4 * 4)
+    assert outputs.properties.mean.shape == outputs.decoded_properties.shape == (B, properties)
+    assert outputs.prior.log_density(outputs.z).shape == (B,)
+    assert model.decode(outputs.z).shape == x.shape
+
+
+def test_without_properties_there_is_nothing_to_learn_them() -> None:
+    model, (x, _) = spatial(0), batch()
+    assert not any("property_head" in name or "features" in name for name, _ in model.named_parameters())
+    outputs = model(x, torch.zeros(B, 0))
+    assert outputs.labelled.all()
+    (outputs.logits.sum() + outputs.posterior.log_std.sum()).backward()
+    assert all(p.grad is not None for p in model.parameters())
+    with pytest.raises(InputError, match="prior mixture is not supported without properties; set"):
+        VAERegression(ModelConfig(), 0)
+
+
+def test_a_prior_that_does_not_know_the_properties_is_not_asked_for_them() -> None:
+    model, (x, c) = build("standard"), batch()
+    outputs = passed(model, x, c)
+    expected = model.encode(binarize(outputs.logits.sigmoid()).float()[:, None])[1].mean
+    torch.testing.assert_close(outputs.decoded_properties, expected, rtol=1e-3, atol=1e-3)

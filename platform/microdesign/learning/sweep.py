@@ -42,7 +42,6 @@ from microdesign.learning.train import TrainConfig, train
 from microdesign.learning.trials import Trial, TrialStore
 from microdesign.learning.validation import LARGER_IS_BETTER, HeldOut
 from microdesign.microstructure.dataset import Dataset
-from microdesign.model.networks import channels_last
 from microdesign.progress import Progress, silent
 from microdesign.tracking import Run, continued, default_uri, ending, start_run
 
@@ -277,7 +276,7 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial
         manifest.materials,
         config.seed,
     )
-    model = channels_last(build_model(loop, len(names))).to(device)
+    model = build_model(loop, len(names)).to(device)
 
     def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
         run.log_metrics(terms, step=done)

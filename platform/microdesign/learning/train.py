@@ -24,7 +24,6 @@ from microdesign.learning.loop import LoopConfig, State, build_model, describe_t
 from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
-from microdesign.model.networks import channels_last
 from microdesign.model.standardization import Standardization
 from microdesign.progress import Progress, silent
 from microdesign.tracking import Run, continued, default_uri, ending, register_bundle, start_run
@@ -202,7 +201,7 @@ def _worker(settings: dict[str, Any]) -> None:
     positions = usable(dataset, "train", config.properties, config.unlabelled)
     samples = Samples.read(dataset, positions, rank, world)
     feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
-    core = channels_last(build_model(config.loop, len(config.properties)))
+    core = build_model(config.loop, len(config.properties))
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
     def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:

@@ -1,29 +1,73 @@
-"""From soft phase-1 probabilities to a two-phase image of the same volume fraction.
+"""From soft phase probabilities to an image of hard phases with the same volume fractions.
 
-Cutting at 0.5 loses the volume fraction of a blurred decode, on which effective properties depend most. So the cut is
-at the level that keeps it: the pixels of the largest probabilities, as many as the probabilities add up to.
+Cutting at 0.5, or taking the most probable phase, loses the volume fractions of a blurred decode, on which effective
+properties depend most. So the cuts are at the levels that keep them. Two phases: phase 1 gets the pixels of its largest
+probabilities, as many as the probabilities add up to. More phases: the same, one phase after the other from the rarest
+to the most frequent, each among the pixels that are left, by its share of the probability of the phases that are left.
 """
 
 import torch
 from torch import Tensor
 
+from microdesign.model.phases import all_phases, indicators
+
 
 def binarize(probabilities: Tensor) -> Tensor:
-    """Cuts `(B, 1, X, Y)` probabilities of phase 1 into uint8 labels `(B, X, Y)`.
+    """Cuts probabilities `(B, C, *N)` into uint8 phase labels `(B, *N)`.
 
-    Image b gets exactly round(sum of its probabilities) pixels of phase 1, at least one and at most all but one;
-    ties go to the pixel that comes first.
+    Each phase of an image gets as many pixels as its probabilities add up to, to rounding: whole parts, then one more
+    each for the largest fractions, so that the counts add up. Of two phases each gets at least one pixel; ties go to
+    the pixel that comes first.
     """
-    flat = probabilities.flatten(1).double()
-    pixels = flat.shape[1]
-    counts = flat.sum(1).round().clamp(1, pixels - 1).long()
-    order = flat.argsort(dim=1, descending=True, stable=True)
-    ranks = torch.empty_like(order).scatter_(1, order, torch.arange(pixels, device=flat.device).expand_as(order))
-    labels = ranks < counts[:, None]
-    return labels.view(probabilities.shape[0], *probabilities.shape[2:]).to(torch.uint8)
+    flat = probabilities.flatten(2).double()
+    labels = _cut_two(flat[:, 0]) if flat.shape[1] == 1 else _cut_many(flat)
+    return labels.view(len(probabilities), *probabilities.shape[2:])
 
 
 def binarize_straight_through(probabilities: Tensor) -> Tensor:
-    """`binarize` as float `(B, 1, X, Y)` for training: the gradient is that of the probabilities."""
-    hard = binarize(probabilities.detach()).unsqueeze(1).to(probabilities.dtype)
-    return hard.contiguous(memory_format=torch.channels_last) + probabilities - probabilities.detach()
+    """`binarize` as indicators `(B, C, *N)` for training: the gradient is that of the probabilities."""
+    phases = all_phases(probabilities[:1]).shape[1]
+    hard = indicators(binarize(probabilities.detach()), phases).to(probabilities.dtype)
+    return hard + probabilities - probabilities.detach()
+
+
+def _cut_two(scores: Tensor) -> Tensor:
+    """Labels of two phases from probabilities of phase 1, `(B, S) -> (B, S)`."""
+    counts = scores.sum(1).round().clamp(1, scores.shape[1] - 1).long()
+    return _largest(scores, counts).to(torch.uint8)
+
+
+def _cut_many(flat: Tensor) -> Tensor:
+    """Labels from probabilities of every phase, `(B, P, S) -> (B, S)`."""
+    counts = _counts(flat)
+    order = counts.argsort(dim=1, stable=True)
+    # What no earlier phase takes is the most frequent one's.
+    labels = order[:, -1:].expand(-1, flat.shape[2]).clone()
+    free = torch.ones_like(labels, dtype=torch.bool)
+    rest = flat.sum(1)
+    for rank in range(flat.shape[1] - 1):
+        phase = order[:, rank : rank + 1]
+        own = flat.gather(1, phase[..., None].expand(-1, -1, flat.shape[2])).squeeze(1)
+        share = torch.where(free, own / rest.clamp_min(1e-300), -1.0)
+        taken = _largest(share, counts.gather(1, phase).squeeze(1))
+        labels = torch.where(taken, phase, labels)
+        free &= ~taken
+        rest = rest - own
+    return labels.to(torch.uint8)
+
+
+def _counts(flat: Tensor) -> Tensor:
+    """Pixels of each phase by largest remainders, `(B, P, S) -> (B, P)`; they add up to S."""
+    sums = flat.sum(2) * (flat.shape[2] / flat.sum((1, 2)).clamp_min(1e-300))[:, None]
+    counts = sums.floor()
+    left = (flat.shape[2] - counts.sum(1)).long()
+    return counts.long() + _largest(sums - counts, left)
+
+
+def _largest(scores: Tensor, counts: Tensor) -> Tensor:
+    """Which `counts` `(B,)` scores of each row `(B, S)` are largest, bool; of equal ones the first."""
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    ranks = torch.empty_like(order).scatter_(
+        1, order, torch.arange(scores.shape[1], device=scores.device).expand_as(order)
+    )
+    return ranks < counts[:, None]

@@ -17,12 +17,11 @@ from microdesign.config import Config, validate_config
 from microdesign.errors import InputError
 from microdesign.files import digest, read_json, replacing, write_json
 from microdesign.model.calibration import Calibration
-from microdesign.model.networks import channels_last
 from microdesign.model.reference import Reference
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 
-FORMAT = 1
+FORMAT = 2
 WEIGHTS, REFERENCE, DESCRIPTION = "weights.safetensors", "reference.safetensors", "model.json"
 
 
@@ -106,7 +105,7 @@ def load_bundle(folder: str | Path) -> Bundle:
             raise InputError(
                 f"{folder / REFERENCE}: holds other tensors than a reference; remake the bundle."
             ) from None
-    return Bundle(channels_last(model).eval(), description, reference)
+    return Bundle(model.eval(), description, reference)
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:

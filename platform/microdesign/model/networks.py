@@ -1,190 +1,85 @@
-"""Convolutional networks on periodic images: encoder trunk, decoder, property head.
+"""The family of networks by one configuration: images or volumes, two or more phases, vector or spatial latents."""
 
-Shapes: B batch, C feature channels, X Y image sizes, D latent, P properties. Images are float32 indicators of phase 1.
-Every convolution sees a periodic image. A block is TAESD's: ReLU(conv-ReLU-conv(x) + skip(x)), no norm layers.
-"""
+import math
+from typing import Literal
 
-from typing import Any, TypeVar
-
-import torch
 from pydantic import Field, PositiveInt, model_validator
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from microdesign.config import Config
-from microdesign.model.spectrum import SpectralFeatures, Spectrum
-
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
+from microdesign.model.blocks import Padding
+from microdesign.model.phases import channels
 
 
 class NetworkConfig(Config):
-    """Sizes of the encoder, the decoder and the property head."""
+    """Sizes of the encoder, the decoder and the property head.
 
-    size: int = Field(64, ge=16, description="image size X = Y in pixels; a multiple of 2 ** stages")
+    An image of n pixels an axis is halved once a stage, to ceil(n / 2): any size works, powers of two fastest. A
+    decoder that upsamples interpolates back to the very same sizes.
+    """
+
+    size: int = Field(64, ge=4, description="pixels along each axis of the square or cubic images")
+    dimensions: Literal[2, 3] = Field(2, description="2 for images, 3 for volumes")
+    phases: int = Field(2, ge=2, le=256, description="number of phases")
+    padding: Padding = Field("periodic", description="what convolutions see beyond the edges")
     widths: tuple[PositiveInt, ...] = Field(
         (16, 32, 48, 64), min_length=1, description="channels per stage, finest first; one stage halves the size"
     )
     depth: int = Field(1, ge=1, description="residual blocks per stage")
-    latent: int = Field(24, ge=1, description="latent size D")
-    textures: int = Field(default=6, ge=1, description="random fields that the decoder shapes")
+    latent_kind: Literal["vector", "spatial"] = Field(
+        "vector", description="one latent vector per image, or one per pixel of the coarsest map"
+    )
+    latent: int = Field(24, ge=1, description="size of a latent vector")
+    decoder: Literal["texture", "upsampling"] = Field(
+        "texture", description="stationary texture with the latent's spectrum, or convolutions from coarse to fine"
+    )
+    textures: int = Field(default=6, ge=1, description="random fields that the texture decoder shapes")
     hidden: int = Field(192, ge=1, description="width of the dense layers")
 
     @model_validator(mode="after")
-    def _check_size(self) -> "NetworkConfig":
-        step = 2 ** len(self.widths)
-        if self.size % step or self.size // step < 2:
+    def _check(self) -> "NetworkConfig":
+        if self.coarse < 2:
             raise ValueError(
                 f"size {self.size} with {len(self.widths)} stages is not supported; "
-                f"set size to a multiple of {step} that is at least {2 * step}"
+                f"set size to at least {2 ** len(self.widths) + 1} or give fewer widths"
+            )
+        if self.latent_kind == "spatial" and self.decoder == "texture":
+            raise ValueError("latent_kind spatial is not supported with decoder texture; set decoder to upsampling")
+        if self.decoder == "texture" and self.textures < self.channels:
+            raise ValueError(
+                f"textures {self.textures} is not supported with {self.phases} phases; "
+                f"set textures to at least {self.channels}"
             )
         return self
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+        return (self.size,) * self.dimensions
+
+    @property
+    def channels(self) -> int:
+        """Channels C of images and logits; see `microdesign.model.phases`."""
+        return channels(self.phases)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Pixels an axis of the feature maps, one a stage, finest first."""
+        sizes = [self.size]
+        for _ in self.widths:
+            sizes.append((sizes[-1] + 1) // 2)
+        return tuple(sizes[1:])
+
+    @property
     def coarse(self) -> int:
-        """Size of the coarsest feature map in pixels."""
-        return self.size // 2 ** len(self.widths)
+        """Pixels an axis of the coarsest feature map."""
+        return self.sizes[-1]
 
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of an image's latent: `(latent,)`, or `(latent, *n)` on the coarsest map."""
+        return (self.latent, *(self.coarse,) * self.dimensions) if self.latent_kind == "spatial" else (self.latent,)
 
-class _PeriodicPad(torch.autograd.Function):
-    """Pads rows, then columns. Its own backward: that of slices would fill and add four whole images."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, width: int) -> Tensor:
-        ctx.width = width
-        x = torch.cat((x[..., -width:, :], x, x[..., :width, :]), dim=-2)
-        return torch.cat((x[..., -width:], x, x[..., :width]), dim=-1)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        width, (padded,) = ctx.width, gradients
-        columns = padded[..., width:-width].clone()
-        columns[..., -width:] += padded[..., :width]
-        columns[..., :width] += padded[..., -width:]
-        rows = columns[..., width:-width, :].clone()
-        rows[..., -width:, :] += columns[..., :width, :]
-        rows[..., :width, :] += columns[..., -width:, :]
-        return rows, None
-
-
-def pad_periodic(x: Tensor, width: int) -> Tensor:
-    """Pads the two last axes `(B, C, X, Y)` periodically by `width` pixels, keeping the memory format.
-
-    Concatenation instead of `F.pad(mode="circular")`: the latter leaves channels_last and is several times slower.
-    """
-    return _PeriodicPad.apply(x, width)
-
-
-def channels_last(module: ModuleT) -> ModuleT:
-    """Lays the convolution weights of `module` out channels-last, in place: the fast layout on CPU and GPU."""
-    for parameter in module.parameters():
-        if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-    return module
-
-
-class ResidualBlock(nn.Module):
-    """ReLU(conv-ReLU-conv(x) + skip(x)) with one periodic padding for both convolutions."""
-
-    def __init__(self, channels_in: int, channels_out: int) -> None:
-        super().__init__()
-        self.first = nn.Conv2d(channels_in, channels_out, 3)
-        self.second = nn.Conv2d(channels_out, channels_out, 3)
-        self.skip = (
-            nn.Identity() if channels_in == channels_out else nn.Conv2d(channels_in, channels_out, 1, bias=False)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps `(B, C_in, X, Y)` to `(B, C_out, X, Y)`."""
-        return F.relu(self.second(F.relu(self.first(pad_periodic(x, 2)))) + self.skip(x))
-
-
-class Trunk(nn.Module):
-    """Shared features of an image, for the latent heads and the property head."""
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        first, last = config.widths[0], config.widths[-1]
-        self.stem = nn.Conv2d(1, first, 4, stride=2)
-        stages: list[nn.Module] = []
-        for channels_in, channels_out in zip(config.widths, (*config.widths[1:], last), strict=True):
-            blocks = [ResidualBlock(channels_in, channels_in) for _ in range(config.depth - 1)]
-            stages.append(nn.Sequential(*blocks, ResidualBlock(channels_in, channels_out)))
-        self.stages = nn.ModuleList(stages)
-        self.spectral = SpectralFeatures(config.size)
-        moments = 2 * sum((*config.widths[1:], last))
-        self.dense = nn.Linear(last * config.coarse**2 + moments + self.spectral.features, config.hidden)
-        self.features = config.hidden + self.spectral.features
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Maps images `(B, 1, X, Y)` to features `(B, features)`.
-
-        Mean and mean square of every stage and the power spectrum's moments join the coarsest map: they are invariant
-        to periodic shifts, as effective properties are, and the latter are what the decoder's textures are made from.
-        """
-        h = F.relu(self.stem(pad_periodic(2 * x - 1, 1)))
-        moments = []
-        for index, stage in enumerate(self.stages):
-            if index:
-                h = F.avg_pool2d(h, 2)
-            h = stage(h)
-            moments += [h.mean((-2, -1)), h.square().mean((-2, -1))]
-        spectral = self.spectral(x)
-        return torch.cat((F.relu(self.dense(torch.cat((h.flatten(1), *moments, spectral), dim=1))), spectral), dim=1)
-
-
-class Head(nn.Module):
-    """Mean and log standard deviation of a diagonal Gaussian from trunk features."""
-
-    def __init__(self, features: int, hidden: int, outputs: int) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 2 * outputs))
-        self.direct = nn.Linear(features, outputs, bias=False)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps `(B, features)` to mean and log standard deviation, each `(B, outputs)`, in float32."""
-        mean, log_std = self.layers(features).float().chunk(2, dim=-1)
-        return mean + self.direct(features).float(), log_std.clamp(-6, 3)
-
-
-class Decoder(nn.Module):
-    """Latent to phase-1 logits: a stationary texture of the latent's spectrum, shaped by modulated convolutions.
-
-    The latent holds the statistics, not positions: length scales, anisotropy and orientation enter as the spectrum of
-    random fields, morphology through the modulated convolutions, the volume fraction as the level of the logits.
-    """
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__()
-        width = config.widths[0]
-        self.dense = nn.Sequential(
-            nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
-        )
-        self.texture = Spectrum(config.size, config.textures)
-        outputs = config.textures * self.texture.parameters_per_channel + 1
-        self.statistics = nn.Linear(config.hidden + config.latent, outputs)
-        self.first = nn.Conv2d(config.textures, width, 3)
-        self.blocks = nn.ModuleList(ResidualBlock(width, width) for _ in range(config.depth))
-        self.gains = nn.ModuleList(nn.Linear(config.hidden, 2 * width) for _ in range(config.depth))
-        self.last = nn.Conv2d(width, 1, 3)
-        nn.init.zeros_(self.last.weight)
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Maps `(B, D)` to phase-1 logits `(B, 1, X, Y)` in float32."""
-        hidden = self.dense(z)
-        with torch.autocast(z.device.type, enabled=False):
-            # Beside the hidden layers, straight from the latent: statistics are then learned first.
-            statistics, level = self.statistics(torch.cat((hidden.float(), z.float()), dim=1)).split(
-                (self.statistics.out_features - 1, 1), dim=1
-            )
-            fields = self.texture(statistics)
-        h = self.first(pad_periodic(fields.contiguous(memory_format=torch.channels_last), 1))
-        for block, gain in zip(self.blocks, self.gains, strict=True):
-            scale, shift = gain(hidden)[..., None, None].chunk(2, dim=1)
-            h = block(h * (1 + scale) + shift)
-        # It starts as the first field cut at a level, and learns what its material has beyond that.
-        shape = fields[:, :1] + self.last(pad_periodic(h, 1)).float()
-        return SHARPNESS * (shape + level[..., None, None])
-
-
-SHARPNESS = 4.0
-"""Factor of the logits: the decoder starts near two phases instead of learning its way there from a grey image."""
+    @property
+    def latent_size(self) -> int:
+        """D: the numbers of an image's latent, which is flat, `(B, D)`, outside the networks."""
+        return math.prod(self.latent_shape)

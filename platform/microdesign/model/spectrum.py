@@ -1,12 +1,14 @@
 """Power spectra: what a texture's two-point statistics are made of, as features of images and as settings of textures.
 
-Shapes: B batch, X Y image, channels and terms as named. The autocorrelation is the Fourier transform of the power
-spectrum, so an encoder that sees its moments and a decoder that sets it share the language of the statistics.
+Shapes: B batch, C channels, `*N` two or three spatial axes of one size, `*K` the half spectrum of a real transform,
+channels and terms as named. The autocorrelation is the Fourier transform of the power spectrum, so an encoder that sees
+its moments and a decoder that sets it share the language of the statistics.
 """
 
 import math
 
 import torch
+from scipy.special import sph_harm_y
 from torch import Tensor, nn
 
 
@@ -22,17 +24,22 @@ class Spectrum(nn.Module):
     blur: Tensor
     noise: Tensor
 
-    def __init__(self, size: int, channels: int, realisations: int = 6) -> None:
+    def __init__(self, size: int, channels: int, dimensions: int = 2, realisations: int = 6) -> None:
         super().__init__()
-        self.size, self.channels, self.realisations = size, channels, realisations
-        basis = angular_waves(size)[:, None] * radial_bumps(size)[None]
+        self.shape = (size,) * dimensions
+        self.channels, self.realisations = channels, realisations
+        basis = angular_waves(size, dimensions)[:, None] * radial_bumps(size, dimensions)[None]
         self.register_buffer("basis", basis.flatten(0, 1), persistent=False)
-        white = torch.randn(realisations, size, size)
-        self.register_buffer("noise", torch.view_as_real(torch.fft.rfft2(white)))
+        white = torch.randn(realisations, *self.shape)
+        self.register_buffer("noise", torch.view_as_real(torch.fft.rfftn(white, dim=self._axes)))
         # Features below about 3 pixels are no material's: the Gaussian blur of one pixel that all fields share.
-        k = wave_numbers(size)
-        self.register_buffer("blur", -0.5 * (2 * math.pi / size * k[0]).square(), persistent=False)
+        k = wave_vectors(size, dimensions).norm(dim=0)
+        self.register_buffer("blur", -0.5 * (2 * math.pi / size * k).square(), persistent=False)
         self.terms = len(self.basis)
+
+    @property
+    def _axes(self) -> tuple[int, ...]:
+        return tuple(range(-len(self.shape), 0))
 
     @property
     def parameters_per_channel(self) -> int:
@@ -40,14 +47,15 @@ class Spectrum(nn.Module):
         return self.terms + self.realisations
 
     def forward(self, coefficients: Tensor) -> Tensor:
-        """Maps `(B, channels * parameters_per_channel)` to fields `(B, channels, X, Y)` of zero mean, unit variance."""
+        """Maps `(B, channels * parameters_per_channel)` to fields `(B, channels, *N)` of zero mean, unit variance."""
         values = coefficients.float().unflatten(1, (self.channels, -1))
         spectrum, mixing = values.split((self.terms, self.realisations), dim=-1)
-        log_amplitude = torch.einsum("bct,txy->bcxy", spectrum, self.basis).clamp(-12, 12) + self.blur
+        log_amplitude = torch.einsum("bct,t...->bc...", spectrum, self.basis).clamp(-12, 12) + self.blur
         amplitude = log_amplitude.exp() * (self.blur < 0)  # no mean: it is the volume fraction's
-        noise = torch.einsum("bcr,rxyi->bcxyi", nn.functional.normalize(mixing, dim=-1), self.noise)
-        field = torch.fft.irfft2(torch.view_as_complex(noise * amplitude[..., None]), s=(self.size, self.size))
-        return field / field.square().mean((-2, -1), keepdim=True).clamp_min(1e-12).sqrt()
+        noise = torch.einsum("bcr,r...->bc...", nn.functional.normalize(mixing, dim=-1), self.noise)
+        product = torch.view_as_complex(noise * amplitude[..., None])
+        field = torch.fft.irfftn(product, s=self.shape, dim=self._axes)
+        return field / field.square().mean(self._axes, keepdim=True).clamp_min(1e-12).sqrt()
 
 
 class SpectralFeatures(nn.Module):
@@ -56,47 +64,65 @@ class SpectralFeatures(nn.Module):
     Mean log power in each radial bump, and each angular harmonic's share of that power, in [-1, 1].
     """
 
-    bumps: Tensor
-    waves: Tensor
+    weights: Tensor
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, channels: int = 1, dimensions: int = 2) -> None:
         super().__init__()
-        bumps, waves = radial_bumps(size), angular_waves(size)[1:]
+        bumps, waves = radial_bumps(size, dimensions), angular_waves(size, dimensions)
         # Half the spectrum stands for the whole: columns that stand for two count twice.
         twice = torch.full((size // 2 + 1,), 2.0)
-        twice[0] = twice[-1] = 1.0
-        self.register_buffer("bumps", bumps * twice / (bumps * twice).sum((-2, -1), keepdim=True), persistent=False)
-        self.register_buffer("waves", waves, persistent=False)
-        self.features = len(bumps) * (1 + len(waves))
+        twice[0] = 1.0
+        if size % 2 == 0:
+            twice[-1] = 1.0
+        bumps = (bumps * twice).flatten(1)
+        bumps = bumps / bumps.sum(1, keepdim=True)
+        self.register_buffer("weights", (bumps * waves.flatten(1)[:, None]).flatten(0, 1), persistent=False)
+        self.bumps, self.dimensions = len(bumps), dimensions
+        self.features = channels * len(self.weights)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Maps images `(B, 1, X, Y)` to features `(B, features)`."""
+        """Maps images `(B, C, *N)` to features `(B, features)`: for each channel the bumps, then the shares by bump."""
         with torch.autocast(x.device.type, enabled=False):
-            transform = torch.fft.rfft2(x.float().squeeze(1), norm="ortho")
-            power = transform.real.square() + transform.imag.square()
-            radial = torch.einsum("bxy,jxy->bj", power, self.bumps).clamp_min(1e-6)
-            angular = torch.einsum("bxy,jxy,mxy->bjm", power, self.bumps, self.waves) / radial[..., None]
-            return torch.cat((0.5 * radial.log(), angular.flatten(1)), dim=1)
+            transform = torch.fft.rfftn(x.float(), dim=tuple(range(-self.dimensions, 0)), norm="ortho")
+            power = (transform.real.square() + transform.imag.square()).flatten(2)
+            radial, angular = (power @ self.weights.T).split((self.bumps, len(self.weights) - self.bumps), dim=-1)
+            radial = radial.clamp_min(1e-6)
+            shares = angular.unflatten(-1, (-1, self.bumps)) / radial.unsqueeze(-2)
+            return torch.cat((0.5 * radial.log(), shares.mT.flatten(2)), dim=-1).flatten(1)
 
 
-def wave_numbers(size: int) -> tuple[Tensor, Tensor]:
-    """Magnitude (in periods per image) and angle of the half spectrum's wave vectors, each `(size, size // 2 + 1)`."""
-    kx = torch.fft.fftfreq(size)[:, None] * size
-    ky = torch.fft.rfftfreq(size)[None, :] * size
-    return (kx**2 + ky**2).sqrt(), torch.atan2(ky, kx)
+def wave_vectors(size: int, dimensions: int = 2) -> Tensor:
+    """The half spectrum's wave vectors in periods per image, `(dimensions, *K)`, K = (size, ..., size // 2 + 1)."""
+    full, half = torch.fft.fftfreq(size) * size, torch.fft.rfftfreq(size) * size
+    return torch.stack(torch.meshgrid(*[full] * (dimensions - 1), half, indexing="ij"))
 
 
-def radial_bumps(size: int, count: int = 6) -> Tensor:
-    """Gaussian bumps in log |k|, from one period per image to the Nyquist frequency; zero at k = 0, `(count, ...)`."""
-    magnitude, _ = wave_numbers(size)
+def radial_bumps(size: int, dimensions: int = 2, count: int = 6) -> Tensor:
+    """Gaussian bumps in log |k|, from one period per image to the Nyquist frequency; zero at k = 0, `(count, *K)`."""
+    magnitude = wave_vectors(size, dimensions).norm(dim=0)
     position = magnitude.clamp_min(1e-6).log() / math.log(size / 2) * (count - 1)
     return torch.stack([torch.exp(-0.5 * (position - j).square()) * (magnitude > 0) for j in range(count)])
 
 
-def angular_waves(size: int, harmonics: int = 3) -> Tensor:
-    """1, cos 2a, sin 2a, cos 4a, ... of the wave vector's angle: even multiples, since A(k) = A(-k) in a real field."""
-    _, angle = wave_numbers(size)
-    waves = [torch.ones_like(angle)]
-    for m in range(1, harmonics + 1):
-        waves += [torch.cos(2 * m * angle), torch.sin(2 * m * angle)]
+def angular_waves(size: int, dimensions: int = 2) -> Tensor:
+    """Even harmonics of the wave vector's direction, even since A(k) = A(-k) in a real field, `(terms, *K)`.
+
+    In the plane 1, cos 2a, sin 2a, ... sin 6a of its angle a. In space the real spherical harmonics of the degrees 0, 2
+    and 4, with the factor by which the squares of a degree sum to one, as do those of each cosine and sine.
+    """
+    k = wave_vectors(size, dimensions)
+    if dimensions == 2:
+        angle = torch.atan2(k[1], k[0])
+        waves = [torch.ones_like(angle)]
+        for m in (1, 2, 3):
+            waves += [torch.cos(2 * m * angle), torch.sin(2 * m * angle)]
+        return torch.stack(waves)
+    azimuth = torch.atan2(k[1], k[0]).double().numpy()
+    polar = torch.atan2(k[:2].norm(dim=0), k[2]).double().numpy()
+    waves = []
+    for degree in (0, 2, 4):
+        for order in range(degree + 1):
+            wave = math.sqrt(4 * math.pi / (2 * degree + 1)) * sph_harm_y(degree, order, polar, azimuth)
+            parts = [wave.real] if order == 0 else [math.sqrt(2) * wave.real, math.sqrt(2) * wave.imag]
+            waves += [torch.from_numpy(part).float() for part in parts]
     return torch.stack(waves)

@@ -4,7 +4,7 @@ Shapes: N samples, P properties. Values outside the model are physical, in the u
 """
 
 import numpy as np
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import PositiveFloat, model_validator
 
 from microdesign.config import Config
 from microdesign.errors import InputError
@@ -14,9 +14,9 @@ SIGNED = ("vxy", "vyx")
 
 
 class Standardization(Config):
-    """Names, units and the affine map of each property, in the order of the model's property axis."""
+    """Names, units and the affine map of each property, in the order of the model's property axis; none is fine too."""
 
-    names: tuple[str, ...] = Field(min_length=1)
+    names: tuple[str, ...]
     units: tuple[str, ...]
     offsets: tuple[float, ...]
     scales: tuple[PositiveFloat, ...]
@@ -71,7 +71,7 @@ class Standardization(Config):
 
 
 def _is_signed(names: tuple[str, ...]) -> np.ndarray:
-    return np.array([name in SIGNED for name in names])
+    return np.array([name in SIGNED for name in names], bool)
 
 
 def _check(values: np.ndarray, names: tuple[str, ...]) -> None:

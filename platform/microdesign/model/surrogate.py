@@ -1,9 +1,10 @@
 """What a design campaign needs of a model: the protocol `Surrogate`, and the one in process, from a bundle.
 
-Shapes: n samples, D latent, K components, P properties, X Y image. Everything is NumPy and in physical units, so that a
-surrogate behind HTTP gives the same arrays.
+Shapes: n samples, D latent, K components, P properties, `*N` two or three image axes, C channels (1 for two phases,
+else one a phase). Everything is NumPy and in physical units, so that a surrogate behind HTTP gives the same arrays.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,9 +17,10 @@ from microdesign.errors import InputError
 from microdesign.model.binarization import binarize
 from microdesign.model.bundle import Bundle
 from microdesign.model.mixture import Mixture
+from microdesign.model.phases import indicators
 
-BATCH = 128
-"""Images that go through the network at once: enough to fill it, little enough for a laptop's memory."""
+PIXELS = 128 * 64 * 64
+"""Pixels that go through the network at once: enough to fill it, little enough for a laptop's memory."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ class Surrogate(Protocol):
         """The content of the bundle's `model.json`."""
 
     def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of q(z|x), each `(n, D)`, for uint8 labels `(n, X, Y)`."""
+        """Mean and standard deviation of q(z|x), each `(n, D)`, for uint8 labels `(n, *N)`."""
 
     def decode(self, z: np.ndarray) -> np.ndarray:
-        """Phase-1 probabilities, float32 `(n, 1, X, Y)`, for latents `(n, D)`."""
+        """Phase probabilities, float32 `(n, C, *N)`, for latents `(n, D)`; of phase 1 alone if there are two."""
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the properties, each `(n, P)`, for uint8 labels `(n, X, Y)`."""
+        """Mean and standard deviation of the properties, each `(n, P)`, for uint8 labels `(n, *N)`."""
 
     def prior(self, target: Mapping[str, float]) -> Prior:
         """p(z|c) at the target's properties."""
@@ -82,7 +84,7 @@ class LocalSurrogate:
     """A surrogate in process, from a bundle.
 
     Raises:
-        InputError: Images of another size, labels outside the two phases, latents of another size or not finite, a
+        InputError: Images of another shape, labels outside the phases, latents of another size or not finite, a
             target that lacks a property of the model, names another one, or is not positive where it must be.
     """
 
@@ -90,6 +92,7 @@ class LocalSurrogate:
         self.bundle = bundle
         self._standardization = bundle.description.standardization
         self._network = bundle.description.model.network
+        self._batch = max(1, PIXELS // math.prod(self._network.shape))
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -114,14 +117,19 @@ class LocalSurrogate:
     def decode(self, z: np.ndarray) -> np.ndarray:
         """See `Surrogate.decode`."""
         z = np.asarray(z)
-        if z.ndim != 2 or z.shape[1] != self._network.latent or z.dtype.kind not in "fiu" or not np.isfinite(z).all():
+        if (
+            z.ndim != 2
+            or z.shape[1] != self._network.latent_size
+            or z.dtype.kind not in "fiu"
+            or not np.isfinite(z).all()
+        ):
             raise InputError(
-                f"Latents of shape {z.shape} do not fit; expected finite numbers (n, {self._network.latent})."
+                f"Latents of shape {z.shape} do not fit; expected finite numbers (n, {self._network.latent_size})."
             )
         if not len(z):
-            return np.zeros((0, 1, self._network.size, self._network.size), np.float32)
+            return np.zeros((0, self._network.channels, *self._network.shape), np.float32)
         with np.errstate(over="ignore"):  # what leaves float32's range shows in the probabilities
-            batches = torch.from_numpy(z.astype(np.float32)).split(BATCH)
+            batches = torch.from_numpy(z.astype(np.float32)).split(self._batch)
         probabilities = torch.cat([self.bundle.model.decode(batch) for batch in batches]).numpy()
         if np.isnan(probabilities).any():
             raise InputError(f"Latents as large as {np.abs(z).max():g} overflow the decoder; expected values near 0.")
@@ -154,25 +162,28 @@ class LocalSurrogate:
 
     @torch.inference_mode()
     def _encode(self, labels: np.ndarray, head: int) -> tuple[np.ndarray, np.ndarray]:
-        x = self._indicator(labels)
+        x = self._indicators(labels)
         if not len(x):
-            outputs = len(self.properties) if head else self._network.latent
+            outputs = len(self.properties) if head else self._network.latent_size
             return np.zeros((0, outputs)), np.zeros((0, outputs))
-        gaussians = [self.bundle.model.encode(batch)[head] for batch in x.split(BATCH)]
+        gaussians = [self.bundle.model.encode(batch)[head] for batch in x.split(self._batch)]
         return (
             torch.cat([gaussian.mean for gaussian in gaussians]).double().numpy(),
             torch.cat([gaussian.log_std for gaussian in gaussians]).double().numpy(),
         )
 
-    def _indicator(self, labels: np.ndarray) -> Tensor:
+    def _indicators(self, labels: np.ndarray) -> Tensor:
         labels = np.asarray(labels)
-        size = self._network.size
-        if labels.ndim != 3 or labels.shape[1:] != (size, size):
-            raise InputError(f"Images of shape {labels.shape} do not fit the model; expected (n, {size}, {size}).")
-        if labels.dtype.kind not in "biu" or (labels.size and (labels.min() < 0 or labels.max() > 1)):
-            raise InputError("Images hold values other than the integer phase labels 0 and 1, which the model expects.")
-        x = torch.from_numpy(labels.astype(np.float32))[:, None]
-        return x.contiguous(memory_format=torch.channels_last)
+        shape, last = self._network.shape, self._network.phases - 1
+        if labels.shape[1:] != shape:
+            expected = ", ".join(map(str, shape))
+            raise InputError(f"Images of shape {labels.shape} do not fit the model; expected (n, {expected}).")
+        if labels.dtype.kind not in "biu" or (labels.size and (labels.min() < 0 or labels.max() > last)):
+            raise InputError(
+                f"Images hold values other than the integer phase labels 0 {'and' if last == 1 else 'to'} {last}, "
+                "which the model expects."
+            )
+        return indicators(torch.from_numpy(labels.astype(np.uint8)), last + 1)
 
     def _target_values(self, target: Mapping[str, float]) -> np.ndarray:
         if set(target) != set(self.properties):
@@ -199,5 +210,5 @@ def draw(prior: Prior, n: int, seed: int) -> Draws:
 
 
 def decode_labels(surrogate: Surrogate, z: np.ndarray) -> np.ndarray:
-    """Decodes latents `(n, D)` to two-phase images, uint8 `(n, X, Y)`: the surrogate's decode, cut by `binarize`."""
+    """Decodes latents `(n, D)` to phase labels, uint8 `(n, *N)`: the surrogate's decode, cut by `binarize`."""
     return binarize(torch.from_numpy(surrogate.decode(z))).numpy()

@@ -1,19 +1,27 @@
 """VAE-regression: q(z|x) and q(c|x) on one trunk, p(z|c) from a prior, p(x|z) from the decoder.
 
-Shapes: B batch, X Y image, D latent, P properties (standardised). Source: Sardeshmukh et al. 2024, arXiv 2402.17806.
+Shapes: B batch, C image channels, `*N` image axes, D latent, P properties (standardised). Latents are flat, also where
+they belong to a map. Source: Sardeshmukh et al. 2024, arXiv 2402.17806. A model without properties is a plain VAE.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from pydantic import model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from microdesign.config import Config
+from microdesign.errors import InputError
 from microdesign.model.binarization import binarize_straight_through
+from microdesign.model.blocks import with_channels_last_weights
+from microdesign.model.decoders import build_decoder
+from microdesign.model.heads import Head, SpatialHead
 from microdesign.model.mixture import Gaussian, Mixture
-from microdesign.model.networks import Decoder, Head, NetworkConfig, Trunk
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.phases import probabilities
 from microdesign.model.priors import PriorConfig, build_prior
+from microdesign.model.trunk import Features, Trunk
 
 
 class ModelConfig(Config):
@@ -22,18 +30,26 @@ class ModelConfig(Config):
     network: NetworkConfig = NetworkConfig()
     prior: PriorConfig = PriorConfig()
 
+    @model_validator(mode="after")
+    def _check_prior(self) -> "ModelConfig":
+        if self.network.latent_kind == "spatial" and self.prior.kind != "standard":
+            raise ValueError(
+                f"prior {self.prior.kind} is not supported with latent_kind spatial; set prior.kind to standard"
+            )
+        return self
+
 
 class Outputs(NamedTuple):
     """One training pass.
 
     Attributes:
-        posterior, z, logits: q(z|x), a sample of it `(B, D)`, and its decode `(B, 1, X, Y)`.
+        posterior, z, logits: q(z|x), a sample of it `(B, D)`, and its decode `(B, C, *N)`.
         properties: q(c|x), each part `(B, P)`; P = 0 for a model without properties.
         labelled: Which images have all their labels, bool `(B,)`.
         c: The labels, a missing one drawn from q(c|x), `(B, P)`.
         prior: p(z|c) at these.
         decoded_properties: What the regressor, frozen, says of binarised decodes, `(B, P)`: of z for the first half of
-            the batch, of draws from p(z|c) for the second.
+            the batch, of draws from p(z|c) for the second; of z alone if the prior does not know c.
     """
 
     posterior: Gaussian
@@ -47,20 +63,37 @@ class Outputs(NamedTuple):
 
 
 class VAERegression(nn.Module):
-    """The joint model; `forward` is the training pass, the other methods are its parts."""
+    """The joint model; `forward` is the training pass, the other methods are its parts.
+
+    Raises:
+        InputError: A model without properties is given a prior other than `standard`.
+    """
 
     def __init__(self, config: ModelConfig, properties: int) -> None:
         super().__init__()
+        if not properties and config.prior.kind != "standard":
+            raise InputError(
+                f"prior {config.prior.kind} is not supported without properties; set prior.kind to standard."
+            )
         network = config.network
         self.config = config
+        spatial = network.latent_kind == "spatial"
         self.trunk = Trunk(network)
-        self.latent_head = Head(self.trunk.features, network.hidden, network.latent)
-        self.property_head = Head(self.trunk.features, network.hidden, properties)
-        self.decoder = Decoder(network)
-        self.prior = build_prior(config.prior, network.latent, properties)
+        # What a model does not use it does not have: distributed training waits for every parameter's gradient.
+        self.features = Features(network) if properties or not spatial else None
+        features = self.features.size if self.features else 0
+        self.latent_head = (
+            SpatialHead(network.widths[-1], network.latent, network.dimensions)
+            if spatial
+            else Head(features, network.hidden, network.latent)
+        )
+        self.property_head = Head(features, network.hidden, properties) if properties else None
+        self.decoder = build_decoder(network)
+        self.prior = build_prior(config.prior, network.latent_size, properties)
+        with_channels_last_weights(self)
 
     def forward(self, x: Tensor, c: Tensor) -> Outputs:
-        """Maps indicators `(B, 1, X, Y)` and labels `(B, P)` to everything that the objective needs.
+        """Maps indicators `(B, C, *N)` and labels `(B, P)` to everything that the objective needs.
 
         A label that is NaN is not known; c is then drawn from q(c|x), and the image trains the generative part alone.
         """
@@ -71,22 +104,39 @@ class VAERegression(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             prior = self.prior(c)
         logits = self.decoder(z)
-        half = len(x) // 2
-        draws = self.decoder(Mixture(*(part[half:] for part in prior)).sample())
-        decoded = binarize_straight_through(torch.cat((logits[:half], draws)).sigmoid())
-        return Outputs(posterior, z, logits, properties, ~missing.any(1), c, prior, self._judge(decoded))
+        decoded = self._decoded_properties(logits, prior)
+        return Outputs(posterior, z, logits, properties, ~missing.any(1), c, prior, decoded)
+
+    def _decoded_properties(self, logits: Tensor, prior: Mixture) -> Tensor:
+        if self.property_head is None:
+            return logits.new_zeros(len(logits), 0)
+        if self.config.prior.kind != "standard":
+            half = len(logits) // 2
+            draws = self.decoder(Mixture(*(part[half:] for part in prior)).sample())
+            logits = torch.cat((logits[:half], draws))
+        return self._judge(binarize_straight_through(probabilities(logits)))
 
     def _judge(self, x: Tensor) -> Tensor:
         """The regressor's means for decodes; no gradient to the regressor, or it would learn to agree with them."""
-        features = functional_call(self.trunk, {name: p.detach() for name, p in self.trunk.named_parameters()}, x)
-        head = {name: p.detach() for name, p in self.property_head.named_parameters()}
-        return functional_call(self.property_head, head, features)[0]
+        assert self.features is not None
+        assert self.property_head is not None
+        features = _frozen(self.features, x, _frozen(self.trunk, x))
+        return _frozen(self.property_head, features)[0]
 
     def encode(self, x: Tensor) -> tuple[Gaussian, Gaussian]:
-        """q(z|x), each part `(B, D)`, and q(c|x), each part `(B, P)`, for indicators `(B, 1, X, Y)`."""
-        features = self.trunk(x)
-        return Gaussian(*self.latent_head(features)), Gaussian(*self.property_head(features))
+        """q(z|x), each part `(B, D)`, and q(c|x), each part `(B, P)`, for indicators `(B, C, *N)`."""
+        maps = self.trunk(x)
+        features = None if self.features is None else self.features(x, maps)
+        posterior = Gaussian(*self.latent_head(maps[-1] if isinstance(self.latent_head, SpatialHead) else features))
+        if self.property_head is None:
+            none = x.new_zeros(len(x), 0)
+            return posterior, Gaussian(none, none)
+        return posterior, Gaussian(*self.property_head(features))
 
     def decode(self, z: Tensor) -> Tensor:
-        """Phase-1 probabilities `(B, 1, X, Y)` for latents `(B, D)`."""
-        return self.decoder(z).sigmoid()
+        """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.model.phases.probabilities`."""
+        return probabilities(self.decoder(z))
+
+
+def _frozen(module: nn.Module, *inputs: Any) -> Any:
+    return functional_call(module, {name: p.detach() for name, p in module.named_parameters()}, inputs)

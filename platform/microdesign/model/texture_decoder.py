@@ -1,0 +1,53 @@
+"""The stationary decoder: a texture of the latent's spectrum, shaped by modulated convolutions."""
+
+import torch
+from torch import Tensor, nn
+
+from microdesign.model.blocks import ResidualBlock, channels_last, convolution, pad_periodic
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.spectrum import Spectrum
+
+SHARPNESS = 4.0
+"""Factor of the logits: the decoder starts near hard phases instead of learning its way there from a grey image."""
+
+
+class TextureDecoder(nn.Module):
+    """Latent to logits by way of random fields.
+
+    The latent holds the statistics, not positions: length scales, anisotropy and orientation enter as the spectrum of
+    random fields, morphology through the modulated convolutions, the volume fractions as the levels of the logits. What
+    it draws is periodic whatever the padding of the encoder.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        width, channels, dimensions = config.widths[0], config.channels, config.dimensions
+        self.channels = channels
+        self.dense = nn.Sequential(
+            nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
+        )
+        self.texture = Spectrum(config.size, config.textures, dimensions)
+        outputs = config.textures * self.texture.parameters_per_channel + channels
+        self.statistics = nn.Linear(config.hidden + config.latent, outputs)
+        self.first = convolution(config.textures, width, 3, dimensions)
+        self.blocks = nn.ModuleList(ResidualBlock(width, width, dimensions) for _ in range(config.depth))
+        self.gains = nn.ModuleList(nn.Linear(config.hidden, 2 * width) for _ in range(config.depth))
+        self.last = convolution(width, channels, 3, dimensions)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Maps `(B, D)` to logits `(B, C, *N)` in float32."""
+        hidden = self.dense(z)
+        with torch.autocast(z.device.type, enabled=False):
+            # Beside the hidden layers, straight from the latent: statistics are then learned first.
+            outputs = self.statistics(torch.cat((hidden.float(), z.float()), dim=1))
+            statistics, levels = outputs.tensor_split((-self.channels,), dim=1)
+            fields = self.texture(statistics)
+        spatial = (...,) + (None,) * (fields.ndim - 2)
+        h = self.first(pad_periodic(channels_last(fields), 1))
+        for block, gain in zip(self.blocks, self.gains, strict=True):
+            scale, shift = gain(hidden)[spatial].chunk(2, dim=1)
+            h = block(h * (1 + scale) + shift)
+        # It starts as the first fields cut at a level, and learns what its material has beyond that.
+        shape = fields[:, : self.channels] + self.last(pad_periodic(h, 1)).float()
+        return SHARPNESS * (shape + levels[spatial])

@@ -1,0 +1,108 @@
+"""What every decoder does, and what makes the texture decoder one of textures."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from microdesign.model.decoders import build_decoder
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.phases import all_phases, probabilities
+from microdesign.model.texture_decoder import SHARPNESS, TextureDecoder
+
+SMALL = {"widths": (8, 8, 16), "latent": 4, "hidden": 32}
+KINDS: dict[str, dict[str, Any]] = {
+    "texture": {},
+    "upsampling": {"decoder": "upsampling"},
+    "zero": {"decoder": "upsampling", "padding": "zero"},
+    "spatial": {"decoder": "upsampling", "latent_kind": "spatial"},
+}
+
+
+def latents(config: NetworkConfig, n: int = 3) -> torch.Tensor:
+    return torch.randn(n, config.latent_size, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("size", [16, 19])
+@pytest.mark.parametrize("phases", [2, 3])
+def test_contract(kind: str, dimensions: int, size: int, phases: int) -> None:
+    """Logits of the image's own size, float32 under autocast, and a gradient for every parameter and latent."""
+    torch.manual_seed(0)
+    config = NetworkConfig(size=size, dimensions=dimensions, phases=phases, depth=2, **KINDS[kind], **SMALL)
+    decoder = build_decoder(config)
+    if isinstance(decoder, TextureDecoder):
+        nn.init.normal_(decoder.last.weight, std=0.02)
+    z = latents(config).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = decoder(z)
+    assert logits.shape == (3, config.channels, *config.shape)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(all_phases(probabilities(logits)).sum(1), torch.ones(3, *config.shape))
+    logits.square().mean().backward()
+    assert z.grad is not None
+    assert (z.grad != 0).all()
+    for name, parameter in decoder.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+        assert parameter.grad.any(), name
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_a_moved_spatial_latent_moves_the_image(dimensions: int) -> None:
+    torch.manual_seed(0)
+    config = NetworkConfig(size=16, dimensions=dimensions, **KINDS["spatial"], **SMALL)
+    decoder, z = build_decoder(config), latents(config)
+    moved = z.unflatten(1, config.latent_shape).roll(1, -1).flatten(1)
+    torch.testing.assert_close(decoder(moved), decoder(z).roll(8, -1), rtol=1e-4, atol=1e-5)
+
+
+def texture(size: int = 32, **changes: int) -> TextureDecoder:
+    """A decoder whose last layer is no longer zero, so that all its layers show."""
+    torch.manual_seed(0)
+    made = TextureDecoder(NetworkConfig(size=size, **(SMALL | changes)))
+    nn.init.normal_(made.last.weight, std=0.02)
+    return made
+
+
+@pytest.mark.parametrize("phases", [2, 3])
+def test_it_starts_as_its_first_fields_cut_at_levels(phases: int) -> None:
+    torch.manual_seed(0)
+    one, z = TextureDecoder(NetworkConfig(size=32, phases=phases, **SMALL)), torch.randn(5, 4)
+    channels = one.channels
+    outputs = one.statistics(torch.cat((one.dense(z), z), dim=1))
+    fields = one.texture(outputs[:, :-channels])[:, :channels]
+    level = (one(z) / SHARPNESS - fields).flatten(2)
+    torch.testing.assert_close(level, level[..., :1].expand_as(level), rtol=0, atol=1e-5)
+    torch.testing.assert_close(level[..., 0], outputs[:, -channels:] + one.last.bias)
+
+
+@pytest.mark.parametrize("size", [32, 45])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_textures_are_stationary(size: int, depth: int) -> None:
+    """Moved noise gives the moved image: no pixel is special."""
+    one, z = texture(size, depth=depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+    before = one(z)
+    white = torch.fft.irfft2(torch.view_as_complex(one.texture.noise), s=(size, size))
+    one.texture.noise = torch.view_as_real(torch.fft.rfft2(white.roll((5, -9), (-2, -1))))
+    torch.testing.assert_close(one(z), before.roll((5, -9), (-2, -1)), rtol=1e-3, atol=1e-3)
+
+
+def test_the_level_is_the_volume_fraction() -> None:
+    one, z = texture(), torch.zeros(1, 4)
+    fractions = []
+    for level in (-3.0, -0.5, 0.5, 3.0):
+        with torch.no_grad():
+            one.statistics.bias[-1] = level
+        fractions.append(one(z).sigmoid().mean().item())
+    assert fractions == sorted(fractions)
+    assert fractions[0] < 0.05
+    assert fractions[-1] > 0.95
+
+
+def test_noise_is_saved_with_the_weights_and_fixed_tables_are_not() -> None:
+    names = set(texture().state_dict())
+    assert "texture.noise" in names
+    assert not names & {"texture.basis", "texture.blur"}
