@@ -1,9 +1,15 @@
 """Fixtures shared by all the tests."""
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import ray
+import torch
+from safetensors.torch import save_file
+
+from microdesign.model.losses.vgg import NAMES, WIDTHS
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +19,17 @@ def local_ray() -> Iterator[None]:
         ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state dict as torchvision's, of three convolutions."""
+    stream, tensors, channels_in = torch.Generator().manual_seed(0), {}, 3
+    for name, channels in zip(NAMES[:3], WIDTHS, strict=False):
+        scale = math.sqrt(2 / (9 * channels_in))
+        tensors[f"{name}.weight"] = scale * torch.randn(channels, channels_in, 3, 3, generator=stream)
+        tensors[f"{name}.bias"] = 0.1 * torch.randn(channels, generator=stream)
+        channels_in = channels
+    path = tmp_path_factory.mktemp("vgg") / "vgg19.safetensors"
+    save_file(tensors, path)
+    return path

@@ -16,7 +16,7 @@ from microdesign.design.targets import Target
 from microdesign.design.workflow import design
 from microdesign.errors import InputError
 from microdesign.files import digest_json, read_json, write_json, write_text
-from microdesign.learning.loop import LoopConfig
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.train import TrainConfig, train
 from microdesign.microstructure.generate import GenerateConfig, generate_dataset
 from microdesign.microstructure.npy import read_npy

@@ -1,16 +1,21 @@
 """The training loop: it learns, it resumes bitwise, it stops on a loss that is not finite."""
 
 import copy
+import json
 import math
-from collections.abc import Callable, Iterator
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from microdesign.errors import MicrodesignError
+from microdesign.files import digest
 from microdesign.learning.feed import Feed
-from microdesign.learning.loop import DivergedError, LoopConfig, State, _schedule, build_model, describe_terms, run_loop
+from microdesign.learning.loop import DivergedError, Save, State, build_model, describe_terms, run_loop
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.samples import Samples
 from microdesign.microstructure.container import Microstructures
 from microdesign.model.standardization import Standardization
@@ -51,7 +56,7 @@ def run(config: LoopConfig, state: State | None = None) -> tuple[VAERegression, 
     history: list[dict[str, float]] = []
     states: list[State] = []
 
-    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
+    def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
         history.append(terms | {"epoch": done})
         states.append(copy.deepcopy(save()))
 
@@ -120,16 +125,130 @@ def test_workers_draw_their_own_noise_also_after_a_resume() -> None:
         torch.testing.assert_close(noise_of(rank, None), resumed[rank], rtol=1e-3, atol=1e-3)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run() -> None:
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(tmp_path: Path) -> None:
     config = settings()
     bad = feed(config)
-    for table in bad.tables:
-        table[:] = math.inf
+    poisoned = int(np.flatnonzero(bad.samples.positions == bad.positions(1, 2)[3])[0])
+
+    def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
+        for table in bad.tables:
+            table[poisoned] = math.inf
+
     with pytest.raises(
-        DivergedError, match=r"The loss is (nan|inf) in epoch 0, step 0; lower the learning rate"
+        DivergedError, match=r"is (nan|inf) in epoch 1, step 2, batch [0-9a-f]{12}; lower the"
     ) as caught:
-        run_loop(build_model(config, 2), bad, config, lambda *_: None)
+        run_loop(build_model(config, 2), bad, config, on_epoch, folder=tmp_path)
     assert isinstance(caught.value, MicrodesignError)
+    record = json.loads((tmp_path / "diverged-worker-0.json").read_text())
+    assert record == caught.value.record == pickle.loads(pickle.dumps(caught.value)).record
+    assert record["images"] == bad.positions(1, 2).tolist()
+    x, c = list(bad.epoch(1))[2]
+    assert record["batch"] == digest(x.contiguous().numpy().tobytes(), c.numpy().tobytes())
+
+
+def checkpoints(config: LoopConfig, state: State | None = None) -> tuple[VAERegression, list[float], list[State]]:
+    """A run that saves after every step within an epoch: the model, each epoch's loss, the states."""
+    model, losses, states = build_model(config, 2), [], []
+    run_loop(
+        model,
+        feed(config),
+        config,
+        lambda done, terms, save: losses.append(terms["total"]),
+        state,
+        lambda save: states.append(copy.deepcopy(save())),
+    )
+    return model, losses, states
+
+
+@pytest.mark.parametrize("kind", ["adamw", "radam", "adam", "sgd"])
+def test_resume_within_an_epoch_is_bitwise_as_if_never_stopped(kind: str, tmp_path: Path) -> None:
+    config = settings(epochs=2, checkpoint_minutes=1e-9, optimizer={"kind": kind}, learning_rate=1e-3)
+    whole, losses, states = checkpoints(config)
+    assert [(state["epoch"], state["step"]) for state in states] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    for state, rest in ((states[1], 2), (states[-1], 1)):
+        torch.rand(7)
+        torch.save(state, tmp_path / "state.pt")
+        resumed, again, _ = checkpoints(config, torch.load(tmp_path / "state.pt", weights_only=True))
+        assert again == losses[-rest:]
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_within_an_epoch_serves_another_number_of_workers() -> None:
+    config = settings(epochs=1, checkpoint_minutes=1e-9)
+    _, _, states = checkpoints(config)
+    shared, done = feed(config, rank=0, world=2), []
+    assert shared.steps == 2
+    taken = Spy(config.model, 2)
+    run_loop(taken, shared, config, lambda *args: done.append(args[0]), states[1])
+    assert done == [1]
+    # Two of four steps of one worker are one of two of each of two workers.
+    assert len(taken.__dict__["noise"]) == 1
+
+
+def test_checkpoints_keep_their_distance() -> None:
+    _, _, states = checkpoints(settings(epochs=1, checkpoint_minutes=60))
+    assert not states
+
+
+SCHEDULE = [
+    {"objective": {"loss": "mse"}},
+    {"epochs": 1, "learning_rate": 1e-4, "objective": {"loss": "cess_crop", "settings": {"cess_crop": {"size": 9}}}},
+]
+
+
+def test_phases_follow_each_other_and_resume_in_the_right_one() -> None:
+    config = settings(epochs=2, schedule=SCHEDULE)
+    assert config.total_epochs == 3
+    whole, history, states = run(config)
+    assert [terms["epoch"] for terms in history] == [1, 2, 3]
+    assert ["mse" in terms for terms in history] == [True, True, False]
+    assert ["cess_crop" in terms for terms in history] == [False, False, True]
+    assert history[-1]["learning_rate"] < 1e-4 < history[0]["learning_rate"]
+    for stopped_after in (1, 2, 3):
+        resumed, rest, _ = run(config, states[stopped_after - 1])
+        assert [terms["total"] for terms in rest] == [terms["total"] for terms in history[stopped_after:]]
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_phase_starts_a_new_optimizer() -> None:
+    _, _, states = run(settings(epochs=1, schedule=SCHEDULE))
+    steps = [next(iter(state["optimizer"]["state"].values()))["step"].item() for state in states]
+    assert steps == [4, 4]
+
+
+def test_a_time_limit_is_shared_by_the_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 minutes and 20 + 10 epochs, 40 belong to the first phase; here an epoch of either takes 10."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    config = settings(epochs=20, max_minutes=60, schedule=[{"objective": {"loss": "mse"}}, {"epochs": 10}])
+    seen: list[tuple[int, bool]] = []
+
+    def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
+        seen.append((done, "cess" in terms))
+
+    ours = feed(config)
+
+    def epoch(number: int, first: int = 0, of: object = ours.epoch) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for batch in of(number, first):  # type: ignore[operator]
+            yield batch
+            clock[0] += 150
+
+    ours.epoch = epoch  # type: ignore[method-assign]
+    run_loop(build_model(config, 2), ours, config, on_epoch)
+    assert seen == [(1, False), (2, False), (3, False), (4, False), (21, True), (22, True)]
+
+
+def test_without_bf16_the_model_computes_in_float32() -> None:
+    kept: list[torch.dtype] = []
+    for bf16 in (True, False):
+        config = settings(epochs=1, bf16=bf16)
+        model = build_model(config, 2)
+        model.trunk.stem.register_forward_hook(lambda module, inputs, output: kept.append(output.dtype))
+        run_loop(model, feed(config), config, lambda *_: None)
+    assert set(kept[: len(kept) // 2]) == {torch.bfloat16}
+    assert set(kept[len(kept) // 2 :]) == {torch.float32}
 
 
 def test_a_wall_time_limit_ends_the_run() -> None:
@@ -147,28 +266,14 @@ def test_all_workers_go_by_the_clock_of_the_first(monkeypatch: pytest.MonkeyPatc
     clock = iter([0, 0, 0, 1800, 1800, 1800, 1800, 1800, 2700, 3600])
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.broadcast", broadcast)
-    config = settings(epochs=50, max_minutes=60, learning_rate=1e-3, warmup=0.0)
+    config = settings(epochs=50, max_minutes=60, learning_rate=1e-3, optimizer={"warmup": 0})
     _, history, _ = run(config)
-    expected = [1e-3 * _schedule(progress, 0) for progress in (0.5, 0.75)]
+    expected = [1e-3 * config.optimizer.factor(progress, 0) for progress in (0.5, 0.75)]
     assert [terms["learning_rate"] for terms in history] == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5])
-def test_schedule(warmup: float) -> None:
-    assert _schedule(warmup, warmup) == pytest.approx(1)
-    assert _schedule(1, warmup) == pytest.approx(0)
-    assert _schedule(2, warmup) == pytest.approx(0)
-    assert _schedule(warmup + (1 - warmup) / 2, warmup) == pytest.approx(0.5)
-    rates = [_schedule(progress, warmup) for progress in np.linspace(0, 1, 101)]
-    assert all(0 <= rate <= 1 for rate in rates)
-    assert rates[0] > 0
-    peak = int(np.argmax(rates))
-    assert rates[: peak + 1] == sorted(rates[: peak + 1])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-
-
 def test_learning_rate_reported() -> None:
-    config = settings(epochs=2, warmup=0.0, learning_rate=1e-3)
+    config = settings(epochs=2, optimizer={"warmup": 0}, learning_rate=1e-3)
     _, history, _ = run(config)
     # Four steps an epoch; the last one of epoch e begins at (e + 3/4) / 2 of the run.
     expected = [1e-3 * 0.5 * (1 + math.cos(math.pi * progress)) for progress in (0.375, 0.875)]

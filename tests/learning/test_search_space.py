@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from microdesign.errors import InputError
-from microdesign.learning.loop import LoopConfig
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.search_space import (
     Range,
     Space,

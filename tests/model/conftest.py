@@ -1,34 +1,14 @@
-"""One thread for small networks, and stand-ins for VGG-19's weights."""
+"""Small networks gain nothing from threads, and lose much where other work shares the processor."""
 
-import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
-
-from microdesign.model.losses.vgg import NAMES, WIDTHS
 
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """Small networks gain nothing from threads, and lose much where other work shares the processor."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="session")
-def vgg_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A state dict as torchvision's, of three convolutions."""
-    stream, tensors, channels_in = torch.Generator().manual_seed(0), {}, 3
-    for name, channels in zip(NAMES[:3], WIDTHS, strict=False):
-        scale = math.sqrt(2 / (9 * channels_in))
-        tensors[f"{name}.weight"] = scale * torch.randn(channels, channels_in, 3, 3, generator=stream)
-        tensors[f"{name}.bias"] = 0.1 * torch.randn(channels, generator=stream)
-        channels_in = channels
-    path = tmp_path_factory.mktemp("vgg") / "vgg19.safetensors"
-    save_file(tensors, path)
-    return path

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from microdesign.errors import InputError
 from microdesign.learning.inverse import Verifier
-from microdesign.learning.loop import LoopConfig
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.validation import LARGER_IS_BETTER, NEEDS_PROPERTIES, HeldOut, reconstruction_excess
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle

@@ -3,40 +3,35 @@
 import math
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
-from microdesign.config import Config
 from microdesign.errors import MicrodesignError
+from microdesign.files import digest, write_json
 from microdesign.learning.feed import Feed
-from microdesign.model.objective import Objective, ObjectiveConfig
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.learning.loop_config import LoopConfig, Phase
+from microdesign.model.objective import Objective
+from microdesign.model.vae import VAERegression
 
 State = dict[str, Any]
-OnEpoch = Callable[[int, dict[str, float], Callable[[], State]], None]
-
-
-class LoopConfig(Config):
-    """Model, objective and optimiser: what a sweep varies."""
-
-    model: ModelConfig = ModelConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
-    epochs: int = Field(20, ge=1, description="passes over the training split")
-    max_minutes: float | None = Field(None, gt=0, description="wall-time limit; the schedule then ends within it")
-    batch_size: int = Field(64, ge=1, description="images per step and worker")
-    learning_rate: float = Field(2e-3, gt=0, description="peak of the one-cycle cosine schedule")
-    weight_decay: float = Field(1e-4, ge=0, description="decoupled weight decay (AdamW)")
-    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    warmup: float = Field(0.05, ge=0, lt=1, description="share of the run in which the learning rate rises")
-    seed: int = Field(0, ge=0, description="seed of weights, order, augmentation and latent draws")
+Save = Callable[[], State]
+OnEpoch = Callable[[int, dict[str, float], Save], None]
 
 
 class DivergedError(MicrodesignError, RuntimeError):
-    """The loss is no longer finite."""
+    """The loss or its gradient is no longer finite.
+
+    Attributes:
+        record: Epoch, step, worker, the batch's digest and the places of its images in the data set.
+    """
+
+    def __init__(self, message: str, record: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.record = dict(record or {})
 
 
 def build_model(config: LoopConfig, properties: int) -> VAERegression:
@@ -45,87 +40,157 @@ def build_model(config: LoopConfig, properties: int) -> VAERegression:
     return VAERegression(config.model, properties)
 
 
-def run_loop(model: nn.Module, feed: Feed, config: LoopConfig, on_epoch: OnEpoch, state: State | None = None) -> None:
-    """Trains `model` in place, bf16 autocast, from the start or from a saved state.
+def run_loop(
+    model: nn.Module,
+    feed: Feed,
+    config: LoopConfig,
+    on_epoch: OnEpoch,
+    state: State | None = None,
+    on_checkpoint: Callable[[Save], None] | None = None,
+    folder: Path | None = None,
+) -> None:
+    """Trains `model` in place, phase by phase, from the start or from a saved state.
 
     Args:
         model: A `VAERegression`, possibly wrapped for distributed training.
         feed: The worker's batches.
-        config: Model, objective and optimiser.
+        config: Model, phases and optimiser.
         on_epoch: Called after each epoch with (epochs done, mean terms, function that takes the state to save).
-        state: What that function returned: the run goes on after its epoch, bitwise as if never stopped.
+        state: What that function returned: the run goes on after its last step, bitwise as if never stopped.
+        on_checkpoint: Called with that function within an epoch, every `checkpoint_minutes`, by all workers at once.
+        folder: Where `diverged-worker-R.json` tells of the batch at which a loss was not finite.
 
     Raises:
-        DivergedError: The loss is not finite; names epoch and step.
+        DivergedError: The loss or its gradient is not finite; names epoch, step and the batch's digest.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    objective = Objective(config.objective)
-    first, spent = 0, 0.0
-    if state is not None:
-        model.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        first, spent = state["epoch"], state["seconds"]
-    started = time.monotonic() - spent
-    device = next(model.parameters()).device
-    for epoch in range(first, config.epochs):
-        if epoch and config.max_minutes is not None and _elapsed(started, device) >= 60 * config.max_minutes:
-            break
-        # Latent draws are seeded per epoch and worker: a state saved by one worker then resumes all, on any device.
-        torch.manual_seed(int(np.random.SeedSequence([config.seed, epoch, feed.rank]).generate_state(1)[0]))
-        model.train()
-        sums: dict[str, torch.Tensor] = {}
-        clock = time.monotonic()
-        for step, (x, c) in enumerate(feed.epoch(epoch)):
-            progress = (epoch + step / feed.steps) / config.epochs
-            if config.max_minutes is not None:
-                progress = max(progress, _elapsed(started, device) / (60 * config.max_minutes))
-            for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * _schedule(progress, config.warmup)
-            with torch.autocast(device.type, torch.bfloat16):
-                outputs = model(x, c)
-            terms = objective(outputs, x, c)
-            if not torch.isfinite(terms["total"]):
-                raise DivergedError(
-                    f"The loss is {terms['total'].item()} in epoch {epoch}, step {step}; lower the learning rate."
-                )
-            optimizer.zero_grad(set_to_none=True)
-            terms["total"].backward()
-            nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
-            optimizer.step()
-            for name, term in terms.items():
-                sums[name] = sums.get(name, 0) + term.detach()
-        seconds = time.monotonic() - clock
-        means = {name: float(total) / feed.steps for name, total in sums.items()}
-        means |= {"learning_rate": optimizer.param_groups[0]["lr"]}
-        means |= {"samples_per_second": feed.steps * feed.batch_size * feed.world / seconds}
-
-        def save(done: int = epoch + 1) -> State:
-            return {
-                "model": model.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "epoch": done,
-                "seconds": time.monotonic() - started,
-            }
-
-        on_epoch(epoch + 1, means, save)
-
-
-def _elapsed(started: float, device: torch.device) -> float:
-    """Seconds since `started` by the clock of worker 0: by their own, workers would drift apart and stop apart."""
-    seconds = torch.tensor(time.monotonic() - started, dtype=torch.float64, device=device)
-    if torch.distributed.is_initialized():
-        torch.distributed.broadcast(seconds, src=0)
-    return seconds.item()
-
-
-def _schedule(progress: float, warmup: float) -> float:
-    """Factor of the learning rate: a linear rise, then a half cosine to zero."""
-    if progress < warmup:
-        return (progress + 1e-3) / (warmup + 1e-3)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
+    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state).all_phases()
 
 
 def describe_terms(terms: Mapping[str, float]) -> str:
     """One line for people: the loss terms of an epoch."""
     shown = [name for name in terms if name not in ("learning_rate", "samples_per_second", "total")]
     return ", ".join([f"loss {terms['total']:.4f}", *(f"{name} {terms[name]:.3g}" for name in shown)])
+
+
+class _Run:
+    """A run and where it stands: epochs done, steps done of the next one, the sums of so many steps' terms."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        feed: Feed,
+        config: LoopConfig,
+        on_epoch: OnEpoch,
+        on_checkpoint: Callable[[Save], None] | None,
+        folder: Path | None,
+        state: State | None,
+    ) -> None:
+        self.model, self.feed, self.config, self.folder = model, feed, config, folder
+        self.forward = torch.compile(model) if config.compile else model
+        self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
+        self.device = next(model.parameters()).device
+        self.state = state or {"epoch": 0, "step": 0, "steps": feed.steps, "summed": 0, "sums": {}, "seconds": 0.0}
+        # With another number of workers an epoch has another number of steps.
+        self.epoch, self.step = self.state["epoch"], self.state["step"] * feed.steps // self.state["steps"]
+        self.summed = self.state["summed"]
+        self.sums: dict[str, Tensor] = {name: each.to(self.device) for name, each in self.state["sums"].items()}
+        if state is not None:
+            model.load_state_dict(state["model"])
+        self.started = self.saved = time.monotonic() - self.state["seconds"]
+
+    def all_phases(self) -> None:
+        phases = self.config.phases
+        for phase in phases:
+            if self.epoch < phase.end:
+                self._begin(phase)
+                while self.epoch < phase.end and not (self.epoch and self._time_used(phase, phases[-1].end) >= 1):
+                    self._run_epoch(phase, phases[-1].end)
+                self.epoch = max(self.epoch, phase.end)
+
+    def _begin(self, phase: Phase) -> None:
+        self.objective = Objective(phase.objective)
+        self.optimizer = self.config.optimizer.build(self.model.parameters())
+        resumed = "optimizer" in self.state and phase.start <= self.state["epoch"] < phase.end
+        if resumed and (self.state["epoch"], self.state["step"]) != (phase.start, 0):
+            self.optimizer.load_state_dict(self.state["optimizer"])
+
+    def _run_epoch(self, phase: Phase, total: int) -> None:
+        self.model.train()
+        self.saved = self._elapsed() if self.config.checkpoint_minutes else 0.0
+        first, clock = self.step, time.monotonic()
+        for x, c in self.feed.epoch(self.epoch, first):
+            progress = (self.epoch - phase.start + self.step / self.feed.steps) / phase.epochs
+            factor = self.config.optimizer.factor(max(progress, self._time_used(phase, total)), progress * phase.epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = phase.learning_rate * factor
+            self._take_step(x, c)
+            self._checkpoint_when_due()
+        samples = (self.feed.steps - first) * self.feed.batch_size * self.feed.world
+        means = {name: float(sum_) / self.summed for name, sum_ in self.sums.items()}
+        means |= {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+        means |= {"samples_per_second": samples / (time.monotonic() - clock)}
+        self.epoch, self.step, self.summed, self.sums = self.epoch + 1, 0, 0, {}
+        self.on_epoch(self.epoch, means, self._save)
+
+    def _take_step(self, x: Tensor, c: Tensor) -> None:
+        # Latent draws are seeded by step and worker: a state saved by one worker then resumes all, on any device.
+        entropy = [self.config.seed, self.epoch, self.step, self.feed.rank]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            outputs = self.forward(x, c)
+        terms = self.objective(outputs, x, c)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["total"].backward()
+        norm = self.config.optimizer.clip(self.model.parameters())
+        # One look at both: on a GPU each waits for the device.
+        if not torch.isfinite(terms["total"].detach() + norm):
+            raise self._diverged(x, c, terms["total"].item(), norm.item())
+        self.optimizer.step()
+        for name, term in terms.items():
+            self.sums[name] = self.sums.get(name, 0) + term.detach()
+        self.step, self.summed = self.step + 1, self.summed + 1
+
+    def _diverged(self, x: Tensor, c: Tensor, loss: float, norm: float) -> DivergedError:
+        batch = digest(x.cpu().contiguous().numpy().tobytes(), c.cpu().numpy().tobytes())
+        places = self.feed.positions(self.epoch, self.step).tolist()
+        record = {"epoch": self.epoch, "step": self.step, "worker": self.feed.rank, "loss": str(loss)}
+        record |= {"gradient_norm": str(norm), "batch": batch, "images": places}
+        if self.folder is not None:
+            write_json(self.folder / f"diverged-worker-{self.feed.rank}.json", record)
+        what = f"gradient's norm is {norm}" if math.isfinite(loss) else f"loss is {loss}"
+        where = f"epoch {self.epoch}, step {self.step}, batch {batch[:12]}"
+        return DivergedError(f"The {what} in {where}; lower the learning rate.", record)
+
+    def _checkpoint_when_due(self) -> None:
+        minutes = self.config.checkpoint_minutes
+        if minutes is None or self.on_checkpoint is None or self.step == self.feed.steps:
+            return
+        now = self._elapsed()
+        if now - self.saved >= 60 * minutes:
+            self.saved = now
+            self.on_checkpoint(self._save)
+
+    def _save(self) -> State:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "steps": self.feed.steps,
+            "summed": self.summed,
+            "sums": self.sums,
+            "seconds": time.monotonic() - self.started,
+        }
+
+    def _time_used(self, phase: Phase, total: int) -> float:
+        """Share of the phase's time that is over: of the limit, what its epochs are of all epochs."""
+        if self.config.max_minutes is None:
+            return 0.0
+        return (self._elapsed() / (60 * self.config.max_minutes) * total - phase.start) / phase.epochs
+
+    def _elapsed(self) -> float:
+        """Seconds since the start by the clock of worker 0: by their own, workers would drift apart and stop apart."""
+        seconds = torch.tensor(time.monotonic() - self.started, dtype=torch.float64, device=self.device)
+        if torch.distributed.is_initialized():
+            torch.distributed.broadcast(seconds, src=0)
+        return seconds.item()

@@ -10,7 +10,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from microdesign.config import Config, validate_config
 from microdesign.errors import InputError
-from microdesign.learning.loop import LoopConfig
+from microdesign.learning.loop_config import LoopConfig
 
 Choice = dict[str, Any]
 """Dotted name of a setting -> its value in one trial."""

@@ -24,7 +24,8 @@ from microdesign.files import read_json, write_json, write_text
 from microdesign.learning.failures import driver_error
 from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.inverse import load_verifier
-from microdesign.learning.loop import LoopConfig, State, build_model, run_loop
+from microdesign.learning.loop import State, build_model, run_loop
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.samples import Samples, check_held_out, check_images, usable
 from microdesign.learning.search_space import (
     Choice,
@@ -280,7 +281,7 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial
 
     def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
         run.log_metrics(terms, step=done)
-        last = done == loop.epochs
+        last = done == loop.total_epochs
         metrics = validation.metrics(model, loop, config.objectives) if last or config.early_stopping else {}
         if metrics:
             run.log_metrics(metrics, step=done)

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from microdesign.config import Config
 from microdesign.files import digest_json
-from microdesign.learning.loop import LoopConfig
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.search_space import Space, loop_with
 from microdesign.learning.train import TrainConfig
 from microdesign.learning.validation import NEEDS_PROPERTIES, Objective

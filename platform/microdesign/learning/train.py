@@ -20,7 +20,8 @@ from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.failures import NoSecondTry, driver_error
 from microdesign.learning.feed import Feed, fit_standardization
-from microdesign.learning.loop import LoopConfig, State, build_model, describe_terms, run_loop
+from microdesign.learning.loop import State, build_model, describe_terms, run_loop
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
@@ -108,9 +109,10 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
 
 def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
     """A new MLflow run with what is known before training. A resumed training writes on in it, and not this again."""
+    sources = config.loop.sources()
     run = start_run(config.experiment, name, uri)
     run.log_params(config.model_dump(mode="json"))
-    run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"})
+    run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"} | sources)
     run.log_dataset(dataset.folder, dataset.manifest.digest, {"samples": len(dataset)} | dataset.manifest.classes)
     run.log_text(dump_yaml(config), "config.yaml")
     return run
@@ -179,7 +181,7 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
     messages = Queue(actor_options={"num_cpus": 0})
     trainer = build_trainer(config, standardization, name, messages)
     try:
-        with _relayed(messages, config.loop.epochs, run, progress):
+        with _relayed(messages, config.loop.total_epochs, run, progress):
             result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise driver_error(error, f"Training {name}") from error
@@ -212,7 +214,16 @@ def _worker(settings: dict[str, Any]) -> None:
         with state_checkpoint(save) as checkpoint:
             ray.train.report(terms, checkpoint=checkpoint)
 
-    run_loop(model, feed, config.loop, on_epoch, load_state(ray.train.get_checkpoint(), wrapped=world > 1))
+    def on_checkpoint(save: Callable[[], State]) -> None:
+        if rank != 0:
+            ray.train.report({})
+            return
+        with state_checkpoint(save) as checkpoint:
+            ray.train.report({}, checkpoint=checkpoint)
+
+    state = load_state(ray.train.get_checkpoint(), wrapped=world > 1)
+    folder = Path(config.storage).resolve() / context.get_experiment_name()
+    run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder)
 
 
 def _bundle(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from microdesign.learning.inverse import Verifier, inverse_errors
-from microdesign.learning.loop import LoopConfig
+from microdesign.learning.loop_config import LoopConfig
 from microdesign.microstructure.container import Microstructures
 from microdesign.model import objective
 from microdesign.model.bundle import Bundle, Description
@@ -81,10 +81,10 @@ class HeldOut:
 
     @torch.inference_mode()
     def _loss(self, model: VAERegression, loop: LoopConfig) -> float:
-        """The mean of the training objective over the images, its latent draws seeded."""
+        """The mean over the images of what training minimises in the end, its latent draws seeded."""
         x = self.data.indicator()
         c = torch.from_numpy(self.standardization.forward(self._true)).float()
-        measure = objective.Objective(loop.objective)
+        measure = objective.Objective(loop.phases[-1].objective)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             total = 0.0
