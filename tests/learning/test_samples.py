@@ -10,6 +10,7 @@ from microdesign.learning.samples import Samples, check_held_out, check_images, 
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.shards import unpack
+from microdesign.model.networks import NetworkConfig
 
 SIZE = 6
 
@@ -80,12 +81,20 @@ def test_images_of_one_phase_teach_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "n_phases", "message"),
     [
-        ((16, 16), 3, r"square two-phase images; the data set has shape \(16, 16\), 3 phases"),
+        ((17, 17), 1, r"square or cubic images of two phases or more; the data set has shape \(17, 17\), 1 phases"),
         ((8, 16), 2, r"the data set has shape \(8, 16\), 2 phases"),
-        ((16, 16, 16), 2, r"the data set has shape \(16, 16, 16\), 2 phases"),
-        ((32, 32), 2, "have 32 x 32 pixels, the model takes 16 x 16; set loop.model.network.size to 32"),
+        ((17, 17), 3, "set loop.model.network.phases to 3"),
+        ((17, 17, 17), 2, "17 x 17 x 17 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
+         "set loop.model.network.dimensions to 3"),
+        ((32, 32), 2, "have 32 x 32 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
+         "set loop.model.network.size to 32"),
     ],
-)
+)  # fmt: skip
 def test_images_that_the_model_does_not_take(shape: tuple[int, ...], n_phases: int, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check_images(shape, n_phases, 16)
+        check_images(shape, n_phases, NetworkConfig(size=17))
+
+
+def test_images_that_the_model_takes() -> None:
+    check_images((17, 17), 2, NetworkConfig(size=17))
+    check_images((17, 17, 17), 4, NetworkConfig(size=17, dimensions=3, phases=4))

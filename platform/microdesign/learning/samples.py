@@ -11,6 +11,7 @@ from microdesign.microstructure.container import Microstructures, property_table
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
 from microdesign.microstructure.shards import pack
+from microdesign.model.networks import NetworkConfig
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -110,21 +111,29 @@ def usable(dataset: Dataset, split: SplitName, names: Sequence[str], unlabelled:
     return inside if unlabelled else inside[known]
 
 
-def check_images(shape: Sequence[int], n_phases: int, size: int) -> None:
-    """Checks that a model of `size` x `size` pixels can learn from a data set's images.
+def check_images(shape: Sequence[int], n_phases: int, network: NetworkConfig) -> None:
+    """Checks that a model can learn from a data set's images.
 
     Raises:
         InputError: It cannot; says why.
     """
-    if n_phases != 2 or len(shape) != 2 or shape[0] != shape[1]:
+    if len(set(shape)) > 1 or n_phases < 2:
         raise InputError(
-            f"Training needs square two-phase images; the data set has shape {tuple(shape)}, {n_phases} phases."
+            "Training needs square or cubic images of two phases or more; "
+            f"the data set has shape {tuple(shape)}, {n_phases} phases."
         )
-    if shape[0] != size:
+    needed = {"size": shape[0], "dimensions": len(shape), "phases": n_phases}
+    change = {name: value for name, value in needed.items() if value != getattr(network, name)}
+    if change:
         raise InputError(
-            f"The data set's images have {shape[0]} x {shape[1]} pixels, the model takes {size} x {size}; "
-            f"set loop.model.network.size to {shape[0]}."
+            f"The data set's images have {_described(shape)} in {n_phases} phases, the model takes "
+            f"{_described(network.shape)} in {network.phases}; "
+            f"set {', '.join(f'loop.model.network.{name} to {value}' for name, value in change.items())}."
         )
+
+
+def _described(shape: Sequence[int]) -> str:
+    return f"{' x '.join(map(str, shape))} pixels"
 
 
 def check_varied(dataset: Dataset) -> None:

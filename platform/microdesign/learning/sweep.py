@@ -93,7 +93,7 @@ def _checked(config: SweepConfig) -> Dataset:
         load_verifier(config.verifier)
     dataset = Dataset.open(config.train.dataset)
     manifest = dataset.manifest
-    check_images(manifest.shape, manifest.n_phases, config.train.loop.model.network.size)
+    check_images(manifest.shape, manifest.n_phases, config.train.loop.model.network)
     usable(dataset, "train", config.train.properties)
     for split in ("validation", "test"):
         check_held_out(dataset, split, config.train.properties)

@@ -121,7 +121,7 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
 def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
     manifest = dataset.manifest
-    check_images(manifest.shape, manifest.n_phases, config.loop.model.network.size)
+    check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
     positions = usable(dataset, "train", config.properties, config.unlabelled)
     steps_per_epoch(len(positions), config.loop.batch_size, config.workers_range[1])
     for split in ("validation", "test"):
