@@ -17,6 +17,7 @@ from ray import serve
 
 from microdesign import tracking
 from microdesign.errors import InputError
+from microdesign.model.assessment import assess
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.surrogate import LocalSurrogate, draw
 
@@ -106,8 +107,8 @@ class PropertyPredictor(_Replica):
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def predict(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """Mean and standard deviation of the properties, each `(n, P)`, for labels `(n, X, Y)`."""
-        return await asyncio.to_thread(together, self.surrogate.predict, batch)
+        """The arrays of `assess`, in its order, for labels `(n, X, Y)`."""
+        return await asyncio.to_thread(together, lambda labels: tuple(assess(self.surrogate, labels).values()), batch)
 
 
 @serve.deployment

@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from microdesign.design.wire import MEDIA_TYPE
 from microdesign.errors import InputError
+from microdesign.model.assessment import assessed
 from microdesign.model.binarization import binarize
 from serving import schemas
 from serving.bodies import (
@@ -141,10 +142,11 @@ class Ingress:
 
     @endpoint("/v1/predict", schemas.Images, schemas.Prediction)
     async def predict(self, request: Request) -> Response:
-        """Mean and standard deviation of the properties of images, in physical units."""
-        mean, std = await self._spread(self.predictor.predict, await self._labels(request))
-        properties = (await self.decoder.model.remote())["properties"]
-        return await answer(request, {"mean": mean, "std": std}, {"properties": properties})
+        """Properties of images in physical units, calibrated bounds, and how unlike the training data each image is."""
+        arrays = await self._spread(self.predictor.predict, await self._labels(request))
+        model = await self.decoder.model.remote()
+        names = assessed(model["description"])
+        return await answer(request, dict(zip(names, arrays, strict=True)), {"properties": model["properties"]})
 
     @endpoint("/v1/decode", schemas.Latents, schemas.Decoded)
     async def decode(self, request: Request) -> Response:

@@ -52,11 +52,19 @@ class Decoded(BaseModel):
 
 
 class Prediction(BaseModel):
-    """q(c|x) in physical units: `mean` and `std`, each (n, P), in the order of `properties`."""
+    """q(c|x) in physical units: `mean` and `std`, each (n, P), in the order of `properties`.
+
+    A calibrated model adds the bounds `lower` and `upper`, (n, P), of intervals that hold the share of new images that
+    its description states; one with a reference `unlike`, (n,): the share of held-out images that are nearer to the
+    training data. Above 0.99 the prediction is not to be trusted.
+    """
 
     properties: list[str]
     mean: list[list[float]]
     std: list[list[float]]
+    lower: list[list[float]] | None = None
+    upper: list[list[float]] | None = None
+    unlike: list[float] | None = None
 
 
 class Sample(BaseModel):

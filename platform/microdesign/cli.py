@@ -286,6 +286,36 @@ def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
 
 
 @app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="Bundle folder, or models:/NAME@ALIAS.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")],
+    as_json: Json = False,
+) -> None:
+    """Predict the properties of images by a trained model, with intervals and a warning for unlike images."""
+    from microdesign.model.assessment import UNLIKE
+    from microdesign.prediction import predict_files
+
+    with redirect_stdout(sys.stderr):
+        bundle, rows = predict_files(model, images)
+    if as_json:
+        _print_json(rows)
+        return
+    cells = []
+    for row in rows:
+        cells.append([row["image"]])
+        for found in row["properties"].values():
+            bounds = f" [{found['lower']:.4g}, {found['upper']:.4g}]" if "lower" in found else f" +- {found['std']:.2g}"
+            cells[-1].append(f"{found['mean']:.4g}{bounds}")
+        unlike = row["unlike"]
+        cells[-1].append("" if unlike is None else f"{unlike:.2f}{' UNLIKE' if unlike > UNLIKE else ''}")
+    _table(["image", *bundle.properties, "unlike"], cells)
+    known = bundle.description.calibration
+    if known is not None:
+        print(f"intervals hold {known.level:.0%} of new images like the training data")
+    print("unlike: share of held-out images that are nearer to the training data; UNLIKE: do not trust the prediction")
+
+
+@app.command()
 def promote(
     model: Annotated[str, typer.Argument(help="Name in the MLflow registry.")],
     dataset: Annotated[Path, typer.Option(help="Data set on whose test split both are judged.")],

@@ -2,12 +2,16 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from ray import serve
 
+from microdesign.microstructure.container import Microstructures
 from microdesign.model.bundle import Description, load_bundle, save_bundle
+from microdesign.model.calibration import Calibration
 from microdesign.model.networks import NetworkConfig
+from microdesign.model.reference import Reference
 from microdesign.model.standardization import Standardization
 from microdesign.model.surrogate import LocalSurrogate
 from microdesign.model.vae import ModelConfig, VAERegression
@@ -25,7 +29,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         names=("Ex", "vxy", "kx"), units=("MPa", "", "W/m/K"), offsets=(3.0, 0.3, 0.5), scales=(0.5, 0.05, 0.4)
     )
     folder = tmp_path_factory.mktemp("bundle")
-    save_bundle(folder, VAERegression(config, 3), Description(model=config, standardization=standardization))
+    calibration = Calibration(level=0.9, factors=(1.0, 2.0, 3.0), samples=99)
+    description = Description(model=config, standardization=standardization, calibration=calibration)
+    stream = np.random.default_rng(0)
+    seen, held_out = (
+        Microstructures(labels=stream.integers(0, 2, (20, 32, 32), dtype=np.uint8), n_phases=2) for _ in range(2)
+    )
+    posterior = stream.standard_normal((20, 4)), np.ones((20, 4))
+    reference = Reference.fit(seen, posterior, held_out, posterior)
+    save_bundle(folder, VAERegression(config, 3), description, reference)
     return folder
 
 

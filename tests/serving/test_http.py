@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from microdesign.design.wire import MEDIA_TYPE, pack, unpack
+from microdesign.model.assessment import assess
 from microdesign.model.surrogate import LocalSurrogate
 
 pytestmark = pytest.mark.ray
@@ -80,8 +81,15 @@ def test_arrow_and_json_agree(client: httpx.Client, path: str, arrays: dict, bod
     assert set(mixed) == set(as_json)
 
 
-def test_predict_names_the_properties(client: httpx.Client) -> None:
-    assert client.post("/v1/predict", json={"labels": IMAGES.tolist()}).json()["properties"] == ["Ex", "vxy", "kx"]
+def test_predict_names_the_properties_and_says_how_far_to_trust_them(
+    client: httpx.Client, local_surrogate: LocalSurrogate
+) -> None:
+    answer = client.post("/v1/predict", json={"labels": IMAGES.tolist()}).json()
+    assert answer.pop("properties") == ["Ex", "vxy", "kx"]
+    expected = assess(local_surrogate, IMAGES)
+    assert set(answer) == set(expected) == {"mean", "std", "lower", "upper", "unlike"}
+    for name, values in expected.items():
+        np.testing.assert_allclose(answer[name], values, rtol=1e-4, err_msg=name)
 
 
 def test_decode_gives_labels_if_asked(client: httpx.Client) -> None:

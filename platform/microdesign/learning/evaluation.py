@@ -139,7 +139,8 @@ class Evaluation:
             factors, level = (None, LEVEL) if known is None else (known.factors, known.level)
             made["calibration"] = figures.calibration(self.properties, scores, factors, level)
             colours = {self.properties[0]: self.true[:, 0], **colours}
-        shown = slice(0, _SHOWN)
+        # Data sets are in order of their classes: at even distances, all of them are shown.
+        shown = np.linspace(0, len(self.data) - 1, min(_SHOWN, len(self.data))).round().astype(int)
         return made | {
             "reconstructions": figures.reconstructions(self.data.select(shown), self.reconstructions.select(shown)),
             "components": figures.prior_gallery(self.component_draws, self.component_weights),

@@ -1,5 +1,8 @@
 """A prediction with what is needed to judge it: calibrated bounds, and how unlike the training data the image is."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from microdesign.microstructure.container import Microstructures
@@ -22,6 +25,12 @@ def assess(surrogate: LocalSurrogate, labels: np.ndarray) -> dict[str, np.ndarra
     return {"mean": mean, "std": std, **limits(surrogate.bundle, labels, mean, std)}
 
 
+def assessed(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the arrays that `assess` gives for a model, in order, by the content of its `model.json`."""
+    bounds = ("lower", "upper") if description.get("calibration") else ()
+    return ("mean", "std", *bounds, *(("unlike",) if description.get("reference") else ()))
+
+
 def limits(bundle: Bundle, labels: np.ndarray, mean: np.ndarray, std: np.ndarray) -> dict[str, np.ndarray]:
     """What `assess` adds to a prediction: bounds and rank, where the bundle has what they need."""
     description = bundle.description
@@ -30,6 +39,6 @@ def limits(bundle: Bundle, labels: np.ndarray, mean: np.ndarray, std: np.ndarray
         lower, upper = description.calibration.interval(mean, std, description.standardization)
         found |= {"lower": lower, "upper": upper}
     if bundle.reference is not None:
-        images = Microstructures(labels=labels, n_phases=2)
+        images = Microstructures(labels=labels, n_phases=description.model.network.phases)
         found["unlike"] = bundle.reference.image_rank(images) if len(images) else np.zeros(0)
     return found
