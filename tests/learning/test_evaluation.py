@@ -4,44 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from microdesign.learning.evaluation import Evaluation, complete, evaluate_bundle, summary
-from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.dataset import Dataset, DatasetWriter
-from microdesign.microstructure.generators import generate
+from microdesign.learning.evaluation import Evaluation, evaluate_bundle, summary
+from microdesign.microstructure.dataset import Dataset
 from microdesign.model.assessment import UNLIKE, assess
-from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
-from microdesign.model.networks import NetworkConfig
-from microdesign.model.priors import PriorConfig
-from microdesign.model.standardization import Standardization
+from microdesign.model.bundle import Bundle, load_bundle, save_bundle
 from microdesign.model.surrogate import LocalSurrogate
-from microdesign.model.vae import ModelConfig, VAERegression
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Two families with two made-up properties: functions of the volume fraction."""
-    writer = DatasetWriter(tmp_path_factory.mktemp("data"), settings={}, units={"Ex": "GPa", "kx": ""})
-    for family in ("GRF", "VoidSmall"):
-        images = generate(family, 0, 100, 32, 0)
-        fraction = images.labels.mean((1, 2))
-        properties = {"Ex": 1 + 9 * fraction, "kx": np.exp(fraction)}
-        batch = Microstructures(
-            labels=images.labels, n_phases=2, classes=(family,) * len(images), properties=properties
-        )
-        writer.write_shard(family, batch)
-    return writer.finish()
-
-
-@pytest.fixture(scope="module")
-def bundle(dataset: Dataset) -> Bundle:
-    torch.manual_seed(0)
-    network = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
-    config = ModelConfig(network=network, prior=PriorConfig(components=3, hidden=16))
-    standardization = Standardization(names=("Ex", "kx"), units=("GPa", ""), offsets=(1.3, 0.4), scales=(0.5, 0.2))
-    description = Description(model=config, standardization=standardization, dataset=dataset.manifest.digest)
-    return complete(Bundle(VAERegression(config, 2).eval(), description), dataset)
 
 
 @pytest.fixture(scope="module")

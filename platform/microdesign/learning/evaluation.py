@@ -103,7 +103,7 @@ class Evaluation:
         # Of two phases one error says it all; of more, the mean over the phases.
         fraction_error = (images.mean(space) - decodes.mean(space)).abs()
         return {
-            "reconstruction_excess_cess_median": float(excess.median()),
+            "reconstruction_excess_cess_median": float(np.median(excess)),
             "reconstruction_excess_cess_mean": float(excess.mean()),
             "reconstruction_volume_fraction_error": float(fraction_error.mean()),
         }
