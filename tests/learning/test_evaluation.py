@@ -5,11 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microdesign.learning.evaluation import Evaluation, evaluate_bundle, summary
-from microdesign.microstructure.dataset import Dataset
+from microdesign.learning.evaluation import Evaluation, complete, evaluate_bundle, summary
+from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.generators import generate
 from microdesign.model.assessment import UNLIKE, assess
-from microdesign.model.bundle import Bundle, load_bundle, save_bundle
+from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.networks import NetworkConfig
+from microdesign.model.priors import PriorConfig
+from microdesign.model.standardization import Standardization
 from microdesign.model.surrogate import LocalSurrogate
+from microdesign.model.vae import ModelConfig, VAERegression
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +86,42 @@ def test_a_model_without_what_makes_it_honest_gives_its_own_spread(bundle: Bundl
     assert not {"coverage_Ex", "share_unlike"} & set(found.metrics)
     assert "calibration" in found.figures()
     assert set(assess(LocalSurrogate(bare), found.data.labels[:0])) == {"mean", "std"}
+
+
+@pytest.mark.parametrize(
+    ("family", "dims", "phases", "changes", "properties"),
+    [
+        ("FilteredNoise", 3, 2, {}, ("Ex",)),
+        ("Polycrystal", 2, 3, {}, ("Ex",)),
+        ("GRF", 2, 2, {"latent_kind": "spatial", "decoder": "upsampling", "latent": 2}, ()),
+        ("Polycrystal", 3, 3, {"decoder": "upsampling"}, ()),
+    ],
+)
+def test_every_kind_of_model_is_evaluated(
+    tmp_path: Path, family: str, dims: int, phases: int, changes: dict, properties: tuple[str, ...]
+) -> None:
+    images = generate(family, 0, 60, 16, 0, dims=dims, n_phases=phases)
+    values = {name: 1 + images.labels.reshape(60, -1).mean(1) for name in properties}
+    writer = DatasetWriter(tmp_path / "data", settings={})
+    writer.write_shard(
+        family,
+        Microstructures(labels=images.labels, n_phases=phases, classes=(family,) * 60, properties=values),
+    )
+    data = writer.finish()
+    network = NetworkConfig(
+        **{"size": 16, "dimensions": dims, "phases": phases, "widths": (8, 8), "latent": 4, "hidden": 16} | changes
+    )
+    prior = PriorConfig(kind="mixture" if properties else "standard", components=2, hidden=8)
+    config, n = ModelConfig(network=network, prior=prior), len(properties)
+    standardization = Standardization(names=properties, units=("",) * n, offsets=(0.4,) * n, scales=(0.2,) * n)
+    description = Description(model=config, standardization=standardization)
+    found = evaluate_bundle(complete(Bundle(VAERegression(config, n).eval(), description), data), data)
+    assert all(np.isfinite(value) for value in found.metrics.values())
+    assert found.metrics["reconstruction_excess_cess_median"] > 0
+    assert ("coverage_Ex" in found.metrics) == bool(properties)
+    assert found.reconstructions.labels.shape == found.data.labels.shape
+    assert int(found.reconstructions.labels.max()) < phases
+    figures = found.figures()
+    assert ("parity" in figures) == bool(properties)
+    for figure in figures.values():
+        figure.savefig(tmp_path / "figure.png", dpi=30)
