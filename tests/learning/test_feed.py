@@ -265,3 +265,10 @@ def test_standardisation_leaves_out_what_is_not_known() -> None:
     properties["Gxy"][4] = np.nan
     fitted = fit_standardization(properties, (8, 8), ("Gxy",), {})
     assert fitted.offsets[0] == pytest.approx(np.log(np.delete(properties["Gxy"], 4)).mean())
+
+
+def test_without_properties() -> None:
+    fitted = fit_standardization({}, (SIZE, SIZE), (), {})
+    ((x, c),) = Feed(Samples.of(data(properties={})), fitted, 24, 0).epoch(0)
+    assert c.shape == (24, 0)
+    assert sorted(identities([(x, c)])) == list(range(1, 25))

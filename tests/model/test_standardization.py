@@ -92,3 +92,13 @@ def test_no_samples() -> None:
 def test_inconsistent_descriptions(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         validate_config(Standardization, fitted().model_dump(mode="json") | change, "model.json")
+
+
+def test_couplings_and_pairs_of_materials_keep_their_sign() -> None:
+    names = ("C16", "C11", "k12", "vxy.2", "Ex.2")
+    values = np.random.default_rng(0).normal(size=(50, 5))
+    values[:, [1, 4]] = np.exp(values[:, [1, 4]])
+    fitted = Standardization.fit(values, names, ("",) * 5)
+    np.testing.assert_allclose(fitted.inverse(fitted.forward(values)), values, rtol=1e-9)
+    assert fitted.offsets[0] == pytest.approx(values[:, 0].mean())
+    assert fitted.offsets[4] == pytest.approx(np.log(values[:, 4]).mean())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from microdesign.experiments.inverse import worst_errors
-from microdesign.model.standardization import SIGNED
+from microdesign.model.standardization import is_signed
 from microdesign.model.surrogate import Draws, Surrogate, decode_labels
 
 STEP = 0.8
@@ -50,6 +50,6 @@ def aim(surrogate: Surrogate, target: Mapping[str, float], n: int, seed: int, ro
 
 
 def _moved(condition: np.ndarray, wanted: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    signed = np.array([name in SIGNED for name in names])
+    signed = is_signed(tuple(names))
     ratio = np.where(signed, 1.0, wanted / np.where(signed, 1.0, found))
     return np.where(signed, condition + STEP * (wanted - found), condition * ratio**STEP)

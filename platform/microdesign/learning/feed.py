@@ -40,6 +40,8 @@ def fit_standardization(
     Raises:
         InputError: A property has values that cannot be standardised, or does not vary.
     """
+    if not names:
+        return Standardization(names=(), units=(), offsets=(), scales=())
     n = len(next(iter(properties.values()), ()))
     tables = [_columns(properties, n, *kind) for kind in _kinds(symmetries(shape, names, properties))]
     values = np.concatenate(tables)

@@ -34,7 +34,9 @@ class TrainConfig(Config):
     """A training run."""
 
     dataset: str = Field(description="folder of the labelled data set; on a cluster, one that all nodes see")
-    properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties to condition on")
+    properties: tuple[str, ...] = Field(
+        ("Ex", "Ey", "kx"), description="properties to condition on; none for a model of images alone"
+    )
     loop: LoopConfig = LoopConfig()
     unlabelled: bool = Field(
         True, description="whether images without properties train too: the generative part learns from them"

@@ -3,14 +3,16 @@
 Shapes: N samples, P properties. Values outside the model are physical, in the units of the materials.
 """
 
+import re
+
 import numpy as np
 from pydantic import PositiveFloat, model_validator
 
 from microdesign.config import Config
 from microdesign.errors import InputError
 
-SIGNED = ("vxy", "vyx")
-"""Properties that can be negative: Poisson ratios; every other one is a positive stiffness or conductivity."""
+_SIGNED = re.compile(r"(v[xyz]{2}|C[1-3][4-6]|C4[56]|C56|k12|k13|k23|AU)(\.\d+)?")
+"""Properties that can be negative or zero: Poisson ratios, couplings, the anisotropy index; others are positive."""
 
 
 class Standardization(Config):
@@ -63,26 +65,28 @@ class Standardization(Config):
     def inverse(self, standardized: np.ndarray) -> np.ndarray:
         """Maps standardised values `(..., P)` to physical ones."""
         transformed = np.asarray(standardized, float) * self.scales + self.offsets
-        return np.where(_is_signed(self.names), transformed, np.exp(np.where(_is_signed(self.names), 0, transformed)))
+        return np.where(is_signed(self.names), transformed, np.exp(np.where(is_signed(self.names), 0, transformed)))
 
     def inverse_std(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """First-order physical standard deviation for standardised `std` at physical `mean`, both `(..., P)`."""
-        return np.asarray(std, float) * self.scales * np.where(_is_signed(self.names), 1.0, mean)
+        return np.asarray(std, float) * self.scales * np.where(is_signed(self.names), 1.0, mean)
 
 
-def _is_signed(names: tuple[str, ...]) -> np.ndarray:
-    return np.array([name in SIGNED for name in names], bool)
+def is_signed(names: tuple[str, ...]) -> np.ndarray:
+    """Which properties can be negative or zero, and so are not taken by their logarithm, bool `(P,)`."""
+    return np.array([bool(_SIGNED.fullmatch(name)) for name in names], bool)
 
 
 def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
     for name, column in zip(names, values.T, strict=True):
-        good = np.isfinite(column) & ((column > 0) | (name in SIGNED))
+        signed = _SIGNED.fullmatch(name) is not None
+        good = np.isfinite(column) & ((column > 0) | signed)
         if not good.all():
             index = int(np.flatnonzero(~good)[0])
-            expected = "finite" if name in SIGNED else "finite and > 0"
+            expected = "finite" if signed else "finite and > 0"
             raise InputError(f"Property '{name}' of sample {index} is {column[index]}; expected it {expected}.")
 
 
 def _transform(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    signed = _is_signed(names)
+    signed = is_signed(names)
     return np.where(signed, values, np.log(np.where(signed, 1.0, values)))
