@@ -97,7 +97,7 @@ def test_a_loss_that_is_not_finite_ends_training_at_once(
 ) -> None:
     lines: list[str] = []
     loop = LOOP | {"learning_rate": 1e30, "optimizer": {"gradient_clip": 1e30, "warmup": 0.0}, "epochs": 3}
-    with pytest.raises(MicrodesignError, match=r"^Training train-\w+ failed: The loss is (nan|inf) in epoch") as caught:
+    with pytest.raises(MicrodesignError, match=r"^Training train-\w+ failed: The (loss|gradient's norm) is") as caught:
         train(config(loop=loop), lines.append, uri)
     assert "\n" not in str(caught.value)
     runs = list(Path(config().storage).glob("train-*/*"))

@@ -208,20 +208,17 @@ def _worker(settings: dict[str, Any]) -> None:
     core = build_model(config.loop, len(config.properties))
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
-    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
-        if rank != 0:
-            ray.train.report(terms)
-            return
-        settings["messages"].put((done, terms))
-        with state_checkpoint(save) as checkpoint:
-            ray.train.report(terms, checkpoint=checkpoint)
-
     def on_checkpoint(save: Callable[[], State]) -> None:
         if rank != 0:
             ray.train.report({})
             return
         with state_checkpoint(save) as checkpoint:
             ray.train.report({}, checkpoint=checkpoint)
+
+    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
+        if rank == 0:
+            settings["messages"].put((done, terms))
+        on_checkpoint(save)
 
     state = load_state(ray.train.get_checkpoint(), wrapped=world > 1)
     folder = Path(config.storage).resolve() / context.get_experiment_name()
