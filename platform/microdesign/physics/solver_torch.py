@@ -127,10 +127,12 @@ def _solve(
     floor = rz * float(torch.finfo(dtype).eps) ** 2
     energy = torch.from_numpy(np.diagonal(voigt, axis1=1, axis2=2) * pixels).to(index.device)
     carried = energy * VANISHING if equations.smallest_eigenvalue == 0 else torch.zeros_like(energy)
+    smallest = equations.smallest_eigenvalue
+    gamma = torch.full_like(rz, 1 / max(smallest, 1e-200))
     decrements: list[torch.Tensor] = []
     iterations = np.full(len(labels), -1)
     while True:
-        error = torch.where(rz > floor, rz / max(equations.smallest_eigenvalue, 1e-200), 0.0)
+        error = torch.where(rz > floor, rz * gamma, 0.0)
         if len(decrements) >= 3:
             error = torch.minimum(error, torch.stack(decrements[-max(3, len(decrements) // 6) :]).sum(0))
         error = torch.where(energy > carried, error / energy, 0.0).amax(1)
@@ -150,6 +152,10 @@ def _solve(
         new = _dot(residual, z)
         beta = torch.where(alive, new / torch.where(alive, rz, 1.0), 0.0)
         direction = z + _spread(beta, u) * direction
+        if smallest > 0:  # the Gauss-Radau bound, as `_tighten`
+            gap = gamma - alpha
+            valid = (gap > 0) & (beta > 0)
+            gamma = torch.where(valid, gap / torch.where(valid, smallest * gap + beta, 1.0), 1 / smallest)
         rz = new
     work = (torch.einsum("bix,bjx->bij", *(a.flatten(2) for a in pair)) for pair in ((f, u), (u, residual)))
     change = sum(part.double() for part in work)
