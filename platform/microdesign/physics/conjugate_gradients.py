@@ -72,9 +72,9 @@ def solve(problem: Problem, tolerance: float, max_iterations: int, start: np.nda
 
     The energy of a load case is the diagonal entry of the effective tensor. Its error r.K^-1 r is known from both
     sides: it is at most gamma r.z with z = K0^-1 r and gamma from the Gauss-Radau quadrature at a lower bound of the
-    eigenvalues of K0^-1 K (G. Meurant and P. Tichy, Numer. Algorithms 62 (2013)), and before the last iterations it was
-    at least the sum of their decrements alpha r.z (M. Hestenes and E. Stiefel 1952; Z. Strakos and P. Tichy, ETNA 13
-    (2002)). The second, with a delay of three iterations or a sixth of those done, decides where it is the smaller one,
+    eigenvalues of K0^-1 K (G. Meurant and P. Tichy, Numerical Algorithms 62 (2013)), and before the last iterations it
+    was at least the sum of their decrements alpha r.z (M. Hestenes and E. Stiefel 1952; Z. Strakos and P. Tichy, ETNA
+    13 (2002)). The second, with a delay of three iterations or a sixth of those done, decides where it is the smaller,
     at high contrast, and with voids, where there is no first. K is then singular, but f lies in its range, so the
     iteration converges to the energy of the solid.
 
