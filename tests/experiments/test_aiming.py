@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from microdesign.experiments.aiming import aim
-from microdesign.experiments.inverse import worst_errors
+from microdesign.experiments.ranking import worst_errors
 from microdesign.model.bundle import Bundle
 from microdesign.model.surrogate import LocalSurrogate, Prior, decode_labels
 

@@ -6,7 +6,7 @@ import torch
 
 from microdesign.experiments.fidelity import Fidelity, FidelityConfig, Physics, Row, measure
 from microdesign.experiments.fidelity_report import TITLES, figures, markdown, table
-from microdesign.experiments.inverse import worst_errors
+from microdesign.experiments.ranking import worst_errors
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle
 from microdesign.model.surrogate import Draws, LocalSurrogate, Prior

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from microdesign.experiments.inverse import worst_errors
+from microdesign.experiments.ranking import worst_errors
 from microdesign.model.standardization import is_signed
 from microdesign.model.surrogate import Draws, Surrogate, decode_labels
 

@@ -19,7 +19,7 @@ from microdesign.config import Config
 from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
 from microdesign.errors import InputError
 from microdesign.experiments.aiming import aim
-from microdesign.experiments.inverse import best_of, count_distinct, nearest_errors, worst_errors
+from microdesign.experiments.ranking import best_of, count_distinct, nearest_errors, worst_errors
 from microdesign.experiments.realism import compare, morphology
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset

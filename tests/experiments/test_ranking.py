@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from microdesign.design.distinctness import statistics_of
-from microdesign.experiments.inverse import best_of, count_distinct, nearest_errors, worst_errors
+from microdesign.experiments.ranking import best_of, count_distinct, nearest_errors, worst_errors
 
 
 def test_the_worst_property_counts_and_what_has_no_answer_is_infinitely_wrong() -> None:
