@@ -1,15 +1,17 @@
 """What every decoder does, and what makes the texture decoder one of textures."""
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+from microdesign.microstructure.morphology import corner_contacts
 from microdesign.model.decoders import build_decoder
 from microdesign.model.networks import NetworkConfig
 from microdesign.model.phases import all_phases, probabilities
-from microdesign.model.texture_decoder import SHARPNESS, TextureDecoder
+from microdesign.model.texture_decoder import SHARPNESS, TextureDecoder, blurred
 
 SMALL = {"widths": (8, 8, 16), "latent": 4, "hidden": 32}
 KINDS: dict[str, dict[str, Any]] = {
@@ -59,7 +61,7 @@ def test_a_moved_spatial_latent_moves_the_image(dimensions: int) -> None:
     torch.testing.assert_close(decoder(moved), decoder(z).roll(8, -1), rtol=1e-4, atol=1e-5)
 
 
-def texture(size: int = 32, **changes: int) -> TextureDecoder:
+def texture(size: int = 32, **changes: float) -> TextureDecoder:
     """A decoder whose last layer is no longer zero, so that all its layers show."""
     torch.manual_seed(0)
     made = TextureDecoder(NetworkConfig(size=size, **(SMALL | changes)))
@@ -70,13 +72,36 @@ def texture(size: int = 32, **changes: int) -> TextureDecoder:
 @pytest.mark.parametrize("phases", [2, 3])
 def test_it_starts_as_its_first_fields_cut_at_levels(phases: int) -> None:
     torch.manual_seed(0)
-    one, z = TextureDecoder(NetworkConfig(size=32, phases=phases, **SMALL)), torch.randn(5, 4)
+    one, z = TextureDecoder(NetworkConfig(size=32, phases=phases, smoothing=0, **SMALL)), torch.randn(5, 4)
     channels = one.channels
     outputs = one.statistics(torch.cat((one.dense(z), z), dim=1))
     fields = one.texture(outputs[:, :-channels])[:, :channels]
     level = (one(z) / SHARPNESS - fields).flatten(2)
     torch.testing.assert_close(level, level[..., :1].expand_as(level), rtol=0, atol=1e-5)
     torch.testing.assert_close(level[..., 0], outputs[:, -channels:] + one.last.bias)
+
+
+@pytest.mark.parametrize("shape", [(16, 20), (10, 12, 14)])
+def test_the_blur_is_that_of_the_fourier_transform(shape: tuple[int, ...]) -> None:
+    """exp(-(2 pi k sigma)^2 / 2) for a wave of k periods a pixel, and nothing for sigma = 0."""
+    sigma, k = 1.0, 2 / shape[-1]
+    wave = torch.cos(2 * torch.pi * k * torch.arange(shape[-1])).expand(3, 2, *shape)
+    torch.testing.assert_close(blurred(wave, 0), wave)
+    expected = wave * math.exp(-0.5 * (2 * math.pi * k * sigma) ** 2)
+    torch.testing.assert_close(blurred(wave, sigma), expected, atol=3e-3, rtol=0)  # it is cut at 3 sigma
+    torch.testing.assert_close(blurred(torch.ones(1, 1, *shape), sigma), torch.ones(1, 1, *shape))
+
+
+def test_a_blur_draws_fewer_specks_whatever_the_weights() -> None:
+    contacts = []
+    for sigma in (0.0, 1.0):
+        decoder = texture(smoothing=sigma)
+        nn.init.normal_(decoder.first.weight, std=1.0)
+        nn.init.normal_(decoder.last.weight, std=1.0)
+        logits = decoder(torch.randn(8, 4, generator=torch.Generator().manual_seed(0)))[:, 0]
+        image = (logits > logits.mean((1, 2), keepdim=True)).float()
+        contacts.append(float(corner_contacts(image).sum()))
+    assert contacts[1] < 0.2 * contacts[0]
 
 
 @pytest.mark.parametrize("size", [32, 45])

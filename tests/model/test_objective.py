@@ -11,8 +11,9 @@ from microdesign.errors import InputError
 from microdesign.model.losses.two_point import CessCrop
 from microdesign.model.mixture import Gaussian, Mixture, gaussian_kl
 from microdesign.model.networks import NetworkConfig
-from microdesign.model.objective import Objective, ObjectiveConfig, imbalance, regression, squared_error
+from microdesign.model.objective import LARGE, Objective, ObjectiveConfig, consistency, imbalance, regression
 from microdesign.model.priors import PriorConfig
+from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
 
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
@@ -58,7 +59,7 @@ def test_weights_of_zero_remove_their_terms() -> None:
     total = Objective(ObjectiveConfig.model_validate(none))(outputs, *batch())["total"]
     gradients = torch.autograd.grad(total, list(model.prior.parameters()), allow_unused=True)
     assert all(gradient is None or not gradient.any() for gradient in gradients)
-    without = ObjectiveConfig.model_validate(none | {"gamma": 0, "weights": {"cess": 0.0}})
+    without = ObjectiveConfig.model_validate(none | {"gamma": 0, "weights": {"cess": 0.0, "lineal_path": 0.0}})
     terms = Objective(without)(outputs, *batch())
     torch.testing.assert_close(terms["total"], terms["mse"])
 
@@ -74,10 +75,37 @@ def test_every_parameter_learns() -> None:
 def test_consistency_is_the_error_of_the_decoded_properties() -> None:
     _, outputs = passed()
     x, c = batch()
-    expected = (outputs.decoded_properties - c).square().mean()
+    asked = c[outputs.asked]
+    error = (outputs.decoded_properties - asked) / LARGE
+    expected = ((1 + error.square()).sqrt() - 1).mean()
     torch.testing.assert_close(Objective(ObjectiveConfig())(outputs, x, c)["consistency"], expected)
-    exact = outputs._replace(decoded_properties=c)
+    exact = outputs._replace(decoded_properties=asked)
     assert Objective(ObjectiveConfig())(exact, x, c)["consistency"].item() == 0
+
+
+def test_consistency_counts_relative_errors() -> None:
+    """The same relative error of a stiffness and of a Poisson's ratio costs the same, whatever their spreads."""
+    standardization = Standardization(names=("Ex", "vxy"), units=("", ""), offsets=(1.0, 0.3), scales=(2.0, 0.03))
+    c = torch.zeros(1, 2)  # Ex = e, vxy = 0.3
+    said = torch.tensor([[0.05 / 2.0, 0.05 * 0.3 / 0.03]])
+    expected = (1 + (0.05 / LARGE) ** 2) ** 0.5 - 1
+    assert consistency(said, c, standardization).item() == pytest.approx(expected, rel=1e-5)
+    small = consistency(said[:, :1] * 1e-2, c[:, :1]).item()
+    assert small == pytest.approx(0.5 * (0.05 / 2.0 * 1e-2 / LARGE) ** 2, rel=1e-2)
+
+
+def test_a_lesson_trains_the_regressor_alone() -> None:
+    model = build()
+    x, c = batch()
+    torch.manual_seed(2)
+    outputs = model(x, c, x[:3].flip(2))
+    assert outputs.taught.mean.shape == (3, 2)
+    assert outputs.z.shape[0] == len(x)
+    objective = Objective(ObjectiveConfig())
+    terms = objective(outputs, x, c, c[:3] + 1)
+    joined = Gaussian(*(torch.cat(parts) for parts in zip(outputs.properties, outputs.taught, strict=True)))
+    torch.testing.assert_close(terms["regression"], regression(joined, torch.cat((c, c[:3] + 1))))
+    assert touched(model, outputs.taught.mean.sum()) == {"trunk", "features", "property_head"}
 
 
 def touched(model: VAERegression, loss: torch.Tensor) -> set[str]:
@@ -96,14 +124,16 @@ def test_consistency_teaches_the_generative_side_and_never_the_regressor() -> No
     x, c = batch()
     assert "property_head" not in touched(model, Objective(ObjectiveConfig())(outputs, x, c)["consistency"])
     model, outputs = passed()
-    draws = (outputs.decoded_properties - c)[len(c) // 2 :]
+    drawn = len(outputs.decodes) // 2
+    draws = (outputs.decoded_properties - c[outputs.asked])[drawn:]
     assert touched(model, draws.square().mean()) == {"decoder", "prior"}
 
 
 def test_consistency_reaches_the_trunk_through_the_latent_alone() -> None:
     model, outputs = passed()
     c = batch()[1]
-    reconstructions = (outputs.decoded_properties - c)[: len(c) // 2].square().mean()
+    drawn = len(outputs.decodes) // 2
+    reconstructions = (outputs.decoded_properties - c[outputs.asked])[:drawn].square().mean()
     at_z = torch.autograd.grad(reconstructions, outputs.z, retain_graph=True)[0]
     trunk = list(model.trunk.parameters())
     through_z = torch.autograd.grad(outputs.z, trunk, at_z, retain_graph=True)
@@ -191,9 +221,9 @@ def test_unknown_labels_leave_out_their_terms_alone() -> None:
     outputs = model(x, c)
     terms = Objective(ObjectiveConfig())(outputs, x, c)
     assert all(term.isfinite() for term in terms.values())
-    known = ~c.isnan()
-    error = ((c - outputs.decoded_properties) ** 2)[known].sum() / c.numel()
-    torch.testing.assert_close(terms["consistency"], error)
+    asked = c[outputs.asked]
+    error = ((outputs.decoded_properties - asked) / LARGE)[~asked.isnan()]
+    torch.testing.assert_close(terms["consistency"], ((1 + error**2).sqrt() - 1).sum() / asked.numel())
     rows = [row for row in range(8) if row not in (1, 4)]
     part = regression(Gaussian(outputs.properties.mean[rows], outputs.properties.log_std[rows]), c[rows])
     single = regression(Gaussian(outputs.properties.mean[1:2, 1:], outputs.properties.log_std[1:2, 1:]), c[1:2, 1:])
@@ -216,11 +246,6 @@ def test_without_properties_there_are_no_terms_on_them() -> None:
     terms = Objective(ObjectiveConfig(loss="mse"))(outputs, x, c[:, :0])
     assert list(terms) == ["mse", "kl", "imbalance", "total"]
     torch.testing.assert_close(terms["total"], 0.1 * terms["mse"] + 2e-4 * terms["kl"] + 0.05 * terms["imbalance"])
-
-
-def test_squared_error_of_known_labels() -> None:
-    c = torch.tensor([[1.0, math.nan], [0.0, 2.0]])
-    assert squared_error(torch.zeros(2, 2), c).item() == pytest.approx(5 / 4)
 
 
 def test_losses_take_their_settings_and_sources_are_named(vgg_file: Path) -> None:

@@ -1,7 +1,10 @@
 """Properties as the model sees them."""
 
+import math
+
 import numpy as np
 import pytest
+import torch
 
 from microdesign.config import validate_config
 from microdesign.errors import InputError
@@ -102,3 +105,15 @@ def test_couplings_and_pairs_of_materials_keep_their_sign() -> None:
     np.testing.assert_allclose(fitted.inverse(fitted.forward(values)), values, rtol=1e-9)
     assert fitted.offsets[0] == pytest.approx(values[:, 0].mean())
     assert fitted.offsets[4] == pytest.approx(np.log(values[:, 4]).mean())
+
+
+def test_relative_changes_are_those_of_the_physical_values() -> None:
+    names = ("Ex", "vxy", "k12")
+    made = Standardization(names=names, units=("", "", ""), offsets=(1.0, 0.3, 0.0), scales=(0.5, 0.03, 2.0))
+    c = torch.tensor([[0.4, -0.5, 0.1], [1.0, 2.0, math.nan]], dtype=torch.float64)
+    step = 1e-6
+    values, moved = made.inverse(c.numpy()), made.inverse(c.numpy() + step)
+    expected = torch.from_numpy((moved - values) / np.abs(values) / step)
+    torch.testing.assert_close(made.relative(c)[:, :2], expected[:, :2], rtol=1e-4, atol=0)
+    assert made.relative(c)[0, 2] == 1  # a coupling that is smaller than its spread
+    assert made.relative(c)[1, 2] == 0  # not known

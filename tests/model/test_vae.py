@@ -11,6 +11,7 @@ from microdesign.model.priors import PriorConfig
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
 
 B, D, P = 6, 4, 2
+QUARTER = max(1, B // 4)
 
 
 def build(kind: str = "mixture", size: int = 32) -> VAERegression:
@@ -35,31 +36,39 @@ def test_shapes(kind: str, size: int) -> None:
     outputs = build(kind, size)(*batch(size=size))
     assert outputs.posterior.mean.shape == outputs.z.shape == (B, D)
     assert outputs.logits.shape == (B, 1, size, size)
-    assert outputs.properties.mean.shape == outputs.decoded_properties.shape == (B, P)
+    assert outputs.properties.mean.shape == (B, P)
+    judged = QUARTER if kind == "standard" else 2 * QUARTER
+    assert outputs.decoded_properties.shape == (judged, P)
+    assert outputs.decodes.shape == (judged, 1, size, size)
+    assert outputs.taught.mean.shape == (0, P)
     assert outputs.decoded_properties.dtype == torch.float32
 
 
 def test_a_batch_of_one_and_of_odd_length() -> None:
     for n in (1, 3):
-        assert build()(*batch(n)).decoded_properties.shape == (n, P)
+        outputs = build()(*batch(n))
+        assert outputs.decoded_properties.shape == (2, P)
+        assert outputs.asked.tolist() == [0, n - 1]
 
 
 def test_decodes_are_judged_as_the_campaign_will_see_them() -> None:
     model, (x, c) = build(), batch()
     outputs = passed(model, x, c)
-    labels = binarize(outputs.logits[: B // 2].sigmoid()).float()[:, None]
-    expected = model.encode(labels)[1].mean
-    torch.testing.assert_close(outputs.decoded_properties[: B // 2], expected, rtol=1e-3, atol=1e-3)
+    labels = binarize(outputs.logits[:QUARTER].sigmoid()).float()[:, None]
+    torch.testing.assert_close(outputs.decodes[:QUARTER], labels)
+    expected = model.encode(outputs.decodes.detach())[1].mean
+    torch.testing.assert_close(outputs.decoded_properties, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_the_second_half_is_drawn_from_the_prior_at_its_own_labels() -> None:
     model, (x, c) = build(), batch()
-    half = B // 2
+    half = QUARTER
     before = passed(model, x, c).decoded_properties
     other_images = passed(model, batch(seed=9)[0], c).decoded_properties
     torch.testing.assert_close(other_images[half:], before[half:])
     assert not torch.allclose(other_images[:half], before[:half])
-    other_labels = torch.cat((c[:half], c[half:] + 1))
+    assert passed(model, x, c).asked.tolist() == [*range(half), *range(B - half, B)]
+    other_labels = torch.cat((c[:-half], c[-half:] + 1))
     moved = passed(model, x, other_labels).decoded_properties
     torch.testing.assert_close(moved[:half], before[:half])
     assert not torch.allclose(moved[half:], before[half:])
@@ -118,7 +127,8 @@ def test_the_family_trains(kind: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         outputs = model(x, torch.randn(B, P))
     assert outputs.logits.shape == x.shape
-    assert outputs.decoded_properties.shape == (B, P)
+    assert outputs.decodes.shape[1:] == x.shape[1:]
+    assert outputs.decoded_properties.shape == (2 * QUARTER, P)
     (outputs.decoded_properties.square().sum() + outputs.properties.log_std.sum() + outputs.logits.sum()).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.trunk.parameters())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.decoder.parameters())
@@ -137,7 +147,8 @@ def test_spatial_latents(properties: int) -> None:
     model, (x, _) = spatial(properties), batch()
     outputs = model(x, torch.randn(B, properties))
     assert outputs.z.shape == (B, 2 * 4 * 4)
-    assert outputs.properties.mean.shape == outputs.decoded_properties.shape == (B, properties)
+    assert outputs.properties.mean.shape == (B, properties)
+    assert outputs.decoded_properties.shape == ((QUARTER, P) if properties else (0, 0))
     assert outputs.prior.log_density(outputs.z).shape == (B,)
     assert model.decode(outputs.z).shape == x.shape
 
@@ -156,5 +167,5 @@ def test_without_properties_there_is_nothing_to_learn_them() -> None:
 def test_a_prior_that_does_not_know_the_properties_is_not_asked_for_them() -> None:
     model, (x, c) = build("standard"), batch()
     outputs = passed(model, x, c)
-    expected = model.encode(binarize(outputs.logits.sigmoid()).float()[:, None])[1].mean
+    expected = model.encode(binarize(outputs.logits[:QUARTER].sigmoid()).float()[:, None])[1].mean
     torch.testing.assert_close(outputs.decoded_properties, expected, rtol=1e-3, atol=1e-3)

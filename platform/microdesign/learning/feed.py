@@ -58,6 +58,7 @@ class Feed:
 
     Attributes:
         steps: Batches in an epoch, the same for all workers.
+        standardization: Of the properties.
 
     Raises:
         InputError: The data set lacks a property, or a worker's part is less than a batch.
@@ -74,7 +75,7 @@ class Feed:
         device: torch.device | None = None,
         augment: bool = True,
     ) -> None:
-        names = standardization.names
+        names, self.standardization = standardization.names, standardization
         self.steps = steps_per_epoch(samples.total, batch_size, world)
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.samples, self.device = samples, device or torch.device("cpu")

@@ -14,6 +14,7 @@ from microdesign.errors import MicrodesignError
 from microdesign.files import digest, write_json
 from microdesign.learning.feed import Feed
 from microdesign.learning.loop_config import LoopConfig, Phase
+from microdesign.learning.teacher import Teacher
 from microdesign.model.objective import Objective
 from microdesign.model.vae import VAERegression
 
@@ -48,6 +49,7 @@ def run_loop(
     state: State | None = None,
     on_checkpoint: Callable[[Save], None] | None = None,
     folder: Path | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """Trains `model` in place, phase by phase, from the start or from a saved state.
 
@@ -59,11 +61,12 @@ def run_loop(
         state: What that function returned: the run goes on after its last step, bitwise as if never stopped.
         on_checkpoint: Called with that function within an epoch, every `checkpoint_minutes`, by all workers at once.
         folder: Where `diverged-worker-R.json` tells of the batch at which a loss was not finite.
+        teacher: Physics in the loop, which judges decodes of every step; the regressor alone does when None.
 
     Raises:
         DivergedError: The loss or its gradient is not finite; names epoch, step and the batch's digest.
     """
-    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state).all_phases()
+    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state, teacher).all_phases()
 
 
 def describe_terms(terms: Mapping[str, float]) -> str:
@@ -84,8 +87,9 @@ class _Run:
         on_checkpoint: Callable[[Save], None] | None,
         folder: Path | None,
         state: State | None,
+        teacher: Teacher | None,
     ) -> None:
-        self.model, self.feed, self.config, self.folder = model, feed, config, folder
+        self.model, self.feed, self.config, self.folder, self.teacher = model, feed, config, folder, teacher
         self.forward = torch.compile(model) if config.compile else model
         self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
         self.device = next(model.parameters()).device
@@ -96,6 +100,8 @@ class _Run:
         self.sums: dict[str, Tensor] = {name: each.to(self.device) for name, each in self.state["sums"].items()}
         if state is not None:
             model.load_state_dict(state["model"])
+            if teacher is not None:
+                teacher.load_state(state["teacher"])
         self.started = self.saved = time.monotonic() - self.state["seconds"]
 
     def all_phases(self) -> None:
@@ -108,7 +114,7 @@ class _Run:
                 self.epoch = max(self.epoch, phase.end)
 
     def _begin(self, phase: Phase) -> None:
-        self.objective = Objective(phase.objective)
+        self.objective = Objective(phase.objective, self.feed.standardization)
         self.optimizer = self.config.optimizer.build(self.model.parameters())
         resumed = "optimizer" in self.state and phase.start <= self.state["epoch"] < phase.end
         if resumed and (self.state["epoch"], self.state["step"]) != (phase.start, 0):
@@ -136,9 +142,12 @@ class _Run:
         # Latent draws are seeded by step and worker: a state saved by one worker then resumes all, on any device.
         entropy = [self.config.seed, self.epoch, self.step, self.feed.rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        lesson = None if self.teacher is None else self.teacher.lesson(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            outputs = self.forward(x, c)
-        terms = self.objective(outputs, x, c)
+            outputs = self.forward(x, c) if lesson is None else self.forward(x, c, lesson.x)
+        if self.teacher is not None:
+            outputs = self.teacher.correct(outputs, self._progress())
+        terms = self.objective(outputs, x, c, None if lesson is None else lesson.c)
         self.optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()
         norm = self.config.optimizer.clip(self.model.parameters())
@@ -180,7 +189,14 @@ class _Run:
             "summed": self.summed,
             "sums": self.sums,
             "seconds": time.monotonic() - self.started,
+            "teacher": {} if self.teacher is None else self.teacher.state(),
         }
+
+    def _progress(self) -> float:
+        """Share of the run that is over, by steps or by time."""
+        steps = (self.epoch + self.step / self.feed.steps) / self.config.total_epochs
+        limit = self.config.max_minutes
+        return steps if limit is None else max(steps, self._elapsed() / (60 * limit))
 
     def _time_used(self, phase: Phase, total: int) -> float:
         """Share of the phase's time that is over: of the limit, what its epochs are of all epochs."""

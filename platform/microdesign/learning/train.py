@@ -23,6 +23,7 @@ from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.loop import State, build_model, describe_terms, run_loop
 from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
+from microdesign.learning.teacher import Teacher, TeacherConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.standardization import Standardization
@@ -38,6 +39,9 @@ class TrainConfig(Config):
         ("Ex", "Ey", "kx"), description="properties to condition on; none for a model of images alone"
     )
     loop: LoopConfig = LoopConfig()
+    teacher: TeacherConfig | None = Field(
+        TeacherConfig(), description="physics in the training loop, on images of known materials; null: none"
+    )
     unlabelled: bool = Field(
         True, description="whether images without properties train too: the generative part learns from them"
     )
@@ -69,7 +73,9 @@ class TrainConfig(Config):
 
     def run_name(self, dataset_digest: str) -> str:
         """Names what this config makes of a data set: the same settings resume, others start anew."""
-        settings = self.model_dump(mode="json", include={"properties", "loop", "unlabelled", "workers", "use_gpu"})
+        settings = self.model_dump(
+            mode="json", include={"properties", "loop", "teacher", "unlabelled", "workers", "use_gpu"}
+        )
         return f"{self.name}-{digest_json([settings, dataset_digest])[:10]}"
 
 
@@ -132,6 +138,9 @@ def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, 
     _check_resources(config)
     properties = {name: column[positions] for name, column in dataset.property_columns().items()}
     standardization = fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
+    teacher = Teacher.of(config.teacher, standardization, manifest)
+    if teacher is not None:
+        teacher.check(dataset.read_shard(0).select(slice(0, 32)))
     state = _fit(config, standardization, folder.name, run, progress)
     bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
     bundle = complete(bundle, dataset)
@@ -222,7 +231,8 @@ def _worker(settings: dict[str, Any]) -> None:
 
     state = load_state(ray.train.get_checkpoint(), wrapped=world > 1)
     folder = Path(config.storage).resolve() / context.get_experiment_name()
-    run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder)
+    teacher = Teacher.of(config.teacher, standardization, dataset.manifest)
+    run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, teacher)
 
 
 def _bundle(

@@ -9,8 +9,6 @@ to the most frequent, each among the pixels that are left, by its share of the p
 import torch
 from torch import Tensor
 
-from microdesign.model.phases import all_phases, indicators
-
 
 def binarize(probabilities: Tensor) -> Tensor:
     """Cuts probabilities `(B, C, *N)` into uint8 phase labels `(B, *N)`.
@@ -26,8 +24,11 @@ def binarize(probabilities: Tensor) -> Tensor:
 
 def binarize_straight_through(probabilities: Tensor) -> Tensor:
     """`binarize` as indicators `(B, C, *N)` for training: the gradient is that of the probabilities."""
-    phases = all_phases(probabilities[:1]).shape[1]
-    hard = indicators(binarize(probabilities.detach()), phases).to(probabilities.dtype)
+    channels = probabilities.shape[1]
+    # Two phases are one channel, that of phase 1; as two channels, or more, each phase has its own.
+    phases = torch.arange(channels, device=probabilities.device) if channels > 1 else probabilities.new_ones(1)
+    labels = binarize(probabilities.detach()).unsqueeze(1)
+    hard = (labels == phases.view(-1, *(1,) * (probabilities.ndim - 2))).to(probabilities.dtype)
     return hard + probabilities - probabilities.detach()
 
 

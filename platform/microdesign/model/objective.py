@@ -15,7 +15,11 @@ from torch import Tensor
 from microdesign.config import Config
 from microdesign.model.losses import LossSettings, build_losses, split_names
 from microdesign.model.mixture import Gaussian, Mixture, kl_bound, kl_monte_carlo
+from microdesign.model.standardization import Standardization
 from microdesign.model.vae import Outputs
+
+LARGE = 0.1
+"""Relative error of a decode's property up to which its square counts, and beyond which the error itself."""
 
 
 class ObjectiveConfig(Config):
@@ -23,15 +27,14 @@ class ObjectiveConfig(Config):
 
     loss: str = Field("mse+cess", description="reconstruction: names of losses, or module:name, joined by '+'")
     weights: Mapping[str, float] = Field(
-        {"mse": 0.1, "cess": 5.0}, description="weight of a named loss where it is not 1; of others, ignored"
+        {"mse": 0.1, "cess": 5.0, "lineal_path": 2.0},
+        description="weight of a named loss where it is not 1; of others, ignored",
     )
     settings: LossSettings = Field(LossSettings(), description="settings of the losses")
     kl: Literal["monte_carlo", "bound"] = Field("monte_carlo", description="form of the KL divergence to the mixture")
     beta: float = Field(2e-4, ge=0, description="weight of the KL divergence, per nat")
     gamma: float = Field(0.1, ge=0, description="weight of the regression term")
-    consistency: float = Field(
-        0.1, ge=0, description="weight of the squared error of the decodes' predicted properties"
-    )
+    consistency: float = Field(0.03, ge=0, description="weight of the errors of the decodes' properties")
     balance: float = Field(0.05, ge=0, description="weight of KL(mean component use || uniform), against collapse")
 
     @field_validator("loss")
@@ -54,25 +57,30 @@ class ObjectiveConfig(Config):
 class Objective:
     """The weighted sum that training minimises, and its terms.
 
+    Args:
+        config: Losses and weights.
+        standardization: Of the properties, for errors of decodes relative to the value; None takes them as they are.
+
     Raises:
         InputError: A loss of the user's own cannot be imported, or the style loss has no weights.
     """
 
-    def __init__(self, config: ObjectiveConfig) -> None:
-        self.config = config
+    def __init__(self, config: ObjectiveConfig, standardization: Standardization | None = None) -> None:
+        self.config, self.standardization = config, standardization
         self.losses = build_losses(config.loss, config.weights, config.settings)
         self.sources: dict[str, str] = {}
         """What the losses depend on besides the config, for a run's record."""
         if "style" in self.losses:
             self.sources["style_weights"] = config.settings.style.network(torch.device("cpu")).source
 
-    def __call__(self, outputs: Outputs, x: Tensor, c: Tensor) -> dict[str, Tensor]:
+    def __call__(self, outputs: Outputs, x: Tensor, c: Tensor, taught_c: Tensor | None = None) -> dict[str, Tensor]:
         """Returns the scalar terms of a batch, `total` among them: the weighted sum.
 
         Args:
             outputs: The model's pass over the batch.
             x: Indicators `(B, C, *N)`.
             c: Standardised properties `(B, P)`, NaN where not known; P = 0 drops the terms on properties.
+            taught_c: Those of the lesson's images `(R, P)`, if there was one.
         """
         config = self.config
         terms: dict[str, Tensor] = {}
@@ -86,11 +94,17 @@ class Objective:
             terms["kl"] = kl_monte_carlo(outputs.posterior, outputs.prior, outputs.z).mean()
         total = total + config.beta * terms["kl"]
         if c.shape[1]:
-            terms["regression"] = regression(outputs.properties, c)
-            terms["consistency"] = squared_error(outputs.decoded_properties, c)
+            terms["regression"] = self._regression(outputs, c, taught_c)
+            terms["consistency"] = consistency(outputs.decoded_properties, c[outputs.asked], self.standardization)
             total = total + config.gamma * terms["regression"] + config.consistency * terms["consistency"]
         terms["imbalance"] = imbalance(outputs.prior, outputs.z)
         return terms | {"total": total + config.balance * terms["imbalance"]}
+
+    def _regression(self, outputs: Outputs, c: Tensor, taught_c: Tensor | None) -> Tensor:
+        if taught_c is None:
+            return regression(outputs.properties, c)
+        joined = Gaussian(*(torch.cat(parts) for parts in zip(outputs.properties, outputs.taught, strict=True)))
+        return regression(joined, torch.cat((c, taught_c)))
 
 
 def regression(predicted: Gaussian, c: Tensor) -> Tensor:
@@ -106,10 +120,16 @@ def regression(predicted: Gaussian, c: Tensor) -> Tensor:
     return (known * nll * predicted.log_std.detach().exp()).mean()
 
 
-def squared_error(predicted: Tensor, c: Tensor) -> Tensor:
-    """Mean square error over batch and properties, both `(B, P)`; a label that is not known counts as zero."""
+def consistency(said: Tensor, c: Tensor, standardization: Standardization | None = None) -> Tensor:
+    """Mean over decodes and properties, both `(n, P)`, of the errors of decodes: sqrt(1 + (error / LARGE)^2) - 1.
+
+    A decode is judged by relative errors, as a design is: a property's own spread would weigh them unequally. Without
+    a standardisation the standardised values themselves are compared. A label that is not known counts as zero.
+    """
+    scale = 1.0 if standardization is None else standardization.relative(c)
     known, c = _known(c)
-    return (known * (predicted - c).square()).mean()
+    error = known * (said.float() - c) * scale / LARGE
+    return ((1 + error.square()).sqrt() - 1).mean()
 
 
 def _known(c: Tensor) -> tuple[Tensor, Tensor]:

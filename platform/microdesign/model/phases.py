@@ -30,3 +30,8 @@ def probabilities(logits: Tensor) -> Tensor:
 def all_phases(x: Tensor) -> Tensor:
     """Maps indicators or probabilities `(B, C, *N)` to those of every phase, `(B, P, *N)`, which sum to one."""
     return torch.cat((1 - x, x), dim=1) if x.shape[1] == 1 else x
+
+
+def labels_of(x: Tensor) -> Tensor:
+    """Maps hard indicators `(B, C, *N)` back to uint8 labels `(B, *N)`."""
+    return (x[:, 0].round() if x.shape[1] == 1 else x.argmax(1)).to(torch.uint8)

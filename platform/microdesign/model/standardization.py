@@ -6,7 +6,9 @@ Shapes: N samples, P properties. Values outside the model are physical, in the u
 import re
 
 import numpy as np
+import torch
 from pydantic import PositiveFloat, model_validator
+from torch import Tensor
 
 from microdesign.config import Config
 from microdesign.errors import InputError
@@ -70,6 +72,17 @@ class Standardization(Config):
     def inverse_std(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """First-order physical standard deviation for standardised `std` at physical `mean`, both `(..., P)`."""
         return np.asarray(std, float) * self.scales * np.where(is_signed(self.names), 1.0, mean)
+
+    def relative(self, standardized: Tensor) -> Tensor:
+        """Relative change of the physical value per unit of standardised values `(..., P)`, where NaN gives 0.
+
+        The scale of a logarithm; of a property that can be negative, its scale over its size, and 1 where it is smaller
+        than its scale: an error relative to a coupling near 0 means nothing.
+        """
+        scales = standardized.new_tensor(self.scales)
+        value = (standardized * scales + standardized.new_tensor(self.offsets)).abs()
+        signed = torch.from_numpy(is_signed(self.names)).to(standardized.device)
+        return torch.nan_to_num(torch.where(signed, scales / torch.maximum(value, scales), scales.expand_as(value)))
 
 
 def is_signed(names: tuple[str, ...]) -> np.ndarray:

@@ -1,5 +1,7 @@
 """The stationary decoder: a texture of the latent's spectrum, shaped by modulated convolutions."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -16,13 +18,14 @@ class TextureDecoder(nn.Module):
 
     The latent holds the statistics, not positions: length scales, anisotropy and orientation enter as the spectrum of
     random fields, morphology through the modulated convolutions, the volume fractions as the levels of the logits. What
-    it draws is periodic whatever the padding of the encoder.
+    it draws is periodic whatever the padding of the encoder. A blur of the logits comes last (`smoothing`): patterns of
+    single pixels, with which a decoder may meet its properties on one mesh and on no other, cannot be drawn.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         width, channels, dimensions = config.widths[0], config.channels, config.dimensions
-        self.channels = channels
+        self.channels, self.smoothing = channels, config.smoothing
         self.dense = nn.Sequential(
             nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
         )
@@ -50,4 +53,14 @@ class TextureDecoder(nn.Module):
             h = block(h * (1 + scale) + shift)
         # It starts as the first fields cut at a level, and learns what its material has beyond that.
         shape = fields[:, : self.channels] + self.last(pad_periodic(h, 1)).float()
-        return SHARPNESS * (shape + levels[spatial])
+        return SHARPNESS * (blurred(shape, self.smoothing) + levels[spatial])
+
+
+def blurred(x: Tensor, sigma: float) -> Tensor:
+    """Periodic Gaussian blur of `(B, C, *N)` with standard deviation `sigma` in pixels, cut at 3 sigma; 0 is none."""
+    reach = math.ceil(3 * sigma)
+    weights = [math.exp(-0.5 * (step / sigma) ** 2) if step else 1.0 for step in range(-reach, reach + 1)]
+    for axis in range(2, x.ndim):
+        shifted = [w / sum(weights) * x.roll(step, axis) for step, w in enumerate(weights, start=-reach)]
+        x = torch.stack(shifted).sum(0)
+    return x

@@ -45,21 +45,27 @@ class Outputs(NamedTuple):
     Attributes:
         posterior, z, logits: q(z|x), a sample of it `(B, D)`, and its decode `(B, C, *N)`.
         properties: q(c|x), each part `(B, P)`; P = 0 for a model without properties.
+        taught: q(c|x) of the images of a lesson, each part `(R, P)`; R = 0 without one.
         labelled: Which images have all their labels, bool `(B,)`.
         c: The labels, a missing one drawn from q(c|x), `(B, P)`.
         prior: p(z|c) at these.
-        decoded_properties: What the regressor, frozen, says of binarised decodes, `(B, P)`: of z for the first half of
-            the batch, of draws from p(z|c) for the second; of z alone if the prior does not know c.
+        decodes: Binarised decodes, indicators `(n, C, *N)`: of z for the first quarter of the batch, and of draws from
+            p(z|c) for the last, if the prior knows c; n = 0 for a model without properties.
+        decoded_properties: What the regressor, frozen, says of these, `(n, P)`.
+        asked: The row of the batch whose properties each of these should have, int `(n,)`.
     """
 
     posterior: Gaussian
     z: Tensor
     logits: Tensor
     properties: Gaussian
+    taught: Gaussian
     labelled: Tensor
     c: Tensor
     prior: Mixture
+    decodes: Tensor
     decoded_properties: Tensor
+    asked: Tensor
 
 
 class VAERegression(nn.Module):
@@ -92,29 +98,37 @@ class VAERegression(nn.Module):
         self.prior = build_prior(config.prior, network.latent_size, properties)
         with_channels_last_weights(self)
 
-    def forward(self, x: Tensor, c: Tensor) -> Outputs:
+    def forward(self, x: Tensor, c: Tensor, lesson: Tensor | None = None) -> Outputs:
         """Maps indicators `(B, C, *N)` and labels `(B, P)` to everything that the objective needs.
 
         A label that is NaN is not known; c is then drawn from q(c|x), and the image trains the generative part alone.
+        The images `(R, C, *N)` of a lesson train the regressor alone.
         """
-        posterior, properties = self.encode(x)
+        posterior, properties = self.encode(x if lesson is None else torch.cat((x, lesson)))
+        posterior, _ = _split(posterior, len(x))
+        properties, taught = _split(properties, len(x))
         z = posterior.sample()
         missing = c.isnan()
         c = torch.where(missing, properties.sample(), c)
         with torch.autocast(x.device.type, enabled=False):
             prior = self.prior(c)
         logits = self.decoder(z)
-        decoded = self._decoded_properties(logits, prior)
-        return Outputs(posterior, z, logits, properties, ~missing.any(1), c, prior, decoded)
+        decodes, asked = self._decodes(logits, prior)
+        said = self._judge(decodes) if len(asked) else c[:0]
+        return Outputs(posterior, z, logits, properties, taught, ~missing.any(1), c, prior, decodes, said, asked)
 
-    def _decoded_properties(self, logits: Tensor, prior: Mixture) -> Tensor:
+    def _decodes(self, logits: Tensor, prior: Mixture) -> tuple[Tensor, Tensor]:
+        """Binarised decodes, and the row of the batch that each is for; see `Outputs`."""
+        rows = torch.arange(len(logits), device=logits.device)
         if self.property_head is None:
-            return logits.new_zeros(len(logits), 0)
-        if self.config.prior.kind != "standard":
-            half = len(logits) // 2
-            draws = self.decoder(Mixture(*(part[half:] for part in prior)).sample())
-            logits = torch.cat((logits[:half], draws))
-        return self._judge(binarize_straight_through(probabilities(logits)))
+            return logits[:0], rows[:0]
+        quarter = max(1, len(logits) // 4)
+        first, last = rows[:quarter], rows[-quarter:]
+        if self.config.prior.kind == "standard":
+            return binarize_straight_through(probabilities(logits[first])), first
+        draws = self.decoder(Mixture(*(part[last] for part in prior)).sample())
+        decodes = probabilities(torch.cat((logits[first], draws)))
+        return binarize_straight_through(decodes), torch.cat((first, last))
 
     def _judge(self, x: Tensor) -> Tensor:
         """The regressor's means for decodes; no gradient to the regressor, or it would learn to agree with them."""
@@ -136,6 +150,11 @@ class VAERegression(nn.Module):
     def decode(self, z: Tensor) -> Tensor:
         """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.model.phases.probabilities`."""
         return probabilities(self.decoder(z))
+
+
+def _split(q: Gaussian, n: int) -> tuple[Gaussian, Gaussian]:
+    """The first n rows, and the others."""
+    return Gaussian(*(part[:n] for part in q)), Gaussian(*(part[n:] for part in q))
 
 
 def _frozen(module: nn.Module, *inputs: Any) -> Any:

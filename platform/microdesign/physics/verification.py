@@ -1,4 +1,4 @@
-"""The built-in solver as one plain function: what judges decodes where physics is named but not imported."""
+"""The built-in solver as plain functions: what judges decodes where physics is named but not imported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +21,15 @@ def verify(labels: np.ndarray, materials: Mapping[str, Any] | None) -> Values:
     Raises:
         InputError: There are no materials.
     """
+    return _judged(labels, materials, "fft")
+
+
+def glance(labels: np.ndarray, materials: Mapping[str, Any] | None) -> Values:
+    """As `verify`, to a hundredth of the effective tensors in single precision: twice as fast, for training."""
+    return _judged(labels, materials, "fft: tolerance=1e-2 precision=float32")
+
+
+def _judged(labels: np.ndarray, materials: Mapping[str, Any] | None, evaluator: str) -> Values:
     if materials is None:
         raise InputError("The data set names no materials; physics cannot judge decodes without them.")
-    return evaluate_each(load_evaluator("fft"), labels, validate_config(Materials, materials, "the materials"))
+    return evaluate_each(load_evaluator(evaluator), labels, validate_config(Materials, materials, "the materials"))

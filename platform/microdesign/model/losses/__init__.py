@@ -12,6 +12,7 @@ from torch import Tensor
 from microdesign.config import Config
 from microdesign.errors import InputError
 from microdesign.model.losses.clamp import Clamp
+from microdesign.model.losses.lineal_path import LinealPath
 from microdesign.model.losses.pixel import bce, mse
 from microdesign.model.losses.style import Style
 from microdesign.model.losses.two_point import Cess, CessCrop, msess
@@ -25,6 +26,7 @@ class LossSettings(Config):
     cess: Cess = Cess()
     cess_crop: CessCrop = CessCrop()
     clamp: Clamp = Clamp()
+    lineal_path: LinealPath = LinealPath()
     style: Style = Style()
 
 
