@@ -9,7 +9,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
-from settings import BIN, ROOT, SMALL_LOOP, Command, wait_until
+from settings import BIN, SMALL_LOOP, Command, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -129,14 +129,3 @@ def test_a_champion_is_replaced_by_a_better_one_alone(
     assert client.get_model_version_by_alias("microdesign", "champion").version == challenger
     command("promote", "microdesign", "--version", champion, *options)
     assert client.get_model_version_by_alias("microdesign", "champion").version == champion
-
-
-def test_the_shipped_configs_are_sweeps() -> None:
-    from microdesign.config import load_config
-    from microdesign.learning.search_space import check_space
-    from microdesign.learning.sweep_config import SweepConfig
-
-    for path in (ROOT / "jobs" / "configs").glob("*sweep*.yaml"):
-        config = load_config(SweepConfig, path)
-        for loop in config.studies().values():
-            check_space(config.space, loop, config.search == "grid")

@@ -155,7 +155,7 @@ def _search(
             time_attr="epoch",
             metric=config.objectives[0],
             mode=directions[0],
-            max_t=config.trial_loop(loop, {}).epochs,
+            max_t=config.trial_loop(loop, {}).total_epochs,
             grace_period=config.grace_epochs,
         )
     tuner = ray.tune.Tuner(

@@ -24,7 +24,9 @@ class SweepConfig(Config):
     )
     search: Literal["bayesian", "grid"] = Field("bayesian", description="Optuna's TPE, or every combination")
     trials: int = Field(25, ge=1, description="trials of the Bayesian search of each model")
-    trial_epochs: int | None = Field(None, ge=1, description="epochs of a trial; those of train.loop when left out")
+    trial_epochs: int | None = Field(
+        None, ge=1, description="epochs of a trial, all phases; those of train.loop when left out"
+    )
     objectives: tuple[Objective, ...] = Field(
         ("mape", "excess_cess"), min_length=1, description="measured on the validation split"
     )
@@ -68,6 +70,13 @@ class SweepConfig(Config):
         return {name: loop_with(self.train.loop, given) for name, given in self.models.items()} or {"": self.train.loop}
 
     def trial_loop(self, loop: LoopConfig, choice: Mapping[str, Any]) -> LoopConfig:
-        """The loop of a trial: with its choice, as long as a trial lasts."""
+        """The loop of a trial: with its choice, as long as a trial lasts, its phases in proportion."""
         chosen = loop_with(loop, choice)
-        return chosen.model_copy(update={"epochs": self.trial_epochs or chosen.epochs, "max_minutes": None})
+        shares = [phase.epochs / chosen.total_epochs for phase in chosen.phases]
+        total = self.trial_epochs or chosen.total_epochs
+        ends = [round(total * sum(shares[: number + 1])) for number in range(len(shares))]
+        epochs = [max(1, end - start) for start, end in zip([0, *ends], ends, strict=False)]
+        schedule = [
+            phase.model_copy(update={"epochs": count}) for phase, count in zip(chosen.schedule, epochs, strict=False)
+        ]
+        return chosen.model_copy(update={"epochs": total, "schedule": tuple(schedule), "max_minutes": None})
