@@ -6,8 +6,13 @@
 CPU time for one structure, all load cases, after a first call that compiles and plans. Equal accuracy: ours stops at an
 estimated error of 1e-4 of the tensor's diagonal; muGrid, in float32, at the loosest of the residuals tried that brings
 its diagonal within 1e-4 of the reference, our float64 solve at 1e-8: a choice that its user cannot make without knowing
-the answer. scikit-fem is solved directly; TauFactor stops as it is made to. `FFT x` is our time over that of the
-transforms alone (iterations x one pair for each component and load case).
+the answer; and beside it as it is used, in float64 to a residual of 1e-6. scikit-fem is solved directly and by
+algebraic multigrid (pyamg, smoothed aggregation in conjugate gradients to 1e-6), both physics together; TauFactor stops
+as it is made to. `FFT x` is our time over that of the transforms alone (iterations x one pair for each component and
+load case), `MiB` the most memory that our arrays took. muGrid's conduction is not among the rows, and of muSpectre
+nothing: it solves other equations (Fourier, odd grids).
+
+The second table is the wall time a structure of `homogenize`, both physics, for batches and threads.
 """
 
 import argparse
@@ -17,20 +22,24 @@ import platform
 import resource
 import runpy
 import time
+import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyamg
 import scipy.fft
+import scipy.sparse
 import torch
-from peers import taufactor_peer
-from peers.mugrid import MuGridElasticity
-
 from microdesign.microstructure.generators import generate
 from microdesign.physics.equations import Conduction, Elasticity, Equations
 from microdesign.physics.materials import Materials
+from microdesign.physics.solver import homogenize
+from peers import taufactor_peer
+from peers.mugrid import MuGridElasticity
 
 RESIDUALS = (0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 1e-5, 1e-6)
 TOLERANCE = 1e-4
@@ -94,13 +103,39 @@ def mugrid(image: np.ndarray, phases: Materials, reference: np.ndarray, repeats:
     return float("nan"), float("nan")
 
 
-def scikit_fem(image: np.ndarray, contrast: float) -> float:
-    """CPU time of scikit-fem with a sparse direct solver, assembly included; both physics come together there."""
+def mugrid_as_used(image: np.ndarray, phases: Materials) -> float:
+    """CPU time of muGrid in float64 to a residual of 1e-6."""
+    peer = MuGridElasticity(image.shape, *phases.lame_moduli_of(image.ndim).T, np.float64)
+    return cpu_seconds(partial(peer.stiffness, image, 1e-6), 1)[0]
+
+
+class Multigrid:
+    """Takes the place of scipy's `splu` in the example."""
+
+    def __init__(self, K: scipy.sparse.csc_matrix) -> None:
+        self.levels = pyamg.smoothed_aggregation_solver(K.tocsr())
+
+    def solve(self, f: np.ndarray) -> np.ndarray:
+        """Solves for each column of f."""
+        return np.stack([self.levels.solve(column, tol=1e-6, accel="cg") for column in f.T], axis=1)
+
+
+def scikit_fem(image: np.ndarray, contrast: float, multigrid: bool) -> float:
+    """CPU time of scikit-fem, assembly included; both physics come together there."""
     phases = [{"E": e, "nu": 0.3, "k": e} for e in (1.0, contrast)]
     properties = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "finite_elements.py"))["properties"]
-    start = time.process_time()
-    properties(image, {"phases": phases})
-    return time.process_time() - start
+    if multigrid:
+        properties.__globals__["splu"] = Multigrid
+    return cpu_seconds(lambda: properties(image, {"phases": phases}), 1)[0]
+
+
+def peak_mebibytes(function: Callable[[], Any]) -> float:
+    """The most memory that the arrays made in `function` took at once."""
+    tracemalloc.start()
+    function()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 2**20
 
 
 def ours(image: np.ndarray, phases: Materials, physics: str, repeats: int) -> tuple[float, Any]:
@@ -119,18 +154,36 @@ def row(image: np.ndarray, physics: str, contrast: float, settings: argparse.Nam
     floor = float(solution.iterations) * fft_seconds(image.shape, fields, repeats)
     cells = [f"{' x '.join(map(str, image.shape)):15}", f"{physics:10}", f"{contrast:6g}", f"{solution.iterations:5d}"]
     cells += [f"{1e3 * seconds:9.1f}", f"{error(tensor, exact):9.1e}", f"{seconds / floor:6.2f}"]
-    others = ["", "", ""]
+    cells += [f"{peak_mebibytes(lambda: ours(image, phases, physics, 1)):6.1f}"]
+    others = ["", "", "", "", ""]
     if physics == "elastic":
         peer, reached = mugrid(image, phases, exact, repeats)
         others[0] = f"{1e3 * peer:8.0f} {peer / seconds:5.1f}x {reached:.0e}"
-    if dims == 2 and contrast == 10 and physics == "elastic":
-        peer = scikit_fem(image, contrast)
+        peer = mugrid_as_used(image, phases)
+        others[1] = f"{1e3 * peer:8.0f} {peer / seconds:5.1f}x"
+    if dims == 2 and physics == "elastic":
         both = seconds + ours(image, phases, "conductive", repeats)[0]
-        others[1] = f"{1e3 * peer:8.0f} {peer / both:5.0f}x"
-    if dims == 2 and contrast == 10 and physics == "conductive":
+        for place, multigrid in ((2, False), (3, True)):
+            peer = scikit_fem(image, contrast, multigrid)
+            others[place] = f"{1e3 * peer:8.0f} {peer / both:5.0f}x"
+    if dims == 2 and physics == "conductive":
         peer, _ = cpu_seconds(lambda: taufactor_peer.conductivity(image, np.array([1.0, contrast])), 1)
-        others[2] = f"{1e3 * peer:8.0f} {peer / (seconds / dims):5.0f}x"
-    print(" ".join(cells), f"| {others[0]:22} | {others[1]:15} | {others[2]:15}", flush=True)
+        others[4] = f"{1e3 * peer:8.0f} {peer / (seconds / dims):5.0f}x"
+    print(" ".join(cells), f"| {others[0]:22} |", " | ".join(f"{cell:15}" for cell in others[1:]), flush=True)
+
+
+def batches(shape: tuple[int, ...], family: str, contrast: float) -> None:
+    """Prints the wall time a structure for batches of 1, 8 and 32 on 1 and 2 threads."""
+    cells = []
+    for count in (1, 8, 32) if len(shape) == 2 else (1, 8):
+        images = generate(family, 0, count, shape[0], 0, dims=len(shape)).labels
+        for threads in (1, 2):
+            with ThreadPoolExecutor(threads) as pool:
+                start = time.perf_counter()
+                solve = partial(homogenize, materials=materials(contrast), dims=len(shape))
+                list(pool.map(solve, [part for part in np.array_split(images, threads) if len(part)]))
+                cells.append(f"{1e3 * (time.perf_counter() - start) / count:11.1f}")
+    print(f"{' x '.join(map(str, shape)):15} {contrast:6g}", *cells, flush=True)
 
 
 def main() -> None:
@@ -139,23 +192,31 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--shapes", nargs="*", default=["256x256", "51x51x51", "64x64x64"])
     parser.add_argument("--contrasts", nargs="*", type=float, default=[10, 100, 1000])
+    parser.add_argument("--batches", action=argparse.BooleanOptionalAction, default=True, help="the second table too")
     settings = parser.parse_args()
     torch.set_num_threads(1)
-    names = ("microdesign", "numpy", "numba", "torch", "muGrid", "scikit-fem", "taufactor")
+    names = ("microdesign", "numpy", "numba", "torch", "muGrid", "scikit-fem", "pyamg", "taufactor")
     print(f"{platform.processor() or platform.machine()}, load {os.getloadavg()[0]:.1f}; Python", end=" ")
     print(f"{platform.python_version()}, " + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
     print(
         f"one thread, CPU time, best of {settings.repeats}; GRF images and FilteredNoise volumes, sample 0 of seed 0\n"
     )
     print(f"{'shape':15} {'physics':10} {'contr.':>6} {'iter.':>5} {'ours ms':>9} {'error':>9} {'FFT x':>6}", end=" ")
-    print(f"| {'muGrid ms, ratio, error':22} | {'scikit-fem':15} | {'TauFactor, 1 dir.':15}")
-    for text in settings.shapes:
-        shape = tuple(int(n) for n in text.split("x"))
-        family = "GRF" if len(shape) == 2 else "FilteredNoise"
-        image = generate(family, 0, 1, shape[0], 0, dims=len(shape)).labels[0]
+    print(f"{'MiB':>6}", end=" ")
+    others = ("muGrid, 1e-6", "scikit-fem", "with multigrid", "TauFactor, 1 d.")
+    print(f"| {'muGrid ms, ratio, error':22} |", " | ".join(f"{name:15}" for name in others))
+    shapes = [tuple(int(n) for n in text.split("x")) for text in settings.shapes]
+    families = {2: "GRF", 3: "FilteredNoise"}
+    for shape in shapes:
+        image = generate(families[len(shape)], 0, 1, shape[0], 0, dims=len(shape)).labels[0]
         for physics in ("elastic", "conductive"):
             for contrast in settings.contrasts:
                 row(image, physics, contrast, settings)
+    if settings.batches:
+        counts = [f"{count} on {threads}" for count in (1, 8, 32) for threads in (1, 2)]
+        print(f"\n{'ms a structure':15} {'contr.':>6}", *(f"{text:>11}" for text in counts))
+        for shape in shapes:
+            batches(shape, families[len(shape)], 100)
     print(f"\npeak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
 
 
