@@ -154,3 +154,12 @@ def test_load_evaluator() -> None:
 def test_bad_evaluators(name: str, settings: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_evaluator(name, settings)
+
+
+def test_a_device_changes_where_and_not_what() -> None:
+    on_gpu = load_evaluator("fft: device=cuda")
+    assert getattr(on_gpu, "uses_gpu", False)
+    assert not getattr(load_evaluator("fft"), "uses_gpu", True)
+    assert on_gpu.fingerprint == load_evaluator("fft").fingerprint
+    with pytest.raises(InputError, match="'device' = 'tpu' is not valid"):
+        load_evaluator("fft: device=tpu")
