@@ -3,10 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from microdesign.config import load_config
+from microdesign.config import Config, load_config
 from microdesign.errors import InputError
 from microdesign.experiments.run import EvaluateConfig, evaluate
+from microdesign.learning.train import TrainConfig
 from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.generate import GenerateJob
+from microdesign.physics.labelling import LabelConfig
 from microdesign.physics.store import ResultStore
 
 CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
@@ -44,6 +47,17 @@ def test_an_unknown_experiment_is_refused(tmp_path: Path, bundle_folder: Path, d
         evaluate(settings(tmp_path, bundle_folder, dataset), what="alchemy")
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("fidelity*.yaml")), ids=lambda path: path.name)
-def test_the_configs_are_valid(path: Path) -> None:
-    load_config(EvaluateConfig, path)
+@pytest.mark.parametrize(
+    ("pattern", "model", "least"),
+    [
+        ("fidelity*.yaml", EvaluateConfig, 3),
+        ("ten-generate.yaml", GenerateJob, 1),
+        ("ten-label-*.yaml", LabelConfig, 2),
+        ("ten-train-*.yaml", TrainConfig, 2),
+    ],
+)
+def test_the_configs_are_valid(pattern: str, model: type[Config], least: int) -> None:
+    found = sorted(CONFIGS.glob(pattern))
+    assert len(found) >= least
+    for path in found:
+        load_config(model, path)
