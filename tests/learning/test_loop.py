@@ -240,6 +240,38 @@ def test_a_time_limit_is_shared_by_the_phases(monkeypatch: pytest.MonkeyPatch) -
     assert seen == [(1, False), (2, False), (3, False), (4, False), (21, True), (22, True)]
 
 
+def test_volumes_of_three_phases_with_unknown_labels_train_on_every_kind_of_loss() -> None:
+    network = {"size": 16, "dimensions": 3, "phases": 3, "widths": (4, 8), "latent": 4, "hidden": 16}
+    config = settings(
+        model={"network": network}, epochs=1, batch_size=4, objective={"loss": "bce+mse+msess+cess+cess_crop+clamp"}
+    )
+    stream = np.random.default_rng(0)
+    properties = {"E": np.where(np.arange(8) % 2, stream.uniform(1, 2, 8), np.nan)}
+    data = Microstructures(
+        labels=stream.integers(0, 3, (8, 16, 16, 16)).astype(np.uint8), n_phases=3, properties=properties
+    )
+    standardization = Standardization.fit(np.array([[1.0], [2.0]]), ("E",), ("1",))
+    history: list[dict[str, float]] = []
+    model = build_model(config, 1)
+    ours = Feed(Samples.of(data), standardization, config.batch_size, config.seed)
+    run_loop(model, ours, config, lambda done, terms, save: history.append(terms))
+    assert all(math.isfinite(value) for value in history[0].values())
+    assert {"clamp", "cess_crop", "regression"} <= set(history[0])
+
+
+def test_a_spatial_model_without_properties_trains() -> None:
+    network = NETWORK | {"latent_kind": "spatial", "decoder": "upsampling", "latent": 2}
+    config = settings(model={"network": network, "prior": {"kind": "standard"}}, objective={"loss": "mse"}, epochs=2)
+    stream = np.random.default_rng(0)
+    data = Microstructures(labels=stream.integers(0, 2, (16, 32, 32)).astype(np.uint8), n_phases=2)
+    none = Standardization(names=(), units=(), offsets=(), scales=())
+    history: list[dict[str, float]] = []
+    ours = Feed(Samples.of(data), none, config.batch_size, config.seed)
+    run_loop(build_model(config, 0), ours, config, lambda done, terms, save: history.append(terms))
+    assert set(history[0]) == {"mse", "kl", "imbalance", "total", "learning_rate", "samples_per_second"}
+    assert history[1]["total"] < history[0]["total"]
+
+
 def test_without_bf16_the_model_computes_in_float32() -> None:
     kept: list[torch.dtype] = []
     for bf16 in (True, False):
