@@ -93,7 +93,7 @@ class Encoder(_Replica):
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def encode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """Mean and standard deviation, each `(n, D)`, for labels `(n, X, Y)`."""
+        """Mean and standard deviation, each `(n, D)`, for labels `(n, *N)`."""
         return await asyncio.to_thread(together, self.surrogate.encode, batch)
 
 
@@ -107,7 +107,7 @@ class PropertyPredictor(_Replica):
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def predict(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """The arrays of `assess`, in its order, for labels `(n, X, Y)`."""
+        """The arrays of `assess`, in its order, for labels `(n, *N)`."""
         return await asyncio.to_thread(together, lambda labels: tuple(assess(self.surrogate, labels).values()), batch)
 
 
@@ -121,7 +121,7 @@ class Decoder(_Replica):
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def decode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """Phase-1 probabilities `(n, 1, X, Y)`, alone in a tuple, for latents `(n, D)`."""
+        """Phase probabilities `(n, C, *N)`, alone in a tuple, for latents `(n, D)`."""
         return await asyncio.to_thread(together, lambda z: (self.surrogate.decode(z),), batch)
 
     async def sample(self, target: Mapping[str, float], n: int, seed: int) -> dict[str, np.ndarray] | InputError:

@@ -150,7 +150,7 @@ class Ingress:
 
     @endpoint("/v1/decode", schemas.Latents, schemas.Decoded)
     async def decode(self, request: Request) -> Response:
-        """Probabilities of phase 1 for latents and, in JSON and if asked for, two-phase images."""
+        """Phase probabilities for latents and, in JSON and if asked for, images of hard phases."""
         body = await read_body(request, self.most_bytes)
         if is_arrow(request):
             (z,), labels = from_arrow(body, "z"), False

@@ -1,6 +1,6 @@
 """What the endpoints take and give, as JSON; the Arrow form has the same names.
 
-Shapes: n samples, D latent, K components, P properties, X Y image.
+Shapes: n samples, D latent, K components, P properties or phases, `*N` an image's axes X Y or X Y Z.
 """
 
 from typing import Any
@@ -19,14 +19,16 @@ class Request(BaseModel):
 class Images(Request):
     """Images to encode or to predict properties of."""
 
-    labels: list[list[list[int]]] = Field(description="phase labels 0 or 1, (n, X, Y); axis 0 of an image is x")
+    labels: list[Any] = Field(
+        description="phase labels 0 to P - 1, nested lists (n, X, Y) or (n, X, Y, Z); axis 0 of an image is x"
+    )
 
 
 class Latents(Request):
     """Latents to decode."""
 
     z: list[list[float]] = Field(description="latents (n, D)")
-    labels: bool = Field(False, description="also give two-phase images of the same volume fraction (JSON only)")
+    labels: bool = Field(False, description="also give phase labels of the same volume fractions (JSON only)")
 
 
 class SampleRequest(Request):
@@ -45,10 +47,10 @@ class Posterior(BaseModel):
 
 
 class Decoded(BaseModel):
-    """Decoded images: `probabilities` of phase 1, (n, 1, X, Y), and, if asked for, `labels` (n, X, Y)."""
+    """Decoded images: `probabilities` (n, 1, *N) of phase 1 of two, else (n, P, *N) of all; `labels` (n, *N)."""
 
-    probabilities: list[list[list[list[float]]]]
-    labels: list[list[list[int]]] | None = None
+    probabilities: list[Any]
+    labels: list[Any] | None = None
 
 
 class Prediction(BaseModel):

@@ -1,6 +1,7 @@
 """What can be said of the application without running it."""
 
 import asyncio
+import json
 import runpy
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,9 @@ from microdesign.errors import InputError
 from microdesign.model.surrogate import LocalSurrogate
 from serving import deployments
 from serving.app import ServeConfig, build, find_source
+from serving.bodies import from_json, from_nested
 from serving.deployments import Source, together
+from serving.schemas import Images
 
 
 def test_serve_yaml_is_valid() -> None:
@@ -76,6 +79,13 @@ def test_concurrent_requests_share_a_pass(bundle: Path, monkeypatch: pytest.Monk
     answers = asyncio.run(ask())
     assert [mean.shape for mean, _ in answers] == [(2, 4)] * 16
     assert sizes == [8, 8, 8, 8]
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3), (2, 3, 3, 3)])
+def test_images_and_volumes_as_nested_lists(shape: tuple[int, ...]) -> None:
+    labels = np.random.default_rng(0).integers(0, 4, shape)
+    body = json.dumps({"labels": labels.tolist()}).encode()
+    np.testing.assert_array_equal(from_nested(from_json(body, Images).labels), labels)
 
 
 class TestTogether:

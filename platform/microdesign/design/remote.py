@@ -12,7 +12,9 @@ from microdesign.errors import InputError, MicrodesignError
 from microdesign.model.surrogate import Draws, Prior, draw
 
 CHUNK = 256
-"""Images or latents a request: a few megabytes each way."""
+"""Images or latents a request, at most."""
+PIXELS = 2**20
+"""Pixels a request: a few megabytes each way."""
 ATTEMPTS = 4
 _FIRST_PAUSE = 0.25  # seconds; doubles with each attempt
 _PASSING_STATUS = (502, 503, 504)
@@ -43,6 +45,8 @@ class RemoteSurrogate:
             self._model: Mapping[str, Any] = answer.json()
         except ValueError:
             raise InputError(f"The server at {self.url} answers in no JSON; expected a microdesign endpoint.") from None
+        network = self.describe()["model"]["network"]
+        self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -93,8 +97,8 @@ class RemoteSurrogate:
             raise InputError(
                 f"'{name}' is of shape {array.shape} and type {array.dtype}; expected an array of numbers."
             )
-        starts = range(0, max(len(array), 1), CHUNK)
-        answers = [self._exchange(path, {name: array[start : start + CHUNK]}) for start in starts]
+        starts = range(0, max(len(array), 1), self._chunk)
+        answers = [self._exchange(path, {name: array[start : start + self._chunk]}) for start in starts]
         return {key: np.concatenate([answer[key] for answer in answers]) for key in answers[0]}
 
     def _exchange(self, path: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
