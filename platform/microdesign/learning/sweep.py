@@ -258,6 +258,9 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
         except MicrodesignError as error:
             store.write(record.model_copy(update={"status": "failed", "error": str(error)}))
             raise
+    # After the run has ended: Tune may stop a trial in its last report, and that would look like a failure.
+    record = store.read(choice) or record
+    ray.tune.report({"epoch": record.epochs, **record.metrics})
 
 
 def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial, run: Run) -> None:
@@ -289,7 +292,7 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial
             store.save_state(record.choice, save())
         status = "finished" if last else "running"
         store.write(record.model_copy(update={"epochs": done, "metrics": metrics, "status": status}))
-        if metrics:
+        if metrics and not last:
             ray.tune.report({"epoch": done, **metrics})
 
     run_loop(model, feed, loop, on_epoch, store.load_state(record.choice))
