@@ -1,11 +1,14 @@
-"""A design campaign: sample, screen, physics in parallel, refine, physics, ..., recorded evaluation by evaluation.
+"""A design campaign as ask and tell: `ask` proposes designs, `tell` takes what physics says of them, all on record.
 
-The campaign reads nothing but its ledger to decide what comes next, so the same command goes on after any crash.
+Whoever evaluates elsewhere, with a solver of their own or in a laboratory, uses it as it is; `engine.py` uses it to run
+physics in parallel. What is proposed depends on the seed and on the order of answers alone, and is read from the
+ledger: after any crash the same command goes on.
 """
 
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,20 +17,17 @@ from pydantic import Field
 from microdesign.config import Config
 from microdesign.design.conditioning import conditions
 from microdesign.design.distinctness import distinct_best, is_distinct, niche_of, statistics_of
-from microdesign.design.ledger import Evaluation, Ledger
-from microdesign.design.refinement import Observations, RefinementConfig, propose
-from microdesign.design.sampling import sample_components
+from microdesign.design.ledger import Ledger
+from microdesign.design.refinement import Observations, RefinementConfig, Request
+from microdesign.design.refiners import REFINERS
+from microdesign.design.sampling import Strata, sample_strata, strata_around
 from microdesign.design.screening import Designs, decode_designs, screen
 from microdesign.design.targets import Target
-from microdesign.errors import EvaluationError, InputError
+from microdesign.design.trials import Result, State, Trial
+from microdesign.errors import InputError
 from microdesign.model.surrogate import Surrogate
-from microdesign.physics.evaluator import Evaluator
 from microdesign.physics.materials import Materials
-from microdesign.physics.parallel import evaluate_stream
-from microdesign.physics.reachability import check_reachable
-from microdesign.physics.store import ResultStore, evaluation_keys
-from microdesign.progress import Progress, silent
-from microdesign.tracking import Run
+from microdesign.physics.store import evaluation_key
 
 
 class SearchConfig(Config):
@@ -36,10 +36,25 @@ class SearchConfig(Config):
     candidates: int = Field(4, ge=1, description="distinct designs to answer with")
     goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
     samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
-    screened: int = Field(48, ge=2, description="of those, designs that physics evaluates")
-    per_round: int = Field(16, ge=1, description="designs that physics evaluates in a refinement round")
+    screened: int = Field(16, ge=2, description="of those, designs that physics evaluates")
+    conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
+    neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
+    spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
+    least_novelty: float = Field(
+        0.0, ge=0, description="least two-point distance of a first design from the training set"
+    )
+    refiner: Literal["bayesian", "cmaes", "random"] = Field("bayesian", description="what proposes after these")
+    per_round: int = Field(16, ge=1, description="most designs that are proposed at a time")
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
-    patience: int = Field(6, ge=1, description="rounds without any better answer after which the search stops")
+    minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
+    core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
+    patience: int = Field(96, ge=1, description="evaluations without any better answer after which the search stops")
+    time_limit: float | None = Field(None, gt=0, description="seconds after which an evaluation is ended; None waits")
+    retries: int = Field(2, ge=0, description="how often a trial is repeated whose worker or node died")
+    cpus: float = Field(1, gt=0, description="processors of an evaluation")
+    retrain_every: int = Field(
+        0, ge=0, description="new values of physics after which the model is fine-tuned on them; 0 is never"
+    )
     refinement: RefinementConfig = RefinementConfig()
     seed: int = Field(0, ge=0, description="seed of every draw")
 
@@ -63,244 +78,323 @@ class CampaignConfig(SearchConfig):
     )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a campaign found.
+class Campaign:
+    """A campaign on its ledger.
 
-    Attributes:
-        candidates: Distinct designs within the target's tolerance, best first, from two components if possible.
-        evaluations: All evaluations on record.
-        history: Best error after each round.
-        resumed: Number of evaluations that were on record before this run.
-        stopped: Why the search ended.
-    """
-
-    candidates: list[Evaluation]
-    evaluations: list[Evaluation]
-    history: list[float]
-    resumed: int
-    stopped: str
-
-
-def run_campaign(
-    config: CampaignConfig,
-    surrogate: Surrogate,
-    evaluator: Evaluator,
-    materials: Materials,
-    progress: Progress = silent,
-    run: Run | None = None,
-    store: ResultStore | None = None,
-) -> Answer:
-    """Runs a campaign to its end, from whatever its folder holds already.
+    Example:
+        >>> campaign = Campaign(config, surrogate, materials, "laboratory of 2026")
+        >>> while not campaign.reason_to_stop():
+        ...     trials = campaign.ask(4)
+        ...     campaign.tell([Result(trial.key, measure(trial.labels)) for trial in trials])
+        >>> campaign.candidates()
 
     Args:
         config: What to look for, and how long.
         surrogate: The model, in process or at an endpoint.
-        evaluator: The physics.
         materials: The phases.
-        progress: Called with a line for people after each round.
-        run: MLflow run to log the rounds to.
-        store: Results of physics that are known already; new ones are added to it.
+        fingerprint: Names everything else that values depend on: the evaluator's fingerprint, or a laboratory's method.
+        table: Properties of the training samples by name, each `(N,)`: where to draw when the target leaves it open.
+        reference: Two-point statistics of the training set, `(m, X, Y)`, for novelty.
 
     Raises:
-        InputError: The target is outside the bounds of the phases (before anything is computed), is not the model's, or
-            the folder belongs to another campaign.
-        EvaluationError: Physics could answer for none of the first designs.
+        InputError: The folder belongs to another campaign, or its record is damaged.
+        StorageError: The folder cannot be written.
     """
-    check_reachable(config.target.fixed, materials)
-    campaign = _Campaign(config, surrogate, evaluator, materials, store)
-    resumed = len(campaign.ledger)
-    if resumed:
-        progress(f"resumed with {resumed} evaluations on record")
-    # One round on record may be a part of the first, where a kill interrupted it.
-    stopped = campaign.begin(progress, run) if campaign.ledger.rounds <= 1 else campaign.reason_to_stop()
-    while not stopped:
-        number = campaign.ledger.rounds
-        proposals = campaign.refined_designs(number)
-        if not len(proposals):
-            stopped = "no new design can be proposed"
-            break
-        campaign.evaluate(proposals, number)
-        stopped = campaign.after_round(number, progress, run)
-    return Answer(campaign.candidates(), campaign.ledger.evaluations, campaign.history(), resumed, stopped)
-
-
-class _Campaign:
-    """The steps of a campaign, each a function of the ledger."""
 
     def __init__(
         self,
         config: CampaignConfig,
         surrogate: Surrogate,
-        evaluator: Evaluator,
         materials: Materials,
-        store: ResultStore | None = None,
+        fingerprint: str,
+        table: Mapping[str, np.ndarray] | None = None,
+        reference: torch.Tensor | None = None,
     ) -> None:
-        self.config, self.target, self.store = config, config.target, store
-        self.surrogate, self.evaluator, self.materials = surrogate, evaluator, materials
-        self.prior = surrogate.prior(conditions(config.target, surrogate, None, 1, config.seed)[0])
-        identity = campaign_identity(config, surrogate, evaluator, materials)
-        self.ledger = Ledger(str(config.folder), identity)
+        self.config, self.target = config, config.target
+        self.surrogate = surrogate
+        self._digest, self._fingerprint, self._reference = materials.digest, fingerprint, reference
+        self._table = table
+        self.strata = self._strata_of(surrogate)
+        self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
         self._statistics: dict[str, torch.Tensor] = {}
+        self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
+        self._first: Designs | None = None
+        self._candidates: tuple[int, list[Trial]] | None = None
+        self._started = time.monotonic()
+        self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
 
-    def decode(self, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...] = ()) -> Designs:
-        """Decodes latents, without those that are on record already."""
-        designs = decode_designs(self.surrogate, self.target, z, component, parent)
-        return designs.select(np.array([i for i, key in enumerate(self._keys(designs)) if key not in self.ledger]))
+    @property
+    def clock(self) -> float:
+        """Age of the campaign in seconds, without the time between runs."""
+        return self._age + time.monotonic() - self._started
 
-    def begin(self, progress: Progress, run: Run | None) -> str:
-        """Evaluates the most promising of many draws, of every component; those on record are not evaluated again."""
-        draws = sample_components(self.prior, self.config.samples, self.config.seed)
-        count = min(self.config.screened, self.config.evaluations)
-        designs = screen(decode_designs(self.surrogate, self.target, draws.z, draws.component), self.target, count)
-        if not len(designs) and not len(self.ledger):
-            raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
-        missing = [index for index, key in enumerate(self._keys(designs)) if key not in self.ledger]
-        self.evaluate(designs.select(np.array(missing[: max(0, count - len(self.ledger))])), 0)
-        return self.after_round(0, progress, run)
+    @property
+    def open(self) -> list[Trial]:
+        """Trials that wait for an answer: those that an earlier run left come first."""
+        return self.ledger.open
 
-    def after_round(self, number: int, progress: Progress, run: Run | None) -> str:
-        """Reports a round and says why the search ends now; empty when it goes on."""
-        if len(self.succeeded()) < 2:
-            errors = [evaluation.error for evaluation in self.ledger.evaluations if evaluation.error]
-            reason = errors[0] if errors else "only one draw satisfies the target's constraints"
-            raise EvaluationError(f"Physics answered for fewer than 2 of the first designs: {reason}")
-        candidates, best = self.candidates(), self.history()
-        if run is not None:
-            values = {"best_error": best[-1], "evaluations": len(self.ledger), "candidates": len(candidates)}
-            run.log_metrics(values, step=number)
-        errors = [f"{100 * self.error(candidate):.2f} %" for candidate in candidates]
-        progress(
-            f"round {number}: {len(self.ledger)} evaluations, {len(candidates)} candidates, "
-            + (f"errors {', '.join(errors)}" if errors else f"none within tolerance, best {best[-1]:.1%}")
-        )
-        return self.reason_to_stop()
+    def ask(self, n: int) -> list[Trial]:
+        """Proposes at most n designs and records them; none when answers are awaited first, or none can be made."""
+        trials = self.propose(n)
+        self.ledger.record(trials)
+        return trials
 
-    def refined_designs(self, number: int) -> Designs:
-        """The designs of a refinement round: around each leader that is not good enough yet, away from the others."""
-        done = self.succeeded()
-        names = self.target.names
-        statistics = self.statistics(done)
-        leaders = [done.index(leader) for leader in self.leaders(done)]
-        observations = Observations(
-            z=np.stack([e.z for e in done]),
-            component=np.array([e.component for e in done]),
-            niche=niche_of(statistics, np.array([e.component for e in done]), leaders),
-            predicted=np.array([[e.predicted[name] for name in names] for e in done]),
-            verified=np.array([[e.verified[name] for name in names] for e in done]),
-            keys=tuple(e.key for e in done),
-            round=np.array([e.round for e in done]),
-        )
-
-        def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
-            designs = self.decode(z, component, parent)
-            others = statistics[[leader for position, leader in enumerate(leaders) if position != niche]]
-            own = [i for i, f in enumerate(statistics_of(designs.labels)) if is_distinct(f, others)]
-            return designs.select(np.array(own))
-
-        unfinished = [i for i, leader in enumerate(leaders) if self.error(done[leader]) > self.config.goal]
-        count = min(self.config.per_round, self.config.evaluations - len(self.ledger))
-        seed = int(np.random.default_rng([self.config.seed, number]).integers(2**31))
-        niches = unfinished or list(range(len(leaders)))
-        designs = propose(observations, niches, self.prior, self.target, decode, self.config.refinement, count, seed)
-        return designs.select(np.arange(min(count, len(designs))))
-
-    def evaluate(self, designs: Designs, number: int) -> None:
-        """Runs physics on designs in parallel; each batch is on record when it is reported."""
-        if not len(designs):
-            return
-        keys = self._keys(designs)
-        unique = {key: index for index, key in reversed(list(enumerate(keys))) if key not in self.ledger}
-        rows = np.array(sorted(unique.values()), dtype=int)
-        names = self.target.names
+    def propose(self, n: int) -> list[Trial]:
+        """What `ask` proposes, not yet on record: it changes nothing, so that it may run beside `tell`."""
         started = time.monotonic()
-        images = designs.labels[rows]
-        stream = evaluate_stream(self.evaluator, images, self.materials, batch_size=2, store=self.store)
-        for where, values in stream:
-            seconds = time.monotonic() - started
-            properties = {name: array for name, array in values.items() if name != "error"}
-            properties |= dict(zip(names, self.target.table(properties).T, strict=True))
-            self.ledger.append(
-                [
-                    Evaluation(
-                        key=keys[row],
-                        labels=designs.labels[row],
-                        z=designs.z[row],
-                        component=int(designs.component[row]),
-                        round=number,
-                        parent=designs.parent[row],
-                        predicted=dict(zip(names, designs.predicted[row].tolist(), strict=True)),
-                        verified={} if values["error"][i] else {n: float(properties[n][i]) for n in properties},
-                        seconds=seconds,
-                        error=str(values["error"][i]),
-                    )
-                    for i, row in enumerate(rows[where])
-                ]
+        trials = self.ledger.trials
+        done = self.ledger.succeeded
+        n = min(n, self.config.evaluations - sum(trial.state is not State.ABANDONED for trial in trials))
+        if n < 1:
+            return []
+        number = self.ledger.rounds
+        designs, stage = self._first_designs(), "draw"
+        if not len(designs) and len(done) >= 2:
+            designs, stage = self._refined_designs(done, number, n), self.config.refiner
+        designs = designs.select(np.arange(min(n, len(designs))))
+        seconds = (time.monotonic() - started) / max(1, len(designs))
+        return [
+            Trial(
+                number=len(trials) + i,
+                key=key,
+                labels=designs.labels[i],
+                z=designs.z[i],
+                component=int(designs.component[i]),
+                round=number,
+                stage=stage,
+                parent=designs.parent[i],
+                model=self.surrogate.digest,
+                predicted=dict(zip(self.target.names, designs.predicted[i].tolist(), strict=True)),
+                timings={"proposing": seconds, "proposed_at": self.clock},
             )
+            for i, key in enumerate(self._keys(designs))
+        ]
 
-    def succeeded(self) -> list[Evaluation]:
-        """The evaluations that physics answered."""
-        return [evaluation for evaluation in self.ledger.evaluations if not evaluation.error]
+    def start(self, trials: Sequence[Trial]) -> list[Trial]:
+        """Records that an attempt at each trial begins; returns the trials as they are then."""
+        started = []
+        for trial in trials:
+            waited = self.clock - trial.timings.get("proposed_at", self.clock)
+            waiting = max(0.0, waited - trial.timings.get("waiting", 0.0) - trial.seconds)
+            started.append(trial.moved(State.RUNNING, {"waiting": waiting}, attempts=trial.attempts + 1))
+        self.ledger.record(started)
+        return started
 
-    def error(self, evaluation: Evaluation) -> float:
-        """Relative error of an evaluation's worst property."""
-        return float(self.target.errors(np.array([evaluation.verified[name] for name in self.target.names])))
+    def tell(self, results: Sequence[Result]) -> list[Trial]:
+        """Records answers; on disk when this returns. Returns the trials as they are then.
 
-    def candidates(self) -> list[Evaluation]:
-        """The best distinct designs within tolerance."""
-        return self.leaders([e for e in self.succeeded() if self.error(e) <= self.target.tolerance])
+        Raises:
+            InputError: A result is of no trial or of one with an answer, or lacks a property of the target.
+        """
+        order = len(self.ledger)
+        told = []
+        for result in results:
+            if result.key not in self.ledger:
+                raise InputError(f"The result of {result.key[:12]} belongs to no trial of {self.config.folder}.")
+            trial = self._told(self.ledger[result.key], result, order)
+            order += trial.state.answered
+            told.append(trial)
+        self.ledger.record(told)
+        return told
 
-    def leaders(self, evaluations: list[Evaluation]) -> list[Evaluation]:
-        """The best distinct ones of the evaluations, as many as candidates are asked for, best first."""
-        errors = np.array([self.error(e) for e in evaluations])
-        component = np.array([e.component for e in evaluations])
-        best = distinct_best(errors, component, self.statistics(evaluations), self.config.candidates)
-        return [evaluations[index] for index in best]
+    def abandon(self) -> None:
+        """Gives up the trials that wait for an answer."""
+        self.ledger.record([trial.moved(State.ABANDONED) for trial in self.open])
 
-    def statistics(self, evaluations: list[Evaluation]) -> torch.Tensor:
-        """Two-point statistics of the evaluations' images, each computed once."""
-        new = [e for e in evaluations if e.key not in self._statistics]
+    def error(self, trial: Trial) -> float:
+        """Error of a verified trial's worst property, as the target counts it."""
+        return float(self.target.errors(self._verified([trial]))[0])
+
+    def candidates(self) -> list[Trial]:
+        """The best distinct designs within tolerance, from two components if possible, best first."""
+        done = self.ledger.succeeded
+        if self._candidates is None or self._candidates[0] != len(done):
+            met = self.target.errors(self._verified(done)) <= self.target.tolerance if done else []
+            self._candidates = len(done), self.leaders([t for t, good in zip(done, met, strict=True) if good])
+        return self._candidates[1]
+
+    def leaders(self, trials: list[Trial]) -> list[Trial]:
+        """The best distinct ones of the trials, as many as candidates are asked for, best first."""
+        if not trials:
+            return []
+        ranks = self.target.ranks(self._verified(trials)).astype(float)
+        component = np.array([trial.component for trial in trials])
+        best = distinct_best(ranks, component, self.statistics(trials), self.config.candidates)
+        return [trials[index] for index in best]
+
+    def statistics(self, trials: Sequence[Trial]) -> torch.Tensor:
+        """Two-point statistics of the trials' images, `(n, X, Y)`, each computed once."""
+        new = [trial for trial in trials if trial.key not in self._statistics]
         if new:
-            self._statistics |= zip((e.key for e in new), statistics_of(np.stack([e.labels for e in new])), strict=True)
-        return torch.stack([self._statistics[e.key] for e in evaluations]) if evaluations else torch.empty(0)
+            computed = statistics_of(np.stack([trial.labels for trial in new]))
+            self._statistics |= zip((trial.key for trial in new), computed, strict=True)
+        return torch.stack([self._statistics[trial.key] for trial in trials]) if trials else torch.empty(0)
 
     def history(self) -> list[float]:
-        """The best error after each round."""
-        best: dict[int, float] = {}
-        lowest = np.inf
-        for evaluation in self.succeeded():
-            lowest = min(lowest, self.error(evaluation))
-            best[evaluation.round] = lowest
-        return [best[number] for number in sorted(best)]
+        """The best error so far after each evaluation that succeeded."""
+        done = self.ledger.succeeded
+        return np.minimum.accumulate(self.target.errors(self._verified(done))).tolist() if done else []
 
     def reason_to_stop(self) -> str:
         """Why the search ends now; empty when it goes on."""
-        candidates, best = self.candidates(), self.history()
-        errors = [self.error(candidate) for candidate in candidates]
+        config, candidates = self.config, self.candidates()
+        done = self.ledger.evaluations
         components = {candidate.component for candidate in candidates}
-        several = len(components) >= min(2, len(np.unique([e.component for e in self.succeeded()])))
-        whole = len(candidates) == self.config.candidates and not self.target.senses.any()
-        if whole and max(errors) <= self.config.goal and several:
-            return f"all {len(candidates)} candidates are within {self.config.goal:.2%}"
-        if len(self.ledger) >= self.config.evaluations:
-            return f"the budget of {self.config.evaluations} evaluations is spent"
-        improved = max([e.round for e in candidates] + [int(np.argmin(best))])
-        if improved + self.config.patience < self.ledger.rounds:
-            return f"no better answer in {self.config.patience} rounds"
+        several = len(components) >= min(2, len({trial.component for trial in self.ledger.succeeded}))
+        whole = len(candidates) == config.candidates and several and not self.target.senses.any()
+        if whole and max(self.error(candidate) for candidate in candidates) <= config.goal:
+            return f"all {len(candidates)} candidates are within {config.goal:.2%}"
+        if len(done) >= config.evaluations:
+            return f"the budget of {config.evaluations} evaluations is spent"
+        if config.minutes is not None and self.clock >= 60 * config.minutes:
+            return f"the budget of {config.minutes:g} minutes is spent"
+        spent = sum(trial.seconds for trial in self.ledger.trials) * config.cpus / 3600
+        if config.core_hours is not None and spent >= config.core_hours:
+            return f"the budget of {config.core_hours:g} core-hours is spent"
+        improved = max([trial.order for trial in candidates] + [self._last_improvement()])
+        if len(done) - improved > config.patience + config.screened:
+            return f"no better answer in {config.patience} evaluations"
         return ""
 
+    def adopt(self, surrogate: Surrogate) -> None:
+        """Goes on with another model, as a retrained one: trials that another one proposed are encoded anew."""
+        self.surrogate, self._first = surrogate, None
+        self.strata = self._strata_of(surrogate)
+
+    def _strata_of(self, surrogate: Surrogate) -> Strata:
+        config = self.config
+        points = conditions(config.target, surrogate, self._table, config.conditions, config.seed)
+        return strata_around(surrogate, points, config.neighbours, config.spread, config.seed)
+
+    def _last_improvement(self) -> int:
+        """Order of the last answer that was the best so far."""
+        done = self.ledger.succeeded
+        if not done:
+            return 0
+        return done[int(self.target.ranks(self._verified(done)).argmin())].order
+
+    def _first_designs(self) -> Designs:
+        """The screened draws that are not on record yet."""
+        config = self.config
+        if self._first is None:
+            draws = sample_strata(self.strata, config.samples, config.seed)
+            designs = decode_designs(self.surrogate, self.target, draws.z, draws.component)
+            count = min(config.screened, config.evaluations)
+            self._first = screen(designs, self.target, count, self._reference, config.least_novelty)
+            if not len(self._first) and not len(self.ledger.trials):
+                raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
+        return self._unknown(self._first)
+
+    def _refined_designs(self, done: list[Trial], number: int, n: int) -> Designs:
+        """Designs around the leaders that are not good enough yet, each away from the other leaders."""
+        pending = self.open
+        statistics = self.statistics(done)
+        component = np.array([trial.component for trial in done])
+        leaders = [done.index(leader) for leader in self.leaders(done)]
+        observations = Observations(
+            z=self._seen(done)[0],
+            component=component,
+            niche=niche_of(statistics, component, leaders),
+            predicted=self._seen(done)[1],
+            verified=self._verified(done),
+            keys=tuple(trial.key for trial in done),
+        )
+
+        def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
+            designs = self._unknown(decode_designs(self.surrogate, self.target, z, component, parent))
+            others = statistics[[leader for position, leader in enumerate(leaders) if position != niche]]
+            own = [i for i, f in enumerate(statistics_of(designs.labels)) if niche < 0 or is_distinct(f, others)]
+            return designs.select(np.array(own))
+
+        request = Request(
+            observations=observations,
+            pending=self._seen(pending),
+            niches=self._niches([done[leader] for leader in leaders], number, n),
+            strata=self._strata([done[leader] for leader in leaders]),
+            target=self.target,
+            decode=decode,
+            config=self.config.refinement,
+            count=n,
+            seed=int(np.random.default_rng([self.config.seed, number]).integers(2**31)),
+        )
+        return REFINERS[self.config.refiner](request)
+
+    def _niches(self, leaders: list[Trial], number: int, n: int) -> list[int]:
+        """The niches that a request serves: half of them the best that is not good enough, half the others in turn."""
+        optima = self.target.senses.any()
+        left = [i for i, leader in enumerate(leaders) if optima or self.error(leader) > self.config.goal]
+        first, *others = left or list(range(len(leaders)))
+        turn = number // 2 % max(1, len(others))
+        others = others[turn:] + others[:turn]
+        order = [first, *others] if number % 2 or not others else [*others, first]
+        return order[: max(1, n // 4)]
+
+    def _strata(self, leaders: list[Trial]) -> Strata:
+        """Where latents have to stay. On the way to an optimum that follows the leaders: p(z|c) at their values."""
+        if not self.target.senses.any():
+            return self.strata
+        names = self.surrogate.properties
+        points = [
+            {name: leader.verified[name] for name in names} for leader in leaders if set(names) <= set(leader.verified)
+        ]
+        return (
+            self.strata.joined(Strata.of([self.surrogate.prior(point) for point in points])) if points else self.strata
+        )
+
+    def _told(self, trial: Trial, result: Result, order: int) -> Trial:
+        timings = {"evaluating": result.seconds}
+        if result.error and result.retry and trial.attempts <= self.config.retries:
+            return trial.moved(State.RETRYABLE, timings, error=result.error, worker=result.worker)
+        timings["answered_at"] = self.clock
+        ended = {"order": order, "worker": result.worker}
+        if result.error:
+            return trial.moved(State.FAILED, timings, error=result.error, **ended)
+        columns = {name: np.array([float(value)]) for name, value in result.values.items()}
+        values = self.target.table(columns)[0]
+        verified = {name: float(array[0]) for name, array in columns.items()}
+        verified |= dict(zip(self.target.names, values.tolist(), strict=True))
+        if not np.isfinite(values).all():
+            name = self.target.names[int(np.flatnonzero(~np.isfinite(values))[0])]
+            return trial.moved(State.FAILED, timings, error=f"{name} = {verified[name]}: no finite value", **ended)
+        return replace(trial.moved(State.SUCCEEDED, timings, error="", **ended), verified=verified)
+
+    def _unknown(self, designs: Designs) -> Designs:
+        """The designs that are not on record, each once."""
+        first = {key: i for i, key in reversed(list(enumerate(self._keys(designs)))) if key not in self.ledger}
+        return designs.select(np.array(sorted(first.values())))
+
     def _keys(self, designs: Designs) -> list[str]:
-        return evaluation_keys(designs.labels, self.materials, self.evaluator)
+        return [evaluation_key(labels, self._digest, self._fingerprint) for labels in designs.labels]
+
+    def _verified(self, trials: Sequence[Trial]) -> np.ndarray:
+        return np.array([[trial.verified[name] for name in self.target.names] for trial in trials])
+
+    def _seen(self, trials: Sequence[Trial]) -> tuple[np.ndarray, np.ndarray]:
+        """Latents `(n, D)` and predictions `(n, P)` of trials in the eyes of the present model."""
+        model = self.surrogate.digest
+        foreign = [t for t in trials if t.model != model and (t.key, model) not in self._views]
+        if foreign:
+            labels = np.stack([trial.labels for trial in foreign])
+            z, predicted = self.surrogate.encode(labels)[0], self.target.predict(self.surrogate, labels)[0]
+            self._views |= {(t.key, model): (z[i], predicted[i]) for i, t in enumerate(foreign)}
+        seen = [
+            (t.z, np.array([t.predicted[name] for name in self.target.names]))
+            if t.model == model
+            else self._views[t.key, model]
+            for t in trials
+        ]
+        z_size, count = self.strata.mean.shape[1], len(self.target.names)
+        return np.array([z for z, _ in seen]).reshape(-1, z_size), np.array([p for _, p in seen]).reshape(-1, count)
 
 
 def campaign_identity(
-    config: CampaignConfig, surrogate: Surrogate, evaluator: Evaluator, materials: Materials
+    config: CampaignConfig, surrogate: Surrogate, fingerprint: str, materials: Materials
 ) -> dict[str, Any]:
     """What a campaign's record depends on: a folder with another identity is another campaign's."""
     return {
         "target": config.target.model_dump(mode="json", exclude={"tolerance"}),
         "materials": materials.digest,
-        "evaluator": evaluator.fingerprint,
+        "evaluator": fingerprint,
         "model": surrogate.digest,
         "seed": config.seed,
     }

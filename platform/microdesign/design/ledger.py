@@ -1,16 +1,13 @@
-"""The ledger of a campaign: every physics evaluation, on disk the moment it is reported.
+"""The ledger of a campaign: every change of a trial, on disk before anything else happens.
 
 A folder on any pyarrow filesystem: `campaign.json` and `evaluations/part-*.parquet`, each part written whole under
-another name and then renamed. An evaluation is keyed by the digest of (image, materials, evaluator fingerprint): it is
-never computed twice and, once reported, never lost.
-
-Shapes: n evaluations, D latent, P properties, X Y image.
+another name and then renamed. A part holds trials as they are after a change; the last one counts. A trial is keyed by
+the digest of (image, materials, evaluator fingerprint): it is never evaluated twice and, once reported, never lost.
 """
 
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,40 +15,15 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from microdesign.design.trials import State, Trial
 from microdesign.errors import InputError, StorageError
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One design with what physics says of it.
-
-    Attributes:
-        key: Digest of (image, materials, evaluator fingerprint).
-        labels: The image, uint8 `(X, Y)`.
-        z: Its latent `(D,)`.
-        component: Prior component that it stems from.
-        round: 0 for first draws, then the refinement round.
-        parent: Key of the evaluation that it was derived from; empty for first draws.
-        predicted: Property name to the regressor's mean.
-        verified: Property name to the physics value; empty when `error` is set.
-        seconds: Wall time from the start of its round to its report.
-        error: Why physics could not answer; empty when it did.
-    """
-
-    key: str
-    labels: np.ndarray
-    z: np.ndarray
-    component: int
-    round: int
-    parent: str
-    predicted: Mapping[str, float]
-    verified: Mapping[str, float]
-    seconds: float
-    error: str
+_MANY = 128
+"""Parts from which they are merged when a ledger is opened."""
 
 
 class Ledger:
-    """The evaluations of a campaign, in memory and on disk.
+    """The trials of a campaign, in memory and on disk.
 
     Args:
         folder: A path, or a URI that pyarrow knows (`s3://...`, `gs://...`, `hdfs://...`).
@@ -65,41 +37,68 @@ class Ledger:
     def __init__(self, folder: str, identity: Mapping[str, Any]) -> None:
         self.folder = folder
         self._fs, self._path = _filesystem(folder)
-        self._parts = f"{self._path}/evaluations"
+        self._folder = f"{self._path}/evaluations"
         self._make_folder()
         self._check_identity(json.loads(json.dumps(identity)))
-        self.evaluations: list[Evaluation] = self._read()
-        self._keys = {evaluation.key for evaluation in self.evaluations}
+        self._trials: dict[str, Trial] = {}
+        self._next_part = 0
+        self._read()
 
     def __contains__(self, key: str) -> bool:
-        return key in self._keys
+        return key in self._trials
+
+    def __getitem__(self, key: str) -> Trial:
+        return self._trials[key]
 
     def __len__(self) -> int:
-        return len(self.evaluations)
+        """Number of evaluations: trials that physics has answered."""
+        return sum(trial.state.answered for trial in self.trials)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, in the order of proposals."""
+        return list(self._trials.values())
+
+    @property
+    def evaluations(self) -> list[Trial]:
+        """The trials that physics has answered, in the order of answers."""
+        return sorted((trial for trial in self.trials if trial.state.answered), key=lambda trial: trial.order)
+
+    @property
+    def succeeded(self) -> list[Trial]:
+        """The evaluations with values, in the order of answers."""
+        return [trial for trial in self.evaluations if trial.state is State.SUCCEEDED]
+
+    @property
+    def open(self) -> list[Trial]:
+        """The trials that wait for an answer, in the order of proposals."""
+        return [trial for trial in self.trials if trial.state.open]
 
     @property
     def rounds(self) -> int:
         """The number of the next round: one more than the last that is on record."""
-        return 1 + max((evaluation.round for evaluation in self.evaluations), default=-1)
+        return 1 + max((trial.round for trial in self.trials), default=-1)
 
-    def append(self, evaluations: Sequence[Evaluation]) -> None:
-        """Records evaluations; on disk when this returns. Keys that are on record already are left out."""
-        fresh = [evaluation for evaluation in evaluations if evaluation.key not in self._keys]
-        if not fresh:
+    def record(self, trials: Sequence[Trial]) -> None:
+        """Records new or changed trials; on disk when this returns."""
+        if not trials:
             return
-        # The time-ordered name keeps the order of reports across resumes.
-        name = f"part-{len(self.evaluations):06d}-{uuid.uuid4().hex[:8]}.parquet"
+        self._write(trials)
+        self._trials |= {trial.key: trial for trial in trials}
+
+    def _write(self, trials: Sequence[Trial]) -> str:
+        name = f"part-{self._next_part:06d}-{uuid.uuid4().hex[:8]}.parquet"
         try:
-            pq.write_table(_to_table(fresh), f"{self._parts}/.{name}", filesystem=self._fs)
-            self._fs.move(f"{self._parts}/.{name}", f"{self._parts}/{name}")
+            pq.write_table(_to_table(trials), f"{self._folder}/.{name}", filesystem=self._fs)
+            self._fs.move(f"{self._folder}/.{name}", f"{self._folder}/{name}")
         except OSError as error:
             raise StorageError(f"{self.folder}: an evaluation cannot be recorded ({error}).") from None
-        self.evaluations += fresh
-        self._keys |= {evaluation.key for evaluation in fresh}
+        self._next_part += 1
+        return name
 
     def _make_folder(self) -> None:
         try:
-            self._fs.create_dir(self._parts, recursive=True)
+            self._fs.create_dir(self._folder, recursive=True)
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be made ({error}).") from None
 
@@ -126,16 +125,21 @@ class Ledger:
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error}).") from None
 
-    def _read(self) -> list[Evaluation]:
-        files = self._fs.get_file_info(pafs.FileSelector(self._parts))
+    def _read(self) -> None:
+        files = self._fs.get_file_info(pafs.FileSelector(self._folder))
         names = sorted(file.path for file in files if file.base_name.startswith("part-"))
-        evaluations: list[Evaluation] = []
         for name in names:
             try:
-                evaluations += _from_table(pq.read_table(name, filesystem=self._fs))
-            except (pa.ArrowException, KeyError, OSError) as error:
+                trials = _from_table(pq.read_table(name, filesystem=self._fs))
+            except (pa.ArrowException, KeyError, ValueError, OSError) as error:
                 raise InputError(f"{name}: is damaged ({error}); expected a part of a campaign's ledger.") from None
-        return list({evaluation.key: evaluation for evaluation in evaluations}.values())
+            self._trials |= {trial.key: trial for trial in trials}
+        if names:
+            self._next_part = 1 + int(names[-1].rsplit("/", 1)[-1].split("-")[1])
+        if len(names) >= _MANY:
+            self._write(self.trials)
+            for name in names:
+                self._fs.delete_file(name)
 
 
 def _filesystem(folder: str) -> tuple[pafs.FileSystem, str]:
@@ -148,55 +152,47 @@ def _filesystem(folder: str) -> tuple[pafs.FileSystem, str]:
         raise InputError(f"{folder}: is no folder that can be reached ({error}).") from None
 
 
-def _to_table(evaluations: Sequence[Evaluation]) -> pa.Table:
-    rows = [
-        {
-            "key": e.key,
-            "shape": list(e.labels.shape),
-            "image": np.ascontiguousarray(e.labels, np.uint8).tobytes(),
-            "z": np.asarray(e.z, float).tolist(),
-            "component": int(e.component),
-            "round": int(e.round),
-            "parent": e.parent,
-            "predicted": [(name, float(value)) for name, value in e.predicted.items()],
-            "verified": [(name, float(value)) for name, value in e.verified.items()],
-            "seconds": float(e.seconds),
-            "error": e.error,
-        }
-        for e in evaluations
-    ]
-    values = pa.map_(pa.string(), pa.float64())
-    schema = pa.schema(
-        {
-            "key": pa.string(),
-            "shape": pa.list_(pa.int32()),
-            "image": pa.binary(),
-            "z": pa.list_(pa.float64()),
-            "component": pa.int32(),
-            "round": pa.int32(),
-            "parent": pa.string(),
-            "predicted": values,
-            "verified": values,
-            "seconds": pa.float64(),
-            "error": pa.string(),
-        }
-    )
-    return pa.Table.from_pylist(rows, schema=schema)
+_VALUES = pa.map_(pa.string(), pa.float64())
+_SCHEMA = pa.schema(
+    {
+        "number": pa.int32(),
+        "key": pa.string(),
+        "shape": pa.list_(pa.int32()),
+        "image": pa.binary(),
+        "z": pa.list_(pa.float64()),
+        "component": pa.int32(),
+        "round": pa.int32(),
+        "stage": pa.string(),
+        "parent": pa.string(),
+        "model": pa.string(),
+        "predicted": _VALUES,
+        "state": pa.string(),
+        "verified": _VALUES,
+        "error": pa.string(),
+        "order": pa.int32(),
+        "attempts": pa.int32(),
+        "worker": pa.string(),
+        "timings": _VALUES,
+    }
+)
+_MAPS = ("predicted", "verified", "timings")
 
 
-def _from_table(table: pa.Table) -> list[Evaluation]:
-    return [
-        Evaluation(
-            key=row["key"],
-            labels=np.frombuffer(row["image"], np.uint8).reshape(row["shape"]),
-            z=np.array(row["z"]),
-            component=row["component"],
-            round=row["round"],
-            parent=row["parent"],
-            predicted=dict(row["predicted"]),
-            verified=dict(row["verified"]),
-            seconds=row["seconds"],
-            error=row["error"],
-        )
-        for row in table.to_pylist()
-    ]
+def _to_table(trials: Sequence[Trial]) -> pa.Table:
+    rows = []
+    for trial in trials:
+        row = dict(vars(trial))
+        labels = np.ascontiguousarray(row.pop("labels"), np.uint8)
+        maps = {name: [(key, float(value)) for key, value in row[name].items()] for name in _MAPS}
+        image = {"shape": list(labels.shape), "image": labels.tobytes()}
+        rows.append({**row, **image, **maps, "z": np.asarray(trial.z, float).tolist(), "state": trial.state.value})
+    return pa.Table.from_pylist(rows, schema=_SCHEMA)
+
+
+def _from_table(table: pa.Table) -> list[Trial]:
+    trials = []
+    for row in table.to_pylist():
+        labels = np.frombuffer(row.pop("image"), np.uint8).reshape(row.pop("shape"))
+        maps = {name: dict(row[name]) for name in _MAPS}
+        trials.append(Trial(**{**row, **maps, "labels": labels, "z": np.array(row["z"]), "state": State(row["state"])}))
+    return trials

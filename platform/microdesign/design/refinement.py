@@ -1,54 +1,40 @@
 """Refinement: Bayesian optimisation of the latents, a trust region for each niche, within a component of the prior.
 
 A niche is what surrounds one of the answers in the making: designs of its component that resemble it more than another.
-
-A Gaussian process models what the regressor gets wrong (physics minus prediction, as relative deviations from the
-target); the objective is composite, the worst deviation of prediction plus residual. Candidates are drawn around the
-best latents of a niche, kept inside the component's own density, decoded and screened by the regressor before the
-acquisition function chooses among them. Decodes are cut to two phases, so there is no useful gradient to follow.
+Latents are drawn around the best ones of a niche, kept inside the component's density, decoded and screened by the
+regressor before the acquisition function chooses among them. Decodes are cut to two phases, so there is no useful
+gradient of the acquisition to follow.
 
 Shapes: n observations, M pool, D latent, P properties.
 """
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import torch
-from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-from botorch.acquisition.objective import GenericMCObjective
-from botorch.fit import fit_gpytorch_mll
-from botorch.models import SingleTaskGP
-from botorch.models.transforms.input import ChainedInputTransform, FilterFeatures, Normalize
-from botorch.optim import optimize_acqf_discrete
-from botorch.sampling import SobolQMCNormalSampler
-from gpytorch.mlls import ExactMarginalLogLikelihood
-from linear_operator.utils.warnings import NumericalWarning
 from pydantic import Field
-from scipy.stats import chi2
-from torch import Tensor
 
 from microdesign.config import Config
+from microdesign.design.acquisition import ResidualProcess
+from microdesign.design.sampling import Strata
 from microdesign.design.screening import Designs
 from microdesign.design.targets import Target
-from microdesign.model.mixture import Gaussian
-from microdesign.model.surrogate import Prior
 
 Decode = Callable[[int, np.ndarray, np.ndarray, tuple[str, ...]], Designs]
 """A niche, latents `(M, D)`, components `(M,)` and parents to the decodes that are distinct from other niches."""
+
+_STALLED = 4
+"""Answers without improvement after which a trust region shrinks."""
 
 
 class RefinementConfig(Config):
     """Size and pace of the refinement."""
 
-    pool: int = Field(128, ge=8, description="latents drawn and decoded for each niche and round")
+    pool: int = Field(128, ge=8, description="latents drawn and decoded for each request")
     radius: float = Field(
         0.6, gt=0, description="first radius of a trust region, in standard deviations of the component"
     )
-    shrink: float = Field(0.7, gt=0, lt=1, description="factor of the radius after a round without improvement")
+    shrink: float = Field(0.7, gt=0, lt=1, description=f"factor of the radius after {_STALLED} answers, none better")
     smallest_radius: float = Field(0.02, gt=0, description="radius at which a trust region starts over")
     quantile: float = Field(
         0.999, gt=0, lt=1, description="share of a component's own draws that its density limit admits"
@@ -58,7 +44,16 @@ class RefinementConfig(Config):
 
 @dataclass(frozen=True)
 class Observations:
-    """Latents `(n, D)`, components, niches (-1: in none) and rounds `(n,)`, predicted and verified `(n, P)`."""
+    """What physics has answered, in the order of answers.
+
+    Attributes:
+        z: Latents `(n, D)`.
+        component: `(n,)`.
+        niche: `(n,)`; -1: in none.
+        predicted: What the regressor says, `(n, P)`.
+        verified: What physics says, `(n, P)`.
+        keys: Keys of the trials.
+    """
 
     z: np.ndarray
     component: np.ndarray
@@ -66,156 +61,111 @@ class Observations:
     predicted: np.ndarray
     verified: np.ndarray
     keys: tuple[str, ...]
-    round: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.z)
 
 
-def propose(
-    observations: Observations,
-    niches: Sequence[int],
-    prior: Prior,
-    target: Target,
-    decode: Decode,
-    config: RefinementConfig,
-    count: int,
-    seed: int,
-) -> Designs:
-    """Proposes about `count` designs for physics to evaluate, shared among the niches.
+@dataclass(frozen=True)
+class Request:
+    """What a refiner is given.
 
-    Args:
+    Attributes:
         observations: At least two.
-        niches: Those to refine; each has observations, all of one component.
-        prior: p(z|c) at the target.
+        pending: Latents `(m, D)` and predictions `(m, P)` of designs that wait for physics.
+        niches: Those to refine, the most urgent first; each has observations, all of one component.
+        strata: Where latents are to stay.
         target: What to reach.
         decode: Decodes and screens latents.
         config: Sizes.
         count: Designs to propose.
-        seed: Of the pool and of the acquisition's samples.
+        seed: Of every draw.
     """
-    torch.manual_seed(seed)
-    latent = observations.z.shape[1]
-    stream = np.random.default_rng(seed)
-    errors = target.errors(observations.verified)
-    best = np.sort(np.argsort(errors, kind="stable")[: config.observations])
-    with _small_algebra():
-        model = _fit(observations, target, best)
-    objective = GenericMCObjective(lambda samples, X: -(samples + X[..., -samples.shape[-1] :]).abs().amax(-1))
-    share = max(1, -(-count // len(niches)))
-    proposals: list[Designs] = []
-    pending: Tensor | None = None
-    for niche in niches[: -(-count // share)]:
+
+    observations: Observations
+    pending: tuple[np.ndarray, np.ndarray]
+    niches: Sequence[int]
+    strata: Strata
+    target: Target
+    decode: Decode
+    config: RefinementConfig
+    count: int
+    seed: int
+
+
+def refine(request: Request) -> Designs:
+    """Proposes about `count` designs for physics to evaluate, shared among the niches."""
+    observations, target, config = request.observations, request.target, request.config
+    stream = np.random.default_rng(request.seed)
+    ranks = target.ranks(observations.verified)
+    kept = np.sort(np.argsort(ranks, kind="stable")[: config.observations])
+    process = ResidualProcess(observations.z[kept], observations.predicted[kept], observations.verified[kept], target)
+    share = max(1, -(-request.count // len(request.niches)))
+    served = request.niches[: -(-request.count // share)]
+    pending_z, pending_predicted = request.pending
+    proposed: Designs | None = None
+    for niche in served:
         mine = np.flatnonzero(observations.niche == niche)
-        pool = _pool(observations, mine, errors, prior, target, partial(decode, niche), config, stream)
-        if not len(pool):
-            continue
-        choices = _inputs(pool.z, pool.predicted, target)
-        with _small_algebra():
-            chosen = _choose(
-                model, observations, mine, target, objective, pending, choices, min(share, len(pool)), seed
-            )
-        where = [int((choices == row).all(-1).nonzero()[0, 0]) for row in chosen]
-        proposals.append(pool.select(np.array(where)))
-        pending = chosen if pending is None else torch.cat((pending, chosen))
-    return _join(proposals) if proposals else decode(niches[0], np.empty((0, latent)), np.empty(0, int), ())
+        pool = _pool(request, niche, mine[np.argsort(ranks[mine])], config.pool // len(served), stream)
+        chosen = process.choose(
+            np.flatnonzero(np.isin(kept, mine)), (pending_z, pending_predicted), (pool.z, pool.predicted), share,
+            request.seed,
+        )  # fmt: skip
+        designs = pool.select(chosen)
+        pending_z = np.concatenate((pending_z, designs.z))
+        pending_predicted = np.concatenate((pending_predicted, designs.predicted))
+        proposed = designs if proposed is None else proposed.joined(designs)
+    assert proposed is not None
+    return proposed
 
 
-def _choose(
-    model: SingleTaskGP,
-    observations: Observations,
-    mine: np.ndarray,
-    target: Target,
-    objective: GenericMCObjective,
-    pending: Tensor | None,
-    choices: Tensor,
-    count: int,
-    seed: int,
-) -> Tensor:
-    """The `count` rows of `choices` `(M, D + P)` that promise the largest improvement on the niche's own best."""
-    acquisition = qLogNoisyExpectedImprovement(
-        model,
-        X_baseline=_inputs(observations.z[mine], observations.predicted[mine], target),
-        sampler=SobolQMCNormalSampler(torch.Size([128]), seed=seed),
-        objective=objective,
-        X_pending=pending,
-        prune_baseline=True,
-    )
-    chosen, _ = optimize_acqf_discrete(acquisition, q=count, choices=choices, unique=True)
-    return chosen
-
-
-@contextmanager
-def _small_algebra() -> Iterator[None]:
-    """On one thread, for a second makes it four times slower; without warnings of what the library mends itself."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=NumericalWarning)
-            warnings.filterwarnings("ignore", message="Sparse invariant checks")
-            yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def _inputs(z: np.ndarray, predicted: np.ndarray, target: Target) -> Tensor:
-    """Latents and predicted deviations, `(n, D + P)` float64: the process sees the first, the objective both.
-
-    What the model does not predict counts as met: all of its deviation is left to the process.
-    """
-    return torch.from_numpy(np.concatenate((z, np.nan_to_num(target.deviations(predicted))), axis=1))
-
-
-def _fit(observations: Observations, target: Target, rows: np.ndarray) -> SingleTaskGP:
-    inputs = _inputs(observations.z[rows], observations.predicted[rows], target)
-    residual = torch.from_numpy(target.deviations(observations.verified[rows])) - inputs[:, observations.z.shape[1] :]
-    latent = observations.z.shape[1]
-    transform = ChainedInputTransform(
-        latent=FilterFeatures(feature_indices=torch.arange(latent)), unit=Normalize(d=latent)
-    )
-    model = SingleTaskGP(inputs, residual, input_transform=transform)
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": 50}})
-    return model
-
-
-def _pool(
-    observations: Observations,
-    mine: np.ndarray,
-    errors: np.ndarray,
-    prior: Prior,
-    target: Target,
-    decode: Callable[[np.ndarray, np.ndarray, tuple[str, ...]], Designs],
-    config: RefinementConfig,
-    stream: np.random.Generator,
-) -> Designs:
-    """Decoded latents around the niche's best observations, inside the component's density.
+def _pool(request: Request, niche: int, ranked: np.ndarray, size: int, stream: np.random.Generator) -> Designs:
+    """Decoded latents around a niche's best observations, inside the component's density.
 
     Half of them are random steps. A linear fit of the regressor's predictions to these says which step would bring each
     centre's verified properties to the target; the other half scatters around that step.
+
+    Args:
+        request: What the refiner was given.
+        niche: The niche.
+        ranked: Indices of its observations, best first.
+        size: How many latents to draw.
+        stream: Random numbers.
     """
-    ranked = mine[np.argsort(errors[mine], kind="stable")]
-    radius = _radius(observations.round[mine], errors[mine], config)
-    half = config.pool // 2
+    observations, target, strata = request.observations, request.target, request.strata
+    radius = trust_radius(observations.verified[np.sort(ranked)], target, request.config)
+    half = max(4, size // 2)
     centres = ranked[stream.integers(min(3, len(ranked)), size=half)]
-    component = int(observations.component[mine[0]])
-    mean, std = prior.mean[component], prior.std[component]
+    component = int(observations.component[ranked[0]])
+    std = strata.std[strata.nearest(observations.z[ranked[0]], component)]
 
     def decoded(z: np.ndarray) -> Designs:
-        inside = _log_density(z, mean, std) >= _density_limit(mean, std, config.quantile)
+        owner = np.full(len(z), component)
+        inside = strata.typical(z, owner, request.config.quantile)
         parents = tuple(observations.keys[i] for i in centres[inside])
-        return decode(z[inside], np.full(inside.sum(), component), parents)
+        return request.decode(niche, z[inside], owner[inside], parents)
 
     # Steps along a random subset of the axes reach farther for the same radius, as in TuRBO.
-    axes = stream.random((half, len(mean))) < 0.5
+    axes = stream.random((half, len(std))) < 0.5
     explored = decoded(observations.z[centres] + radius * std * stream.standard_normal(axes.shape) * axes)
-    if len(explored) <= len(target.names) + 1:
+    wanted = _wanted(observations.verified[centres], target)
+    if len(explored) <= len(target.names) + 1 or not wanted.any():
         return explored
-    slope = _slope((explored.z - mean) / std, np.nan_to_num(target.deviations(explored.predicted)))
-    missing = -target.deviations(observations.verified[centres])
-    steps = missing @ np.linalg.pinv(slope, rcond=1e-2)
+    scale = np.abs(observations.verified).mean(0)
+    slope = _slope(explored.z / std, np.nan_to_num(explored.predicted / scale))
+    steps = (wanted / scale) @ np.linalg.pinv(slope, rcond=1e-2)
     length = np.linalg.norm(steps, axis=1, keepdims=True)
-    steps *= np.minimum(1, radius * np.sqrt(len(mean)) / np.maximum(length, 1e-12))
+    steps *= np.minimum(1, radius * np.sqrt(len(std)) / np.maximum(length, 1e-12))
     scatter = 0.3 * radius * stream.standard_normal(axes.shape) * (stream.random(axes.shape) < 0.5)
     aimed = decoded(observations.z[centres] + std * (steps * stream.uniform(0.5, 1.2, (half, 1)) + scatter))
-    return _join([explored, aimed])
+    return explored.joined(aimed)
+
+
+def _wanted(verified: np.ndarray, target: Target) -> np.ndarray:
+    """Change of each property that would bring verified values `(n, P)` to the target, or an optimum 10 % farther."""
+    nearest = np.clip(verified, target.lows, target.highs)
+    change = nearest - verified
+    return np.where(change == 0, 0.1 * np.abs(verified) * target.senses, change)
 
 
 def _slope(x: np.ndarray, y: np.ndarray, ridge: float = 1e-2) -> np.ndarray:
@@ -224,34 +174,20 @@ def _slope(x: np.ndarray, y: np.ndarray, ridge: float = 1e-2) -> np.ndarray:
     return np.linalg.solve(x.T @ x + ridge * len(x) * np.eye(x.shape[1]), x.T @ y)
 
 
-def _radius(rounds: np.ndarray, errors: np.ndarray, config: RefinementConfig) -> float:
-    """The trust region's radius, from the record alone: it shrinks with each round without improvement."""
-    radius, best = config.radius, np.inf
-    for number in np.unique(rounds):
-        reached = errors[rounds == number].min()
-        if reached >= best:
+def trust_radius(verified: np.ndarray, target: Target, config: RefinementConfig) -> float:
+    """The trust region's radius, from a niche's answers `(n, P)` in their order.
+
+    It shrinks after every few answers of which none was the best so far, and starts over when it has become too small.
+    """
+    radius, best, idle = config.radius, 0, 0
+    ranks = target.ranks(verified)
+    for index in range(1, len(ranks)):
+        if ranks[index] < ranks[best]:
+            best, idle = index, 0
+            continue
+        idle += 1
+        if idle % _STALLED == 0:
             radius *= config.shrink
             if radius < config.smallest_radius:
                 radius = config.radius
-        best = min(best, reached)
     return radius
-
-
-def _log_density(z: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    return Gaussian(torch.from_numpy(mean), torch.from_numpy(std).log()).log_density(torch.from_numpy(z)).numpy()
-
-
-def _density_limit(mean: np.ndarray, std: np.ndarray, quantile: float) -> float:
-    """Log density above which a share `quantile` of the Gaussian's own draws lies (their squared radius is chi2)."""
-    peak = float(_log_density(mean[None], mean, std)[0])
-    return peak - 0.5 * float(chi2.ppf(quantile, len(mean)))
-
-
-def _join(parts: list[Designs]) -> Designs:
-    return Designs(
-        np.concatenate([part.z for part in parts]),
-        np.concatenate([part.component for part in parts]),
-        np.concatenate([part.labels for part in parts]),
-        np.concatenate([part.predicted for part in parts]),
-        tuple(parent for part in parts for parent in part.parent),
-    )

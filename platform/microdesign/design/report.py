@@ -54,12 +54,12 @@ def render_report(folder: Path) -> Path:
 
 
 def convergence_figure(history: list[float], tolerance: float) -> Figure:
-    """Best error after each round, on a logarithmic axis, with the tolerance."""
+    """Best error after each evaluation, on a logarithmic axis, with the tolerance."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
-    axes.semilogy(range(len(history)), 100 * np.array(history), marker="o")
+    axes.semilogy(range(1, len(history) + 1), 100 * np.array(history))
     axes.axhline(100 * tolerance, linestyle="--", color="grey", label="tolerance")
-    axes.set(xlabel="round (0: first draws)", ylabel="best worst-property error / %")
+    axes.set(xlabel="physics evaluations", ylabel="best worst-property error / %")
     axes.legend()
     return figure
 

@@ -1,18 +1,94 @@
-"""First draws: latents from each component of the prior at the target."""
+"""First draws: latents from each component of the prior, at the target's properties and around them.
+
+Shapes: n draws, D latent, K components, S strata.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import chi2, qmc
 
-from microdesign.model.surrogate import Draws, Prior
+from microdesign.model.surrogate import Draws, Prior, Surrogate
 
 
-def sample_components(prior: Prior, n: int, seed: int, least_weight: float = 1e-3) -> Draws:
-    """Draws about n latents from p(z|c*), the same number from each component in use.
+@dataclass(frozen=True)
+class Strata:
+    """The Gaussians that a search draws from and stays in: the components in use of p(z|c) at one or several c*.
+
+    Attributes:
+        component: Which component of the prior each is, int `(S,)`.
+        mean: `(S, D)`.
+        std: `(S, D)`.
+    """
+
+    component: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def of(cls, priors: Sequence[Prior], least_weight: float = 1e-3) -> "Strata":
+        """The components of the priors, without those below `least_weight`: nothing taught them anything."""
+        used = [np.flatnonzero(prior.weights >= least_weight) for prior in priors]
+        mean = [prior.mean[k] for prior, k in zip(priors, used, strict=True)]
+        std = [prior.std[k] for prior, k in zip(priors, used, strict=True)]
+        return cls(np.concatenate(used), np.concatenate(mean), np.concatenate(std))
+
+    def __len__(self) -> int:
+        return len(self.component)
+
+    def joined(self, other: "Strata") -> "Strata":
+        """These and the other ones."""
+        component = np.concatenate((self.component, other.component))
+        return Strata(component, np.concatenate((self.mean, other.mean)), np.concatenate((self.std, other.std)))
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """log N(z) of each stratum for z `(n, D)`: `(n, S)`."""
+        x = (z[:, None] - self.mean) / self.std
+        return -0.5 * np.square(x).sum(-1) - np.log(self.std).sum(-1) - 0.5 * z.shape[1] * np.log(2 * np.pi)
+
+    def nearest(self, z: np.ndarray, component: int) -> int:
+        """The stratum of a component in which one latent z `(D,)` is the most likely."""
+        own = np.flatnonzero(self.component == component)
+        return int(own[self.log_density(z[None])[0, own].argmax()])
+
+    def typical(self, z: np.ndarray, component: np.ndarray, quantile: float) -> np.ndarray:
+        """Whether each z `(n, D)` lies where a share `quantile` of its component's own draws does, bool `(n,)`.
+
+        The squared radius of a Gaussian's draws, in standard deviations, is chi2 distributed.
+        """
+        x = (z[:, None] - self.mean) / self.std
+        radius = np.where(self.component == component[:, None], np.square(x).sum(-1), np.inf)
+        return radius.min(1) <= chi2.ppf(quantile, z.shape[1])
+
+
+def strata_around(
+    surrogate: Surrogate, points: Sequence[Mapping[str, float]], neighbours: int, spread: float, seed: int
+) -> Strata:
+    """The strata of p(z|c) at the points and at `neighbours` others around each, a relative `spread` away."""
+    stream = np.random.default_rng([seed, 1])
+    around = [
+        {name: value * float(np.exp(spread * stream.standard_normal())) for name, value in point.items()}
+        for point in points
+        for _ in range(neighbours)
+    ]
+    return Strata.of([surrogate.prior(point) for point in [*points, *around]])
+
+
+def sample_strata(strata: Strata, n: int, seed: int) -> Draws:
+    """Draws about n latents, the same number from each stratum.
 
     Stratified: components answer one target with different morphologies, so a component of small weight is as
-    interesting as one of large weight. Components below `least_weight` are left out: nothing taught them anything.
+    interesting as one of large weight. Within a stratum a scrambled Sobol sequence goes through the inverse of the
+    normal distribution: fewer gaps and twins than independent draws have.
     """
-    used = np.flatnonzero(prior.weights >= least_weight)
-    stream = np.random.default_rng([seed, 0])
-    component = np.repeat(used, -(-n // len(used)))
-    z = prior.mean[component] + prior.std[component] * stream.standard_normal((len(component), prior.mean.shape[1]))
-    return Draws(z, component, prior.log_density(z))
+    each, size = -(-n // len(strata)), strata.mean.shape[1]
+    z = []
+    for index in range(len(strata)):
+        sobol = qmc.Sobol(size, rng=np.random.default_rng([seed, 0, index]))
+        uniform = sobol.random_base2(int(np.ceil(np.log2(each))))[:each]
+        z.append(strata.mean[index] + strata.std[index] * ndtri(np.clip(uniform, 1e-6, 1 - 1e-6)))
+    drawn = np.concatenate(z)
+    density = np.logaddexp.reduce(strata.log_density(drawn), axis=1) - np.log(len(strata))
+    return Draws(drawn, np.repeat(strata.component, each), density)

@@ -10,12 +10,13 @@ import torch
 from microdesign.config import validate_config
 from microdesign.design import report
 from microdesign.design.baselines import Baseline, best_of_random_draws, best_of_training_set
-from microdesign.design.campaign import Answer, CampaignConfig, run_campaign
+from microdesign.design.campaign import CampaignConfig
 from microdesign.design.distinctness import novelty, statistics_of
-from microdesign.design.ledger import Evaluation
+from microdesign.design.engine import Answer, run_campaign
 from microdesign.design.reach import Reach, reach
 from microdesign.design.surrogates import open_surrogate
 from microdesign.design.targets import Target
+from microdesign.design.trials import Trial
 from microdesign.design.wire import TOKEN_VARIABLE
 from microdesign.errors import InputError
 from microdesign.files import digest_json
@@ -112,7 +113,7 @@ def _document(
 
 
 def _candidate(
-    evaluation: Evaluation, number: int, folder: Path, target: Target, statistics: torch.Tensor | None
+    evaluation: Trial, number: int, folder: Path, target: Target, statistics: torch.Tensor | None
 ) -> dict[str, Any]:
     path = folder / "candidates" / f"candidate-{number}.npy"
     report.write_image(path, evaluation.labels)

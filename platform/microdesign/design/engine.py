@@ -1,0 +1,289 @@
+"""The engine of a campaign: physics in Ray tasks, kept at the cluster's width, while the next designs are being made.
+
+An answer is on record the moment it comes. Proposals are made beside, in a thread, into a small queue, so that no
+worker idles while there is something to propose; as many at a time as the workers get through meanwhile, so that quick
+physics waits for the process of BoTorch less often and slow physics learns from every answer.
+"""
+
+import fcntl
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.trials import Result, State, Trial
+from microdesign.errors import EvaluationError, InputError
+from microdesign.model.surrogate import Surrogate
+from microdesign.physics.evaluator import Evaluator
+from microdesign.physics.materials import Materials
+from microdesign.physics.pool import Finished, TaskPool
+from microdesign.physics.reachability import check_reachable
+from microdesign.physics.store import ResultStore
+from microdesign.tracking import Run
+
+Progress = Callable[[str], None]
+Retrain = Callable[[list[Trial]], Surrogate]
+"""A model fine-tuned on the first trials with values; a resumed campaign asks for the same again."""
+
+_POLL = 0.05
+"""Seconds between two looks at a proposal in the making."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a campaign found.
+
+    Attributes:
+        candidates: Distinct designs within the target's tolerance, best first, from two components if possible.
+        evaluations: All evaluations on record, in the order of answers.
+        history: Best error after each evaluation that succeeded.
+        resumed: Number of evaluations that were on record before this run.
+        stopped: Why the search ended.
+        utilization: Share of the workers' time, from the first start to the last answer of this run, that physics took.
+    """
+
+    candidates: list[Trial]
+    evaluations: list[Trial]
+    history: list[float]
+    resumed: int
+    stopped: str
+    utilization: float
+
+
+def run_campaign(
+    config: CampaignConfig,
+    surrogate: Surrogate,
+    evaluator: Evaluator,
+    materials: Materials,
+    progress: Progress = lambda line: None,
+    run: Run | None = None,
+    store: ResultStore | None = None,
+    table: Mapping[str, np.ndarray] | None = None,
+    reference: torch.Tensor | None = None,
+    retrain: Retrain | None = None,
+) -> Answer:
+    """Runs a campaign to its end, from whatever its folder holds already.
+
+    Args:
+        config: What to look for, and how long.
+        surrogate: The model, in process or at an endpoint.
+        evaluator: The physics.
+        materials: The phases.
+        progress: Called with lines for people.
+        run: MLflow run to log to.
+        store: Results of physics that are known already; new ones are added to it.
+        table: Properties of the training samples by name, each `(N,)`.
+        reference: Two-point statistics of the training set, `(m, X, Y)`.
+        retrain: Makes a model of the trials with values, every `config.retrain_every` of them.
+
+    Raises:
+        InputError: The target is outside the bounds of the phases (before anything is computed), or the folder belongs
+            to another campaign or is in use.
+        EvaluationError: Physics could answer for none of the first designs.
+    """
+    check_reachable(config.target.fixed, materials)
+    with sole_driver(str(config.folder)):
+        campaign = Campaign(config, surrogate, materials, evaluator.fingerprint, table, reference)
+        return _Engine(campaign, evaluator, materials, store, progress, run, retrain).run()
+
+
+class _Engine:
+    """Runs one campaign.
+
+    The arguments are those of `run_campaign`.
+    """
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        evaluator: Evaluator,
+        materials: Materials,
+        store: ResultStore | None = None,
+        progress: Progress = lambda line: None,
+        run: Run | None = None,
+        retrain: Retrain | None = None,
+    ) -> None:
+        self.campaign, self._store, self._progress, self._run = campaign, store, progress, run
+        config = campaign.config
+        self._retrain, self._every, self._trained = retrain, config.retrain_every, 0
+        self._pool = TaskPool(
+            evaluator, materials, num_cpus_per_task=config.cpus, system_retries=0, time_limit=config.time_limit
+        )
+        self._queue: deque[Trial] = deque(campaign.open)
+        self._reported = len(campaign.ledger)
+        self._busy = self._first_start = self._last_answer = 0.0
+        self._propose_seconds, self._evaluate_seconds = 1.0, 1.0
+
+    def run(self) -> Answer:
+        """Runs the campaign to its end, from whatever its ledger holds already.
+
+        Raises:
+            EvaluationError: Physics answered for fewer than two of the first designs.
+            InputError: No design satisfies the target's constraints.
+        """
+        resumed = len(self.campaign.ledger)
+        if resumed:
+            self._progress(f"resumed with {resumed} evaluations on record")
+        with ThreadPoolExecutor(1, "proposer") as executor:
+            try:
+                stopped = self._loop(executor)
+            finally:
+                self._pool.close()
+        self.campaign.abandon()
+        if len(self.campaign.ledger) > max(resumed, self._reported):
+            self._report()
+        campaign = self.campaign
+        evaluations = campaign.ledger.evaluations
+        wall = (self._last_answer - self._first_start) * self._pool.width
+        return Answer(
+            campaign.candidates(), evaluations, campaign.history(), resumed, stopped, self._busy / wall if wall else 0.0
+        )
+
+    def _loop(self, executor: ThreadPoolExecutor) -> str:
+        proposal: Future[list[Trial]] | None = None
+        exhausted = False
+        self._retrain_when_due()
+        while not (stopped := self.campaign.reason_to_stop()):
+            self._start_waiting()
+            if proposal is None and not exhausted and len(self._queue) < self._ahead():
+                proposal = executor.submit(self.campaign.propose, self._wanted())
+            if proposal is not None and (proposal.done() or not len(self._pool)):
+                trials = proposal.result()
+                self._note_proposals(trials)
+                proposal = None
+                # Nothing new may be due to answers that are still to come.
+                exhausted = not trials
+                continue
+            if not len(self._pool) and not self._queue:
+                return self._end_without_proposals()
+            finished = self._pool.collect(None if proposal is None else _POLL)
+            if finished:
+                exhausted = False
+                self._answer(finished)
+        if proposal is not None:
+            proposal.cancel()
+        return stopped
+
+    def _ahead(self) -> int:
+        """Designs that the workers get through while others are being made; at least one, at most a round."""
+        during = self._pool.width * self._propose_seconds / max(self._evaluate_seconds, 1e-3)
+        return int(np.clip(np.ceil(during), 1, self.campaign.config.per_round))
+
+    def _wanted(self) -> int:
+        """Designs to ask for: what keeps the workers busy until the next ones are made."""
+        free = self._pool.width - len(self._pool)
+        return max(free, self._ahead()) - len(self._queue)
+
+    def _note_proposals(self, trials: list[Trial]) -> None:
+        if trials:
+            self._propose_seconds = sum(trial.timings["proposing"] for trial in trials)
+        self.campaign.ledger.record(trials)
+        known = self._known(trials)
+        if known:
+            self._told(self.campaign.tell(known))
+        told = {result.key for result in known}
+        self._queue += (trial for trial in trials if trial.key not in told)
+
+    def _known(self, trials: list[Trial]) -> list[Result]:
+        """Results that the store has, from whichever campaign or labelling."""
+        if self._store is None or not trials:
+            return []
+        known, values = self._store.find([trial.key for trial in trials])
+        rows = np.flatnonzero(known)
+        return [
+            Result(trials[row].key, {name: float(array[i]) for name, array in values.items()}, worker="store")
+            for i, row in enumerate(rows)
+        ]
+
+    def _start_waiting(self) -> None:
+        """Submits queued trials: one for every worker, and a few more, so that none waits for this process."""
+        width = self._pool.width
+        free = width + max(1, width // 4) - len(self._pool)
+        trials = [self._queue.popleft() for _ in range(min(free, len(self._queue)))]
+        for trial in self.campaign.start(trials):
+            self._pool.submit(trial, trial.labels[None])
+            self._first_start = self._first_start or time.monotonic()
+
+    def _answer(self, finished: list[Finished]) -> None:
+        results = [_result(done) for done in finished]
+        self._last_answer = time.monotonic()
+        self._busy += sum(done.seconds for done in finished)
+        trials = self.campaign.tell(results)
+        if self._store is not None:
+            solved = [done for done in finished if done.values is not None and not done.values["error"][0]]
+            for done in solved:
+                assert done.values is not None
+                self._store.add([done.tag.key], done.values)
+        self._evaluate_seconds = float(np.mean([done.seconds for done in finished]))
+        self._queue.extendleft(trial for trial in trials if trial.state is State.RETRYABLE)
+        self._told([trial for trial in trials if trial.state.answered])
+        self._retrain_when_due()
+
+    def _told(self, trials: list[Trial]) -> None:
+        if trials and len(self.campaign.ledger) - self._reported >= self.campaign.config.per_round:
+            self._report()
+
+    def _report(self) -> None:
+        campaign = self.campaign
+        self._reported = len(campaign.ledger)
+        candidates, history = campaign.candidates(), campaign.history()
+        errors = ", ".join(f"{100 * campaign.error(candidate):.2f} %" for candidate in candidates)
+        best = f"errors {errors}" if errors else f"none within tolerance, best {min(history, default=np.inf):.1%}"
+        self._progress(f"{self._reported} evaluations, {len(candidates)} candidates, {best}")
+        if self._run is not None and history:
+            values = {"best_error": history[-1], "evaluations": self._reported, "candidates": len(candidates)}
+            self._run.log_metrics(values, step=self._reported)
+
+    def _end_without_proposals(self) -> str:
+        succeeded, evaluations = self.campaign.ledger.succeeded, self.campaign.ledger.evaluations
+        if len(succeeded) < 2:
+            errors = [trial.error for trial in evaluations if trial.error]
+            reason = errors[0] if errors else "only one draw satisfies the target's constraints"
+            raise EvaluationError(f"Physics answered for fewer than 2 of the first designs: {reason}")
+        return "no new design can be proposed"
+
+    def _retrain_when_due(self) -> None:
+        """Also on resume: what was trained then is found again by whoever trains."""
+        if self._retrain is None or self._every < 1:
+            return
+        succeeded = self.campaign.ledger.succeeded
+        due = len(succeeded) // self._every
+        if due > self._trained:
+            self._trained = due
+            self._progress(f"the model learns from {due * self._every} values of physics")
+            self.campaign.adopt(self._retrain(succeeded[: due * self._every]))
+
+
+def _result(done: Finished) -> Result:
+    key = done.tag.key
+    if done.values is None:
+        return Result(key, error=done.lost, retry=not done.late, seconds=done.seconds)
+    error = str(done.values["error"][0])
+    values = {} if error else {name: float(array[0]) for name, array in done.values.items() if name != "error"}
+    return Result(key, values, error, seconds=done.seconds, worker=done.worker)
+
+
+@contextmanager
+def sole_driver(folder: str) -> Iterator[None]:
+    """Holds a local campaign folder for this process; the system lets go of it however the process ends.
+
+    Raises:
+        InputError: Another process runs the campaign.
+    """
+    if "://" in folder:
+        yield
+        return
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with (Path(folder) / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{folder}: another process runs this campaign; wait for it, or end it.") from None
+        yield
