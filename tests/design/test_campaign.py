@@ -1,21 +1,18 @@
-"""A whole campaign on a random model and real physics: budget, record, constraints, refusals."""
+"""A campaign as ask and tell, on a random model: what is proposed, what is on record, what is refused."""
 
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from microdesign.design.campaign import Answer, CampaignConfig, run_campaign
+from microdesign.design.campaign import Campaign, CampaignConfig
 from microdesign.design.distinctness import is_distinct, statistics_of
-from microdesign.errors import EvaluationError, InputError
+from microdesign.design.trials import Result, State, Trial
+from microdesign.errors import InputError
 from microdesign.model.surrogate import LocalSurrogate
-from microdesign.physics.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import engineering_constants
-from microdesign.physics.solver import homogenize
-
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
 TARGET = {"properties": {"Ex": 3.2, "kx": 3.2}, "tolerance": 0.3, "constraints": {"volume_fraction": [0.45, 0.6]}}
 SMALL = {"samples": 48, "screened": 6, "per_round": 4, "evaluations": 14, "candidates": 3, "goal": 1e-6}
@@ -26,128 +23,199 @@ def settings(folder: Path, **changes: Any) -> CampaignConfig:
     return CampaignConfig.model_validate(values | changes)
 
 
+def measure(trial: Trial) -> Result:
+    """A laboratory: smooth in the image, not what the regressor says."""
+    fraction, edge = trial.labels.mean(), np.abs(np.diff(trial.labels.astype(float), axis=0)).mean()
+    return Result(trial.key, {"Ex": 1 + 4 * fraction, "kx": 1 + 4 * fraction + edge}, seconds=7.0, worker="bench 3")
+
+
+def searched(campaign: Campaign, n: int = 4) -> Campaign:
+    while not campaign.reason_to_stop():
+        trials = campaign.ask(n)
+        assert trials
+        campaign.tell([measure(trial) for trial in trials])
+    return campaign
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("campaign") / "run"
 
 
 @pytest.fixture(scope="module")
-def answer(local_ray: None, folder: Path, surrogate: LocalSurrogate, materials: Materials) -> Answer:
-    return run_campaign(settings(folder), surrogate, FFTEvaluator(), materials)
+def campaign(folder: Path, surrogate: LocalSurrogate, materials: Materials) -> Campaign:
+    return searched(Campaign(settings(folder), surrogate, materials, "laboratory"))
 
 
 def parts(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "evaluations").iterdir()}
 
 
-def test_the_budget_is_spent_and_not_exceeded(answer: Answer) -> None:
-    assert len(answer.evaluations) == 14
-    assert answer.stopped == "the budget of 14 evaluations is spent"
-    assert np.bincount([e.round for e in answer.evaluations])[0] == 6
-    assert len({e.key for e in answer.evaluations}) == 14
-    assert answer.resumed == 0
+def test_the_budget_is_spent_and_not_exceeded(campaign: Campaign) -> None:
+    done = campaign.ledger.evaluations
+    assert len(done) == len(campaign.ledger.trials) == 14
+    assert campaign.reason_to_stop() == "the budget of 14 evaluations is spent"
+    assert len({trial.key for trial in done}) == 14
+    assert campaign.ask(1) == []
 
 
-def test_the_budget_limits_the_first_round_too(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
-    config = settings(tmp_path, evaluations=3, screened=6)
-    assert len(run_campaign(config, surrogate, FFTEvaluator(), materials).evaluations) == 3
+def test_draws_come_first_then_the_refiner(campaign: Campaign) -> None:
+    stages = [trial.stage for trial in campaign.ledger.trials]
+    assert stages == ["draw"] * 6 + ["bayesian"] * 8
+    assert [trial.round for trial in campaign.ledger.trials] == [0] * 4 + [1] * 2 + [2] * 4 + [3] * 4
+    keys = {trial.key for trial in campaign.ledger.trials}
+    for trial in campaign.ledger.trials:
+        assert (trial.parent == "") if trial.stage == "draw" else (trial.parent in keys)
 
 
-def test_candidates_are_verified_by_physics(answer: Answer, materials: Materials) -> None:
-    assert answer.candidates
-    for candidate in answer.candidates:
-        result = homogenize(candidate.labels, materials, tolerance=1e-6)
-        for name, values in engineering_constants(result.stiffness, result.conductivity).items():
-            assert candidate.verified[name] == pytest.approx(values[0], rel=5e-4)
+def test_the_record_says_who_when_and_how_long(campaign: Campaign, surrogate: LocalSurrogate) -> None:
+    for order, trial in enumerate(campaign.ledger.evaluations):
+        assert (trial.order, trial.worker, trial.seconds, trial.model) == (order, "bench 3", 7.0, surrogate.digest)
+        assert 0 < trial.timings["proposed_at"] < trial.timings["answered_at"]
+        assert trial.verified["Ex"] == pytest.approx(1 + 4 * trial.labels.mean())
 
 
-def test_candidates_keep_tolerance_constraint_and_distance(answer: Answer) -> None:
-    errors = [max(abs(e.verified[name] / 3.2 - 1) for name in ("Ex", "kx")) for e in answer.candidates]
+def test_candidates_keep_tolerance_constraint_and_distance(campaign: Campaign) -> None:
+    candidates = campaign.candidates()
+    errors = [max(abs(trial.verified[name] / 3.2 - 1) for name in ("Ex", "kx")) for trial in candidates]
     assert errors == sorted(errors)
-    assert errors[0] == pytest.approx(answer.history[-1])
+    assert errors[0] == pytest.approx(campaign.history()[-1])
     assert max(errors) <= 0.3
-    assert all(0.45 <= e.labels.mean() <= 0.6 for e in answer.evaluations)
-    statistics = statistics_of(np.stack([e.labels for e in answer.candidates]))
+    assert all(0.45 <= trial.labels.mean() <= 0.6 for trial in campaign.ledger.trials)
+    statistics = statistics_of(np.stack([trial.labels for trial in candidates]))
     assert all(is_distinct(statistics[i], statistics[:i]) for i in range(len(statistics)))
 
 
-def test_history_never_rises(answer: Answer) -> None:
-    assert answer.history == sorted(answer.history, reverse=True)
-    assert len(answer.history) == 1 + max(e.round for e in answer.evaluations)
+def test_history_never_rises(campaign: Campaign) -> None:
+    assert campaign.history() == sorted(campaign.history(), reverse=True)
+    assert len(campaign.history()) == 14
 
 
-def test_refined_designs_name_their_parents(answer: Answer) -> None:
-    keys = {e.key for e in answer.evaluations}
-    for evaluation in answer.evaluations:
-        assert (evaluation.parent in keys) if evaluation.round else (evaluation.parent == "")
-
-
-def test_a_finished_campaign_does_nothing_new(
-    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials
+def test_a_search_in_pieces_is_the_same_search(
+    campaign: Campaign, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
-    class Refuses(FFTEvaluator):
-        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
-            raise AssertionError("physics is asked again")
-
-    before, lines = parts(folder), list[str]()
-    again = run_campaign(settings(folder), surrogate, Refuses(), materials, lines.append)
-    assert parts(folder) == before
-    assert again.resumed == 14
-    assert [e.key for e in again.candidates] == [e.key for e in answer.candidates]
-    assert (again.history, again.stopped) == (answer.history, answer.stopped)
-    assert lines == ["resumed with 14 evaluations on record"]
+    """A new process for every request: all it knows is the ledger."""
+    for _ in range(4):
+        piece = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+        piece.ask(4)
+        again = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+        again.tell([measure(trial) for trial in again.open])
+    assert [t.key for t in again.ledger.evaluations] == [t.key for t in campaign.ledger.evaluations]
 
 
 def test_a_larger_budget_goes_on(
-    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+    campaign: Campaign, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"
     (copy / "evaluations").mkdir(parents=True)
     (copy / "campaign.json").write_bytes((folder / "campaign.json").read_bytes())
     for name, content in parts(folder).items():
         (copy / "evaluations" / name).write_bytes(content)
-    more = run_campaign(settings(copy, evaluations=16), surrogate, FFTEvaluator(), materials)
-    assert (more.resumed, len(more.evaluations)) == (14, 16)
+    more = searched(Campaign(settings(copy, evaluations=16), surrogate, materials, "laboratory"))
+    assert len(more.ledger) == 16
     assert parts(copy).items() >= parts(folder).items()
 
 
 def test_the_folder_of_another_campaign_is_refused(
-    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials
+    campaign: Campaign, folder: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:
     with pytest.raises(InputError, match="another seed"):
-        run_campaign(settings(folder, seed=1), surrogate, FFTEvaluator(), materials)
-
-
-@pytest.mark.parametrize(
-    ("properties", "message"),
-    [
-        ({"Ex": 11.0, "kx": 3.0}, r"target Ex = 11 is out of reach: .* give Ex from 1 to 10 \(Voigt-Reuss bounds\)"),
-        ({"Ex": 3.0, "kx": 0.5}, r"target kx = 0\.5 is out of reach: .* give kx from 1 to 10"),
-        ({"Ex": 9.5, "kx": 1.2}, r"exclude each other: no volume fractions satisfy the Voigt-Reuss bounds of all"),
-        ({"Ex": 3.0, "colour": 3.0}, "target 'colour' is no property"),
-    ],
-)
-def test_refused_before_anything_is_computed(
-    properties: dict[str, float], message: str, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
-) -> None:
-    config = settings(tmp_path / "none", target={"properties": properties})
-    with pytest.raises(InputError, match=message):
-        run_campaign(config, surrogate, FFTEvaluator(), materials)
-    assert not (tmp_path / "none").exists()
+        Campaign(settings(folder, seed=1), surrogate, materials, "laboratory")
+    with pytest.raises(InputError, match="another evaluator"):
+        Campaign(settings(folder), surrogate, materials, "another laboratory")
 
 
 def test_a_constraint_that_no_draw_meets(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
     config = settings(tmp_path, target=TARGET | {"constraints": {"volume_fraction": [0.98, 0.99]}})
     with pytest.raises(InputError, match="No draw satisfies the target's constraints"):
-        run_campaign(config, surrogate, FFTEvaluator(), materials)
+        Campaign(config, surrogate, materials, "laboratory").ask(1)
 
 
-def test_physics_without_answers_ends_the_campaign(
+@pytest.fixture
+def asked(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> tuple[Campaign, Trial]:
+    campaign = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+    return campaign, campaign.ask(3)[0]
+
+
+def test_what_is_told_must_belong_and_be_complete(asked: tuple[Campaign, Trial]) -> None:
+    campaign, trial = asked
+    with pytest.raises(InputError, match="belongs to no trial"):
+        campaign.tell([Result("0" * 64, {"Ex": 1.0, "kx": 1.0})])
+    with pytest.raises(InputError, match="kx"):
+        campaign.tell([Result(trial.key, {"Ex": 1.0})])
+    assert len(campaign.ledger) == 0
+    campaign.tell([measure(trial)])
+    with pytest.raises(InputError, match="succeeded already"):
+        campaign.tell([measure(trial)])
+
+
+def test_no_value_is_a_failure_that_costs_an_evaluation(asked: tuple[Campaign, Trial]) -> None:
+    campaign, trial = asked
+    (told,) = campaign.tell([Result(trial.key, {"Ex": float("nan"), "kx": 1.0})])
+    assert (told.state, told.error) == (State.FAILED, "Ex = nan: no finite value")
+    assert len(campaign.ledger) == 1
+    assert campaign.ledger.succeeded == []
+
+
+def test_a_lost_worker_is_tried_again_so_often(asked: tuple[Campaign, Trial]) -> None:
+    campaign, trial = asked
+    states = []
+    for _ in range(3):
+        (trial,) = campaign.start([trial])
+        assert trial.state is State.RUNNING
+        (trial,) = campaign.tell([Result(trial.key, error="the worker died", retry=True, seconds=1.0)])
+        states.append(trial.state)
+    assert states == [State.RETRYABLE, State.RETRYABLE, State.FAILED]
+    assert (trial.attempts, trial.seconds, trial.error) == (3, 3.0, "the worker died")
+
+
+def test_what_is_given_up_is_never_asked_again(asked: tuple[Campaign, Trial]) -> None:
+    campaign, trial = asked
+    campaign.tell([measure(trial)])
+    campaign.abandon()
+    assert [t.state for t in campaign.ledger.trials] == [State.SUCCEEDED, State.ABANDONED, State.ABANDONED]
+    assert not {t.key for t in campaign.ask(4)} & {t.key for t in campaign.ledger.trials[:3]}
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason"),
+    [
+        ({"minutes": 1e-6}, "the budget of 1e-06 minutes is spent"),
+        ({"core_hours": 0.002, "cpus": 2}, "the budget of 0.002 core-hours is spent"),
+    ],
+)
+def test_budgets(
+    budget: dict[str, float], reason: str, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    campaign = Campaign(settings(tmp_path, **budget), surrogate, materials, "laboratory")
+    time.sleep(0.001)
+    campaign.tell([measure(trial) for trial in campaign.ask(1)])  # 7 s, on two processors 0.004 core-hours
+    assert campaign.reason_to_stop() == reason
+
+
+def test_an_optimum_is_searched_until_the_budget(
     surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
-    class Mute(FFTEvaluator):
-        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
-            raise EvaluationError("no answer")
+    target = {"properties": {"Ex": {"maximize": True}, "kx": {"at_most": 3.4}}}
+    campaign = searched(Campaign(settings(tmp_path, target=target), surrogate, materials, "laboratory"))
+    best = campaign.candidates()[0].verified
+    met = [t.verified["Ex"] for t in campaign.ledger.succeeded if t.verified["kx"] <= 3.4]
+    assert best["Ex"] == max(met)
 
-    with pytest.raises(EvaluationError, match="fewer than 2 of the first designs: EvaluationError: no answer"):
-        run_campaign(settings(tmp_path), surrogate, Mute(), materials)
+
+def test_another_model_sees_the_old_trials_with_its_own_eyes(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    class Renamed(LocalSurrogate):
+        digest = "retrained"
+
+    campaign = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+    campaign.tell([measure(trial) for trial in campaign.ask(6)])
+    campaign.adopt(Renamed(surrogate.bundle))
+    (trial,) = campaign.ask(1)
+    assert (trial.stage, trial.model) == ("bayesian", "retrained")
+    old = campaign.ledger.succeeded
+    z, predicted = campaign._seen(old)
+    labels = np.stack([each.labels for each in old])
+    np.testing.assert_allclose(z, surrogate.encode(labels)[0])
+    np.testing.assert_allclose(predicted[:, 0], surrogate.predict(labels)[0][:, 0])

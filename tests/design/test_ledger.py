@@ -4,52 +4,70 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from microdesign.design.ledger import Evaluation, Ledger
+from microdesign.design.ledger import Ledger
+from microdesign.design.trials import State, Trial
 from microdesign.errors import InputError
 from microdesign.physics.store import evaluation_key
 
 IDENTITY = {"target": {"properties": {"Ex": 2.0}, "volume_fraction": (0, 1)}, "seed": 0}
 
 
-def evaluation(number: int, round_: int = 0, error: str = "") -> Evaluation:
+def trial(number: int, round_: int = 0) -> Trial:
     labels = (np.random.default_rng(number).random((8, 8)) < 0.5).astype(np.uint8)
-    verified = {} if error else {"Ex": 2.0 + number, "iterations": 7.0}
-    return Evaluation(
-        evaluation_key(labels, "m", "f"),
-        labels,
-        np.arange(3) + number,
-        1,
-        round_,
-        "p",
-        {"Ex": 1.9},
-        verified,
-        0.5,
-        error,
-    )
+    key = evaluation_key(labels, "m", "f")
+    return Trial(number, key, labels, np.arange(3) + number, 1, round_, "draw", "p", "model", {"Ex": 1.9})
+
+
+def succeeded(number: int, order: int = 0, round_: int = 0) -> Trial:
+    ended = trial(number, round_).moved(State.RUNNING, {"waiting": 0.5}, attempts=1)
+    return replace(ended.moved(State.SUCCEEDED, {"evaluating": 0.25}, order=order), verified={"Ex": 2.0 + number})
+
+
+def same(mine: Trial, theirs: Trial) -> bool:
+    plain = replace(mine, labels=None, z=None) == replace(theirs, labels=None, z=None)
+    return plain and np.array_equal(mine.labels, theirs.labels) and np.array_equal(mine.z, theirs.z)
 
 
 def test_what_is_recorded_is_read_again(tmp_path):
     ledger = Ledger(str(tmp_path / "c"), IDENTITY)
-    ledger.append([evaluation(0), evaluation(1, error="no")])
-    ledger.append([evaluation(2, round_=3)])
+    ledger.record([trial(0), trial(1)])
+    ledger.record([trial(2, round_=3), succeeded(1)])
+    ledger.record([trial(0).moved(State.FAILED, error="no", order=1)])
     again = Ledger(str(tmp_path / "c"), IDENTITY)
-    assert again.rounds == 4
-    assert [e.key for e in again.evaluations] == [e.key for e in ledger.evaluations]
-    for mine, theirs in zip(ledger.evaluations, again.evaluations, strict=True):
-        assert np.array_equal(mine.labels, theirs.labels)
-        assert np.array_equal(mine.z, theirs.z)
-        assert replace(mine, labels=None, z=None) == replace(theirs, labels=None, z=None)
+    assert (again.rounds, len(again)) == (4, 2)
+    assert [t.number for t in again.trials] == [0, 1, 2]
+    assert [t.number for t in again.evaluations] == [1, 0]
+    assert [t.number for t in again.succeeded] == [1]
+    assert [t.number for t in again.open] == [2]
+    assert all(same(mine, theirs) for mine, theirs in zip(ledger.trials, again.trials, strict=True))
+    assert again.succeeded[0].timings == {"waiting": 0.5, "evaluating": 0.25}
 
 
-def test_a_key_is_recorded_once(tmp_path):
+def test_an_answer_is_final():
+    with pytest.raises(InputError, match="Trial 4 is succeeded already"):
+        succeeded(4).moved(State.FAILED)
+
+
+def test_seconds_of_all_attempts_add_up():
+    again = trial(0).moved(State.RUNNING).moved(State.RETRYABLE, {"evaluating": 2.0}, error="the worker died")
+    assert again.moved(State.RUNNING).moved(State.SUCCEEDED, {"evaluating": 3.0}).seconds == 5.0
+
+
+def test_many_parts_are_merged_and_nothing_is_lost(tmp_path):
     ledger = Ledger(str(tmp_path), IDENTITY)
-    ledger.append([evaluation(0)])
-    ledger.append([evaluation(0), evaluation(1)])
-    assert len(Ledger(str(tmp_path), IDENTITY)) == 2
+    for number in range(70):
+        ledger.record([trial(number)])
+        ledger.record([succeeded(number, order=69 - number)])
+    reopened = [Ledger(str(tmp_path), IDENTITY), Ledger(str(tmp_path), IDENTITY)]
+    assert len(list((tmp_path / "evaluations").glob("part-*"))) == 1
+    for again in reopened:
+        assert all(same(mine, theirs) for mine, theirs in zip(ledger.trials, again.trials, strict=True))
+    reopened[1].record([trial(70)])
+    assert len(Ledger(str(tmp_path), IDENTITY).trials) == 71
 
 
 def test_the_key_depends_on_image_materials_and_evaluator():
-    image = evaluation(0).labels
+    image = trial(0).labels
     keys = {evaluation_key(image, "m", "f"), evaluation_key(image, "n", "f"), evaluation_key(image, "m", "g")}
     keys |= {evaluation_key(image.T, "m", "f"), evaluation_key(image.reshape(4, 16), "m", "f")}
     assert len(keys) == 5
@@ -57,7 +75,7 @@ def test_the_key_depends_on_image_materials_and_evaluator():
 
 
 def test_half_written_parts_do_not_count(tmp_path):
-    Ledger(str(tmp_path), IDENTITY).append([evaluation(0)])
+    Ledger(str(tmp_path), IDENTITY).record([succeeded(0)])
     (tmp_path / "evaluations" / ".part-000001-x.parquet").write_bytes(b"half")
     assert len(Ledger(str(tmp_path), IDENTITY)) == 1
 
@@ -69,7 +87,7 @@ def test_another_campaign_is_refused(tmp_path):
 
 
 def test_damage_is_named(tmp_path):
-    Ledger(str(tmp_path), IDENTITY).append([evaluation(0)])
+    Ledger(str(tmp_path), IDENTITY).record([succeeded(0)])
     part = next((tmp_path / "evaluations").glob("part-*"))
     part.write_bytes(part.read_bytes()[:50])
     with pytest.raises(InputError, match=f"{part.name}: is damaged"):
@@ -80,6 +98,6 @@ def test_damage_is_named(tmp_path):
 
 
 def test_a_uri_is_a_folder_too(tmp_path):
-    Ledger((tmp_path / "c").as_uri(), IDENTITY).append([evaluation(0)])
+    Ledger((tmp_path / "c").as_uri(), IDENTITY).record([succeeded(0)])
     assert len(Ledger(str(tmp_path / "c"), IDENTITY)) == 1
     assert json.loads((tmp_path / "c" / "campaign.json").read_text())["seed"] == 0

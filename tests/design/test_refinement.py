@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from microdesign.design.refinement import Observations, RefinementConfig, propose
+from microdesign.design.refinement import Observations, RefinementConfig, Request, refine, trust_radius
+from microdesign.design.refiners import REFINERS
+from microdesign.design.sampling import Strata
 from microdesign.design.screening import Designs
 from microdesign.design.targets import Target
 from microdesign.model.surrogate import Prior
@@ -11,6 +13,7 @@ from microdesign.model.surrogate import Prior
 LATENT = 6
 TARGET = Target(properties={"Ex": 2.0, "kx": 3.0})
 PRIOR = Prior(np.array([0.5, 0.5]), np.stack([np.zeros(LATENT), np.full(LATENT, 8.0)]), np.ones((2, LATENT)))
+STRATA = Strata.of([PRIOR])
 
 
 def physics(z: np.ndarray) -> np.ndarray:
@@ -20,23 +23,52 @@ def physics(z: np.ndarray) -> np.ndarray:
     )
 
 
+def regressor(z: np.ndarray) -> np.ndarray:
+    return 1.1 * physics(z) ** 0.95
+
+
 def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
-    return Designs(z, component, np.zeros((len(z), 2, 2), np.uint8), 1.1 * physics(z) ** 0.95, parent)
+    predicted = regressor(z)
+    return Designs(
+        z, component, np.zeros((len(z), 2, 2), np.uint8), predicted, 0.05 * predicted, parent or ("",) * len(z)
+    )
 
 
-def observe(z: np.ndarray, component: np.ndarray, rounds: np.ndarray) -> Observations:
+def no_reserve(niche: int) -> Designs:
+    return decode(niche, np.empty((0, LATENT)), np.empty(0, int), ())
+
+
+def observe(z: np.ndarray, component: np.ndarray) -> Observations:
     keys = tuple(str(i) for i in range(len(z)))
-    return Observations(z, component, component, decode(0, z, component, keys).predicted, physics(z), keys, rounds)
+    return Observations(z, component, component, regressor(z), physics(z), keys)
 
 
 def start(seed: int = 0) -> Observations:
     component = np.repeat([0, 1], 8)
     z = PRIOR.mean[component] + np.random.default_rng(seed).standard_normal((16, LATENT))
-    return observe(z, component, np.zeros(16, int))
+    return observe(z, component)
+
+
+def request(observations: Observations, count: int, seed: int, target: Target = TARGET, pool: int = 128) -> Request:
+    nothing = np.empty((0, LATENT)), np.empty((0, len(target.names)))
+    config = RefinementConfig(pool=pool)
+    return Request(observations, nothing, [0, 1], STRATA, target, decode, no_reserve, config, count, seed)
+
+
+def searched(refiner: str, rounds: int, target: Target = TARGET) -> Observations:
+    observations = start()
+    for number in range(rounds):
+        designs = REFINERS[refiner](request(observations, 6, number, target))
+        designs = designs.select(np.arange(min(6, len(designs))))
+        z, component = (
+            np.concatenate(pair) for pair in ((observations.z, designs.z), (observations.component, designs.component))
+        )
+        observations = observe(z, component)
+    return observations
 
 
 def test_proposals_stay_in_their_component_and_are_shared():
-    designs = propose(start(), [0, 1], PRIOR, TARGET, decode, RefinementConfig(pool=64), count=6, seed=1)
+    designs = refine(request(start(), 6, seed=1))
     assert np.bincount(designs.component).tolist() == [3, 3]
     distance = np.linalg.norm(designs.z - PRIOR.mean[designs.component], axis=1)
     assert (distance < 4.8).all()  # chi2(6) at 0.999: 22.46 = 4.74 ** 2
@@ -44,27 +76,56 @@ def test_proposals_stay_in_their_component_and_are_shared():
     assert len(np.unique(designs.z, axis=0)) == 6
 
 
-def test_proposals_are_seeded():
-    first, again = (
-        propose(start(), [0, 1], PRIOR, TARGET, decode, RefinementConfig(pool=32), 4, seed=3).z for _ in range(2)
-    )
+@pytest.mark.parametrize("refiner", REFINERS)
+def test_proposals_are_seeded(refiner: str):
+    first, again, other = (REFINERS[refiner](request(start(), 4, seed)).z for seed in (3, 3, 4))
     assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("refiner", REFINERS)
+def test_every_refiner_stays_where_the_prior_is(refiner: str):
+    designs = REFINERS[refiner](request(start(), 8, seed=2))
+    assert len(designs) >= 8
+    assert STRATA.typical(designs.z, designs.component, 0.9999).all()
+
+
+def test_what_waits_for_physics_is_not_proposed_again():
+    first = refine(request(start(), 1, seed=5))
+    pending = request(start(), 1, seed=5)
+    pending = Request(**{**vars(pending), "pending": (first.z, first.predicted)})
+    assert not np.array_equal(refine(pending).z, first.z)
 
 
 @pytest.mark.slow
-def test_it_beats_random_draws_of_the_same_number():
-    observations = start()
-    for number in range(1, 8):
-        designs = propose(observations, [0, 1], PRIOR, TARGET, decode, RefinementConfig(pool=64), count=6, seed=number)
-        observations = observe(
-            np.concatenate((observations.z, designs.z)),
-            np.concatenate((observations.component, designs.component)),
-            np.concatenate((observations.round, np.full(len(designs), number))),
-        )
-    component = np.random.default_rng(1).integers(2, size=len(observations.z))
-    random = PRIOR.mean[component] + np.random.default_rng(2).standard_normal((len(component), LATENT))
-    found = TARGET.errors(observations.verified).min()
-    assert found < 0.02
-    assert found < 0.5 * TARGET.errors(physics(random)).min()
-    for k in (0, 1):
-        assert TARGET.errors(observations.verified[observations.component == k]).min() < 0.05
+def test_it_beats_random_draws_and_evolution_of_the_same_number():
+    found = {refiner: TARGET.errors(searched(refiner, 7).verified) for refiner in REFINERS}
+    assert found["bayesian"].min() < 0.02
+    assert found["bayesian"].min() < 0.5 * found["random"].min()
+    assert found["bayesian"].min() < found["cmaes"].min() < TARGET.errors(start().verified).min()
+
+
+@pytest.mark.slow
+def test_an_optimum_within_a_bound_is_approached():
+    target = Target.model_validate({"properties": {"Ex": {"maximize": True}, "kx": {"at_most": 3.0}}})
+    observations = searched("bayesian", 6, target)
+    met = physics(observations.z)[:, 1] <= 3.0
+    first = physics(start().z)
+    assert observations.verified[met, 0].max() > 1.3 * first[first[:, 1] <= 3.0, 0].max()
+
+
+@pytest.mark.slow
+def test_a_front_of_two_optima_grows():
+    target = Target.model_validate({"properties": {"Ex": {"maximize": True}, "kx": {"minimize": True}}})
+    verified = searched("bayesian", 4, target).verified
+    assert verified[:, 0].max() > start().verified[:, 0].max()
+    assert verified[:, 1].min() < start().verified[:, 1].min()
+
+
+def test_the_trust_region_shrinks_and_starts_over():
+    config = RefinementConfig(radius=0.5, shrink=0.5, smallest_radius=0.2)
+    better = 2.0 * np.array([[1.5, 1.5], [1.4, 1.4], [1.3, 1.3], [1.2, 1.2], [1.1, 1.1]])
+    worse = np.repeat([[9.0, 9.0]], 4, axis=0)
+    assert trust_radius(better, TARGET, config) == 0.5
+    assert trust_radius(np.concatenate((better, worse)), TARGET, config) == 0.25
+    assert trust_radius(np.concatenate((better, worse, worse)), TARGET, config) == 0.5

@@ -146,7 +146,7 @@ def test_a_killed_campaign_goes_on(
     log = folder / "killed.log"
     with log.open("w") as stream:
         first = subprocess.Popen(line, cwd=folder, env=values, stdout=stream, stderr=stream, start_new_session=True)
-    wait_until(lambda: len(list(parts.glob("part-*"))) >= 6 or first.poll() is not None, 240)
+    wait_until(lambda: len(list(evaluated.iterdir())) >= 12 or first.poll() is not None, 240)
     assert first.poll() is None, f"the campaign ended before it could be killed\n{log.read_text()}"
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()

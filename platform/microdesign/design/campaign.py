@@ -29,6 +29,9 @@ from microdesign.model.surrogate import Surrogate
 from microdesign.physics.materials import Materials
 from microdesign.physics.store import evaluation_key
 
+_MOST_DRAWS = 4
+"""Times `screened`: draws that go to physics while fewer than two answers are there to refine."""
+
 
 class SearchConfig(Config):
     """How long and how widely a campaign searches."""
@@ -36,7 +39,7 @@ class SearchConfig(Config):
     candidates: int = Field(4, ge=1, description="distinct designs to answer with")
     goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
     samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
-    screened: int = Field(16, ge=2, description="of those, designs that physics evaluates")
+    screened: int = Field(8, ge=2, description="of those, designs that physics evaluates")
     conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
     neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
     spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
@@ -118,7 +121,7 @@ class Campaign:
         self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
         self._statistics: dict[str, torch.Tensor] = {}
         self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-        self._first: Designs | None = None
+        self._draws: tuple[Designs, list[str], torch.Tensor] | None = None
         self._candidates: tuple[int, list[Trial]] | None = None
         self._started = time.monotonic()
         self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
@@ -148,7 +151,7 @@ class Campaign:
         if n < 1:
             return []
         number = self.ledger.rounds
-        designs, stage = self._first_designs(), "draw"
+        designs, stage = self._first_designs(len(done)), "draw"
         if not len(designs) and len(done) >= 2:
             designs, stage = self._refined_designs(done, number, n), self.config.refiner
         designs = designs.select(np.arange(min(n, len(designs))))
@@ -258,7 +261,7 @@ class Campaign:
 
     def adopt(self, surrogate: Surrogate) -> None:
         """Goes on with another model, as a retrained one: trials that another one proposed are encoded anew."""
-        self.surrogate, self._first = surrogate, None
+        self.surrogate, self._draws = surrogate, None
         self.strata = self._strata_of(surrogate)
 
     def _strata_of(self, surrogate: Surrogate) -> Strata:
@@ -273,17 +276,29 @@ class Campaign:
             return 0
         return done[int(self.target.ranks(self._verified(done)).argmin())].order
 
-    def _first_designs(self) -> Designs:
-        """The screened draws that are not on record yet."""
-        config = self.config
-        if self._first is None:
-            draws = sample_strata(self.strata, config.samples, config.seed)
+    def _drawn(self) -> tuple[Designs, list[str], torch.Tensor]:
+        """All first draws that satisfy the constraints, their keys and two-point statistics `(n, X, Y)`."""
+        if self._draws is None:
+            draws = sample_strata(self.strata, self.config.samples, self.config.seed)
             designs = decode_designs(self.surrogate, self.target, draws.z, draws.component)
-            count = min(config.screened, config.evaluations)
-            self._first = screen(designs, self.target, count, self._reference, config.least_novelty)
-            if not len(self._first) and not len(self.ledger.trials):
+            self._draws = designs, self._keys(designs), statistics_of(designs.labels)
+            if not len(designs) and not len(self.ledger.trials):
                 raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
-        return self._unknown(self._first)
+        return self._draws
+
+    def _first_designs(self, done: int) -> Designs:
+        """Screened draws that are not on record yet; more than `screened` of them while nothing can be refined."""
+        config = self.config
+        designs = self._drawn()[0]
+        drawn = sum(trial.stage == "draw" for trial in self.ledger.trials)
+        limit = config.screened if done >= 2 else _MOST_DRAWS * config.screened
+        if drawn >= limit:
+            return designs.select(np.array([]))
+        chosen = screen(designs, self.target, config.screened, self._reference, config.least_novelty)
+        chosen = self._unknown(chosen)
+        if not len(chosen) and done < 2:
+            chosen = screen(self._unknown(designs), self.target, limit - drawn, self._reference, config.least_novelty)
+        return chosen.select(np.arange(min(len(chosen), limit - drawn)))
 
     def _refined_designs(self, done: list[Trial], number: int, n: int) -> Designs:
         """Designs around the leaders that are not good enough yet, each away from the other leaders."""
@@ -300,11 +315,20 @@ class Campaign:
             keys=tuple(trial.key for trial in done),
         )
 
+        lead_component = component[leaders]
+
+        def others(niche: int) -> torch.Tensor:
+            return statistics[[leader for i, leader in enumerate(leaders) if niche not in (i, -1)]]
+
         def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
             designs = self._unknown(decode_designs(self.surrogate, self.target, z, component, parent))
-            others = statistics[[leader for position, leader in enumerate(leaders) if position != niche]]
-            own = [i for i, f in enumerate(statistics_of(designs.labels)) if niche < 0 or is_distinct(f, others)]
+            own = [i for i, f in enumerate(statistics_of(designs.labels)) if is_distinct(f, others(niche))]
             return designs.select(np.array(own))
+
+        def reserve(niche: int) -> Designs:
+            designs, keys, f = self._drawn()
+            mine = [i for i in np.flatnonzero(designs.component == lead_component[niche]) if keys[i] not in self.ledger]
+            return designs.select(np.array([i for i in mine if is_distinct(f[i], others(niche))]))
 
         request = Request(
             observations=observations,
@@ -313,6 +337,7 @@ class Campaign:
             strata=self._strata([done[leader] for leader in leaders]),
             target=self.target,
             decode=decode,
+            reserve=reserve,
             config=self.config.refinement,
             count=n,
             seed=int(np.random.default_rng([self.config.seed, number]).integers(2**31)),

@@ -77,6 +77,8 @@ class Request:
         strata: Where latents are to stay.
         target: What to reach.
         decode: Decodes and screens latents.
+        reserve: The draws that physics has not seen, of a niche's component and distinct from the other niches: the
+            record may tell now that some of them are better than they seemed.
         config: Sizes.
         count: Designs to propose.
         seed: Of every draw.
@@ -88,6 +90,7 @@ class Request:
     strata: Strata
     target: Target
     decode: Decode
+    reserve: Callable[[int], Designs]
     config: RefinementConfig
     count: int
     seed: int
@@ -107,6 +110,7 @@ def refine(request: Request) -> Designs:
     for niche in served:
         mine = np.flatnonzero(observations.niche == niche)
         pool = _pool(request, niche, mine[np.argsort(ranks[mine])], config.pool // len(served), stream)
+        pool = pool.joined(request.reserve(niche))
         chosen = process.choose(
             np.flatnonzero(np.isin(kept, mine)), (pending_z, pending_predicted), (pool.z, pool.predicted), share,
             request.seed,

@@ -1,0 +1,205 @@
+"""Physics evaluations that a target costs, beside six other ways to search. `python benchmarks/campaign.py --help`.
+
+    python benchmarks/campaign.py --dataset labelled --model BUNDLE --standard BUNDLE --out campaign-benchmark
+
+BUNDLE: a model with a mixture prior that was trained on the data set, and one with `prior: {kind: standard}`. Targets
+are the property vectors of held-out images (of the model's properties). Counted are evaluations until every property is
+within 2 %; a search that does not get there counts its budget + 1. `designs` are distinct ones within 5 % that a
+campaign has when it has spent its budget of 64 or has three within 2 %. Then two optima: the best value after the
+budget. All runs are resumed: what is in OUT is not repeated. Evaluations run in this process, one thread.
+"""
+
+import argparse
+import contextlib
+import json
+import platform
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peers.searches import SEARCHES, Problem, SpentError
+
+from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.targets import Target
+from microdesign.design.trials import Result
+from microdesign.microstructure.dataset import Dataset
+from microdesign.model.bundle import load_bundle
+from microdesign.model.surrogate import LocalSurrogate
+from microdesign.physics.evaluator import FFTEvaluator, evaluate_each
+from microdesign.physics.materials import Materials
+
+ENOUGH, DESIGNS = 0.02, 3
+OURS = "this campaign"
+OPTIMA: dict[str, dict[str, Any]] = {
+    "max kx/ky": {"properties": {"kx/ky": {"maximize": True}}},
+    "max Ex, fraction <= 0.3": {"properties": {"Ex": {"maximize": True}}, "volume_fraction": [0.0, 0.3]},
+}
+
+
+def bound(name: str, materials: Materials) -> float:
+    """The laminate's value, which no microstructure exceeds: Voigt over Reuss, and Voigt at a fraction of 0.3."""
+    soft, hard = (phase.k for phase in materials.phases)
+    if name == "max kx/ky":
+        f = np.linspace(0, 1, 1001)
+        return float(((f * hard + (1 - f) * soft) * (f / hard + (1 - f) / soft)).max())
+    return 0.3 * float(materials.phases[1].E) + 0.7 * float(materials.phases[0].E)
+
+
+def campaign(problem: Problem, seed: int, batch: int, table: dict[str, np.ndarray]) -> int:
+    """Runs ours on a problem; returns the number of distinct designs."""
+    with tempfile.TemporaryDirectory() as folder:
+        optimum = bool(problem.target.senses.any())
+        config = CampaignConfig(
+            target=problem.target,
+            folder=folder,
+            seed=seed,
+            candidates=DESIGNS,
+            goal=ENOUGH,
+            evaluations=max(2, problem.budget),
+            patience=10_000,
+        )
+        search = Campaign(config, problem.model, problem.materials, problem.evaluator.fingerprint, table)
+        while not search.reason_to_stop():
+            trials = search.ask(batch)
+            if not trials:
+                break
+            labels = np.stack([trial.labels for trial in trials])
+            values = evaluate_each(problem.evaluator, labels, problem.materials)
+            errors = values.pop("error")
+            search.tell(
+                [
+                    Result(trial.key, {n: float(a[i]) for n, a in values.items()}, str(errors[i]))
+                    for i, trial in enumerate(trials)
+                ]
+            )
+        done = search.ledger.succeeded
+        verified = np.array([[trial.verified[name] for name in problem.target.names] for trial in done])
+        problem.costs += problem.cost(np.stack([trial.labels for trial in done]), verified).tolist()
+        return 0 if optimum else len(search.candidates())
+
+
+def run(name: str, problem: Problem, seed: int, batch: int) -> dict[str, Any]:
+    """Runs one search on one problem."""
+    started, designs = time.process_time(), 0
+    if name == OURS:
+        designs = campaign(problem, seed, batch, dict(problem.training.properties))
+    else:
+        with contextlib.suppress(SpentError):
+            SEARCHES[name](problem, seed)
+    costs = np.minimum.accumulate(problem.costs)
+    hit = np.flatnonzero(costs <= problem.enough)
+    return {
+        "evaluations": int(hit[0]) + 1 if len(hit) else problem.budget + 1,
+        "solved": bool(len(hit)),
+        "designs": designs,
+        "best": float(costs[-1]),
+        "history": [round(float(cost), 5) for cost in costs],
+        "seconds": round(time.process_time() - started, 1),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", required=True, help="labelled data set")
+    parser.add_argument("--model", required=True, help="bundle with a mixture prior")
+    parser.add_argument("--standard", help="bundle with a standard prior; without it two searches are left out")
+    parser.add_argument("--out", required=True, help="folder of the runs")
+    parser.add_argument("--targets", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", type=int, default=256, help="evaluations of the other searches")
+    parser.add_argument("--ours", type=int, default=64, help="evaluations of a campaign")
+    parser.add_argument("--batch", type=int, default=2, help="designs that a campaign proposes at a time")
+    parser.add_argument("--searches", nargs="*", help="only those whose names begin so")
+    parser.add_argument("--optima", action=argparse.BooleanOptionalAction, default=True)
+    settings = parser.parse_args()
+    torch.set_num_threads(1)
+    model = LocalSurrogate(load_bundle(settings.model))
+    standard = LocalSurrogate(load_bundle(settings.standard)) if settings.standard else model
+    data = Dataset.open(settings.dataset)
+    materials = Materials.model_validate(data.manifest.materials)
+    training, held_out = data.load("train"), data.load("test")
+    names = [OURS, *(name for name in SEARCHES if settings.standard or not name.startswith("standard"))]
+    if settings.searches:
+        names = [name for name in names if name.startswith(tuple(settings.searches))]
+    record = Path(settings.out) / "runs.jsonl"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    lines = record.read_text().splitlines() if record.exists() else []
+    done = {(row["search"], row["problem"], row["seed"]): row for row in map(json.loads, lines)}
+
+    rows = np.random.default_rng(0).choice(len(held_out), settings.targets, replace=False)
+    properties = [{n: float(held_out.properties[n][row]) for n in model.properties} for row in rows]
+    problems: dict[str, tuple[Target, float]] = {
+        f"{data.manifest.digest[:8]} {model.digest[:8]} test {row}": (Target(properties=values), ENOUGH)
+        for row, values in zip(rows, properties, strict=True)
+    }
+    optima = {f"{model.digest[:8]} {name}": (Target.model_validate(OPTIMA[name]), -np.inf) for name in OPTIMA}
+    for problem_name, (target, enough) in (problems | (optima if settings.optima else {})).items():
+        for seed in range(settings.seeds):
+            for name in names:
+                if (name, problem_name, seed) in done:
+                    continue
+                budget = settings.ours if name == OURS or enough < 0 else settings.budget
+                problem = Problem(target, materials, FFTEvaluator(), budget, enough, training, model, standard)
+                row = {
+                    "search": name,
+                    "problem": problem_name,
+                    "seed": seed,
+                    **run(name, problem, seed, settings.batch),
+                }
+                done[name, problem_name, seed] = row
+                with record.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+                print(f"{problem_name}, seed {seed}, {name}: {row['evaluations']}, {row['best']:.4f}", flush=True)
+
+    print_targets(names, [row for row in done.values() if row["problem"] in problems], len(model.properties))
+    if settings.optima:
+        known = partial(best_known, training)
+        print_optima(names, list(done.values()), {k: (v[0], known(v[0])) for k, v in optima.items()}, materials)
+    print(f"\n{platform.processor() or platform.machine()}, torch {torch.__version__}, model {model.digest[:8]}")
+
+
+def best_known(training: Any, target: Target) -> float:
+    """The best training image's value."""
+    values = target.objectives(target.table(training.properties))[:, 0]
+    return float(values[target.admits(training.labels)].max())
+
+
+def print_targets(names: list[str], rows: list[dict[str, Any]], properties: int) -> None:
+    """The first table."""
+    print(f"\nEvaluations until {properties} properties are within {ENOUGH:.0%}\n")
+    print("| search | median | quartiles | within 64 | runs | designs | CPU s a run |\n|---|---|---|---|---|---|---|")
+    for name in names:
+        mine = [row for row in rows if row["search"] == name]
+        if not mine:
+            continue
+        counts = np.array([row["evaluations"] for row in mine])
+        low, middle, high = np.quantile(counts, [0.25, 0.5, 0.75])
+        designs = f"{np.median([row['designs'] for row in mine]):g}" if name == OURS else ""
+        share = np.mean([row["solved"] and row["evaluations"] <= 64 for row in mine])
+        seconds = np.median([row["seconds"] for row in mine])
+        print(f"| {name} | {middle:g} | {low:g} to {high:g} | {share:.0%} | {len(mine)} | {designs} | {seconds:.0f} |")
+
+
+def print_optima(
+    names: list[str], rows: list[dict[str, Any]], optima: dict[str, tuple[Target, float]], materials: Materials
+) -> None:
+    """The second table."""
+    for problem, (_, known) in optima.items():
+        title = problem.split(" ", 1)[1]
+        limit = bound(title, materials)
+        print(f"\n{title}: bound {limit:.3f}, best training image {known:.3f}\n")
+        print("| search | after 16 | after 32 | after 64 | share of the bound |\n|---|---|---|---|---|")
+        for name in names:
+            mine = [row["history"] for row in rows if row["search"] == name and row["problem"] == problem]
+            if not mine:
+                continue
+            at = [-float(np.median([history[min(n, len(history)) - 1] for history in mine])) for n in (16, 32, 64)]
+            print(f"| {name} | {at[0]:.3f} | {at[1]:.3f} | {at[2]:.3f} | {at[2] / limit:.0%} |")
+
+
+if __name__ == "__main__":
+    main()

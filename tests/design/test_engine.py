@@ -1,0 +1,215 @@
+"""A campaign on Ray: everything on record at once, workers that fail, hang or die, and how busy they are."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_campaign import TARGET, parts, settings
+
+from microdesign.design.engine import Answer, run_campaign, sole_driver
+from microdesign.design.ledger import Ledger
+from microdesign.design.trials import State
+from microdesign.errors import EvaluationError, InputError
+from microdesign.model.surrogate import LocalSurrogate
+from microdesign.physics.evaluator import FFTEvaluator, Values
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import engineering_constants
+from microdesign.physics.solver import homogenize
+from microdesign.physics.store import ResultStore
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("engine") / "run"
+
+
+@pytest.fixture(scope="module")
+def answer(local_ray: None, folder: Path, surrogate: LocalSurrogate, materials: Materials) -> Answer:
+    return run_campaign(settings(folder), surrogate, FFTEvaluator(), materials, store=ResultStore(folder / "results"))
+
+
+class Refuses(FFTEvaluator):
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        raise AssertionError("physics is asked again")
+
+
+def test_the_budget_is_spent_on_record(answer: Answer, folder: Path) -> None:
+    assert len(answer.evaluations) == 14
+    assert answer.stopped == "the budget of 14 evaluations is spent"
+    assert answer.resumed == 0
+    assert 0 < answer.utilization <= 1
+    for trial in answer.evaluations:
+        assert trial.state is State.SUCCEEDED
+        assert trial.attempts == 1
+        assert "/" in trial.worker
+        assert 0 < trial.timings["evaluating"] < trial.timings["answered_at"]
+
+
+def test_candidates_are_verified_by_physics(answer: Answer, materials: Materials) -> None:
+    assert answer.candidates
+    for candidate in answer.candidates:
+        result = homogenize(candidate.labels, materials, tolerance=1e-6)
+        for name, values in engineering_constants(result.stiffness, result.conductivity).items():
+            assert candidate.verified[name] == pytest.approx(values[0], rel=5e-4)
+
+
+def test_a_finished_campaign_does_nothing_new(
+    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    before, lines = parts(folder), list[str]()
+    again = run_campaign(settings(folder), surrogate, Refuses(), materials, lines.append)
+    assert parts(folder) == before
+    assert again.resumed == 14
+    assert [e.key for e in again.candidates] == [e.key for e in answer.candidates]
+    assert (again.history, again.stopped) == (answer.history, answer.stopped)
+    assert lines == ["resumed with 14 evaluations on record"]
+
+
+def test_two_campaigns_share_a_store(
+    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings(tmp_path / "other", evaluations=6)
+    again = run_campaign(config, surrogate, Refuses(), materials, store=ResultStore(folder / "results"))
+    assert [trial.worker for trial in again.evaluations] == ["store"] * 6
+    assert all(trial.attempts == 0 for trial in again.evaluations)
+
+
+def test_one_process_drives_a_campaign(tmp_path: Path) -> None:
+    with (
+        sole_driver(str(tmp_path)),
+        pytest.raises(InputError, match="another process runs this campaign"),
+        sole_driver(str(tmp_path)),
+    ):
+        pass
+    with sole_driver(str(tmp_path)):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("properties", "message"),
+    [
+        ({"Ex": 11.0, "kx": 3.0}, r"target Ex = 11 is out of reach: .* give Ex from 1 to 10 \(Voigt-Reuss bounds\)"),
+        ({"Ex": 3.0, "kx": 0.5}, r"target kx = 0\.5 is out of reach: .* give kx from 1 to 10"),
+        ({"Ex": 9.5, "kx": 1.2}, r"exclude each other: no volume fractions satisfy the Voigt-Reuss bounds of all"),
+        ({"Ex": 3.0, "colour": 3.0}, "target 'colour' is no property"),
+    ],
+)
+def test_refused_before_anything_is_computed(
+    properties: dict[str, float], message: str, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings(tmp_path / "none", target={"properties": properties})
+    with pytest.raises(InputError, match=message):
+        run_campaign(config, surrogate, FFTEvaluator(), materials)
+    assert not (tmp_path / "none").exists()
+
+
+def test_physics_without_answers_ends_the_campaign(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    class Mute(FFTEvaluator):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            raise EvaluationError("no answer")
+
+    with pytest.raises(EvaluationError, match="fewer than 2 of the first designs: EvaluationError: no answer"):
+        run_campaign(settings(tmp_path), surrogate, Mute(), materials)
+
+
+def test_what_raises_hangs_dies_or_is_no_number_costs_itself(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    """The order of evaluations is read from marks on disk, one for each call."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+
+    class Troubled(FFTEvaluator):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            number = len(list(marks.iterdir()))
+            (marks / f"{number}-{os.getpid()}-{time.time_ns()}").touch()
+            if number == 1:
+                raise RuntimeError("no licence")
+            if number == 2:
+                time.sleep(600)
+            if number == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            values = super().evaluate(images, materials)
+            return {name: array * np.nan for name, array in values.items()} if number == 4 else values
+
+    config = settings(tmp_path / "run", time_limit=20, evaluations=10, cpus=2)  # one at a time
+    answer = run_campaign(config, surrogate, Troubled(), materials)
+    failed = [trial for trial in answer.evaluations if trial.state is State.FAILED]
+    assert sorted(trial.error.split(":")[0] for trial in failed) == [
+        "EvaluationError",
+        "RuntimeError",
+        "no answer within the time limit of 20 s",
+    ]
+    assert [trial.attempts for trial in answer.evaluations if trial.state is State.SUCCEEDED].count(2) == 1
+    assert len(answer.evaluations) == 10
+    assert len(list(marks.iterdir())) == 11
+
+
+class Uneven(FFTEvaluator):
+    """0.2 to 1 s, by the image."""
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        values = super().evaluate(images, materials)
+        time.sleep(0.2 + 0.8 * (int(images.sum()) % 7) / 6)
+        return values
+
+
+@pytest.mark.slow
+def test_the_workers_are_kept_busy(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
+    config = settings(tmp_path, evaluations=80, screened=16)
+    answer = run_campaign(config, surrogate, Uneven(), materials)
+    assert answer.utilization >= 0.9
+    assert sum(trial.stage == "bayesian" for trial in answer.evaluations) == 64
+
+
+def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    """What an interrupted run had proposed and begun is what the next one evaluates first."""
+
+    class Stops(FFTEvaluator):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            return super().evaluate(images, materials)
+
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt
+
+    config = settings(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        run_campaign(config, surrogate, Stops(), materials, stop)  # at its first line, after four answers
+    cut = Ledger(str(tmp_path), identity(tmp_path))
+    assert 4 <= len(cut) < 14
+    waiting = [trial.key for trial in cut.open]
+    answer = run_campaign(config, surrogate, FFTEvaluator(), materials)
+    assert answer.resumed == len(cut)
+    assert [trial.key for trial in answer.evaluations[: len(cut)]] == [trial.key for trial in cut.evaluations]
+    later = [trial.key for trial in answer.evaluations[len(cut) :]]
+    assert set(waiting) == set(later[: len(waiting)])
+    assert len(answer.evaluations) == 14
+
+
+def identity(folder: Path) -> dict[str, Any]:
+    import json
+
+    return json.loads((folder / "campaign.json").read_text())
+
+
+def test_the_model_learns_on_the_way(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def retrain(trials: list[Any]) -> LocalSurrogate:
+        seen.append(len(trials))
+        return surrogate
+
+    config = settings(tmp_path, retrain_every=5)
+    run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain)
+    assert seen == [5, 10]
+    assert TARGET["properties"]
