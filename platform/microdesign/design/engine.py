@@ -26,9 +26,9 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.pool import Finished, TaskPool
 from microdesign.physics.reachability import check_reachable
 from microdesign.physics.store import ResultStore
+from microdesign.progress import Progress, silent
 from microdesign.tracking import Run
 
-Progress = Callable[[str], None]
 Retrain = Callable[[list[Trial]], Surrogate]
 """A model fine-tuned on the first trials with values; a resumed campaign asks for the same again."""
 
@@ -62,7 +62,7 @@ def run_campaign(
     surrogate: Surrogate,
     evaluator: Evaluator,
     materials: Materials,
-    progress: Progress = lambda line: None,
+    progress: Progress = silent,
     run: Run | None = None,
     store: ResultStore | None = None,
     table: Mapping[str, np.ndarray] | None = None,
@@ -106,7 +106,7 @@ class _Engine:
         evaluator: Evaluator,
         materials: Materials,
         store: ResultStore | None = None,
-        progress: Progress = lambda line: None,
+        progress: Progress = silent,
         run: Run | None = None,
         retrain: Retrain | None = None,
     ) -> None:
