@@ -1,27 +1,17 @@
-"""A small model as initialised: what it decodes is random, what physics says of it is not."""
+"""Fixtures of the campaigns' tests."""
 
 import pytest
-import torch
+from small_model import MATERIALS, small_surrogate
 
-from microdesign.model.bundle import Bundle, Description
-from microdesign.model.networks import NetworkConfig
-from microdesign.model.standardization import Standardization
 from microdesign.model.surrogate import LocalSurrogate
-from microdesign.model.vae import ModelConfig, VAERegression
 from microdesign.physics.materials import Materials
 
 
 @pytest.fixture(scope="session")
 def materials() -> Materials:
-    return Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]})
+    return MATERIALS
 
 
 @pytest.fixture(scope="session")
-def surrogate(materials: Materials) -> LocalSurrogate:
-    torch.manual_seed(0)
-    config = ModelConfig(network=NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32))
-    standardization = Standardization(names=("Ex", "kx"), units=("1", "1"), offsets=(1.2, 1.2), scales=(0.3, 0.3))
-    description = Description(
-        model=config, standardization=standardization, materials=materials.model_dump(mode="json"), weights="random"
-    )
-    return LocalSurrogate(Bundle(VAERegression(config, 2).eval(), description))
+def surrogate() -> LocalSurrogate:
+    return small_surrogate()

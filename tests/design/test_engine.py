@@ -1,7 +1,10 @@
 """A campaign on Ray: everything on record at once, workers that fail, hang or die, and how busy they are."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -175,16 +178,12 @@ def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
 ) -> None:
     """What an interrupted run had proposed and begun is what the next one evaluates first."""
 
-    class Stops(FFTEvaluator):
-        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
-            return super().evaluate(images, materials)
-
     def stop(line: str) -> None:
         raise KeyboardInterrupt
 
     config = settings(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        run_campaign(config, surrogate, Stops(), materials, stop)  # at its first line, after four answers
+        run_campaign(config, surrogate, FFTEvaluator(), materials, stop)  # at its first line, after four answers
     cut = Ledger(str(tmp_path), identity(tmp_path))
     assert 4 <= len(cut) < 14
     waiting = [trial.key for trial in cut.open]
@@ -197,8 +196,6 @@ def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
 
 
 def identity(folder: Path) -> dict[str, Any]:
-    import json
-
     return json.loads((folder / "campaign.json").read_text())
 
 
@@ -213,3 +210,13 @@ def test_the_model_learns_on_the_way(surrogate: LocalSurrogate, materials: Mater
     run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain)
     assert seen == [5, 10]
     assert TARGET["properties"]
+
+
+@pytest.mark.slow
+def test_a_dead_node_costs_nothing_but_time(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("node_death.py")
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    trials = json.loads(done.stdout.splitlines()[-1])
+    assert [state for state, _, _ in trials] == ["succeeded"] * 12
+    assert 1 <= sum(attempts > 1 for _, attempts, _ in trials) <= 2

@@ -1,0 +1,52 @@
+"""A campaign on a cluster of two workers' nodes, of which one is killed on the way: `python node_death.py FOLDER`.
+
+Prints the states and attempts of its trials as JSON.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import ray
+from ray.cluster_utils import Cluster
+from small_model import MATERIALS, small_surrogate
+
+from microdesign.design.campaign import CampaignConfig
+from microdesign.design.engine import run_campaign
+from microdesign.physics.evaluator import FFTEvaluator, Values
+from microdesign.physics.materials import Materials
+
+
+class Slow(FFTEvaluator):
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        time.sleep(2.0 * len(images))
+        return super().evaluate(images, materials)
+
+
+if __name__ == "__main__":
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    ray.init(address=cluster.address, log_to_driver=False)
+    config = CampaignConfig.model_validate(
+        {
+            "target": {"properties": {"Ex": 3.2, "kx": 3.2}, "tolerance": 0.3},
+            "folder": str(Path(sys.argv[1]) / "campaign"),
+            "samples": 48,
+            "screened": 6,
+            "per_round": 4,
+            "evaluations": 12,
+            "goal": 1e-6,
+            "refinement": {"pool": 16},
+        }
+    )
+
+    def kill(line: str) -> None:
+        if len(nodes) == 2:
+            cluster.remove_node(nodes.pop(), allow_graceful=False)
+
+    answer = run_campaign(config, small_surrogate(), Slow(), MATERIALS, kill)  # at its first line, after four answers
+    print(json.dumps([(trial.state, trial.attempts, trial.error) for trial in answer.evaluations]))
+    ray.shutdown()
+    cluster.shutdown()
