@@ -36,7 +36,10 @@ ENOUGH, DESIGNS = 0.02, 3
 OURS = "this campaign"
 OPTIMA: dict[str, dict[str, Any]] = {
     "max kx/ky": {"properties": {"kx/ky": {"maximize": True}}},
-    "max Ex, fraction <= 0.3": {"properties": {"Ex": {"maximize": True}}, "volume_fraction": [0.0, 0.3]},
+    "max Ex, fraction <= 0.3": {
+        "properties": {"Ex": {"maximize": True}},
+        "constraints": {"volume_fraction": [0.0, 0.3]},
+    },
 }
 
 
