@@ -26,9 +26,12 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
+from microdesign.design.sampling import Strata
 from microdesign.design.targets import Target
 
 _SAMPLES = 128
+_RESIDUAL = 0.03
+"""Usual size of a residual, relative to the property."""
 _PENALTY = 10.0
 """What a relative error beyond the tolerance costs, in spreads of the objective."""
 
@@ -41,18 +44,29 @@ class ResidualProcess:
         predicted: What the regressor says of them, `(n, P)`; where it says nothing (NaN) the process models all.
         verified: What physics says, `(n, P)`.
         target: What to reach.
+        strata: Where latents lie: they scale the process's lengths.
+
+    One observation is enough: then its residual is expected everywhere.
     """
 
-    def __init__(self, z: np.ndarray, predicted: np.ndarray, verified: np.ndarray, target: Target) -> None:
+    def __init__(
+        self, z: np.ndarray, predicted: np.ndarray, verified: np.ndarray, target: Target, strata: Strata
+    ) -> None:
         self._target, self._z, self._verified = target, z, verified
         self._level = verified.mean(0)
         self._inputs = self._with_predictions(z, predicted)
         residual = torch.from_numpy(verified) - self._inputs[:, z.shape[1] :]
+        # Relative to the level, not to the spread of what may be a single observation.
+        self._scale = torch.from_numpy(_RESIDUAL * np.abs(verified).mean(0)).clamp_min(1e-12)
+        extent = np.stack([(strata.mean - 3 * strata.std).min(0), (strata.mean + 3 * strata.std).max(0)])
         transform = ChainedInputTransform(
-            latent=FilterFeatures(feature_indices=torch.arange(z.shape[1])), unit=Normalize(d=z.shape[1])
+            latent=FilterFeatures(feature_indices=torch.arange(z.shape[1])),
+            unit=Normalize(d=z.shape[1], bounds=torch.from_numpy(extent)),
         )
         with small_algebra():
-            self._model = SingleTaskGP(self._inputs, residual, input_transform=transform)
+            self._model = SingleTaskGP(
+                self._inputs, residual / self._scale, input_transform=transform, outcome_transform=None
+            )
             mll = ExactMarginalLogLikelihood(self._model.likelihood, self._model)
             fit_gpytorch_mll(mll, optimizer_kwargs={"options": {"maxiter": 50}})
 
@@ -60,7 +74,7 @@ class ResidualProcess:
         """Prediction plus expected residual, `(M, P)`."""
         inputs = self._with_predictions(z, predicted)
         with small_algebra(), torch.no_grad():
-            return (inputs[:, z.shape[1] :] + self._model.posterior(inputs).mean).numpy()
+            return (inputs[:, z.shape[1] :] + self._scale * self._model.posterior(inputs).mean).numpy()
 
     def choose(
         self,
@@ -105,8 +119,8 @@ class ResidualProcess:
         return np.array([int((inputs == row).all(-1).nonzero()[0, 0]) for row in chosen])
 
     def utilities(self, residuals: Tensor, inputs: Tensor) -> Tensor:
-        """What there is to maximise, `(..., M)`, for residuals `(..., P)` at inputs `(..., D + P)`."""
-        values = (residuals + inputs[..., -residuals.shape[-1] :]).detach().numpy()
+        """What there is to maximise, `(..., M)`, for scaled residuals `(..., P)` at inputs `(..., D + P)`."""
+        values = (self._scale * residuals + inputs[..., -residuals.shape[-1] :]).detach().numpy()
         return torch.from_numpy(self._utilities(values.reshape(-1, values.shape[-1]))).view(*values.shape[:-1], -1)
 
     def _utilities(self, values: np.ndarray) -> np.ndarray:

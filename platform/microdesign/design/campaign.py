@@ -30,7 +30,7 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.store import evaluation_key
 
 _MOST_DRAWS = 4
-"""Times `screened`: draws that go to physics while fewer than two answers are there to refine."""
+"""Times `screened`: draws that go to physics while there is no answer to refine."""
 
 
 class SearchConfig(Config):
@@ -39,7 +39,7 @@ class SearchConfig(Config):
     candidates: int = Field(4, ge=1, description="distinct designs to answer with")
     goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
     samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
-    screened: int = Field(8, ge=2, description="of those, designs that physics evaluates")
+    screened: int = Field(4, ge=1, description="of those, designs that physics evaluates in any case")
     conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
     neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
     spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
@@ -151,27 +151,32 @@ class Campaign:
         if n < 1:
             return []
         number = self.ledger.rounds
-        designs, stage = self._first_designs(len(done)), "draw"
-        if not len(designs) and len(done) >= 2:
-            designs, stage = self._refined_designs(done, number, n), self.config.refiner
-        designs = designs.select(np.arange(min(n, len(designs))))
-        seconds = (time.monotonic() - started) / max(1, len(designs))
-        return [
-            Trial(
-                number=len(trials) + i,
-                key=key,
-                labels=designs.labels[i],
-                z=designs.z[i],
-                component=int(designs.component[i]),
-                round=number,
-                stage=stage,
-                parent=designs.parent[i],
-                model=self.surrogate.digest,
-                predicted=dict(zip(self.target.names, designs.predicted[i].tolist(), strict=True)),
-                timings={"proposing": seconds, "proposed_at": self.clock},
-            )
-            for i, key in enumerate(self._keys(designs))
-        ]
+        # While screened draws are left, half of the effort goes to them and half to what physics has told already.
+        share = n // 2 + n % 2 * (1 - number % 2) if done else n
+        drawn = self._first_designs(share, len(done))
+        staged = [("draw", drawn)]
+        if done:
+            staged.append((self.config.refiner, self._refined_designs(done, number, n - len(drawn), drawn)))
+        seconds = (time.monotonic() - started) / max(1, sum(len(designs) for _, designs in staged))
+        proposed: dict[str, Trial] = {}
+        for stage, designs in staged:
+            for i, key in enumerate(self._keys(designs)):
+                if key not in proposed and len(proposed) < n:
+                    values = zip(self.target.names, designs.predicted[i].tolist(), strict=True)
+                    proposed[key] = Trial(
+                        number=len(trials) + len(proposed),
+                        key=key,
+                        labels=designs.labels[i],
+                        z=designs.z[i],
+                        component=int(designs.component[i]),
+                        round=number,
+                        stage=stage,
+                        parent=designs.parent[i],
+                        model=self.surrogate.digest,
+                        predicted=dict(values),
+                        timings={"proposing": seconds, "proposed_at": self.clock},
+                    )
+        return list(proposed.values())
 
     def start(self, trials: Sequence[Trial]) -> list[Trial]:
         """Records that an attempt at each trial begins; returns the trials as they are then."""
@@ -286,23 +291,27 @@ class Campaign:
                 raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
         return self._draws
 
-    def _first_designs(self, done: int) -> Designs:
-        """Screened draws that are not on record yet; more than `screened` of them while nothing can be refined."""
+    def _first_designs(self, count: int, done: int) -> Designs:
+        """At most `count` screened draws that are not on record; beyond `screened` while there is nothing to refine."""
         config = self.config
         designs = self._drawn()[0]
-        drawn = sum(trial.stage == "draw" for trial in self.ledger.trials)
-        limit = config.screened if done >= 2 else _MOST_DRAWS * config.screened
-        if drawn >= limit:
+        limit = config.screened if done else max(count, _MOST_DRAWS * config.screened)
+        count = min(count, limit - sum(trial.stage == "draw" for trial in self.ledger.trials))
+        if count < 1:
             return designs.select(np.array([]))
-        chosen = screen(designs, self.target, config.screened, self._reference, config.least_novelty)
-        chosen = self._unknown(chosen)
-        if not len(chosen) and done < 2:
-            chosen = screen(self._unknown(designs), self.target, limit - drawn, self._reference, config.least_novelty)
-        return chosen.select(np.arange(min(len(chosen), limit - drawn)))
+        novel = self._reference, config.least_novelty
+        chosen = self._unknown(screen(designs, self.target, config.screened, *novel))
+        if len(chosen) < count and not done:
+            chosen = screen(self._unknown(designs), self.target, count, *novel)
+        return chosen.select(np.arange(min(len(chosen), count)))
 
-    def _refined_designs(self, done: list[Trial], number: int, n: int) -> Designs:
-        """Designs around the leaders that are not good enough yet, each away from the other leaders."""
-        pending = self.open
+    def _refined_designs(self, done: list[Trial], number: int, n: int, drawn: Designs) -> Designs:
+        """Designs around the leaders that are not good enough yet, each away from the other leaders.
+
+        Those on their way to physics, `drawn` among them, count as pending.
+        """
+        pending = self._seen(self.open)
+        pending = np.concatenate((pending[0], drawn.z)), np.concatenate((pending[1], drawn.predicted))
         statistics = self.statistics(done)
         component = np.array([trial.component for trial in done])
         leaders = [done.index(leader) for leader in self.leaders(done)]
@@ -327,12 +336,13 @@ class Campaign:
 
         def reserve(niche: int) -> Designs:
             designs, keys, f = self._drawn()
-            mine = [i for i in np.flatnonzero(designs.component == lead_component[niche]) if keys[i] not in self.ledger]
+            own = np.flatnonzero(designs.component == lead_component[niche])
+            mine = [i for i in own if keys[i] not in self.ledger]
             return designs.select(np.array([i for i in mine if is_distinct(f[i], others(niche))]))
 
         request = Request(
             observations=observations,
-            pending=self._seen(pending),
+            pending=pending,
             niches=self._niches([done[leader] for leader in leaders], number, n),
             strata=self._strata([done[leader] for leader in leaders]),
             target=self.target,

@@ -125,7 +125,7 @@ class _Engine:
         """Runs the campaign to its end, from whatever its ledger holds already.
 
         Raises:
-            EvaluationError: Physics answered for fewer than two of the first designs.
+            EvaluationError: Physics answered for none of the first designs.
             InputError: No design satisfies the target's constraints.
         """
         resumed = len(self.campaign.ledger)
@@ -137,6 +137,10 @@ class _Engine:
             finally:
                 self._pool.close()
         self.campaign.abandon()
+        if not self.campaign.ledger.succeeded:
+            errors = [trial.error for trial in self.campaign.ledger.evaluations]
+            reason = f"Physics answered for none of the first {len(errors)} designs: {errors[0]}" if errors else stopped
+            raise EvaluationError(reason)
         if len(self.campaign.ledger) > max(resumed, self._reported):
             self._report()
         campaign = self.campaign
@@ -162,7 +166,7 @@ class _Engine:
                 exhausted = not trials
                 continue
             if not len(self._pool) and not self._queue:
-                return self._end_without_proposals()
+                return "no new design can be proposed"
             finished = self._pool.collect(None if proposal is None else _POLL)
             if finished:
                 exhausted = False
@@ -240,14 +244,6 @@ class _Engine:
         if self._run is not None and history:
             values = {"best_error": history[-1], "evaluations": self._reported, "candidates": len(candidates)}
             self._run.log_metrics(values, step=self._reported)
-
-    def _end_without_proposals(self) -> str:
-        succeeded, evaluations = self.campaign.ledger.succeeded, self.campaign.ledger.evaluations
-        if len(succeeded) < 2:
-            errors = [trial.error for trial in evaluations if trial.error]
-            reason = errors[0] if errors else "only one draw satisfies the target's constraints"
-            raise EvaluationError(f"Physics answered for fewer than 2 of the first designs: {reason}")
-        return "no new design can be proposed"
 
     def _retrain_when_due(self) -> None:
         """Also on resume: what was trained then is found again by whoever trains."""

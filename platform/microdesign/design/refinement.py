@@ -71,7 +71,7 @@ class Request:
     """What a refiner is given.
 
     Attributes:
-        observations: At least two.
+        observations: At least one.
         pending: Latents `(m, D)` and predictions `(m, P)` of designs that wait for physics.
         niches: Those to refine, the most urgent first; each has observations, all of one component.
         strata: Where latents are to stay.
@@ -102,7 +102,8 @@ def refine(request: Request) -> Designs:
     stream = np.random.default_rng(request.seed)
     ranks = target.ranks(observations.verified)
     kept = np.sort(np.argsort(ranks, kind="stable")[: config.observations])
-    process = ResidualProcess(observations.z[kept], observations.predicted[kept], observations.verified[kept], target)
+    known = observations.z[kept], observations.predicted[kept], observations.verified[kept]
+    process = ResidualProcess(*known, target, request.strata)
     share = max(1, -(-request.count // len(request.niches)))
     served = request.niches[: -(-request.count // share)]
     pending_z, pending_predicted = request.pending

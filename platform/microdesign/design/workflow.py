@@ -57,7 +57,9 @@ def design(config: CampaignConfig, progress: Progress = silent, tracking_uri: st
     with ending(start_run(config.experiment, name, uri)) as run:
         run.log_params(config.model_dump(mode="json"))
         run.log_tags({"stage": "design", "model": surrogate.digest})
-        answer = run_campaign(config, surrogate, evaluator, materials, progress, run, store)
+        table = None if data is None else data.properties
+        known = statistics_of(data.labels) if data is not None and config.least_novelty else None
+        answer = run_campaign(config, surrogate, evaluator, materials, progress, run, store, table, known)
         progress(f"the search ends: {answer.stopped}")
         document = _document(config, folder, answer, surrogate, evaluator, materials, data, reached, store)
         document |= {"tracking_uri": uri, "report": str(folder / report.PAGE)}
