@@ -17,9 +17,11 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -32,6 +34,7 @@ from microdesign.learning.samples import Samples
 from microdesign.learning.train import TrainConfig, build_trainer
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
+from microdesign.model import texture_decoder, trunk, upsampling, upsampling_decoder
 from microdesign.model.losses import build_losses
 from microdesign.model.objective import Objective
 
@@ -160,23 +163,24 @@ def step_rows(name: str, folder: Path, repeats: int) -> Iterator[tuple[str, floa
     feed, objective = batches(config), Objective(config.loop.objective)
     stream = iter(lambda: next(feed.epoch(0)), None)
     x, c = next(stream)
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
 
     def variant(bf16: bool, last: bool) -> Callable[[], None]:
         model = build_model(config.loop, len(config.properties))
-        layout = formats[x.ndim] if last else torch.contiguous_format
-        for parameter in model.parameters():
-            if parameter.ndim == x.ndim:
-                parameter.data = parameter.data.contiguous(memory_format=layout)
-        images = x.contiguous(memory_format=layout)
+        if not last:
+            for parameter in model.parameters():
+                parameter.data = parameter.data.contiguous()
+        images = x if last else x.contiguous()
         optimizer = torch.optim.AdamW(model.parameters())
 
         def step() -> None:
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                outputs = model(images, c)
-            optimizer.zero_grad(set_to_none=True)
-            objective(outputs, images, c)["total"].backward()
-            optimizer.step()
+            with ExitStack() as stack:
+                for module in () if last else (texture_decoder, trunk, upsampling, upsampling_decoder):
+                    stack.enter_context(patch.object(module, "channels_last", torch.Tensor.contiguous))
+                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                    outputs = model(images, c)
+                optimizer.zero_grad(set_to_none=True)
+                objective(outputs, images, c)["total"].backward()
+                optimizer.step()
 
         return step
 
