@@ -223,6 +223,8 @@ def main() -> None:
         for name in settings.models:
             for what, rate, share in step_rows(name, Path(place), settings.repeats):
                 print(f"{name:12} {what:26} {rate:10.1f} {share:18.3f}", flush=True)
+        # Ray's workers are nice to others (15); both loops have to be alike.
+        os.environ.setdefault("RAY_worker_niceness", "0")
         with connected():
             for name in settings.ray:
                 for what, rate, share in ray_rows(name, Path(place), settings.epochs):
