@@ -1,4 +1,4 @@
-"""Training: what Ray, the feed, precision, layout and each loss cost. `python benchmarks/training.py`.
+"""Training: what Ray, the feed, precision and each loss cost. `python benchmarks/training.py`.
 
     OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 python benchmarks/training.py --models 64
 
@@ -17,11 +17,9 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -34,7 +32,6 @@ from microdesign.learning.samples import Samples
 from microdesign.learning.train import TrainConfig, build_trainer
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
-from microdesign.model import texture_decoder, trunk, upsampling, upsampling_decoder
 from microdesign.model.losses import build_losses
 from microdesign.model.objective import Objective
 
@@ -164,23 +161,16 @@ def step_rows(name: str, folder: Path, repeats: int) -> Iterator[tuple[str, floa
     stream = iter(lambda: next(feed.epoch(0)), None)
     x, c = next(stream)
 
-    def variant(bf16: bool, last: bool) -> Callable[[], None]:
+    def variant(bf16: bool) -> Callable[[], None]:
         model = build_model(config.loop, len(config.properties))
-        if not last:
-            for parameter in model.parameters():
-                parameter.data = parameter.data.contiguous()
-        images = x if last else x.contiguous()
         optimizer = torch.optim.AdamW(model.parameters())
 
         def step() -> None:
-            with ExitStack() as stack:
-                for module in () if last else (texture_decoder, trunk, upsampling, upsampling_decoder):
-                    stack.enter_context(patch.object(module, "channels_last", torch.Tensor.contiguous))
-                with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                    outputs = model(images, c)
-                optimizer.zero_grad(set_to_none=True)
-                objective(outputs, images, c)["total"].backward()
-                optimizer.step()
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                outputs = model(x, c)
+            optimizer.zero_grad(set_to_none=True)
+            objective(outputs, x, c)["total"].backward()
+            optimizer.step()
 
         return step
 
@@ -189,9 +179,8 @@ def step_rows(name: str, folder: Path, repeats: int) -> Iterator[tuple[str, floa
         logits = torch.randn_like(x, requires_grad=True)
         return lambda: function(logits, x).mean().backward()
 
-    work: dict[str, Callable[[], object]] = {"step: bf16, channels_last": variant(True, True)}
-    work |= {"step: fp32, channels_last": variant(False, True), "step: bf16, NCHW": variant(True, False)}
-    work |= {"step: fp32, NCHW": variant(False, False), "part: feed": lambda: next(stream)}
+    work: dict[str, Callable[[], object]] = {"step: bf16": variant(True), "step: fp32": variant(False)}
+    work |= {"part: feed": lambda: next(stream)}
     work |= {f"part: {loss}": loss_alone(loss) for loss in LOSSES}
     times: dict[str, list[float]] = {key: [] for key in work}
     for repeat in range(repeats + 1):
