@@ -55,7 +55,7 @@ class LoopConfig(Config):
     learning_rate: float = Field(2e-3, gt=0, description="peak of the learning rate")
     optimizer: OptimizerConfig = OptimizerConfig()
     bf16: bool = Field(True, description="bf16 autocast of the model; losses are float32 always")
-    compile: bool = Field(False, description="torch.compile of the model: minutes at first, worth it on a GPU")
+    compile: bool = Field(False, description="torch.compile of the model, which takes minutes at first")
     checkpoint_minutes: float | None = Field(None, gt=0, description="time between checkpoints within an epoch")
     seed: int = Field(0, ge=0, description="seed of weights, order, augmentation and latent draws")
 
