@@ -435,8 +435,8 @@ def _print_design(document: dict[str, Any]) -> None:
             )
     titles = [f"{name} pred. / verified" for name in target]
     _table(["", "component", *titles, "max. error", "novelty"], rows)
-    if document["reach"]:
-        print(document["reach"])
+    for line in filter(None, [document["reach"], *document["feasibility"]["warnings"]]):
+        print(line)
     print(f"{document['evaluations']} physics evaluations; {document['stopped']}")
     print(f"report: {document['report']}")
     uri = document["tracking_uri"]

@@ -56,9 +56,10 @@ def best_of_random_draws(
 
 
 def _best(labels: np.ndarray, table: np.ndarray, target: Target) -> Baseline | None:
-    errors = np.where(target.admits(labels) & np.isfinite(table).all(1), target.errors(table), np.inf)
-    index = int(np.nanargmin(errors))
-    if not np.isfinite(errors[index]):
+    possible = np.flatnonzero(np.isfinite(table).all(1))
+    possible = possible[target.admits(labels[possible])]
+    if not len(possible):
         return None
+    index = possible[target.ranks(table[possible]).argmin()]
     verified = dict(zip(target.names, table[index].tolist(), strict=True))
-    return Baseline(labels[index], verified, float(errors[index]), len(labels))
+    return Baseline(labels[index], verified, float(target.errors(table[index])), len(labels))

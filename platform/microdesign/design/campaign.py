@@ -20,6 +20,7 @@ from microdesign.design.distinctness import distinct_best, is_distinct, niche_of
 from microdesign.design.ledger import Ledger
 from microdesign.design.refinement import Observations, RefinementConfig, Request
 from microdesign.design.refiners import REFINERS
+from microdesign.design.robustness import RobustnessConfig
 from microdesign.design.sampling import Strata, sample_strata, strata_around
 from microdesign.design.screening import Designs, decode_designs, screen
 from microdesign.design.targets import Target
@@ -59,6 +60,7 @@ class SearchConfig(Config):
         0, ge=0, description="new values of physics after which the model is fine-tuned on them; 0 is never"
     )
     refinement: RefinementConfig = RefinementConfig()
+    robustness: RobustnessConfig = RobustnessConfig()
     seed: int = Field(0, ge=0, description="seed of every draw")
 
 

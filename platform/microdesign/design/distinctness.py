@@ -17,7 +17,7 @@ near-equal properties in a data set of mixed families."""
 
 def statistics_of(labels: np.ndarray) -> torch.Tensor:
     """Two-point autocorrelations of two-phase images, `(n, X, Y) -> (n, X, Y)`."""
-    images = torch.from_numpy(np.asarray(labels)).float()
+    images = torch.from_numpy(np.array(labels, np.float32))
     return two_point(images) if len(images) else images
 
 

@@ -18,16 +18,16 @@ import numpy as np
 import torch
 
 from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.feasibility import check_feasible
+from microdesign.design.record import Recorder
 from microdesign.design.trials import Result, State, Trial
 from microdesign.errors import EvaluationError, InputError
 from microdesign.model.surrogate import Surrogate
 from microdesign.physics.evaluator import Evaluator
 from microdesign.physics.materials import Materials
 from microdesign.physics.pool import Finished, TaskPool
-from microdesign.physics.reachability import check_reachable
 from microdesign.physics.store import ResultStore
 from microdesign.progress import Progress, silent
-from microdesign.tracking import Run
 
 Retrain = Callable[[list[Trial]], Surrogate]
 """A model fine-tuned on the first trials with values; a resumed campaign asks for the same again."""
@@ -63,7 +63,7 @@ def run_campaign(
     evaluator: Evaluator,
     materials: Materials,
     progress: Progress = silent,
-    run: Run | None = None,
+    recorder: Recorder | None = None,
     store: ResultStore | None = None,
     table: Mapping[str, np.ndarray] | None = None,
     reference: torch.Tensor | None = None,
@@ -77,7 +77,7 @@ def run_campaign(
         evaluator: The physics.
         materials: The phases.
         progress: Called with lines for people.
-        run: MLflow run to log to.
+        recorder: Writes each round to MLflow.
         store: Results of physics that are known already; new ones are added to it.
         table: Properties of the training samples by name, each `(N,)`.
         reference: Two-point statistics of the training set, `(m, X, Y)`.
@@ -88,10 +88,10 @@ def run_campaign(
             to another campaign or is in use.
         EvaluationError: Physics could answer for none of the first designs.
     """
-    check_reachable(config.target.fixed, materials)
+    check_feasible(config.target, materials, evaluator)
     with sole_driver(str(config.folder)):
         campaign = Campaign(config, surrogate, materials, evaluator.fingerprint, table, reference)
-        return _Engine(campaign, evaluator, materials, store, progress, run, retrain).run()
+        return _Engine(campaign, evaluator, materials, store, progress, recorder, retrain).run()
 
 
 class _Engine:
@@ -107,10 +107,10 @@ class _Engine:
         materials: Materials,
         store: ResultStore | None = None,
         progress: Progress = silent,
-        run: Run | None = None,
+        recorder: Recorder | None = None,
         retrain: Retrain | None = None,
     ) -> None:
-        self.campaign, self._store, self._progress, self._run = campaign, store, progress, run
+        self.campaign, self._store, self._progress, self._recorder = campaign, store, progress, recorder
         config = campaign.config
         self._retrain, self._every, self._trained = retrain, config.retrain_every, 0
         self._pool = TaskPool(
@@ -236,14 +236,14 @@ class _Engine:
 
     def _report(self) -> None:
         campaign = self.campaign
-        self._reported = len(campaign.ledger)
+        before, self._reported = self._reported, len(campaign.ledger)
         candidates, history = campaign.candidates(), campaign.history()
         errors = ", ".join(f"{100 * campaign.error(candidate):.2f} %" for candidate in candidates)
         best = f"errors {errors}" if errors else f"none within tolerance, best {min(history, default=np.inf):.1%}"
         self._progress(f"{self._reported} evaluations, {len(candidates)} candidates, {best}")
-        if self._run is not None and history:
-            values = {"best_error": history[-1], "evaluations": self._reported, "candidates": len(candidates)}
-            self._run.log_metrics(values, step=self._reported)
+        if self._recorder is not None:
+            answered = campaign.ledger.evaluations
+            self._recorder.round(answered, answered[before:], len(candidates))
 
     def _retrain_when_due(self) -> None:
         """Also on resume: what was trained then is found again by whoever trains."""

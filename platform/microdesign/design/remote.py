@@ -1,7 +1,7 @@
 """A surrogate behind the HTTP endpoints of `serving/`: the same arrays as in process, to rounding."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ PIXELS = 2**20
 ATTEMPTS = 4
 _FIRST_PAUSE = 0.25  # seconds; doubles with each attempt
 _PASSING_STATUS = (502, 503, 504)
+_TRUSTED = 5.0  # seconds for which the endpoint is taken to serve the model that it served
 
 
 class RemoteSurrogate:
@@ -29,7 +30,8 @@ class RemoteSurrogate:
         timeout: Seconds to wait for one answer.
 
     Raises:
-        InputError: The endpoint does not answer or refuses what it was given; also from every method.
+        InputError: The endpoint does not answer, refuses what it was given, answers what no model would, or serves
+            another model than at first; also from every method.
         MicrodesignError: The endpoint failed; also from every method.
     """
 
@@ -40,11 +42,8 @@ class RemoteSurrogate:
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=httpx.Timeout(timeout, connect=5.0)
         )
-        answer = self._send("GET", "/v1/model")
-        try:
-            self._model: Mapping[str, Any] = answer.json()
-        except ValueError:
-            raise InputError(f"The server at {self.url} answers in no JSON; expected a microdesign endpoint.") from None
+        self._model = self._served()
+        self._asked = time.monotonic()
         network = self.describe()["model"]["network"]
         self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
 
@@ -64,22 +63,23 @@ class RemoteSurrogate:
 
     def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.encode`."""
-        answer = self._compute("/v1/encode", "labels", labels)
+        answer = self._compute("/v1/encode", "labels", labels, ("mean", "std"))
         return answer["mean"], answer["std"]
 
     def decode(self, z: np.ndarray) -> np.ndarray:
         """See `Surrogate.decode`."""
-        return self._compute("/v1/decode", "z", z)["probabilities"]
+        return self._compute("/v1/decode", "z", z, ("probabilities",))["probabilities"]
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`."""
-        answer = self._compute("/v1/predict", "labels", labels)
+        answer = self._compute("/v1/predict", "labels", labels, ("mean", "std"))
         return answer["mean"], answer["std"]
 
     def prior(self, target: Mapping[str, float]) -> Prior:
         """See `Surrogate.prior`."""
         request = {name: np.array(float(value)) for name, value in target.items()}
-        answer = self._exchange("/v1/sample", {**request, "n": np.array(1), "seed": np.array(0)})
+        request |= {"n": np.array(1), "seed": np.array(0)}
+        answer = self._exchange("/v1/sample", request, ("weights", "mean", "std"))
         return Prior(answer["weights"], answer["mean"], answer["std"])
 
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
@@ -90,7 +90,30 @@ class RemoteSurrogate:
         """Closes the connections."""
         self._client.close()
 
-    def _compute(self, path: str, name: str, array: np.ndarray) -> dict[str, np.ndarray]:
+    def _served(self) -> Mapping[str, Any]:
+        """What the endpoint says of its model."""
+        answer = self._send("GET", "/v1/model")
+        try:
+            model = answer.json()
+        except ValueError:
+            raise InputError(f"The server at {self.url} answers in no JSON; expected a microdesign endpoint.") from None
+        if not isinstance(model, dict) or not {"properties", "digest", "description"} <= set(model):
+            raise InputError(f"The server at {self.url} describes no model; expected a microdesign endpoint.")
+        return model
+
+    def _check_model(self) -> None:
+        """Refuses to mix the answers of two models: an endpoint may be deployed anew while a campaign runs."""
+        if time.monotonic() - self._asked < _TRUSTED:
+            return
+        served = self._served()["digest"]
+        if served != self.digest:
+            raise InputError(
+                f"The Serve endpoint at {self.url} now serves the model {served[:12]}, at first it was "
+                f"{self.digest[:12]}; deploy that again, or start another campaign with this one."
+            )
+        self._asked = time.monotonic()
+
+    def _compute(self, path: str, name: str, array: np.ndarray, gives: Sequence[str]) -> dict[str, np.ndarray]:
         """Sends `array` in chunks along its first axis and puts the answers end to end."""
         array = np.asarray(array)
         if array.ndim == 0 or array.dtype.kind not in "biuf":
@@ -98,12 +121,25 @@ class RemoteSurrogate:
                 f"'{name}' is of shape {array.shape} and type {array.dtype}; expected an array of numbers."
             )
         starts = range(0, max(len(array), 1), self._chunk)
-        answers = [self._exchange(path, {name: array[start : start + self._chunk]}) for start in starts]
-        return {key: np.concatenate([answer[key] for answer in answers]) for key in answers[0]}
+        answers = [self._exchange(path, {name: array[start : start + self._chunk]}, gives) for start in starts]
+        joined = {key: np.concatenate([answer[key] for answer in answers]) for key in gives}
+        for key, values in joined.items():
+            if len(values) != len(array):
+                raise InputError(
+                    f"The Serve endpoint at {self.url} answered {path} with {len(values)} of '{key}' for {len(array)} "
+                    "entries; expected one each."
+                )
+        return joined
 
-    def _exchange(self, path: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _exchange(self, path: str, arrays: Mapping[str, np.ndarray], gives: Sequence[str]) -> dict[str, np.ndarray]:
+        self._check_model()
         headers = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
-        return unpack(self._send("POST", path, content=pack(arrays), headers=headers).content)
+        answer = unpack(self._send("POST", path, content=pack(arrays), headers=headers).content)
+        for key in gives:
+            if key not in answer or not np.isfinite(answer[key]).all():
+                what = "no" if key not in answer else "values that are not finite for"
+                raise InputError(f"The Serve endpoint at {self.url} answered {path} with {what} '{key}'.")
+        return answer
 
     def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         for attempt in range(ATTEMPTS):

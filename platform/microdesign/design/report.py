@@ -1,4 +1,4 @@
-"""The answer for people: candidate images, one HTML page that stands alone, and the JSON document."""
+"""One HTML page that stands alone: what was asked, what was found, and how."""
 
 import base64
 import io
@@ -11,21 +11,13 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
-from microdesign.files import read_json, replacing, write_json, write_text
-from microdesign.microstructure.drawing import draw, picture, png
+from microdesign.design.export import PIXEL
+from microdesign.design.figures import convergence_figure, front_figure, optima_figure, parity_figure
+from microdesign.files import read_json, write_json, write_text
+from microdesign.microstructure.drawing import picture, png
 from microdesign.microstructure.npy import read_npy
 
 DOCUMENT, PAGE = "result.json", "report.html"
-_PIXEL = 4
-"""Edge of an image's pixel in its picture."""
-
-
-def write_image(path: Path, labels: np.ndarray) -> None:
-    """Writes labels uint8 `(X, Y)` as `.npy`, and beside it as `.png`."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.save(file, labels, allow_pickle=False)
-    with replacing(path.with_suffix(".png")) as temporary:
-        temporary.write_bytes(png(picture(labels, scale=_PIXEL)))
 
 
 def write_report(folder: Path, document: Mapping[str, Any]) -> Path:
@@ -40,48 +32,48 @@ def render_report(folder: Path) -> Path:
     Raises:
         InputError: The folder holds no `result.json`, or an image is missing.
     """
-    document = read_json(Path(folder) / DOCUMENT)
+    folder = Path(folder)
+    document = read_json(folder / DOCUMENT)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["image"] = lambda path: _data_uri(_png(_found(Path(folder), Path(path))))
+    environment.filters["images"] = lambda path: [_picture(labels) for labels in _labels(folder, path)]
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
     template = environment.from_string(files("microdesign.design").joinpath("report_template.html").read_text("utf-8"))
-    history = io.BytesIO()
-    convergence_figure(document["history"], document["tolerance"]).savefig(history, format="png", dpi=90)
-    page = Path(folder) / PAGE
-    write_text(page, template.render(d=document, history=_data_uri(history.getvalue())))
+    page = folder / PAGE
+    write_text(page, template.render(d=document, figures=_figures(document)))
     return page
 
 
-def convergence_figure(history: list[float], tolerance: float) -> Figure:
-    """Best error after each evaluation, on a logarithmic axis, with the tolerance."""
-    figure = Figure(figsize=(6, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.semilogy(range(1, len(history) + 1), 100 * np.array(history))
-    axes.axhline(100 * tolerance, linestyle="--", color="grey", label="tolerance")
-    axes.set(xlabel="physics evaluations", ylabel="best worst-property error / %")
-    axes.legend()
-    return figure
+def _figures(document: Mapping[str, Any]) -> dict[str, str]:
+    figures = {
+        "convergence": convergence_figure(document["history"], document["tolerance"]),
+        "parity": parity_figure(document["parity"], document["units"]),
+    }
+    if document["best_values"]:
+        figures["optima"] = optima_figure(document["best_values"], document["units"])
+    front = document["front"]
+    if front is not None:
+        shown = np.array(front["values"]).reshape(-1, len(front["names"]))[:, :2]
+        labels = [f"{name} / {document['units'][name]}" for name in front["names"][:2]]
+        figures["front"] = front_figure(shown, front["senses"][:2], labels)
+    return {name: _drawn(figure) for name, figure in figures.items()}
 
 
-def candidates_figure(images: list[np.ndarray], titles: list[str]) -> Figure:
-    """The candidates side by side."""
-    figure = Figure(figsize=(2.4 * max(1, len(images)), 2.7), layout="constrained")
-    for axes, image, title in zip(
-        figure.subplots(1, max(1, len(images)), squeeze=False)[0], images, titles, strict=False
-    ):
-        draw(axes, image, title=title)
-    return figure
+def _labels(folder: Path, path: str) -> np.ndarray:
+    """The images of a campaign's file, `(n, X, Y)`; its folder may have been moved or copied since."""
+    given = Path(path)
+    return read_npy(given if given.is_file() else folder / given.parent.name / given.name).labels
 
 
-def _found(folder: Path, path: Path) -> Path:
-    """Where an image of a campaign is now: its folder may have been moved or copied since."""
-    return path if path.is_file() else folder / path.parent.name / path.name
+def _drawn(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=90)
+    return _data_uri(buffer.getvalue())
 
 
-def _png(path: Path) -> bytes:
-    return png(picture(read_npy(path).labels[0], scale=_PIXEL))
+def _picture(labels: np.ndarray) -> str:
+    return _data_uri(png(picture(labels, scale=PIXEL)))
 
 
-def _data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def _data_uri(content: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

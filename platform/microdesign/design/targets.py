@@ -31,13 +31,21 @@ class Target(Config):
     """
 
     properties: Mapping[str, Goal] = Field(
-        min_length=1, description="goal of each property, in the materials' units; `A/B` is the quotient of two"
+        default_factory=dict, description="goal of each property, in the materials' units; `A/B` is the quotient of two"
+    )
+    match: str | None = Field(
+        None, description="image (.npy) whose properties, all that the model has, become goals; given ones stay"
+    )
+    units: Mapping[str, str] = Field(
+        default_factory=dict, description="unit of each property, checked against the materials', never converted"
     )
     tolerance: float = Field(0.05, gt=0, description="relative error of the worst property up to which a design counts")
     constraints: Constraints = Constraints()
 
     @model_validator(mode="after")
-    def _check_zeros(self) -> Self:
+    def _check_goals(self) -> Self:
+        if not self.properties and self.match is None:
+            raise ValueError("nothing is asked; expected properties, or an image to match")
         for name, goal in self.properties.items():
             if goal.equals == 0 and not is_signed(name):
                 raise ValueError(f"{name} = 0: expected a number other than 0")

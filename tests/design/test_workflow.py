@@ -1,0 +1,193 @@
+"""A whole campaign from its configuration: random model, real physics, MLflow, every kind of goal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+import pytest
+
+from microdesign.config import validate_config
+from microdesign.design.campaign import CampaignConfig
+from microdesign.design.problem import open_problem
+from microdesign.design.workflow import design
+from microdesign.errors import InputError
+from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.generate import GenerateConfig, generate_dataset
+from microdesign.model.bundle import save_bundle
+from microdesign.model.surrogate import LocalSurrogate
+from microdesign.physics.evaluator import FFTEvaluator
+from microdesign.physics.labelling import label_dataset
+from microdesign.physics.materials import Materials
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
+
+SMALL = {"samples": 48, "screened": 6, "per_round": 4, "evaluations": 12, "candidates": 2, "refinement": {"pool": 16}}
+TARGET = {
+    "properties": {
+        "Ex": {"at_least": 2.5},
+        "kx/ky": {"maximize": True},
+        "Gxy": {"at_most": 3},
+        "K": {"minimize": True},
+    },
+    "constraints": {"volume_fraction": [0.3, 0.7], "connected": {0: 0.2}},
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, surrogate: LocalSurrogate, materials: Materials) -> Path:
+    """With a bundle and a labelled data set."""
+    folder = tmp_path_factory.mktemp("workflow")
+    save_bundle(folder / "bundle", surrogate.bundle.model, surrogate.bundle.description)
+    settings = GenerateConfig(families=("GRF", "VoronoiLarge"), count_per_family=12, size=32)
+    images = generate_dataset(settings, folder / "images")
+    label_dataset(images, folder / "labelled", materials, FFTEvaluator())
+    return folder
+
+
+def settings(parts: Path, **changes: Any) -> CampaignConfig:
+    values = {"target": TARGET, "model": str(parts / "bundle"), "folder": str(parts / "campaign"), **SMALL}
+    return validate_config(CampaignConfig, values | changes, "the settings")
+
+
+@pytest.fixture(scope="module")
+def document(local_ray: None, folder: Path) -> dict[str, Any]:
+    return design(settings(folder, dataset=str(folder / "labelled")), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def test_candidates_meet_every_kind_of_goal(document: dict[str, Any], materials: Materials) -> None:
+    assert document["goals"] == {"Ex": ">= 2.5", "kx/ky": "max", "Gxy": "<= 3", "K": "min"}
+    assert document["units"]["kx/ky"] == "1"
+    assert document["candidates"]
+    for candidate in document["candidates"]:
+        labels = np.load(candidate["image"], allow_pickle=False)
+        values = {name: array[0] for name, array in FFTEvaluator().evaluate(labels[None], materials).items()}
+        assert candidate["verified"]["kx/ky"] == pytest.approx(values["kx"] / values["ky"], rel=1e-3)
+        assert candidate["verified"]["Ex"] >= 2.5
+        assert candidate["max_relative_error"] == 0
+        assert candidate["constraints"]["volume_fraction"] == pytest.approx(labels.mean())
+        assert 0.3 <= labels.mean() <= 0.7
+        assert candidate["constraints"]["connected_0"] >= 0.2
+        assert candidate["predicted"]["Gxy"] is None  # the model has Ex and kx alone
+        assert candidate["predicted"]["Ex"] > 0
+        assert set(candidate["files"]) == {"npy", "png", "vti"}
+        assert all(Path(path).is_file() for path in candidate["files"].values())
+        assert candidate["robustness"]["draws"] == 8
+        assert 0 <= candidate["discretization_gap"]["K"] < 1
+        assert candidate["all_verified"]["C11"] == pytest.approx(values["C11"], rel=1e-3)
+        assert len(candidate["z"]) == 4
+
+
+def test_the_front_and_the_baselines(document: dict[str, Any], folder: Path) -> None:
+    front = document["front"]
+    assert front["names"] == ["kx/ky", "K"]
+    assert front["senses"] == [1, -1]
+    best = np.array(front["values"])[np.array(front["on_front"])]
+    for candidate in document["candidates"]:
+        point = [candidate["verified"][name] for name in front["names"]]
+        assert np.abs(best - point).sum(1).min() < 1e-9
+    data = Dataset.open(folder / "labelled").load("train")
+    trained = document["baselines"]["training_set"]
+    assert trained["max_relative_error"] == 0
+    assert trained["of"] == len(data)
+    assert document["baselines"]["random"]["of"] == 12
+
+
+def test_mlflow_has_the_same(document: dict[str, Any], folder: Path) -> None:
+    client = mlflow.MlflowClient(tracking_uri=document["tracking_uri"])
+    experiment = client.get_experiment_by_name("microdesign")
+    runs = client.search_runs([experiment.experiment_id])
+    (whole,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert len(runs) >= 3
+    assert whole.data.metrics["evaluations"] == 12
+    assert {"hypervolume", "best_K", "best_kx_per_ky", "utilization"} <= set(whole.data.metrics)
+    files = {file.path for file in client.list_artifacts(whole.info.run_id)}
+    assert {"report.html", "result.json", "campaign.yaml", "candidates", "candidates.md", "front.png"} <= files
+
+
+def test_the_page_and_the_document_are_in_the_folder(document: dict[str, Any], folder: Path) -> None:
+    assert json.loads((folder / "campaign" / "result.json").read_text()) == document
+    page = (folder / "campaign" / "report.html").read_text()
+    assert "kx/ky max" in page
+    assert "Pareto front" in page
+    assert "volume_fraction" in page
+
+
+def test_the_same_run_goes_on(document: dict[str, Any], folder: Path) -> None:
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    again = design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
+    assert again["resumed_evaluations"] == 12
+    assert again["evaluations"] == 14
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    runs = client.search_runs([client.get_experiment_by_name("microdesign").experiment_id])
+    assert len([run for run in runs if "mlflow.parentRunId" not in run.data.tags]) == 1
+
+
+def test_other_materials_are_allowed_and_said(folder: Path, document: dict[str, Any], tmp_path: Path) -> None:
+    other = {"phases": [{"E": 5, "nu": 0.3, "k": 2}, {"E": 50, "nu": 0.3, "k": 20}]}
+    asked = {"properties": {"Ex": 15.0, "kx": 6.0}, "tolerance": 0.5}
+    config = settings(
+        folder, target=asked, materials=other, folder=str(tmp_path / "c"), dataset=str(folder / "labelled")
+    )
+    lines = list[str]()
+    found = design(config, lines.append, tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    assert any("trained on other phases" in line for line in lines)
+    assert found["baselines"] == {}
+    assert found["reach"] == ""
+    candidate = found["candidates"][0]
+    assert candidate["novelty"] is not None
+    physics = FFTEvaluator().evaluate(np.load(candidate["image"])[None], Materials.model_validate(other))
+    assert candidate["verified"]["Ex"] == pytest.approx(physics["Ex"][0], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"evaluations": 0}, "'evaluations' = 0 is not valid: Input should be greater than or equal to 2"),
+        ({"target": {"properties": {"colour": 1}}}, "target 'colour' is no property"),
+        (
+            {"target": {"properties": {"Ex": 1}, "constraints": {"roundness": 1}}},
+            "unknown key 'target.constraints.round",
+        ),
+        ({"target": {"properties": {"Ex": 12}}}, "Ex = 12 is out of reach"),
+        ({"target": {"properties": {"Ex": 3}, "tolerance": 1e-6}}, "the tolerance 1e-06 of Ex is below that of"),
+        ({"target": {}}, "nothing is asked; expected properties, or an image to match"),
+        ({"target": {"match": "nowhere.npy"}}, r"nowhere\.npy: cannot be read"),
+        (
+            {"target": {"properties": {"Ex": 3}, "constraints": {"feature_size": {1: {"at_least": 40}}}}},
+            "phase 1 40 pixels wide do not fit into an image of 32 pixels",
+        ),
+        ({"evaluator": "nothing"}, "evaluator = 'nothing' is unknown"),
+        ({"model": "nowhere"}, "nowhere"),
+        ({"dataset": "nowhere"}, "nowhere"),
+    ],
+)
+def test_refused_before_anything_is_computed(
+    changes: dict[str, Any], message: str, folder: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        open_problem(settings(folder, **{"folder": str(tmp_path / "c"), **changes}), tmp_path / "c", "sqlite:///x.db")
+    assert not (tmp_path / "c").exists()
+
+
+def test_units_are_those_of_the_model(
+    folder: Path, tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    def stated(unit: str) -> dict[str, Any]:
+        return materials.model_dump(mode="json") | {"units": {"E": unit, "k": "W/(m K)"}}
+
+    described = surrogate.bundle.description.model_copy(update={"materials": stated("GPa")})
+    save_bundle(tmp_path / "bundle", surrogate.bundle.model, described)
+    model = {"model": str(tmp_path / "bundle"), "folder": str(tmp_path / "c")}
+    open_problem(settings(folder, **model, materials=stated("GPa")), tmp_path / "c", "sqlite:///x.db")
+    with pytest.raises(InputError, match="state E in 'MPa', those of the model in 'GPa'; nothing is converted"):
+        open_problem(settings(folder, **model, materials=stated("MPa")), tmp_path / "c", "sqlite:///x.db")
+
+
+def test_images_of_another_size_than_the_model_s(folder: Path, tmp_path: Path, materials: Materials) -> None:
+    small = generate_dataset(GenerateConfig(families=("GRF",), count_per_family=4, size=16), tmp_path / "images")
+    label_dataset(small, tmp_path / "labelled", materials, FFTEvaluator())
+    config = settings(folder, dataset=str(tmp_path / "labelled"))
+    with pytest.raises(InputError, match=r"holds images of shape \(16, 16\), the model makes 32 x 32"):
+        open_problem(config, tmp_path / "c", "sqlite:///x.db")
