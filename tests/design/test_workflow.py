@@ -171,6 +171,12 @@ def test_refused_before_anything_is_computed(
     assert not (tmp_path / "c").exists()
 
 
+def test_retraining_needs_somebody_who_trains(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="retrain_every = 8: nobody trains here"):
+        design(settings(folder, retrain_every=8, folder=str(tmp_path / "c")))
+    assert not (tmp_path / "c").exists()
+
+
 def test_units_are_those_of_the_model(
     folder: Path, tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:

@@ -17,6 +17,7 @@ from microdesign.design.problem import Problem, open_problem
 from microdesign.design.record import Recorder
 from microdesign.design.robustness import discretization_gap, robustness
 from microdesign.design.trials import Trial
+from microdesign.errors import InputError
 from microdesign.files import digest_json, write_text
 from microdesign.model.surrogate import Surrogate
 from microdesign.progress import Progress, silent
@@ -31,10 +32,21 @@ def design(
 ) -> dict[str, Any]:
     """Runs or resumes a campaign, writes candidates and report into its folder, and returns the JSON document.
 
+    Args:
+        config: What to look for, and how long.
+        progress: Called with lines for people.
+        tracking_uri: MLflow's address; `default_uri()` when None.
+        retrain: Trains the model on new values of physics, where `config.retrain_every` asks for it.
+
     Raises:
         InputError: Anything in the config cannot be had: the model, the target, the data set, the folder.
         EvaluationError: Physics could answer for none of the first designs.
     """
+    if config.retrain_every and retrain is None:
+        raise InputError(
+            f"retrain_every = {config.retrain_every}: nobody trains here; set it to 0, or call `design` from Python "
+            "with a `retrain` of your own."
+        )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
     problem = open_problem(config, folder, uri)
