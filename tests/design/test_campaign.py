@@ -222,3 +222,11 @@ def test_another_model_sees_the_old_trials_with_its_own_eyes(
     labels = np.stack([each.labels for each in old])
     np.testing.assert_allclose(z, surrogate.encode(labels)[0])
     np.testing.assert_allclose(predicted[:, 0], surrogate.predict(labels)[0][:, 0])
+
+
+def test_one_by_one_draws_and_refinement_take_turns(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    campaign = searched(Campaign(settings(tmp_path, evaluations=6, screened=3), surrogate, materials, "laboratory"), 1)
+    stages = [trial.stage for trial in campaign.ledger.trials]
+    assert stages == ["draw", "bayesian", "draw", "bayesian", "draw", "bayesian"]

@@ -17,6 +17,7 @@ from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import MCMultiOutputObjective
 from botorch.acquisition.objective import MCAcquisitionObjective
+from botorch.exceptions.warnings import InputDataWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms.input import ChainedInputTransform, FilterFeatures, Normalize
@@ -162,6 +163,7 @@ def small_algebra() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=NumericalWarning)
+            warnings.filterwarnings("ignore", category=InputDataWarning)
             warnings.filterwarnings("ignore", message="Sparse invariant checks")
             yield
     finally:

@@ -157,7 +157,7 @@ class Campaign:
         share = n // 2 + n % 2 * (1 - number % 2) if done else n
         drawn = self._first_designs(share, len(done))
         staged = [("draw", drawn)]
-        if done:
+        if done and len(drawn) < n:
             staged.append((self.config.refiner, self._refined_designs(done, number, n - len(drawn), drawn)))
         seconds = (time.monotonic() - started) / max(1, sum(len(designs) for _, designs in staged))
         proposed: dict[str, Trial] = {}
