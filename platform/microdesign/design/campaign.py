@@ -146,10 +146,10 @@ class Campaign:
 
     def propose(self, n: int) -> list[Trial]:
         """What `ask` proposes, not yet on record: it changes nothing, so that it may run beside `tell`."""
-        started = time.monotonic()
+        started, config = time.monotonic(), self.config
         trials = self.ledger.trials
         done = self.ledger.succeeded
-        n = min(n, self.config.evaluations - sum(trial.state is not State.ABANDONED for trial in trials))
+        n = min(n, config.evaluations - sum(trial.state is not State.ABANDONED for trial in trials))
         if n < 1:
             return []
         number = self.ledger.rounds
@@ -158,7 +158,11 @@ class Campaign:
         drawn = self._first_designs(share, len(done))
         staged = [("draw", drawn)]
         if done and len(drawn) < n:
-            staged.append((self.config.refiner, self._refined_designs(done, number, n - len(drawn), drawn)))
+            staged.append((config.refiner, self._refined_designs(done, number, n - len(drawn), drawn)))
+        if done and not any(len(designs) for _, designs in staged):
+            # Nothing new around the leaders: the next best of the draws.
+            left = self._unknown(self._drawn()[0])
+            staged.append(("draw", screen(left, self.target, n, self._reference, config.least_novelty)))
         seconds = (time.monotonic() - started) / max(1, sum(len(designs) for _, designs in staged))
         proposed: dict[str, Trial] = {}
         for stage, designs in staged:
@@ -345,7 +349,7 @@ class Campaign:
         request = Request(
             observations=observations,
             pending=pending,
-            niches=self._niches([done[leader] for leader in leaders], number, n),
+            niches=self._niches([done[leader] for leader in leaders], number),
             strata=self._strata([done[leader] for leader in leaders]),
             target=self.target,
             decode=decode,
@@ -356,15 +360,15 @@ class Campaign:
         )
         return REFINERS[self.config.refiner](request)
 
-    def _niches(self, leaders: list[Trial], number: int, n: int) -> list[int]:
-        """The niches that a request serves: half of them the best that is not good enough, half the others in turn."""
+    def _niches(self, leaders: list[Trial], number: int) -> list[int]:
+        """The niches that are not good enough: every other time the best comes first, else the others in turn."""
         optima = self.target.senses.any()
         left = [i for i, leader in enumerate(leaders) if optima or self.error(leader) > self.config.goal]
         first, *others = left or list(range(len(leaders)))
         turn = number // 2 % max(1, len(others))
         others = others[turn:] + others[:turn]
         order = [first, *others] if number % 2 or not others else [*others, first]
-        return order[: max(1, n // 4)]
+        return order
 
     def _strata(self, leaders: list[Trial]) -> Strata:
         """Where latents have to stay. On the way to an optimum that follows the leaders: p(z|c) at their values."""

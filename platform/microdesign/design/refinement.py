@@ -23,6 +23,8 @@ from microdesign.design.targets import Target
 Decode = Callable[[int, np.ndarray, np.ndarray, tuple[str, ...]], Designs]
 """A niche, latents `(M, D)`, components `(M,)` and parents to the decodes that are distinct from other niches."""
 
+_TOGETHER = 3
+"""Designs of a request from which a further niche is served."""
 _STALLED = 4
 """Answers without improvement after which a trust region shrinks."""
 
@@ -104,18 +106,19 @@ def refine(request: Request) -> Designs:
     kept = np.sort(np.argsort(ranks, kind="stable")[: config.observations])
     known = observations.z[kept], observations.predicted[kept], observations.verified[kept]
     process = ResidualProcess(*known, target, request.strata)
-    share = max(1, -(-request.count // len(request.niches)))
-    served = request.niches[: -(-request.count // share)]
+    served = min(len(request.niches), max(1, request.count // _TOGETHER))
+    share = -(-request.count // served)
     pending_z, pending_predicted = request.pending
     proposed: Designs | None = None
-    for niche in served:
+    for niche in request.niches:
+        left = request.count - (0 if proposed is None else len(proposed))
+        if left < 1:
+            break
         mine = np.flatnonzero(observations.niche == niche)
-        pool = _pool(request, niche, mine[np.argsort(ranks[mine])], config.pool // len(served), stream)
+        pool = _pool(request, niche, mine[np.argsort(ranks[mine])], config.pool // served, stream)
         pool = pool.joined(request.reserve(niche))
-        chosen = process.choose(
-            np.flatnonzero(np.isin(kept, mine)), (pending_z, pending_predicted), (pool.z, pool.predicted), share,
-            request.seed,
-        )  # fmt: skip
+        baseline, pending = np.flatnonzero(np.isin(kept, mine)), (pending_z, pending_predicted)
+        chosen = process.choose(baseline, pending, (pool.z, pool.predicted), min(share, left), request.seed)
         designs = pool.select(chosen)
         pending_z = np.concatenate((pending_z, designs.z))
         pending_predicted = np.concatenate((pending_predicted, designs.predicted))
