@@ -5,7 +5,7 @@
 BUNDLE: a model with a mixture prior that was trained on the data set, and one with `prior: {kind: standard}`. Targets
 are the property vectors of held-out images (of the model's properties). Counted are evaluations until every property is
 within 2 %; a search that does not get there counts its budget + 1. `designs` are distinct ones within 5 % that a
-campaign has when it has spent its budget of 64 or has three within 2 %. Then two optima: the best value after the
+campaign has when it has spent its budget or has `--designs` within 2 %. Then two optima: the best value after the
 budget. All runs are resumed: what is in OUT is not repeated. Evaluations run in this process, one thread.
 """
 
@@ -32,7 +32,7 @@ from microdesign.model.surrogate import LocalSurrogate
 from microdesign.physics.evaluator import FFTEvaluator, evaluate_each
 from microdesign.physics.materials import Materials
 
-ENOUGH, DESIGNS = 0.02, 3
+ENOUGH = 0.02
 OURS = "this campaign"
 OPTIMA: dict[str, dict[str, Any]] = {
     "max kx/ky": {"properties": {"kx/ky": {"maximize": True}}},
@@ -52,7 +52,7 @@ def bound(name: str, materials: Materials) -> float:
     return 0.3 * float(materials.phases[1].E) + 0.7 * float(materials.phases[0].E)
 
 
-def campaign(problem: Problem, seed: int, batch: int, table: dict[str, np.ndarray]) -> int:
+def campaign(problem: Problem, seed: int, batch: int, designs: int, table: dict[str, np.ndarray]) -> int:
     """Runs ours on a problem; returns the number of distinct designs."""
     with tempfile.TemporaryDirectory() as folder:
         optimum = bool(problem.target.senses.any())
@@ -60,7 +60,7 @@ def campaign(problem: Problem, seed: int, batch: int, table: dict[str, np.ndarra
             target=problem.target,
             folder=folder,
             seed=seed,
-            candidates=DESIGNS,
+            candidates=designs,
             goal=ENOUGH,
             evaluations=max(2, problem.budget),
             patience=10_000,
@@ -85,11 +85,11 @@ def campaign(problem: Problem, seed: int, batch: int, table: dict[str, np.ndarra
         return 0 if optimum else len(search.candidates())
 
 
-def run(name: str, problem: Problem, seed: int, batch: int) -> dict[str, Any]:
+def run(name: str, problem: Problem, seed: int, batch: int, wanted: int) -> dict[str, Any]:
     """Runs one search on one problem."""
     started, designs = time.process_time(), 0
     if name == OURS:
-        designs = campaign(problem, seed, batch, dict(problem.training.properties))
+        designs = campaign(problem, seed, batch, wanted, dict(problem.training.properties))
     else:
         with contextlib.suppress(SpentError):
             SEARCHES[name](problem, seed)
@@ -115,7 +115,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=int, default=256, help="evaluations of the other searches")
     parser.add_argument("--ours", type=int, default=64, help="evaluations of a campaign")
-    parser.add_argument("--batch", type=int, default=2, help="designs that a campaign proposes at a time")
+    parser.add_argument(
+        "--designs", type=int, default=3, help="distinct designs within 2 %% that a campaign goes on for"
+    )
+    parser.add_argument("--batch", type=int, default=1, help="designs that a campaign proposes at a time")
     parser.add_argument("--searches", nargs="*", help="only those whose names begin so")
     parser.add_argument("--optima", action=argparse.BooleanOptionalAction, default=True)
     settings = parser.parse_args()
@@ -151,7 +154,7 @@ def main() -> None:
                     "search": name,
                     "problem": problem_name,
                     "seed": seed,
-                    **run(name, problem, seed, settings.batch),
+                    **run(name, problem, seed, settings.batch, settings.designs),
                 }
                 done[name, problem_name, seed] = row
                 with record.open("a") as file:
