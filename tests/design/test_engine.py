@@ -77,9 +77,9 @@ def test_a_finished_campaign_does_nothing_new(
 def test_two_campaigns_share_a_store(
     answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
-    config = settings(tmp_path / "other", evaluations=6)
+    config = settings(tmp_path / "other", evaluations=2)  # the first draws, whatever the order of answers
     again = run_campaign(config, surrogate, Refuses(), materials, store=ResultStore(folder / "results"))
-    assert [trial.worker for trial in again.evaluations] == ["store"] * 6
+    assert [trial.worker for trial in again.evaluations] == ["store"] * 2
     assert all(trial.attempts == 0 for trial in again.evaluations)
 
 
@@ -149,24 +149,23 @@ def test_what_raises_hangs_dies_or_is_no_number_costs_itself(
     assert sorted(trial.error.split(":")[0] for trial in failed) == [
         "EvaluationError",
         "RuntimeError",
-        "no answer within the time limit of 20 s",
+        "TimeoutError",
     ]
     assert [trial.attempts for trial in answer.evaluations if trial.state is State.SUCCEEDED].count(2) == 1
     assert len(answer.evaluations) == 10
     assert len(list(marks.iterdir())) == 11
 
 
-class Uneven(FFTEvaluator):
-    """0.2 to 1 s, by the image."""
-
-    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
-        values = super().evaluate(images, materials)
-        time.sleep(0.2 + 0.8 * (int(images.sum()) % 7) / 6)
-        return values
-
-
 @pytest.mark.slow
 def test_the_workers_are_kept_busy(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
+    class Uneven(FFTEvaluator):
+        """0.2 to 1 s, by the image."""
+
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            values = super().evaluate(images, materials)
+            time.sleep(0.2 + 0.8 * (int(images.sum()) % 7) / 6)
+            return values
+
     config = settings(tmp_path, evaluations=80, screened=16)
     answer = run_campaign(config, surrogate, Uneven(), materials)
     assert answer.utilization >= 0.9

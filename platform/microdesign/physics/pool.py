@@ -1,10 +1,13 @@
 """A pool of evaluations in Ray tasks that its caller keeps full: submit, and collect what has finished."""
 
+import faulthandler
 import os
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +51,8 @@ class TaskPool:
         materials: The phases.
         num_cpus_per_task: Processors that Ray reserves for a task.
         system_retries: How often Ray itself repeats a task whose worker or node died.
-        time_limit: Seconds after which a task's process is ended, whatever it does; None waits for ever.
+        time_limit: Seconds after which an evaluation fails; where a library hangs without coming back to Python, its
+            process is ended some time later. None waits for ever.
     """
 
     def __init__(
@@ -122,8 +126,8 @@ class TaskPool:
             raise EvaluationError(f"an evaluation task could not run: {reason}") from error
         except ray.exceptions.RayError as error:
             seconds = time.monotonic() - begun
-            if self._limit is not None and seconds >= self._limit:
-                return Finished(tag, None, f"no answer within the time limit of {self._limit:g} s", True, seconds)
+            if self._limit is not None and seconds >= _hard_limit(self._limit):
+                return Finished(tag, None, f"TimeoutError: {_late(self._limit)}", True, seconds)
             return Finished(tag, None, f"the worker died: {type(error).__name__}: {error}", seconds=seconds)
         return Finished(tag, values, seconds=seconds, worker=worker)
 
@@ -140,12 +144,35 @@ def _evaluate_batch(
     """What a task runs."""
     use_threads(threads)
     started = time.monotonic()
-    if limit is not None:
-        # The alarm's default action ends the process even where a library hangs without ever coming back to Python.
-        signal.setitimer(signal.ITIMER_REAL, limit)
-    try:
+    with _within(limit):
         values = evaluate_each(evaluator, images, materials)
-    finally:
-        if limit is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
     return values, time.monotonic() - started, f"{socket.gethostname()}/{os.getpid()}"
+
+
+@contextmanager
+def _within(limit: float | None) -> Iterator[None]:
+    """Raises TimeoutError in the block when it takes longer; ends the process where that cannot reach it."""
+    if limit is None:
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(_late(limit))
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    faulthandler.dump_traceback_later(_hard_limit(limit), exit=True)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _hard_limit(limit: float) -> float:
+    return 1.5 * limit + 5
+
+
+def _late(limit: float) -> str:
+    return f"no answer within the time limit of {limit:g} s"
