@@ -48,7 +48,7 @@ class SearchConfig(Config):
         0.0, ge=0, description="least two-point distance of a first design from the training set"
     )
     refiner: Literal["bayesian", "cmaes", "random"] = Field("bayesian", description="what proposes after these")
-    per_round: int = Field(16, ge=1, description="most designs that are proposed at a time")
+    per_round: int = Field(8, ge=1, description="most designs that are proposed at a time")
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
     minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
     core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
