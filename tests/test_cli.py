@@ -248,7 +248,7 @@ def test_nested_unknown_key(command: Command) -> None:
         (["--target", "Ex=stiff"], ("--target Ex=stiff: expected NAME=VALUE with a number",)),
         (["--target", "Ex"], ("--target Ex: expected NAME=VALUE",)),
         (["--target", "Ex=nan"], ("Ex",)),
-        (["--match", "no.npy"], ("no.npy: does not exist",)),
+        (["--match", "no.npy"], ("no.npy: cannot be read",)),
         (["--match", "golden.npy", "--target", "Ex=3"], ("give one",)),
         (["--match", "golden.npy", "--properties", "Ex,Ez"], ("'Ez'",)),
         (["--set", "generate.colour=red"], ("unknown key 'generate.colour'",)),

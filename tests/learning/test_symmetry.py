@@ -15,7 +15,7 @@ MATERIALS = Materials.model_validate(
 
 def properties(labels: np.ndarray) -> dict[str, np.ndarray]:
     result = homogenize(labels[None], MATERIALS, dims=labels.ndim, tolerance=1e-7)
-    return properties_of(result.stiffness, result.conductivity)
+    return properties_of(result.stiffness, result.conductivity, MATERIALS)
 
 
 @pytest.mark.parametrize(("dims", "names"), [(2, PROPERTY_NAMES), (3, VOLUME_PROPERTY_NAMES)])
