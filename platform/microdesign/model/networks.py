@@ -34,7 +34,7 @@ class NetworkConfig(Config):
     )
     textures: int = Field(default=6, ge=1, description="random fields that the texture decoder shapes")
     smoothing: float = Field(
-        0.0, ge=0, description="pixels, standard deviation of the blur of the texture decoder's logits: no specks"
+        1.0, ge=0, description="pixels, standard deviation of the blur of the texture decoder's logits: no specks"
     )
     hidden: int = Field(192, ge=1, description="width of the dense layers")
 
