@@ -46,7 +46,8 @@ class Answer:
         history: Best error after each evaluation that succeeded.
         resumed: Number of evaluations that were on record before this run.
         stopped: Why the search ended.
-        utilization: Share of the workers' time, from the first start to the last answer of this run, that physics took.
+        utilization: Share of the workers' time, from the first to the last answer of this run, that physics took: the
+            start of the workers' processes is left out.
     """
 
     candidates: list[Trial]
@@ -118,7 +119,7 @@ class _Engine:
         )
         self._queue: deque[Trial] = deque(campaign.open)
         self._reported = len(campaign.ledger)
-        self._busy = self._first_start = self._last_answer = 0.0
+        self._busy = self._first_answer = self._last_answer = 0.0
         self._propose_seconds, self._evaluate_seconds = 1.0, 1.0
 
     def run(self) -> Answer:
@@ -145,7 +146,7 @@ class _Engine:
             self._report()
         campaign = self.campaign
         evaluations = campaign.ledger.evaluations
-        wall = (self._last_answer - self._first_start) * self._pool.width
+        wall = (self._last_answer - self._first_answer) * self._pool.width
         return Answer(
             campaign.candidates(), evaluations, campaign.history(), resumed, stopped, self._busy / wall if wall else 0.0
         )
@@ -213,12 +214,13 @@ class _Engine:
         trials = [self._queue.popleft() for _ in range(min(free, len(self._queue)))]
         for trial in self.campaign.start(trials):
             self._pool.submit(trial, trial.labels[None])
-            self._first_start = self._first_start or time.monotonic()
 
     def _answer(self, finished: list[Finished]) -> None:
         results = [_result(done) for done in finished]
         self._last_answer = time.monotonic()
-        self._busy += sum(done.seconds for done in finished)
+        if self._first_answer:
+            self._busy += sum(done.seconds for done in finished)
+        self._first_answer = self._first_answer or self._last_answer
         trials = self.campaign.tell(results)
         if self._store is not None:
             solved = [done for done in finished if done.values is not None and not done.values["error"][0]]

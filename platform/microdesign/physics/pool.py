@@ -79,12 +79,6 @@ class TaskPool:
         """Tasks that the cluster runs at once, as large as it is now."""
         return max(1, int(ray.cluster_resources().get("CPU", 1) / self._cpus))
 
-    def warm(self, shape: tuple[int, ...]) -> None:
-        """Lets every worker import what the evaluator needs, while the caller has nothing to submit yet."""
-        nothing = np.empty((0, *shape), np.uint8)
-        for _ in range(self.width):
-            self._task.remote(nothing, *self._shared, 1, None)
-
     def submit(self, tag: Any, images: np.ndarray) -> None:
         """Submits uint8 images `(n, *shape)` as one task; `tag` comes back with the result."""
         threads = max(1, int(self._cpus))
