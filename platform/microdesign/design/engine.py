@@ -182,9 +182,8 @@ class _Engine:
         return int(np.clip(np.ceil(during), 1, self.campaign.config.per_round))
 
     def _wanted(self) -> int:
-        """Designs to ask for: what keeps the workers busy until the next ones are made."""
-        free = self._pool.width - len(self._pool)
-        return max(free, self._ahead()) - len(self._queue)
+        """Designs to ask for: what keeps the workers busy while the next ones are made, whatever still waits now."""
+        return max(self._pool.width - len(self._pool) - len(self._queue), self._ahead())
 
     def _note_proposals(self, trials: list[Trial]) -> None:
         if trials:
