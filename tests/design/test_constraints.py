@@ -69,6 +69,7 @@ def test_values_are_what_was_measured() -> None:
     assert values["percolates_1_y"].tolist() == [0, 1, 0]
     assert values["feature_size_1"].tolist() == [6, 6, 6]
     assert values["connected_1"] == pytest.approx([1, 1, 6 * N / (6 * N + 1)])
+    assert constraints.counts(IMAGES[[0, 2, 4]])["percolates_1_y"] == 1
     assert len(constraints.admits(IMAGES[:0])) == 0
 
 

@@ -26,7 +26,7 @@ from microdesign.design.screening import Designs, decode_designs, screen
 from microdesign.design.targets import Target
 from microdesign.design.trials import Result, State, Trial
 from microdesign.errors import InputError
-from microdesign.model.surrogate import Surrogate
+from microdesign.model.surrogate import Surrogate, decode_labels
 from microdesign.physics.materials import Materials
 from microdesign.physics.store import evaluation_key
 
@@ -294,7 +294,12 @@ class Campaign:
             designs = decode_designs(self.surrogate, self.target, draws.z, draws.component)
             self._draws = designs, self._keys(designs), statistics_of(designs.labels)
             if not len(designs) and not len(self.ledger.trials):
-                raise InputError("No draw satisfies the target's constraints on the microstructure; loosen them.")
+                kept = self.target.constraints.counts(decode_labels(self.surrogate, draws.z))
+                each = ", ".join(f"{name} by {count}" for name, count in kept.items())
+                raise InputError(
+                    f"No draw satisfies the target's constraints together; of {len(draws.z)} each is kept: {each}; "
+                    "loosen the rarest."
+                )
         return self._draws
 
     def _first_designs(self, count: int, done: int) -> Designs:

@@ -146,6 +146,10 @@ class Constraints(Config):
             admitted = admitted[check.holds(labels[admitted])] if len(admitted) else admitted
         return np.isin(np.arange(len(labels)), admitted)
 
+    def counts(self, labels: np.ndarray) -> dict[str, int]:
+        """How many of the images uint8 `(n, X, Y)` keep each constraint."""
+        return {check.name: int(check.holds(labels).sum()) for check in self.checks}
+
     def values(self, labels: np.ndarray) -> dict[str, np.ndarray]:
         """What the constraints are about, measured: `(n,)` each; percolation as 0 or 1."""
         return {check.name: check.measure(labels) for check in self.checks}

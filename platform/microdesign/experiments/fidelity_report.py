@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.experiments.fidelity import Fidelity, Row
+from microdesign.microstructure.drawing import draw
 
 SHOWN = 8
 """Targets in the gallery."""
@@ -65,8 +66,7 @@ def _gallery(fidelity: Fidelity) -> Figure:
     panels = figure.subplots(len(rows), len(where), squeeze=False)
     for line, (title, images) in zip(panels, rows.items(), strict=True):
         for axes, image in zip(line, images[where], strict=True):
-            axes.imshow(image.T, origin="lower", cmap="gray_r", vmin=0, vmax=1)
-            axes.set_axis_off()
+            draw(axes, image)
         line[0].set_title(title, fontsize=9)
     return figure
 
