@@ -18,7 +18,6 @@ from microdesign.design.engine import run_campaign
 from microdesign.physics.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
 
-
 MARKS = Path(sys.argv[1]) / "marks"
 """A file for each node that has begun an evaluation."""
 
