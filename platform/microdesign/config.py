@@ -1,5 +1,6 @@
 """One configuration mechanism: pydantic models filled by YAML files and by `--set a.b=value` overrides."""
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,6 +82,20 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
 def dump_yaml(config: BaseModel) -> str:
     """Returns the resolved config as YAML, readable by `load_config`."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def load_named(reference: str, what: str, expected: str) -> Any:
+    """Imports what `module:name` names; the error says that `what` cannot be loaded and what was `expected`.
+
+    Raises:
+        InputError: There is no such module or name, or the module fails.
+    """
+    module, _, attribute = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # A user's module may raise anything while it is imported.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{what} cannot be loaded ({reason}); expected {expected}.") from None
 
 
 def _known_keys(model: type[BaseModel], section: Sequence[str | int]) -> list[str]:

@@ -3,12 +3,12 @@
 Shapes: n targets, m draws each, P properties, `*N` image.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from microdesign.config import load_named
 from microdesign.errors import InputError
 from microdesign.model.surrogate import Surrogate, decode_labels
 
@@ -22,12 +22,7 @@ def load_verifier(name: str) -> Verifier:
     Raises:
         InputError: There is no such function.
     """
-    module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # A user's module may raise anything while it is imported.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"verifier = '{name}' cannot be loaded ({reason}); expected module:name.") from None
+    found = load_named(name, f"verifier = '{name}'", "module:name")
     if not callable(found):
         raise InputError(f"verifier = '{name}' is a {type(found).__name__}; expected a function.")
     return found

@@ -1,13 +1,12 @@
 """Evaluators: what a campaign needs of physics, behind one small protocol."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import Field
 
-from microdesign.config import Config, validate_config
+from microdesign.config import Config, load_named, validate_config
 from microdesign.errors import EvaluationError, InputError, NotConvergedError
 from microdesign.files import digest_json
 from microdesign.physics.command import CommandEvaluator
@@ -122,11 +121,7 @@ def load_evaluator(name: str = "fft", settings: Mapping[str, Any] | None = None)
         return validate_config(CommandEvaluator, {"command": rest} | settings, source=f"evaluator {name!r}")
     if not separator:
         raise InputError(f"evaluator = {name!r} is unknown; expected {_EXPECTED}.")
-    try:
-        found = getattr(importlib.import_module(kind), rest)
-    except Exception as error:  # A user's module may raise anything while it is imported.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"evaluator = {name!r} cannot be loaded ({reason}); expected {_EXPECTED}.") from None
+    found = load_named(f"{kind}:{rest}", f"evaluator = {name!r}", _EXPECTED)
     if isinstance(found, type) or not isinstance(found, Evaluator):
         if not callable(found):
             raise InputError(f"evaluator = {name!r} is a {type(found).__name__}; expected an evaluator.")

@@ -93,9 +93,8 @@ def conductivity_bracket(
     """
     if not materials.has_conductivity or _insulates(materials):
         raise InputError("a phase does not conduct (k = 0), so the dual problem has no finite phases; expected k > 0.")
-    settings = {"edges": edges, "tolerance": tolerance}
-    upper = homogenize(labels, _conductive(materials), **settings)  # type: ignore[arg-type]
-    lower = homogenize(labels, dual_materials(materials), **settings)  # type: ignore[arg-type]
+    upper = homogenize(labels, _conductive(materials), edges=edges, tolerance=tolerance)
+    lower = homogenize(labels, dual_materials(materials), edges=edges, tolerance=tolerance)
     return _dual_bound(lower.conductivity), upper.conductivity
 
 

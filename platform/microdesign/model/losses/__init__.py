@@ -4,12 +4,11 @@ A loss maps logits and the target's indicators, both `(B, C, *N)` with two or th
 `microdesign.model.phases`, to one value per image, `(B,)`, in float32.
 """
 
-import importlib
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from microdesign.config import Config
+from microdesign.config import Config, load_named
 from microdesign.errors import InputError
 from microdesign.model.losses.clamp import Clamp
 from microdesign.model.losses.lineal_path import LinealPath
@@ -73,12 +72,7 @@ def build_losses(
 def _loss(name: str, settings: LossSettings) -> Loss:
     if name in LOSSES:
         return PLAIN[name] if name in PLAIN else getattr(settings, name)
-    module, _, attribute = name.partition(":")
-    try:
-        loss = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # A user's module may raise anything while it is imported.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"The loss '{name}' cannot be loaded ({reason}); expected module:name.") from None
+    loss = load_named(name, f"The loss '{name}'", "module:name")
     if not callable(loss):
         raise InputError(f"The loss '{name}' is a {type(loss).__name__}; expected a function of logits and target.")
     return loss
