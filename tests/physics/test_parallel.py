@@ -5,6 +5,7 @@ import signal
 
 import numpy as np
 import pytest
+import torch
 
 from microdesign.errors import InputError
 from microdesign.physics.evaluator import FFTEvaluator, Values
@@ -83,3 +84,9 @@ def test_bad_arguments() -> None:
         evaluate_parallel(FFTEvaluator(), IMAGES[0], MATERIALS)
     with pytest.raises(InputError, match="batch_size = 0"):
         evaluate_parallel(FFTEvaluator(), IMAGES, MATERIALS, batch_size=0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_a_gpu_that_is_not_there() -> None:
+    with pytest.raises(InputError, match=r"needs a GPU and the cluster has 0; expected a node with one, or device=cpu"):
+        evaluate_parallel(FFTEvaluator(device="cuda"), IMAGES, MATERIALS)

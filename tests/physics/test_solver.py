@@ -203,13 +203,13 @@ def test_symmetries(scheme: str) -> None:
 
 
 @pytest.mark.parametrize("contrast", [10, 100, 1000, 1e5])
-def test_error_stays_near_the_tolerance(contrast: float) -> None:
+def test_error_stays_within_the_tolerance(contrast: float) -> None:
     images, materials = random_images(4, (64, 64)), two_phases(contrast)
     coarse, fine = homogenize(images, materials), homogenize(images, materials, tolerance=1e-10)
     for name in ("stiffness", "conductivity"):
         reached = np.diagonal(getattr(coarse, name), axis1=1, axis2=2)
         exact = np.diagonal(getattr(fine, name), axis1=1, axis2=2)
-        assert np.abs(reached / exact - 1).max() < 1.5e-4
+        assert np.abs(reached / exact - 1).max() <= 1e-4
     assert (coarse.error_estimate <= 1e-4).all()
     assert (coarse.iterations < fine.iterations).all()
 

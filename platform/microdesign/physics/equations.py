@@ -9,6 +9,7 @@ Shapes in names: L load cases, C components of the displacement, K components of
 dimensions, S all of space: (X, Y) or (X, Y, Z).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
@@ -31,7 +32,7 @@ Divergence = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 """`divergence(u_LCS, strain_LK, out_LCS)` writes B^T C (E + B u)."""
 
 
-class Equations:
+class Equations(ABC):
     """What elasticity and conduction have in common.
 
     Attributes:
@@ -63,9 +64,9 @@ class Equations:
         self.smallest_eigenvalue = 0.0 if voids else float(min(ratios))
         return reference
 
+    @abstractmethod
     def divergence(self, image: np.ndarray) -> Divergence:
         """Returns the operator of one image."""
-        raise NotImplementedError
 
     def mean_tensor(self, image: np.ndarray) -> np.ndarray:
         """Returns <C> of one image, `(K, K)`, for macroscopic strains in the user's space.

@@ -19,7 +19,7 @@ Values = dict[str, np.ndarray]
 """Arrays `(n,)` by name: one entry per image."""
 
 _EXPECTED = "fft, module:name or command: PROGRAM ARGS"
-_VERSION = 2
+_VERSION = 3
 """Raised whenever a change of the solver changes its answers by more than its tolerance."""
 
 

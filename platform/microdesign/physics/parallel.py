@@ -26,7 +26,7 @@ from microdesign.errors import InputError
 from microdesign.microstructure.dataset import Dataset
 from microdesign.physics.evaluator import Evaluator, Values, evaluate_each, failed_values, merge_values
 from microdesign.physics.materials import Materials
-from microdesign.physics.pool import SYSTEM_RETRIES, TaskPool, use_threads
+from microdesign.physics.pool import SYSTEM_RETRIES, TaskPool, gpus_for, use_threads
 from microdesign.physics.shard_rows import ShardImages, ShardValues
 from microdesign.physics.store import ResultStore, evaluate_stored, evaluation_keys
 
@@ -207,7 +207,7 @@ def evaluate_shards(
     """
     rows = sum(source.manifest.shards[number].rows for number in shards)
     pixels = math.prod(source.manifest.shape)
-    if rows * pixels > SMALL or _gpus(evaluator):
+    if rows * pixels > SMALL or gpus_for(evaluator):
         yield from _pipeline(evaluator, source, shards, materials, store, on_images)
         return
     for number in shards:
@@ -245,7 +245,7 @@ def _pipeline(
     # A block whose worker died in every try is lost here, and its images are evaluated one by one below. Without
     # max_retries Ray Data repeats it for ever.
     rows.context.max_errored_blocks = -1
-    gpus = _gpus(evaluator)
+    gpus = gpus_for(evaluator)
     if gpus:
         results = rows.map_batches(
             _Labeller,
@@ -313,8 +313,3 @@ class _Labeller:
 
     def __call__(self, block: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return _evaluate_rows(block, *self._work)
-
-
-def _gpus(evaluator: Evaluator) -> int:
-    """GPUs that the evaluator can use and the cluster has."""
-    return int(ray.cluster_resources().get("GPU", 0)) if getattr(evaluator, "uses_gpu", False) else 0

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from microdesign.errors import EvaluationError
+from microdesign.errors import EvaluationError, InputError
 from microdesign.physics.evaluator import Evaluator, Values, evaluate_each
 from microdesign.physics.materials import Materials
 
@@ -43,6 +43,20 @@ class Finished:
     worker: str = ""
 
 
+def gpus_for(evaluator: Evaluator) -> int:
+    """GPUs of the cluster if the evaluator uses them, else 0.
+
+    Raises:
+        InputError: The evaluator needs a GPU and the cluster has none.
+    """
+    if not getattr(evaluator, "uses_gpu", False):
+        return 0
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if not gpus:
+        raise InputError("the evaluator needs a GPU and the cluster has 0; expected a node with one, or device=cpu.")
+    return gpus
+
+
 class TaskPool:
     """Evaluations of small batches of images in Ray tasks.
 
@@ -53,6 +67,9 @@ class TaskPool:
         system_retries: How often Ray itself repeats a task whose worker or node died.
         time_limit: Seconds after which an evaluation fails; where a library hangs without coming back to Python, its
             process is ended some time later. None waits for ever.
+
+    Raises:
+        InputError: The evaluator needs a GPU and the cluster has none.
     """
 
     def __init__(
@@ -65,7 +82,9 @@ class TaskPool:
         time_limit: float | None = None,
     ) -> None:
         self._cpus, self._limit = num_cpus_per_task, time_limit
-        self._task = ray.remote(num_cpus=num_cpus_per_task, max_retries=system_retries)(_evaluate_batch)
+        self._per_task = {"CPU": num_cpus_per_task} | ({"GPU": 1.0} if gpus_for(evaluator) else {})
+        options = {"num_cpus": num_cpus_per_task, "num_gpus": self._per_task.get("GPU", 0)}
+        self._task = ray.remote(max_retries=system_retries, **options)(_evaluate_batch)
         self._shared = ray.put(evaluator), ray.put(materials)
         self._running: dict[ray.ObjectRef, Any] = {}
         self._begun: dict[ray.ObjectRef, float] = {}
@@ -77,7 +96,8 @@ class TaskPool:
     @property
     def width(self) -> int:
         """Tasks that the cluster runs at once, as large as it is now."""
-        return max(1, int(ray.cluster_resources().get("CPU", 1) / self._cpus))
+        has = ray.cluster_resources()
+        return max(1, int(min(has.get(name, 1) / needed for name, needed in self._per_task.items())))
 
     def submit(self, tag: Any, images: np.ndarray) -> None:
         """Submits uint8 images `(n, *shape)` as one task; `tag` comes back with the result."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from microdesign.errors import InputError
-from microdesign.physics.conjugate_gradients import VANISHING
+from microdesign.physics.conjugate_gradients import VANISHING, delay
 from microdesign.physics.discretization import hourglass
 from microdesign.physics.equations import Conduction, Elasticity
 from microdesign.physics.materials import Materials
@@ -133,8 +133,8 @@ def _solve(
     iterations = np.full(len(labels), -1)
     while True:
         error = torch.where(rz > floor, rz * gamma, 0.0)
-        if len(decrements) >= 3:
-            error = torch.minimum(error, torch.stack(decrements[-max(3, len(decrements) // 6) :]).sum(0))
+        if len(decrements) >= delay(len(decrements)):
+            error = torch.minimum(error, torch.stack(decrements[-delay(len(decrements)) :]).sum(0))
         error = torch.where(energy > carried, error / energy, 0.0).amax(1)
         done = (error <= tolerance).cpu().numpy()
         iterations[done & (iterations < 0)] = len(decrements)
