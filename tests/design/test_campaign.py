@@ -59,6 +59,22 @@ def test_the_budget_is_spent_and_not_exceeded(campaign: Campaign) -> None:
     assert campaign.ask(1) == []
 
 
+@pytest.mark.parametrize(("shrink", "evaluations"), [(0.6, 14), (0.99, 6), (1.0, 6)])
+def test_the_search_ends_when_the_answer_gets_no_better(
+    shrink: float, evaluations: int, tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    """The one candidate's error shrinks by a factor with each answer: that of 1 % each is not worth the physics."""
+    config = settings(tmp_path, candidates=1, patience=5)
+    campaign = Campaign(config, surrogate, materials, "laboratory")
+    error = 0.2
+    while not (reason := campaign.reason_to_stop()):
+        (trial,) = campaign.ask(1)
+        error *= shrink
+        campaign.tell([Result(trial.key, {"Ex": 3.2 * (1 + error), "kx": 3.2})])
+    assert reason.startswith("the budget" if shrink == 0.6 else "no better answer in 5 evaluations")
+    assert len(campaign.ledger) == evaluations
+
+
 def test_draws_come_first_then_the_refiner(campaign: Campaign) -> None:
     """Half of a request is the rest of the draws; the refiner may also take up draws that had not been screened."""
     stages = [trial.stage for trial in campaign.ledger.trials]

@@ -52,7 +52,10 @@ class SearchConfig(Config):
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
     minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
     core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
-    patience: int = Field(96, ge=1, description="evaluations without any better answer after which the search stops")
+    patience: int = Field(64, ge=1, description="evaluations without a better answer after which the search stops")
+    least_gain: float = Field(
+        0.2, ge=0, lt=1, description="relative decrease of a candidate's error, down to the goal, that counts as better"
+    )
     time_limit: float | None = Field(None, gt=0, description="seconds after which an evaluation is ended; None waits")
     retries: int = Field(2, ge=0, description="how often a trial is repeated whose worker or node died")
     cpus: float = Field(1, gt=0, description="processors of an evaluation")
@@ -124,7 +127,7 @@ class Campaign:
         self._statistics: dict[str, torch.Tensor] = {}
         self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         self._draws: tuple[Designs, list[str], torch.Tensor] | None = None
-        self._candidates: tuple[int, list[Trial]] | None = None
+        self._best: dict[int, list[Trial]] = {}
         self._started = time.monotonic()
         self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
 
@@ -221,11 +224,7 @@ class Campaign:
 
     def candidates(self) -> list[Trial]:
         """The best distinct designs within tolerance, from two components if possible, best first."""
-        done = self.ledger.succeeded
-        if self._candidates is None or self._candidates[0] != len(done):
-            met = self.target.errors(self._verified(done)) <= self.target.tolerance if done else []
-            self._candidates = len(done), self.leaders([t for t, good in zip(done, met, strict=True) if good])
-        return self._candidates[1]
+        return self._candidates(self.ledger.succeeded)
 
     def leaders(self, trials: list[Trial]) -> list[Trial]:
         """The best distinct ones of the trials, as many as candidates are asked for, best first."""
@@ -265,8 +264,7 @@ class Campaign:
         spent = sum(trial.seconds for trial in self.ledger.trials) * config.cpus / 3600
         if config.core_hours is not None and spent >= config.core_hours:
             return f"the budget of {config.core_hours:g} core-hours is spent"
-        improved = max([trial.order for trial in candidates] + [self._last_improvement()])
-        if len(done) - improved > config.patience + config.screened:
+        if len(done) > config.patience and not self._improved(len(done) - config.patience):
             return f"no better answer in {config.patience} evaluations"
         return ""
 
@@ -280,12 +278,34 @@ class Campaign:
         points = conditions(config.target, surrogate, self._table, config.conditions, config.seed)
         return strata_around(surrogate, points, config.neighbours, config.spread, config.seed)
 
-    def _last_improvement(self) -> int:
-        """Order of the last answer that was the best so far."""
+    def _candidates(self, done: list[Trial]) -> list[Trial]:
+        """The candidates when these were the answers, the first ones in their order; found once."""
+        if len(done) not in self._best:
+            met = self.target.errors(self._verified(done)) <= self.target.tolerance if done else []
+            self._best[len(done)] = self.leaders([t for t, good in zip(done, met, strict=True) if good])
+        return self._best[len(done)]
+
+    def _improved(self, order: int) -> bool:
+        """Whether the answers from `order` on made the answer better.
+
+        One more candidate does, and `least_gain` less error of one beyond the goal; while there is none, of the best
+        design. With optima any better design does.
+        """
         done = self.ledger.succeeded
-        if not done:
-            return 0
-        return done[int(self.target.ranks(self._verified(done)).argmin())].order
+        before = [trial for trial in done if trial.order < order]
+        if not before or not done:
+            return len(done) > len(before)
+        now, then = self._candidates(done), self._candidates(before)
+        if self.target.senses.any():
+            best = done[int(self.target.ranks(self._verified(done)).argmin())]
+            return any(trial.order >= order for trial in [best, *now])
+        if len(now) > len(then):
+            return True
+        history, least, goal = self.history(), 1 - self.config.least_gain, self.config.goal
+        if not now:
+            return history[-1] < least * history[len(before) - 1]
+        pairs = zip(now, then, strict=False)
+        return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
 
     def _drawn(self) -> tuple[Designs, list[str], torch.Tensor]:
         """All first draws that satisfy the constraints, their keys and two-point statistics `(n, X, Y)`."""
@@ -356,6 +376,7 @@ class Campaign:
             pending=pending,
             niches=self._niches([done[leader] for leader in leaders], number),
             strata=self._strata([done[leader] for leader in leaders]),
+            home=self.strata,
             target=self.target,
             decode=decode,
             reserve=reserve,

@@ -25,6 +25,10 @@ Decode = Callable[[int, np.ndarray, np.ndarray, tuple[str, ...]], Designs]
 
 _TOGETHER = 3
 """Designs of a request from which a further niche is served."""
+_GROWTH = 1.25
+"""Growth of the record after which the process is fitted again."""
+_FITTED = 64
+"""Most observations that it is fitted to, the best ones."""
 _STALLED = 4
 """Answers without improvement after which a trust region shrinks."""
 
@@ -77,6 +81,7 @@ class Request:
         pending: Latents `(m, D)` and predictions `(m, P)` of designs that wait for physics.
         niches: Those to refine, the most urgent first; each has observations, all of one component.
         strata: Where latents are to stay.
+        home: Where the first draws came from: lengths are relative to it.
         target: What to reach.
         decode: Decodes and screens latents.
         reserve: The draws that physics has not seen, of a niche's component and distinct from the other niches: the
@@ -90,6 +95,7 @@ class Request:
     pending: tuple[np.ndarray, np.ndarray]
     niches: Sequence[int]
     strata: Strata
+    home: Strata
     target: Target
     decode: Decode
     reserve: Callable[[int], Designs]
@@ -103,9 +109,10 @@ def refine(request: Request) -> Designs:
     observations, target, config = request.observations, request.target, request.config
     stream = np.random.default_rng(request.seed)
     ranks = target.ranks(observations.verified)
-    kept = np.sort(np.argsort(ranks, kind="stable")[: config.observations])
+    fitted = _fitted(observations.verified, target)
+    kept = np.union1d(np.argsort(ranks, kind="stable")[: config.observations], fitted)
     known = observations.z[kept], observations.predicted[kept], observations.verified[kept]
-    process = ResidualProcess(*known, target, request.strata)
+    process = ResidualProcess(*known, target, request.home, np.searchsorted(kept, fitted))
     served = min(len(request.niches), max(1, request.count // _TOGETHER))
     share = -(-request.count // served)
     pending_z, pending_predicted = request.pending
@@ -125,6 +132,18 @@ def refine(request: Request) -> Designs:
         proposed = designs if proposed is None else proposed.joined(designs)
     assert proposed is not None
     return proposed
+
+
+def _fitted(verified: np.ndarray, target: Target) -> np.ndarray:
+    """Indices, ascending, of the answers that the process is fitted to, out of all `(n, P)` in their order.
+
+    They change when the record has grown by a quarter, at the same numbers whenever a campaign is resumed: until then
+    a fit, which takes longer than everything else here, is good enough.
+    """
+    size = 1
+    while (larger := max(size + 1, int(_GROWTH * size))) <= len(verified):
+        size = larger
+    return np.sort(np.argsort(target.ranks(verified[:size]), kind="stable")[:_FITTED])
 
 
 def _pool(request: Request, niche: int, ranked: np.ndarray, size: int, stream: np.random.Generator) -> Designs:
