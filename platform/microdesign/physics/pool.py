@@ -83,8 +83,9 @@ class TaskPool:
     ) -> None:
         self._cpus, self._limit = num_cpus_per_task, time_limit
         self._per_task = {"CPU": num_cpus_per_task} | ({"GPU": 1.0} if gpus_for(evaluator) else {})
-        options = {"num_cpus": num_cpus_per_task, "num_gpus": self._per_task.get("GPU", 0)}
-        self._task = ray.remote(max_retries=system_retries, **options)(_evaluate_batch)
+        self._task = ray.remote(
+            num_cpus=num_cpus_per_task, num_gpus=self._per_task.get("GPU", 0), max_retries=system_retries
+        )(_evaluate_batch)
         self._shared = ray.put(evaluator), ray.put(materials)
         self._running: dict[ray.ObjectRef, Any] = {}
         self._begun: dict[ray.ObjectRef, float] = {}
