@@ -218,7 +218,8 @@ def main() -> None:
     """Prints one table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--images", type=int, default=4, help="images of a shape; of volumes, two")
+    parser.add_argument("--images", type=int, default=4, help="images of a shape")
+    parser.add_argument("--volumes", type=int, default=2, help="volumes of a shape")
     parser.add_argument("--shapes", nargs="*", default=["256x256", "51x51x51", "64x64x64"])
     parser.add_argument("--contrasts", nargs="*", type=float, default=[10, 100, 1000])
     parser.add_argument("--batches", action=argparse.BooleanOptionalAction, default=True, help="the second table too")
@@ -238,7 +239,7 @@ def main() -> None:
     shapes = [tuple(int(n) for n in text.split("x")) for text in settings.shapes]
     families = {2: "GRF", 3: "FilteredNoise"}
     for shape in shapes:
-        count = settings.images if len(shape) == 2 else 2
+        count = settings.images if len(shape) == 2 else settings.volumes
         images = generate(families[len(shape)], 0, count, shape[0], 0, dims=len(shape)).labels
         for physics in ("elastic", "conductive"):
             for contrast in settings.contrasts:
