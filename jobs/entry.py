@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from microdesign.cluster import connected
@@ -12,14 +13,22 @@ from microdesign.errors import InputError, MicrodesignError
 from microdesign.progress import Progress, show
 
 
-def run_job(model: type[ConfigT], job: Callable[[ConfigT, Progress], Any]) -> None:
-    """Parses `CONFIG [--set a.b=value ...]`, runs the job, prints its result; exits 2 for bad input, 1 for failure."""
+def run_job(
+    model: type[ConfigT] | Callable[[str, list[str]], ConfigT], job: Callable[[ConfigT, Progress], Any]
+) -> None:
+    """Parses `CONFIG [--set a.b=value ...]`, runs the job, prints its result; exits 2 for bad input, 1 for failure.
+
+    Args:
+        model: What the config is, or what reads it from its path and overrides.
+        job: What to do with it.
+    """
+    load = partial(load_config, model) if isinstance(model, type) else model
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("config", help="YAML file of settings")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     arguments = parser.parse_args()
     try:
-        config = load_config(model, arguments.config, arguments.set)
+        config = load(arguments.config, arguments.set)
         with connected():
             result = job(config, show)
     except MicrodesignError as error:

@@ -1,7 +1,7 @@
-"""Job: measure a trained model, the experiment `fidelity`. `python -m jobs.evaluate CONFIG`."""
+"""Job: run an experiment on trained models, which `what` in the config names. `python -m jobs.evaluate CONFIG`."""
 
 from jobs.entry import run_job
-from microdesign.experiments.run import EvaluateConfig, evaluate
+from microdesign.experiments.run import evaluate, load_experiment
 
 if __name__ == "__main__":
-    run_job(EvaluateConfig, evaluate)
+    run_job(load_experiment, evaluate)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from microdesign.config import Config, dump_yaml, load_config, read_yaml_mapping, validate_config
+from microdesign.config import Config, changed, dump_yaml, load_config, read_yaml_mapping, validate_config
 from microdesign.errors import InputError
 
 
@@ -115,3 +115,12 @@ def test_settings_without_a_file_are_named_so() -> None:
         load_config(Outer)
     with pytest.raises(InputError, match=r"^a job: 'the whole' = 3 is not valid"):
         validate_config(Outer, 3, "a job")
+
+
+def test_settings_are_put_in_by_dotted_names() -> None:
+    config = changed(Outer(title="a"), {"inner.size": 6, "title": "b"}, "models.a")
+    assert (config.inner.size, config.inner.rate, config.title) == (6, 0.5, "b")
+    with pytest.raises(InputError, match=r"models\.a: title\.more: 'title' is a value, not a section"):
+        changed(Outer(title="a"), {"title.more": 3}, "models.a")
+    with pytest.raises(InputError, match=r"models\.a: 'inner\.size' = 0 is not valid"):
+        changed(Outer(title="a"), {"inner.size": 0}, "models.a")

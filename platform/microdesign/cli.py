@@ -357,18 +357,20 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
 @app.command()
 def evaluate(
     config: ConfigFile,
-    what: Annotated[str, typer.Option(help="The experiment: fidelity.")] = "fidelity",
+    what: Annotated[
+        str | None,
+        typer.Option(help="The experiment: fidelity or reconstruction; the config's own `what` when left out."),
+    ] = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
-    """Measure a trained model: by physics, what its decodes are worth."""
-    from microdesign.config import load_config
-    from microdesign.experiments.run import EvaluateConfig
+    """Run an experiment on trained models: what their decodes are worth."""
     from microdesign.experiments.run import evaluate as run
+    from microdesign.experiments.run import load_experiment
 
-    settings = load_config(EvaluateConfig, config, overrides or [])
+    settings = load_experiment(config, overrides or [], what)
     with _ray():
-        document = run(settings, show, what=what)
+        document = run(settings, show)
     if as_json:
         _print_json(document)
     else:

@@ -1,7 +1,7 @@
 """One configuration mechanism: pydantic models filled by YAML files and by `--set a.b=value` overrides."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -84,6 +84,18 @@ def dump_yaml(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
+def changed(config: ConfigT, settings: Mapping[str, Any], source: str) -> ConfigT:
+    """Returns the config with settings put in by their dotted names, such as `loop.objective.loss`.
+
+    Raises:
+        InputError: A name is no setting, or a value is not valid for it.
+    """
+    values = config.model_dump(mode="json")
+    for name, value in settings.items():
+        _put(values, name, value, f"{source}: {name}")
+    return validate_config(type(config), values, source)
+
+
 def load_named(reference: str, what: str, expected: str) -> Any:
     """Imports what `module:name` names; the error says that `what` cannot be loaded and what was `expected`.
 
@@ -115,10 +127,14 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
         raise InputError(f"--set {override}: the value is not valid YAML.") from None
+    _put(values, key, value, f"--set {override}")
+
+
+def _put(values: dict[str, Any], key: str, value: Any, what: str) -> None:
     *parents, last = key.split(".")
     section = values
     for name in parents:
         section = section.setdefault(name, {})
         if not isinstance(section, dict):
-            raise InputError(f"--set {override}: '{name}' is a value, not a section.")
+            raise InputError(f"{what}: '{name}' is a value, not a section.")
     section[last] = value

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.experiments.fidelity import Fidelity, FidelityConfig, Physics, Row, measure
-from microdesign.experiments.fidelity_report import TITLES, figures, markdown, table
+from microdesign.experiments.fidelity import Fidelity, FidelityConfig, Row, measure
+from microdesign.experiments.fidelity_report import TITLES, figures, table
+from microdesign.experiments.physics import Physics
 from microdesign.experiments.ranking import worst_errors
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle
@@ -106,10 +107,9 @@ def test_it_is_seeded(found: Fidelity, bundle: Bundle, dataset: Dataset, physics
 
 def test_the_table_has_every_figure_and_reads_well(found: Fidelity) -> None:
     assert {row.figure for row in found.rows} == set("abcdefg")
-    text = markdown(found.rows)
-    assert all(len(cells) == len(TITLES) for cells in table(found.rows))
-    assert text.count("\n") == len(found.rows) + 2
-    assert "12.00 %" in markdown([Row("b", "first draw", median=0.12)])
+    assert all(len(cells) == len(TITLES) for cells in table(found.rows).rows)
+    assert table(found.rows).markdown().count("\n") == len(found.rows) + 2
+    assert "12.00 %" in table([Row("b", "first draw", median=0.12)]).markdown()
     assert set(figures(found)) == {"errors", "gallery", "realism"}
 
 

@@ -5,7 +5,9 @@ import pytest
 
 from microdesign.config import Config, load_config
 from microdesign.errors import InputError
-from microdesign.experiments.run import EvaluateConfig, evaluate
+from microdesign.experiments.fidelity_run import FidelityExperiment
+from microdesign.experiments.reconstruction_run import ReconstructionExperiment
+from microdesign.experiments.run import evaluate, load_experiment
 from microdesign.learning.train import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.generate import GenerateJob
@@ -15,8 +17,8 @@ from microdesign.physics.store import ResultStore
 CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
 
 
-def settings(folder: Path, bundle: Path, dataset: Dataset) -> EvaluateConfig:
-    return EvaluateConfig(
+def settings(folder: Path, bundle: Path, dataset: Dataset) -> FidelityExperiment:
+    return FidelityExperiment(
         model=str(bundle),
         dataset=str(dataset.folder),
         folder=str(folder / "out"),
@@ -42,18 +44,26 @@ def test_a_second_run_asks_physics_for_nothing(
     assert second["metrics"] == first["metrics"]
 
 
-def test_an_unknown_experiment_is_refused(tmp_path: Path, bundle_folder: Path, dataset: Dataset) -> None:
-    with pytest.raises(InputError, match="--what alchemy: is no experiment; expected one of: fidelity"):
-        evaluate(settings(tmp_path, bundle_folder, dataset), what="alchemy")
+def test_the_experiment_is_named_by_the_file_or_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("{what: fidelity, model: m, dataset: d}")
+    assert load_experiment(path) == load_experiment(path, what="fidelity")
+    assert load_experiment(path, ["fidelity.draws=3"]).fidelity.draws == 3  # type: ignore[attr-defined]
+    with pytest.raises(InputError, match="what = alchemy: is no experiment; expected one of: fidelity"):
+        load_experiment(path, what="alchemy")
+    path.write_text("{what: alchemy}")
+    with pytest.raises(InputError, match="is of the experiment alchemy, --what asks for fidelity"):
+        load_experiment(path, what="fidelity")
 
 
 @pytest.mark.parametrize(
     ("pattern", "model", "least"),
     [
-        ("fidelity*.yaml", EvaluateConfig, 3),
+        ("fidelity*.yaml", FidelityExperiment, 3),
         ("ten-generate.yaml", GenerateJob, 1),
         ("ten-label-*.yaml", LabelConfig, 2),
         ("ten-train-*.yaml", TrainConfig, 2),
+        ("paper-reconstruction*.yaml", ReconstructionExperiment, 2),
     ],
 )
 def test_the_configs_are_valid(pattern: str, model: type[Config], least: int) -> None:

