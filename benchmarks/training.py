@@ -5,8 +5,9 @@
 Ray's cost: a hand-written loop over tensors in memory (no augmentation, no checkpoints) and training under Ray Train
 run at the same time, one thread each, so that both have the same machine; `of plain` compares CPU time a sample, where
 the worker's counts all its threads, and `samples/s` is by the clock. With two workers the plain loop runs beside both.
-A step's variants and parts take turns in one process; CPU time, median. The variants leave out the feed; a loss's part
-is its own value and gradient.
+A step's variants and parts take turns in one process; median of CPU time, or of the clock's on a GPU (`--device cuda`).
+The variants leave out the feed; a loss's part is its own value and gradient. `--compile` adds a step by torch.compile,
+and says how long compiling took and after how many steps that is made good: minutes on a CPU.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,8 @@ from microdesign.cluster import connected
 from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.loop import build_model
 from microdesign.learning.samples import Samples
-from microdesign.learning.train import TrainConfig, build_trainer
+from microdesign.learning.train import build_trainer
+from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
 from microdesign.model.losses import build_losses
@@ -61,11 +64,11 @@ class Clock:
             file.write(json.dumps([time.monotonic(), time.process_time()]) + "\n")
 
 
-def config_of(name: str, folder: Path, epochs: int, workers: int) -> TrainConfig:
-    """The training settings of a model on a made-up data set of eight batches for two workers."""
+def config_of(name: str, folder: Path, epochs: int = 1, workers: int = 1, steps: int = 4) -> TrainConfig:
+    """The training settings of a model on a made-up data set of `steps` batches for one worker."""
     properties = [] if MODELS[name].get("prior", {}).get("kind") == "standard" else PROPERTIES
     settings = {
-        "dataset": str(data_set(name, folder).folder),
+        "dataset": str(data_set(name, folder, steps).folder),
         "properties": properties or PROPERTIES,
         "loop": {"epochs": epochs, "batch_size": BATCHES[name], "model": MODELS[name]},
         "workers": workers,
@@ -74,13 +77,13 @@ def config_of(name: str, folder: Path, epochs: int, workers: int) -> TrainConfig
     return TrainConfig.model_validate(settings)
 
 
-def data_set(name: str, folder: Path) -> Dataset:
-    """Random images; what they show does not matter to the clock."""
-    place = folder / name.replace(" ", "-")
+def data_set(name: str, folder: Path, steps: int) -> Dataset:
+    """Random images; what they show does not matter to the clock. Four of five are in the training split."""
+    place = folder / f"{name.replace(' ', '-')}-{steps}"
     if not place.exists():
         network, stream = MODELS[name]["network"], np.random.default_rng(0)
         shape = (network.get("size", 64),) * network.get("dimensions", 2)
-        n = 20 * BATCHES[name]
+        n = -(-5 * steps * BATCHES[name] // 4)
         labels = stream.integers(0, 2, (n, *shape)).astype(np.uint8)
         properties = {key: stream.uniform(1, 10, n) for key in PROPERTIES}
         writer = DatasetWriter(place, settings={})
@@ -89,12 +92,12 @@ def data_set(name: str, folder: Path) -> Dataset:
     return Dataset.open(place)
 
 
-def batches(config: TrainConfig) -> Feed:
+def batches(config: TrainConfig, device: str = "cpu") -> Feed:
     """All the training samples' feed, in this process."""
     dataset = Dataset.open(config.dataset)
     samples = Samples.read(dataset, dataset.split()["train"])
     standardization = fit_standardization(samples.properties, samples.shape, config.properties, {})
-    return Feed(samples, standardization, config.loop.batch_size, config.loop.seed)
+    return Feed(samples, standardization, config.loop.batch_size, config.loop.seed, device=torch.device(device))
 
 
 def plain_loop(config: TrainConfig, out: Path, stop: Path) -> None:
@@ -127,10 +130,10 @@ def rates(path: Path, samples: int, within: tuple[float, float] | None = None) -
     return samples / wall, samples / cpu, (times[0, 0], times[-1, 0])
 
 
-def ray_rows(name: str, folder: Path, epochs: int) -> Iterator[tuple[str, float, float]]:
+def ray_rows(name: str, folder: Path, epochs: int, steps: int) -> Iterator[tuple[str, float, float]]:
     """Rows of Ray's cost: (what, samples/s, share of the plain loop's samples a CPU second)."""
     for workers in (1, 2):
-        config = config_of(name, folder, epochs, workers)
+        config = config_of(name, folder, epochs, workers, steps)
         ours, plain, stop = (folder / f"{name}-{workers}-{each}" for each in ("ours", "plain", "stop"))
         process = get_context("spawn").Process(target=plain_loop, args=(config, plain, stop))
         process.start()
@@ -154,20 +157,40 @@ def fit(config: TrainConfig, name: str, messages: Clock) -> Result:
     return build_trainer(config, fit_standardization(columns, shape, config.properties, {}), name, messages).fit()
 
 
-def step_rows(name: str, folder: Path, repeats: int) -> Iterator[tuple[str, float, float]]:
-    """Rows of a step: (what, samples a CPU second, share of the default step's time)."""
-    config = config_of(name, folder, 1, 1)
-    feed, objective = batches(config), Objective(config.loop.objective)
+class Stopwatch:
+    """CPU time of this process, or on a GPU the clock's once its work is done."""
+
+    def __init__(self, device: str) -> None:
+        self.cuda = device.startswith("cuda")
+
+    def seconds(self, function: Callable[[], object]) -> float:
+        """Time that a call takes."""
+        start = self._now()
+        function()
+        return self._now() - start
+
+    def _now(self) -> float:
+        if not self.cuda:
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+
+def step_rows(name: str, folder: Path, repeats: int, device: str, compiled: bool) -> Iterator[tuple[str, float, float]]:
+    """Rows of a step: (what, samples a second, share of the default step's time)."""
+    config, stopwatch = config_of(name, folder), Stopwatch(device)
+    feed, objective = batches(config, device), Objective(config.loop.objective)
     stream = iter(lambda: next(feed.epoch(0)), None)
     x, c = next(stream)
 
-    def variant(bf16: bool) -> Callable[[], None]:
-        model = build_model(config.loop, len(config.properties))
+    def variant(bf16: bool, compiled: bool = False) -> Callable[[], None]:
+        model = build_model(config.loop, len(config.properties)).to(device)
         optimizer = torch.optim.AdamW(model.parameters())
+        forward = torch.compile(model) if compiled else model
 
         def step() -> None:
-            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-                outputs = model(x, c)
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=bf16):
+                outputs = forward(x, c)
             optimizer.zero_grad(set_to_none=True)
             objective(outputs, x, c)["total"].backward()
             optimizer.step()
@@ -180,18 +203,27 @@ def step_rows(name: str, folder: Path, repeats: int) -> Iterator[tuple[str, floa
         return lambda: function(logits, x).mean().backward()
 
     work: dict[str, Callable[[], object]] = {"step: bf16": variant(True), "step: fp32": variant(False)}
+    if compiled:
+        work["step: bf16, compiled"] = variant(True, compiled=True)
     work |= {"part: feed": lambda: next(stream)}
     work |= {f"part: {loss}": loss_alone(loss) for loss in LOSSES}
+    first = {}
+    for key, function in work.items():  # allocates and plans, or compiles, partly in other processes
+        started = time.perf_counter()
+        function()
+        first[key] = time.perf_counter() - started
     times: dict[str, list[float]] = {key: [] for key in work}
-    for repeat in range(repeats + 1):
+    for _ in range(repeats):
         for key, function in work.items():
-            start = time.process_time()
-            function()
-            if repeat:  # the first call allocates and plans
-                times[key].append(time.process_time() - start)
-    default = float(np.median(next(iter(times.values()))))
-    for key, values in times.items():
-        yield key, len(x) / float(np.median(values)), float(np.median(values)) / default
+            times[key].append(stopwatch.seconds(function))
+    median = {key: float(np.median(values)) for key, values in times.items()}
+    default = median["step: bf16"]
+    for key, seconds in median.items():
+        yield key, len(x) / seconds, seconds / default
+    if compiled:
+        compiling, gain = first["step: bf16, compiled"], default - median["step: bf16, compiled"]
+        print(f"{name:12} compiling: {compiling:.0f} s, ", end="")
+        print(f"made good in {compiling / gain:.0f} steps" if gain > 0 else "never made good")
 
 
 def main() -> None:
@@ -200,7 +232,10 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--ray", nargs="*", default=["64"], choices=list(MODELS), help="models to run under Ray Train")
     parser.add_argument("--epochs", type=int, default=6, help="epochs under Ray Train; the first one is not counted")
+    parser.add_argument("--steps", type=int, default=50, help="steps of an epoch under Ray Train with one worker")
     parser.add_argument("--repeats", type=int, default=7, help="repeats of a step")
+    parser.add_argument("--device", default="cpu", help="where steps are timed: cpu or cuda")
+    parser.add_argument("--compile", action="store_true", help="time a step by torch.compile too")
     settings = parser.parse_args()
     torch.set_num_threads(1)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("microdesign", "torch", "ray"))
@@ -210,13 +245,13 @@ def main() -> None:
     print(f"{'model':12} {'what':26} {'samples/s':>10} {'of plain / of step':>19}")
     with tempfile.TemporaryDirectory() as place:
         for name in settings.models:
-            for what, rate, share in step_rows(name, Path(place), settings.repeats):
+            for what, rate, share in step_rows(name, Path(place), settings.repeats, settings.device, settings.compile):
                 print(f"{name:12} {what:26} {rate:10.1f} {share:18.3f}", flush=True)
         # Ray's workers are nice to others (15); both loops have to be alike.
         os.environ.setdefault("RAY_worker_niceness", "0")
-        with connected():
+        with connected() if settings.ray else nullcontext():
             for name in settings.ray:
-                for what, rate, share in ray_rows(name, Path(place), settings.epochs):
+                for what, rate, share in ray_rows(name, Path(place), settings.epochs, settings.steps):
                     print(f"{name:12} {what:26} {rate:10.1f} {share:18.3f}", flush=True)
 
 

@@ -112,7 +112,8 @@ def test_nested_runs(run: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "status"), [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED")]
+    ("failure", "status"),
+    [(None, "FINISHED"), (ValueError, "FAILED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED")],
 )
 def test_ending(run: Run, failure: type[BaseException] | None, status: str) -> None:
     def work() -> None:

@@ -257,8 +257,8 @@ def data_convert(
 def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
     """Train a model under Ray Train and register it."""
     from microdesign.config import load_config
-    from microdesign.learning.train import TrainConfig
     from microdesign.learning.train import train as run
+    from microdesign.learning.train_config import TrainConfig
 
     settings = load_config(TrainConfig, config, overrides or [])
     with _ray():

@@ -17,7 +17,8 @@ from microdesign.design.workflow import design
 from microdesign.errors import InputError
 from microdesign.files import digest_json, read_json, write_json, write_text
 from microdesign.learning.loop_config import LoopConfig
-from microdesign.learning.train import TrainConfig, train
+from microdesign.learning.train import train
+from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.generate import GenerateConfig, generate_dataset
 from microdesign.microstructure.npy import read_npy
 from microdesign.physics.evaluator import FFTEvaluator

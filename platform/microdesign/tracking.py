@@ -157,7 +157,7 @@ def continued(record: str | Path, uri: str, start: Callable[[], Run]) -> Run:
 
 @contextmanager
 def ending(run: Run) -> Iterator[Run]:
-    """Ends the run when the block ends: as FAILED after an exception, as KILLED after an interrupt.
+    """Ends the run when the block ends: as FAILED after an error, as KILLED after an interrupt or an exit.
 
     Raises:
         StorageError: MLflow stopped taking what the block logged.
@@ -168,7 +168,7 @@ def ending(run: Run) -> Iterator[Run]:
     except BaseException as error:
         # The error is what matters, also when MLflow is the one that fails.
         with suppress(MlflowException):
-            run.end("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+            run.end("FAILED" if isinstance(error, Exception) else "KILLED")
         if isinstance(error, MlflowException):
             raise StorageError(f"MLflow at {run.uri} took no more of the record: {_first_line(error)}") from error
         raise

@@ -8,7 +8,7 @@ from microdesign.errors import InputError
 from microdesign.experiments.fidelity_run import FidelityExperiment
 from microdesign.experiments.reconstruction_run import ReconstructionExperiment
 from microdesign.experiments.run import evaluate, load_experiment
-from microdesign.learning.train import TrainConfig
+from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.generate import GenerateJob
 from microdesign.physics.labelling import LabelConfig

@@ -13,7 +13,8 @@ import pytest
 from pydantic import ValidationError
 
 from microdesign.errors import InputError, MicrodesignError
-from microdesign.learning.train import TrainConfig, train
+from microdesign.learning.train import train
+from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
 from microdesign.model.bundle import load_bundle

@@ -9,7 +9,8 @@ from pydantic import Field
 from microdesign.config import Config, changed
 from microdesign.design.surrogates import load_model
 from microdesign.errors import InputError
-from microdesign.learning.train import TrainConfig, train
+from microdesign.learning.train import train
+from microdesign.learning.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.losses import split_names
 from microdesign.progress import Progress

@@ -22,11 +22,10 @@ from microdesign.config import dump_yaml, validate_config
 from microdesign.errors import MicrodesignError
 from microdesign.files import read_json, write_json, write_text
 from microdesign.learning.failures import driver_error
-from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.inverse import load_verifier
 from microdesign.learning.loop import State, build_model, run_loop
 from microdesign.learning.loop_config import LoopConfig
-from microdesign.learning.samples import Samples, check_held_out, check_images, usable
+from microdesign.learning.preparation import check_training, prepare, standardization_of
 from microdesign.learning.search_space import (
     Choice,
     Space,
@@ -39,7 +38,8 @@ from microdesign.learning.search_space import (
 )
 from microdesign.learning.sweep_config import SweepConfig
 from microdesign.learning.sweep_report import SweepReport
-from microdesign.learning.train import TrainConfig, train
+from microdesign.learning.train import train
+from microdesign.learning.train_config import TrainConfig
 from microdesign.learning.trials import Trial, TrialStore
 from microdesign.learning.validation import LARGER_IS_BETTER, HeldOut
 from microdesign.microstructure.dataset import Dataset
@@ -68,7 +68,10 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
         report = SweepReport(name, config.objectives)
         for model, loop in config.studies().items():
             store = TrialStore(folder / "trials" / model)
-            _search(config, model, loop, store, dataset, parent, progress)
+            try:
+                _search(config, model, loop, store, dataset, parent, progress)
+            finally:
+                _end_interrupted(store)
             trials = store.all()
             best = report.add(model, trials)
             progress(f"{model or name}: best {best.choice}: {best.metrics}")
@@ -92,11 +95,8 @@ def _checked(config: SweepConfig) -> Dataset:
     if config.verifier is not None:
         load_verifier(config.verifier)
     dataset = Dataset.open(config.train.dataset)
-    manifest = dataset.manifest
-    check_images(manifest.shape, manifest.n_phases, config.train.loop.model.network)
-    usable(dataset, "train", config.train.properties)
-    for split in ("validation", "test"):
-        check_held_out(dataset, split, config.train.properties)
+    for loop in config.studies().values():
+        check_training(config.train.model_copy(update={"loop": loop}), dataset)
     return dataset
 
 
@@ -203,6 +203,14 @@ def _searcher(config: SweepConfig, known: list[Trial], directions: list[str]) ->
         )
 
 
+def _end_interrupted(store: TrialStore) -> None:
+    """Ends the MLflow runs of trials that nobody works on any more; a later search opens them again."""
+    for trial in store.all():
+        record = store.path(trial.choice, "mlflow")
+        if not trial.is_over and record.is_file():
+            Run(**read_json(record)).end("KILLED")
+
+
 class _Watch(ray.tune.Callback):
     """Tells of trials that are over, and records those that the scheduler stopped: they cannot do it themselves."""
 
@@ -216,7 +224,9 @@ class _Watch(ray.tune.Callback):
         if record is not None and not record.is_over:
             record = record.model_copy(update={"status": "stopped"})
             self.store.write(record)
-            Run(**read_json(self.store.path(choice, "mlflow"))).end("KILLED")
+            run = Run(**read_json(self.store.path(choice, "mlflow")))
+            run.log_tags({"ended": "stopped early"})
+            run.end("KILLED")
         if record is not None:
             values = ", ".join(f"{name} {value:.4g}" for name, value in record.metrics.items())
             self.progress(f"{_label(choice)}: {values}{' (stopped early)' * (record.status == 'stopped')}")
@@ -268,16 +278,15 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial
     device = torch.device("cuda" if config.gpus_per_trial else "cpu")
     dataset = Dataset.open(config.train.dataset)
     names = config.train.properties
-    samples, manifest = Samples.read(dataset, usable(dataset, "train", names)), dataset.manifest
-    standardization = fit_standardization(samples.properties, manifest.shape, names, manifest.properties)
-    feed = Feed(samples, standardization, loop.batch_size, loop.seed, device=device)
+    standardization = standardization_of(config.train, dataset)
+    feed, teacher = prepare(config.train.model_copy(update={"loop": loop}), dataset, standardization, device)
     validation = HeldOut(
         dataset.load("validation").with_known(names),
         standardization,
         config.targets,
         config.draws,
         None if config.verifier is None else load_verifier(config.verifier),
-        manifest.materials,
+        dataset.manifest.materials,
         config.seed,
     )
     model = build_model(loop, len(names)).to(device)
@@ -295,4 +304,4 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial
         if metrics and not last:
             ray.tune.report({"epoch": done, **metrics})
 
-    run_loop(model, feed, loop, on_epoch, store.load_state(record.choice))
+    run_loop(model, feed, loop, on_epoch, store.load_state(record.choice), teacher=teacher)

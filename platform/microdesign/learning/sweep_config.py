@@ -9,14 +9,14 @@ from microdesign.config import Config
 from microdesign.files import digest_json
 from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.search_space import Space, loop_with
-from microdesign.learning.train import TrainConfig
+from microdesign.learning.train_config import TrainConfig
 from microdesign.learning.validation import NEEDS_PROPERTIES, Objective
 
 
 class SweepConfig(Config):
     """A sweep: a search for the loop's settings, then the full training with the best."""
 
-    train: TrainConfig = Field(description="the winner's training; trials take its data set, properties and loop")
+    train: TrainConfig = Field(description="the winner's training; trials train alike, each in one process")
     space: Space = Field(description="dotted name of a setting of train.loop -> list of choices, or a range")
     models: Mapping[str, Mapping[str, Any]] = Field(
         default_factory=dict,
@@ -62,7 +62,7 @@ class SweepConfig(Config):
         """Names what the search makes of a data set; a larger number of trials goes on with the same search."""
         given = {"name", "train", "trials", "max_concurrent", "retrain", "cpus_per_trial", "gpus_per_trial"}
         settings = self.model_dump(mode="json", exclude=given)
-        train = self.train.model_dump(mode="json", include={"properties", "loop"})
+        train = self.train.model_dump(mode="json", include={"properties", "loop", "teacher", "unlabelled"})
         return f"{self.name}-{digest_json([settings, train, dataset_digest])[:10]}"
 
     def studies(self) -> dict[str, LoopConfig]:

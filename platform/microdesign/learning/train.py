@@ -9,74 +9,23 @@ from typing import Any
 
 import ray.train
 import torch
-from pydantic import Field, PositiveInt, field_validator
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
-from microdesign.config import Config, dump_yaml, validate_config
+from microdesign.config import dump_yaml, validate_config
 from microdesign.errors import InputError, MicrodesignError
-from microdesign.files import digest_json, read_json, write_json, write_text
+from microdesign.files import read_json, write_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.failures import NoSecondTry, driver_error
-from microdesign.learning.feed import Feed, fit_standardization
 from microdesign.learning.loop import State, build_model, describe_terms, run_loop
-from microdesign.learning.loop_config import LoopConfig
-from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
-from microdesign.learning.teacher import Teacher, TeacherConfig
+from microdesign.learning.preparation import check_training, prepare, standardization_of
+from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.progress import Progress, silent
 from microdesign.tracking import Run, continued, default_uri, ending, register_bundle, start_run
-
-
-class TrainConfig(Config):
-    """A training run."""
-
-    dataset: str = Field(description="folder of the labelled data set; on a cluster, one that all nodes see")
-    properties: tuple[str, ...] = Field(
-        ("Ex", "Ey", "kx"), description="properties to condition on; none for a model of images alone"
-    )
-    loop: LoopConfig = LoopConfig()
-    teacher: TeacherConfig | None = Field(
-        TeacherConfig(), description="physics in the training loop, on images of known materials; null: none"
-    )
-    unlabelled: bool = Field(
-        True, description="whether images without properties train too: the generative part learns from them"
-    )
-    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
-        1, description="data-parallel workers; [least, most] for as many as the cluster has room for, now and later"
-    )
-    cpus_per_worker: float = Field(1, gt=0, description="CPU cores, and torch threads, of a worker")
-    use_gpu: bool = Field(False, description="one GPU for each worker")
-    storage: str = Field("runs", description="folder for checkpoints and bundles; on a cluster, one that all nodes see")
-    name: str = Field("train", description="name of the run; with the digest of the settings it names the folder")
-    experiment: str = Field("microdesign", description="MLflow experiment")
-    register_as: str = Field(
-        "microdesign",
-        description="name in the MLflow registry; the first of its name is champion, a later one challenger",
-    )
-    max_failures: int = Field(3, ge=0, description="deaths of workers after which training gives up")
-
-    @field_validator("workers")
-    @classmethod
-    def _in_order(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
-        if isinstance(value, tuple) and value[0] > value[1]:
-            raise ValueError("expected a number, or [least, most]")
-        return value
-
-    @property
-    def workers_range(self) -> tuple[int, int]:
-        """The least and the greatest number of workers."""
-        return self.workers if isinstance(self.workers, tuple) else (self.workers, self.workers)
-
-    def run_name(self, dataset_digest: str) -> str:
-        """Names what this config makes of a data set: the same settings resume, others start anew."""
-        settings = self.model_dump(
-            mode="json", include={"properties", "loop", "teacher", "unlabelled", "workers", "use_gpu"}
-        )
-        return f"{self.name}-{digest_json([settings, dataset_digest])[:10]}"
 
 
 def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
@@ -128,19 +77,9 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
 
 def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
-    manifest = dataset.manifest
-    check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
-    positions = usable(dataset, "train", config.properties, config.unlabelled)
-    steps_per_epoch(len(positions), config.loop.batch_size, config.workers_range[1])
-    for split in ("validation", "test"):
-        check_held_out(dataset, split, config.properties)
-    check_varied(dataset)
+    check_training(config, dataset)
     _check_resources(config)
-    properties = {name: column[positions] for name, column in dataset.property_columns().items()}
-    standardization = fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
-    teacher = Teacher.of(config.teacher, standardization, manifest)
-    if teacher is not None:
-        teacher.check(dataset.read_shard(0).select(slice(0, 32)))
+    standardization = standardization_of(config, dataset)
     state = _fit(config, standardization, folder.name, run, progress)
     bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
     bundle = complete(bundle, dataset)
@@ -211,9 +150,7 @@ def _worker(settings: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, round(config.cpus_per_worker)))
     device = get_device()
     dataset = Dataset.open(config.dataset)
-    positions = usable(dataset, "train", config.properties, config.unlabelled)
-    samples = Samples.read(dataset, positions, rank, world)
-    feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
+    feed, teacher = prepare(config, dataset, standardization, device, rank, world)
     core = build_model(config.loop, len(config.properties))
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
@@ -231,7 +168,6 @@ def _worker(settings: dict[str, Any]) -> None:
 
     state = load_state(ray.train.get_checkpoint(), wrapped=world > 1)
     folder = Path(config.storage).resolve() / context.get_experiment_name()
-    teacher = Teacher.of(config.teacher, standardization, dataset.manifest)
     run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, teacher)
 
 

@@ -1,0 +1,70 @@
+"""What stands before any training, of `train` and of a sweep's trials alike: checks, standardisation, feed, teacher."""
+
+import torch
+from numpy.typing import NDArray
+
+from microdesign.learning.feed import Feed, fit_standardization
+from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
+from microdesign.learning.teacher import Teacher
+from microdesign.learning.train_config import TrainConfig
+from microdesign.microstructure.dataset import Dataset
+from microdesign.model.standardization import Standardization
+
+_COMPARED = 32
+"""Labelled images on which the teacher's physics has to agree with the data set's."""
+
+
+def check_training(config: TrainConfig, dataset: Dataset) -> None:
+    """Refuses, before anything runs, what would fail later.
+
+    Raises:
+        InputError: The data set lacks a property, images that vary, images enough for a batch or to evaluate on, or has
+            images that the model does not take; or the teacher knows other physics than the labels.
+    """
+    manifest = dataset.manifest
+    check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
+    steps_per_epoch(len(_positions(config, dataset)), config.loop.batch_size, config.workers_range[1])
+    for split in ("validation", "test"):
+        check_held_out(dataset, split, config.properties)
+    check_varied(dataset)
+    teacher = Teacher.of(config.teacher, standardization_of(config, dataset), manifest)
+    if teacher is not None:
+        teacher.check(dataset.read_shard(0).select(slice(0, _COMPARED)))
+
+
+def standardization_of(config: TrainConfig, dataset: Dataset) -> Standardization:
+    """Fits the standardisation to the labels of the images that train.
+
+    Raises:
+        InputError: The data set lacks a property, or it does not vary.
+    """
+    positions, manifest = _positions(config, dataset), dataset.manifest
+    properties = {name: column[positions] for name, column in dataset.property_columns().items()}
+    return fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
+
+
+def prepare(
+    config: TrainConfig,
+    dataset: Dataset,
+    standardization: Standardization,
+    device: torch.device,
+    rank: int = 0,
+    world: int = 1,
+) -> tuple[Feed, Teacher | None]:
+    """Reads a worker's part of the training images; returns its batches, and the physics that judges its decodes.
+
+    Args:
+        config: Of the training.
+        dataset: What it learns from.
+        standardization: The same for all workers.
+        device: Where the worker trains.
+        rank: This worker.
+        world: Number of workers.
+    """
+    samples = Samples.read(dataset, _positions(config, dataset), rank, world)
+    feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
+    return feed, Teacher.of(config.teacher, standardization, dataset.manifest)
+
+
+def _positions(config: TrainConfig, dataset: Dataset) -> NDArray:
+    return usable(dataset, "train", config.properties, config.unlabelled)

@@ -1,0 +1,56 @@
+"""The settings of a training run."""
+
+from pydantic import Field, PositiveInt, field_validator
+
+from microdesign.config import Config
+from microdesign.files import digest_json
+from microdesign.learning.loop_config import LoopConfig
+from microdesign.learning.teacher import TeacherConfig
+
+
+class TrainConfig(Config):
+    """A training run."""
+
+    dataset: str = Field(description="folder of the labelled data set; on a cluster, one that all nodes see")
+    properties: tuple[str, ...] = Field(
+        ("Ex", "Ey", "kx"), description="properties to condition on; none for a model of images alone"
+    )
+    loop: LoopConfig = LoopConfig()
+    teacher: TeacherConfig | None = Field(
+        TeacherConfig(), description="physics in the training loop, on images of known materials; null: none"
+    )
+    unlabelled: bool = Field(
+        True, description="whether images without properties train too: the generative part learns from them"
+    )
+    workers: PositiveInt | tuple[PositiveInt, PositiveInt] = Field(
+        1, description="data-parallel workers; [least, most] for as many as the cluster has room for, now and later"
+    )
+    cpus_per_worker: float = Field(1, gt=0, description="CPU cores, and torch threads, of a worker")
+    use_gpu: bool = Field(False, description="one GPU for each worker")
+    storage: str = Field("runs", description="folder for checkpoints and bundles; on a cluster, one that all nodes see")
+    name: str = Field("train", description="name of the run; with the digest of the settings it names the folder")
+    experiment: str = Field("microdesign", description="MLflow experiment")
+    register_as: str = Field(
+        "microdesign",
+        description="name in the MLflow registry; the first of its name is champion, a later one challenger",
+    )
+    max_failures: int = Field(3, ge=0, description="deaths of workers after which training gives up")
+
+    @field_validator("workers")
+    @classmethod
+    def _in_order(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        if isinstance(value, tuple) and value[0] > value[1]:
+            raise ValueError("expected a number, or [least, most]")
+        return value
+
+    @property
+    def workers_range(self) -> tuple[int, int]:
+        """The least and the greatest number of workers."""
+        return self.workers if isinstance(self.workers, tuple) else (self.workers, self.workers)
+
+    def run_name(self, dataset_digest: str) -> str:
+        """Names what this config makes of a data set: the same settings resume, others start anew."""
+        settings = self.model_dump(
+            mode="json", include={"properties", "loop", "teacher", "unlabelled", "workers", "use_gpu"}
+        )
+        return f"{self.name}-{digest_json([settings, dataset_digest])[:10]}"
