@@ -359,7 +359,9 @@ def evaluate(
     config: ConfigFile,
     what: Annotated[
         str | None,
-        typer.Option(help="The experiment: fidelity or reconstruction; the config's own `what` when left out."),
+        typer.Option(
+            help="fidelity, reconstruction, forward, inverse or latent; the config's own `what` when left out."
+        ),
     ] = None,
     overrides: Set = None,
     as_json: Json = False,

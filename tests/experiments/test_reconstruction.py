@@ -28,16 +28,13 @@ def test_scores_are_those_of_the_decodes(bundle: Bundle, dataset: Dataset) -> No
     np.testing.assert_allclose(values["pixel_error"], ((soft - data.labels) ** 2).mean((1, 2)), rtol=1e-5)
 
 
-def test_scores_on_record_are_taken_and_those_of_other_images_are_not(
-    bundle: Bundle, dataset: Dataset, tmp_path: Path
-) -> None:
+def test_scores_on_record_are_taken(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:
     data = dataset.load("test")
-    first = score_models({"a": bundle}, data, tmp_path)
+    first, again = (score_models({"a": bundle}, data, tmp_path).values for _ in range(2))
+    assert all((first[name] == again[name]).all() for name in SCORES)
     (file,) = tmp_path.iterdir()
     np.savez(file, **{name: np.full(len(data), 7.0) for name in SCORES})
     assert (score_models({"a": bundle}, data, tmp_path).values["excess_cess"] == 7).all()
-    fewer = score_models({"a": bundle}, data.select(slice(0, 2)), tmp_path)
-    np.testing.assert_allclose(fewer.values["excess_cess"], first.values["excess_cess"][:, :2], rtol=1e-4)
 
 
 def test_the_pairwise_matrix_counts_images() -> None:
@@ -61,11 +58,11 @@ def test_the_run_keeps_its_stages(bundle_folder: Path, dataset: Dataset, tmp_pat
     assert {"comparison", "class_GRF", "outliers", "circles", "lines"} <= set(outcome.figures)
     assert len(outcome.tables["samples"].rows) == len(dataset.load("test"))
     assert outcome.metrics["other_beats_one_excess_cess"] == 0.5  # ties are halves
-    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.np?")}
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
     assert len(kept) == 2
     again = run_reconstruction(config, tmp_path, "sqlite:///unused.db", lambda line: None)
     assert again.document == outcome.document
-    assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.np?")}
+    assert kept == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
 
 
 def test_models_differ_in_what_is_said_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

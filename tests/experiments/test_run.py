@@ -6,8 +6,12 @@ import pytest
 from microdesign.config import Config, load_config
 from microdesign.errors import InputError
 from microdesign.experiments.fidelity_run import FidelityExperiment
+from microdesign.experiments.forward import ForwardExperiment
+from microdesign.experiments.inverse import InverseExperiment
+from microdesign.experiments.latent import LatentExperiment
 from microdesign.experiments.reconstruction_run import ReconstructionExperiment
 from microdesign.experiments.run import evaluate, load_experiment
+from microdesign.experiments.trained import TrainedModels
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.generate import GenerateJob
@@ -64,10 +68,17 @@ def test_the_experiment_is_named_by_the_file_or_beside_it(tmp_path: Path) -> Non
         ("ten-label-*.yaml", LabelConfig, 2),
         ("ten-train-*.yaml", TrainConfig, 2),
         ("paper-reconstruction*.yaml", ReconstructionExperiment, 2),
+        ("paper-forward*.yaml", ForwardExperiment, 2),
+        ("paper-inverse*.yaml", InverseExperiment, 3),
+        ("paper-latent.yaml", LatentExperiment, 1),
+        ("paper-volumes-generate.yaml", GenerateJob, 1),
+        ("paper-volumes-label.yaml", LabelConfig, 1),
     ],
 )
 def test_the_configs_are_valid(pattern: str, model: type[Config], least: int) -> None:
     found = sorted(CONFIGS.glob(pattern))
     assert len(found) >= least
     for path in found:
-        load_config(model, path)
+        config = load_config(model, path)
+        if isinstance(config, TrainedModels):
+            assert all(config.training(name).loop.phases for name in config.models)

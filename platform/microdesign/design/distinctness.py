@@ -1,6 +1,6 @@
 """What makes two microstructures different answers, and which of many are: a distance of two-point statistics.
 
-Shapes: n designs, X Y image.
+Shapes: n designs, X Y image, `*N` image or volume.
 """
 
 from collections.abc import Iterable
@@ -16,19 +16,21 @@ near-equal properties in a data set of mixed families."""
 
 
 def statistics_of(labels: np.ndarray) -> torch.Tensor:
-    """Two-point autocorrelations of two-phase images, `(n, X, Y) -> (n, X, Y)`."""
+    """Two-point autocorrelations of two-phase images or volumes, `(n, *N) -> (n, *N)`."""
     images = torch.from_numpy(np.array(labels, np.float32))
-    return two_point(images) if len(images) else images
+    return two_point(images, images.ndim - 1) if len(images) else images
 
 
 def distance(statistics: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Distances `(n,)` of statistics `(X, Y)` to `others` `(n, X, Y)`; 0 for a shifted copy.
+    """Distances `(n,)` of statistics `(*N)` to `others` `(n, *N)`; 0 for a shifted copy.
 
     The root mean square difference, relative to the variance phi (1 - phi) of the phase, of which it is a share that
     does not depend on the volume fraction.
     """
-    variance = [(f * (1 - f)).clamp_min(1e-3) for f in (statistics[0, 0], others[:, 0, 0])]
-    return rms_distance(statistics, others) / (variance[0] * variance[1]).sqrt()
+    dims = statistics.ndim
+    fractions = statistics[(0,) * dims], others[(slice(None), *(0,) * dims)]
+    variance = [(f * (1 - f)).clamp_min(1e-3) for f in fractions]
+    return rms_distance(statistics, others, dims) / (variance[0] * variance[1]).sqrt()
 
 
 def is_distinct(statistics: torch.Tensor, others: torch.Tensor, threshold: float = DISTINCT) -> bool:

@@ -16,17 +16,18 @@ import torch
 from pydantic import Field
 
 from microdesign.config import Config
-from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
+from microdesign.design.distinctness import novelty, statistics_of
 from microdesign.errors import InputError
 from microdesign.experiments.aiming import aim
-from microdesign.experiments.physics import Physics
-from microdesign.experiments.ranking import best_of, count_distinct, nearest_errors, worst_errors
+from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
+from microdesign.experiments.physics import Physics, Solve, solver_of
+from microdesign.experiments.ranking import nearest_errors, worst_errors
 from microdesign.experiments.realism import compare, morphology
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
 from microdesign.model.losses.two_point import excess_cess
-from microdesign.model.surrogate import Draws, Surrogate, decode_labels
+from microdesign.model.surrogate import Surrogate, decode_labels
 
 
 class FidelityConfig(Config):
@@ -124,10 +125,7 @@ def measure(
     targets = held_out.select(chosen)
     wanted = targets.property_table(names)
 
-    def solve(labels: np.ndarray, discretization: str = "q1") -> np.ndarray:
-        values = physics(labels, discretization)
-        return np.stack([values[name] for name in names], axis=1)
-
+    solve = solver_of(physics, names)
     progress(f"{len(targets)} targets: reconstructions")
     reconstructions = decode_labels(surrogate, surrogate.encode(targets.labels)[0])
     reconstruction_error = worst_errors(solve(reconstructions), wanted)
@@ -136,13 +134,13 @@ def measure(
     conditions = [dict(zip(names, row.tolist(), strict=True)) for row in wanted]
     seeds = [config.seed + number for number in range(len(wanted))]
     pairs = list(zip(conditions, seeds, strict=True))
-    direct = _verified(surrogate, solve, wanted, [surrogate.sample(c, config.draws, seed) for c, seed in pairs])
-    aimed = _verified(
+    direct = verified(surrogate, solve, wanted, [surrogate.sample(c, config.draws, seed) for c, seed in pairs])
+    aimed = verified(
         surrogate, solve, wanted, [aim(surrogate, c, config.draws, seed, config.aim_rounds) for c, seed in pairs]
     )
     on_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
     nearest = nearest_errors(wanted, training.property_table(names))
-    errors = {"reconstruction": reconstruction_error, **_best("", direct), **_best("aimed, ", aimed)}
+    errors = {"reconstruction": reconstruction_error, **best_errors("", direct), **best_errors("aimed, ", aimed)}
     errors["nearest training image"] = nearest
 
     rows = [Row.of("a", "reconstruction", reconstruction_error)]
@@ -176,53 +174,6 @@ def measure(
     )
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """Draws of all targets, decoded and homogenized.
-
-    Attributes:
-        labels: uint8 `(T, N, X, Y)`.
-        component: `(T, N)`.
-        error, score: Error of the worst property by physics, and by the regressor, `(T, N)`.
-        regressor_error: Error of the regressor itself, `(T, N)`; inf where physics has no answer.
-    """
-
-    labels: np.ndarray
-    component: np.ndarray
-    error: np.ndarray
-    score: np.ndarray
-    regressor_error: np.ndarray
-
-    @property
-    def chosen(self) -> np.ndarray:
-        """The draw of each target that the regressor ranks first, `(T, X, Y)`."""
-        return self.labels[np.arange(len(self.labels)), self.score.argmin(1)]
-
-
-def _verified(surrogate: Surrogate, solve: Callable[..., np.ndarray], wanted: np.ndarray, draws: list[Draws]) -> _Draws:
-    labels = decode_labels(surrogate, np.concatenate([draw.z for draw in draws]))
-    shape = (len(draws), len(draws[0].z))
-    predicted, verified = surrogate.predict(labels)[0], solve(labels)
-    goal = np.repeat(wanted, shape[1], axis=0)
-    return _Draws(
-        labels=labels.reshape(*shape, *labels.shape[1:]),
-        component=np.stack([draw.component for draw in draws]),
-        error=worst_errors(verified, goal).reshape(shape),
-        score=worst_errors(predicted, goal).reshape(shape),
-        regressor_error=worst_errors(predicted, verified).reshape(shape),
-    )
-
-
-def _best(kind: str, draws: _Draws) -> dict[str, np.ndarray]:
-    """Errors of the first draw and of the best of 4 and of all, by either ranking, each `(T,)`."""
-    errors = {f"{kind}first draw": draws.error[:, 0]}
-    most = draws.error.shape[1]
-    for n in sorted({min(4, most), most}):
-        errors[f"{kind}best of {n} by regressor"] = best_of(draws.error, draws.score, n)
-        errors[f"{kind}best of {n} by oracle"] = best_of(draws.error, draws.error, n)
-    return errors
-
-
 def _realism_rows(
     reconstructions: np.ndarray, targets: Microstructures, decodes: dict[str, np.ndarray], data: dict[str, np.ndarray]
 ) -> list[Row]:
@@ -239,21 +190,16 @@ def _realism_rows(
     return rows
 
 
-def _rotated_gap(solve: Callable[..., np.ndarray], labels: np.ndarray) -> np.ndarray:
+def _rotated_gap(solve: Solve, labels: np.ndarray) -> np.ndarray:
     """Relative difference of the worst property between the two discretisations, `(n,)`."""
     return worst_errors(solve(labels, "rotated"), solve(labels, "q1"))
 
 
-def _diversity_rows(draws: _Draws) -> list[Row]:
+def _diversity_rows(draws: VerifiedDraws) -> list[Row]:
     shares = np.bincount(draws.component.ravel()) / draws.component.size
-    distinct = [count_distinct(statistics_of(images), DISTINCT) for images in draws.labels]
-    hits = [
-        count_distinct(statistics_of(images[misses <= 0.1]), DISTINCT)
-        for images, misses in zip(draws.labels, draws.error, strict=True)
-    ]
     return [
         Row("e", "components in use", value=float((shares > 0.5 / len(shares)).sum())),
         Row.of("e", "components per target", np.array([len(set(row)) for row in draws.component.tolist()])),
-        Row.of("e", "distinct morphologies", np.array(distinct)),
-        Row.of("e", "distinct morphologies within a tenth", np.array(hits)),
+        Row.of("e", "distinct morphologies", draws.distinct()),
+        Row.of("e", "distinct morphologies within a tenth", draws.distinct(within=0.1)),
     ]

@@ -1,6 +1,6 @@
 """Physics as experiments ask for it: the built-in solver in Ray tasks, with everything that it answered on record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from microdesign.physics.store import ResultStore
 Physics = Callable[[np.ndarray, str], Values]
 """Maps images uint8 `(n, *N)` and a discretisation, `q1` or `rotated`, to their properties."""
 
+Solve = Callable[..., np.ndarray]
+"""Maps images uint8 `(n, *N)`, and a discretisation (`q1` when left out), to a table of properties `(n, P)`."""
+
 
 def stored_physics(materials: Materials, store: ResultStore) -> Physics:
     """The built-in solver in Ray tasks, by discretisation; every answer goes to the store."""
@@ -25,6 +28,16 @@ def stored_physics(materials: Materials, store: ResultStore) -> Physics:
         return evaluate_parallel(evaluator, labels, materials, store=store)
 
     return physics
+
+
+def solver_of(physics: Physics, names: Sequence[str]) -> Solve:
+    """The physics of some properties, in their order."""
+
+    def solve(labels: np.ndarray, discretization: str = "q1") -> np.ndarray:
+        values = physics(labels, discretization)
+        return np.stack([values[name] for name in names], axis=1)
+
+    return solve
 
 
 def materials_of(surrogate: Surrogate, dataset: Dataset) -> Materials:

@@ -9,12 +9,13 @@ Shapes: M models, N images, C phase channels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from microdesign.files import replacing
+from microdesign.experiments.kept import kept_arrays
 from microdesign.microstructure.container import Microstructures
 from microdesign.model.binarization import binarize
 from microdesign.model.bundle import Bundle
@@ -50,8 +51,11 @@ class Scores:
 
 
 def score_models(bundles: Mapping[str, Bundle], data: Microstructures, folder: Path) -> Scores:
-    """Scores the reconstructions of all models on the same images; those on record in `folder` are not made again."""
-    found = [_on_record(bundle, data, folder / f"{bundle.digest[:16]}.npz") for bundle in bundles.values()]
+    """Scores the reconstructions of all models on the same images; those on record in `folder` are not made again.
+
+    The folder is that of these images: a score's file is named by the digest of the model alone.
+    """
+    found = [kept_arrays(folder / f"{each.digest[:16]}.npz", partial(score, each, data)) for each in bundles.values()]
     return Scores(tuple(bundles), {name: np.stack([each[name] for each in found]) for name in SCORES})
 
 
@@ -69,15 +73,3 @@ def score(bundle: Bundle, data: Microstructures) -> dict[str, np.ndarray]:
         parts["pixel_error"].append((soft - x).square().flatten(1).mean(1))
         parts["wrong_pixels"].append((labels != torch.from_numpy(batch.labels)).flatten(1).double().mean(1))
     return {name: torch.cat(each).double().numpy() for name, each in parts.items()}
-
-
-def _on_record(bundle: Bundle, data: Microstructures, file: Path) -> dict[str, np.ndarray]:
-    if file.is_file():
-        with np.load(file, allow_pickle=False) as record:
-            known = {name: record[name] for name in SCORES if name in record}
-        if len(known) == len(SCORES) and len(known["excess_cess"]) == len(data):
-            return known
-    found = score(bundle, data)
-    with replacing(file) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, **found)
-    return found

@@ -10,11 +10,12 @@ from pydantic import Field
 from microdesign.experiments import reconstruction_report as report
 from microdesign.experiments.config import ExperimentConfig
 from microdesign.experiments.from_statistics import CirclesConfig, descend, discs, recovered
+from microdesign.experiments.kept import kept_arrays
 from microdesign.experiments.line_spacing import LinesConfig, sensitivity, spacing_table
 from microdesign.experiments.outcome import Outcome
 from microdesign.experiments.reconstruction import score_models
 from microdesign.experiments.trained import TrainedModels
-from microdesign.files import digest_json, replacing
+from microdesign.files import digest_json
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
 from microdesign.model.surrogate import LocalSurrogate
@@ -72,11 +73,6 @@ def run_reconstruction(config: ReconstructionExperiment, folder: Path, uri: str,
 def _descended(loss: str, targets: np.ndarray, config: CirclesConfig, folder: Path) -> np.ndarray:
     """The images that one loss finds, probabilities `(B, 1, X, Y)`, kept under the digest of the settings."""
     settings = config.model_dump(mode="json", exclude={"losses"})
-    file = folder / f"{digest_json([loss, settings])[:16]}.npy"
-    if file.is_file():
-        known: np.ndarray = np.load(file, allow_pickle=False)
-        return known
-    found = descend(torch.from_numpy(targets).float()[:, None], loss, config).numpy()
-    with replacing(file) as temporary, temporary.open("wb") as stream:
-        np.save(stream, found)
-    return found
+    indicators = torch.from_numpy(targets).float()[:, None]
+    file = folder / f"{digest_json([loss, settings])[:16]}.npz"
+    return kept_arrays(file, lambda: {"images": descend(indicators, loss, config).numpy()})["images"]

@@ -8,6 +8,9 @@ from microdesign.config import load_config, read_yaml_mapping
 from microdesign.errors import InputError
 from microdesign.experiments.config import ExperimentConfig
 from microdesign.experiments.fidelity_run import FidelityExperiment, run_fidelity
+from microdesign.experiments.forward import ForwardExperiment, run_forward
+from microdesign.experiments.inverse import InverseExperiment, run_inverse
+from microdesign.experiments.latent import LatentExperiment, run_latent
 from microdesign.experiments.outcome import Outcome, keep
 from microdesign.experiments.reconstruction_run import ReconstructionExperiment, run_reconstruction
 from microdesign.progress import Progress, silent
@@ -24,6 +27,9 @@ class Experiment(NamedTuple):
 EXPERIMENTS: Mapping[str, Experiment] = {
     "fidelity": Experiment(FidelityExperiment, run_fidelity),
     "reconstruction": Experiment(ReconstructionExperiment, run_reconstruction),
+    "forward": Experiment(ForwardExperiment, run_forward),
+    "inverse": Experiment(InverseExperiment, run_inverse),
+    "latent": Experiment(LatentExperiment, run_latent),
 }
 """What `--what`, or `what` in the config, takes."""
 

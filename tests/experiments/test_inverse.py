@@ -1,0 +1,47 @@
+import numpy as np
+import pytest
+
+from microdesign.experiments.draws import best_errors
+from microdesign.experiments.inverse import component_rows, direct_draws, error_figure, gallery, inverse_table
+from microdesign.experiments.physics import Solve, solver_of
+from microdesign.experiments.ranking import nearest_errors, worst_errors
+from microdesign.microstructure.dataset import Dataset
+from microdesign.model.bundle import Bundle
+from microdesign.model.surrogate import LocalSurrogate, decode_labels
+from microdesign.physics.evaluator import FFTEvaluator
+from microdesign.physics.materials import Materials
+
+
+@pytest.fixture(scope="module")
+def solve(materials: Materials) -> Solve:
+    return solver_of(
+        lambda labels, discretization: FFTEvaluator(discretization=discretization).evaluate(labels, materials),
+        ("Ex", "kx"),
+    )
+
+
+def test_draws_are_judged_by_physics_and_counted(bundle: Bundle, dataset: Dataset, solve: Solve) -> None:
+    surrogate, data = LocalSurrogate(bundle), dataset.load("test").select(slice(0, 3))
+    wanted = data.property_table(surrogate.properties)
+    found = direct_draws(surrogate, solve, wanted, 5, seed=4)
+    second = dict(zip(surrogate.properties, wanted[1].tolist(), strict=True))
+    image = decode_labels(surrogate, surrogate.sample(second, 5, seed=5).z)[3]
+    np.testing.assert_array_equal(found.labels[1, 3], image)
+    assert found.error[1, 3] == pytest.approx(worst_errors(solve(image[None]), wanted[1:2])[0])
+    assert (found.distinct(within=-1) == 0).all()
+    assert ((found.distinct() >= 1) & (found.distinct() <= 5)).all()
+    errors = {"nearest": {"first draw": nearest_errors(wanted, wanted)}, "model": best_errors("", found)}
+    nearest, model = inverse_table(errors, {"model": found}).rows
+    assert nearest[:4] == ["nearest", 0.0, 0.0, None]
+    assert model[1] == pytest.approx(100 * np.median(found.error[:, 0]))
+    assert len(error_figure(errors).axes) == 1
+    assert len(gallery(data.labels, {"model": found}).axes) == 2 * 3
+
+
+def test_each_component_in_use_answers(bundle: Bundle, dataset: Dataset, solve: Solve) -> None:
+    surrogate = LocalSurrogate(bundle)
+    wanted = dataset.load("test").property_table(surrogate.properties)[:2]
+    rows = component_rows("model", surrogate, solve, wanted, 2, seed=0)
+    assert [row[1] for row in rows] == list(range(4))
+    assert sum(row[2] for row in rows) == pytest.approx(1)  # type: ignore[arg-type]
+    assert all(row[4] <= row[3] for row in rows)  # type: ignore[operator]
