@@ -16,7 +16,9 @@ from microdesign.errors import InputError
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.generate import GenerateConfig, generate_dataset
 from microdesign.model.bundle import save_bundle
+from microdesign.model.networks import NetworkConfig
 from microdesign.model.surrogate import LocalSurrogate
+from microdesign.model.vae import ModelConfig, VAERegression
 from microdesign.physics.evaluator import FFTEvaluator
 from microdesign.physics.labelling import label_dataset
 from microdesign.physics.materials import Materials
@@ -160,6 +162,10 @@ def test_other_materials_are_allowed_and_said(folder: Path, document: dict[str, 
         ),
         ({"evaluator": "nothing"}, "evaluator = 'nothing' is unknown"),
         ({"model": "nowhere"}, "nowhere"),
+        (
+            {"materials": {"phases": [{"E": E, "nu": 0.3, "k": E} for E in (1, 5, 10)]}},
+            "The campaign's materials are 3 phases; the model makes images of two",
+        ),
         ({"dataset": "nowhere"}, "nowhere"),
     ],
 )
@@ -169,6 +175,20 @@ def test_refused_before_anything_is_computed(
     with pytest.raises(InputError, match=message):
         open_problem(settings(folder, **{"folder": str(tmp_path / "c"), **changes}), tmp_path / "c", "sqlite:///x.db")
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [({"phases": 3}, "images of 3 phases"), ({"dimensions": 3}, "volumes of 2 phases")],
+)
+def test_models_that_campaigns_do_not_design_with(
+    network: dict[str, int], said: str, folder: Path, tmp_path: Path, surrogate: LocalSurrogate
+) -> None:
+    small = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16, **network)
+    described = surrogate.bundle.description.model_copy(update={"model": ModelConfig(network=small)})
+    save_bundle(tmp_path / "bundle", VAERegression(described.model, 2), described)
+    with pytest.raises(InputError, match=f"The model makes {said}; campaigns design images of two."):
+        open_problem(settings(folder, model=str(tmp_path / "bundle")), tmp_path / "c", "sqlite:///x.db")
 
 
 def test_retraining_needs_somebody_who_trains(folder: Path, tmp_path: Path) -> None:

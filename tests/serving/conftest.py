@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from ray import serve
+from ray.serve import RunTarget
 
 from microdesign.microstructure.container import Microstructures
 from microdesign.model.bundle import Description, load_bundle, save_bundle
@@ -20,25 +21,37 @@ from serving.app import TOKEN_VARIABLE, ServeConfig, build
 TOKEN = "open-sesame"
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model as initialised, 32 x 32 pixels, latent 4, three properties."""
+def saved(folder: Path, network: NetworkConfig) -> Path:
+    """A model as initialised, of three properties, with all that makes predictions honest."""
     torch.manual_seed(0)
-    config = ModelConfig(network=NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32))
+    config = ModelConfig(network=network)
     standardization = Standardization(
         names=("Ex", "vxy", "kx"), units=("MPa", "", "W/m/K"), offsets=(3.0, 0.3, 0.5), scales=(0.5, 0.05, 0.4)
     )
-    folder = tmp_path_factory.mktemp("bundle")
     calibration = Calibration(level=0.9, factors=(1.0, 2.0, 3.0), samples=99)
     description = Description(model=config, standardization=standardization, calibration=calibration)
-    stream = np.random.default_rng(0)
+    stream, phases = np.random.default_rng(0), network.phases
     seen, held_out = (
-        Microstructures(labels=stream.integers(0, 2, (20, 32, 32), dtype=np.uint8), n_phases=2) for _ in range(2)
+        Microstructures(labels=stream.integers(0, phases, (20, *network.shape), dtype=np.uint8), n_phases=phases)
+        for _ in range(2)
     )
-    posterior = stream.standard_normal((20, 4)), np.ones((20, 4))
+    posterior = stream.standard_normal((20, network.latent_size)), np.ones((20, network.latent_size))
     reference = Reference.fit(seen, posterior, held_out, posterior)
     save_bundle(folder, VAERegression(config, 3), description, reference)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model as initialised, 32 x 32 pixels, latent 4, three properties."""
+    return saved(tmp_path_factory.mktemp("bundle"), NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32))
+
+
+@pytest.fixture(scope="session")
+def volume_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for volumes of three phases, 8 voxels an edge."""
+    network = NetworkConfig(size=8, dimensions=3, phases=3, widths=(8, 8), latent=4, hidden=32)
+    return saved(tmp_path_factory.mktemp("volumes"), network)
 
 
 @pytest.fixture(scope="session")
@@ -54,13 +67,20 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="package")
-def endpoint(local_ray: None, bundle: Path, free_port: int) -> Iterator[str]:
-    """Address of the running application, which asks for `TOKEN`; small pieces, so that arrays are really split."""
+def endpoint(local_ray: None, bundle: Path, volume_bundle: Path, free_port: int) -> Iterator[str]:
+    """Address of the running application, which asks for `TOKEN`; small pieces, so that arrays are really split.
+
+    Beside it, at `/volumes`, runs one for volumes.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, TOKEN)
-        application = build(ServeConfig(bundle=str(bundle), max_batch_size=8, most_images=300, most_bytes=2**20))
+        images, volumes = (
+            build(ServeConfig(bundle=str(each), max_batch_size=8, most_images=300, most_bytes=2**20, cpus=0.2))
+            for each in (bundle, volume_bundle)
+        )
     serve.start(http_options={"host": "127.0.0.1", "port": free_port})
-    serve.run(application, name="microdesign")
+    targets = [RunTarget(images, name="microdesign"), RunTarget(volumes, name="volumes", route_prefix="/volumes")]
+    serve.run_many(targets)
     yield f"http://127.0.0.1:{free_port}"
     serve.shutdown()
 

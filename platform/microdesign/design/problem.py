@@ -85,10 +85,12 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
     materials = config.materials or trained
     if materials is None:
         raise InputError("The model does not say what materials it was trained on; give the campaign `materials`.")
+    size = _image_size(surrogate)
+    if len(materials.phases) != 2:
+        raise InputError(f"The campaign's materials are {len(materials.phases)} phases; the model makes images of two.")
     evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
     target = match(config.target, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
-    size = _image_size(surrogate)
     target.constraints.check_size(size)
     if trained is not None:
         _check_units(trained.units, materials.units)
