@@ -25,16 +25,27 @@ def children(uri: str, parent: str) -> list:
     return client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
 
 
-def test_a_grid_tries_every_combination(command: Command, labelled: Path, folder: Path) -> None:
-    space = {"objective.loss": ["mse", "mse+cess"], "model.prior.kind": ["conditional", "mixture"]}
-    settings = settings_of(labelled, folder, search="grid", objectives=["mape"], space=space, retrain=False)
+def test_a_grid_tries_every_combination_and_stops_the_hopeless(
+    command: Command, environment: dict[str, str], labelled: Path, folder: Path
+) -> None:
+    hopeless = 1e-9
+    space = {"objective.loss": ["mse", "mse+cess"], "learning_rate": [2e-3, hopeless]}
+    changes = {"trial_epochs": 2, "early_stopping": True, "max_concurrent": 1, "retrain": False}
+    settings = settings_of(labelled, folder, search="grid", objectives=["mape"], space=space, **changes)
     (folder / "grid.yaml").write_text(yaml.safe_dump(settings))
     document = json.loads(command("sweep", "grid.yaml", "--json").stdout)
     rows = document["trials"]
-    pairs = {(row["objective.loss"], row["model.prior.kind"]) for row in rows}
-    assert pairs == {(loss, prior) for loss in ("mse", "mse+cess") for prior in ("conditional", "mixture")}
+    pairs = {(row["objective.loss"], row["learning_rate"]) for row in rows}
+    assert pairs == {(loss, rate) for loss in ("mse", "mse+cess") for rate in (2e-3, hopeless)}
     assert [row["mape"] for row in rows] == sorted(row["mape"] for row in rows)
     assert [row["winner"] for row in rows] == [True, False, False, False]
+    assert rows[0]["status"] == "finished"
+    assert {row["status"] for row in rows if row["learning_rate"] == hopeless} == {"stopped"}
+    (parent,) = folder.glob("runs/sweep-*/mlflow.json")
+    nested = children(environment["MLFLOW_TRACKING_URI"], json.loads(parent.read_text())["run_id"])
+    ends = {(run.info.status, run.data.tags.get("ended")) for run in nested}
+    assert ends == {("FINISHED", None), ("KILLED", "stopped early")}
+    assert sum(run.info.status == "KILLED" for run in nested) == sum(row["status"] == "stopped" for row in rows)
     again = command("sweep", "grid.yaml", "--json")
     assert "4 trials are done, 0 to go" in again.stderr
     assert json.loads(again.stdout) == document

@@ -69,6 +69,25 @@ def test_training_is_recorded_registered_and_not_repeated(
     assert client.get_model_version_by_alias("microdesign", "champion").version == version.version
 
 
+def test_a_killed_training_goes_on(
+    command: Command, environment: dict[str, str], cluster: dict[str, str], bundle: Path, folder: Path
+) -> None:
+    """Killed within its third epoch, and run again, it ends with the weights of a training that nobody killed."""
+    options = ["train", "train.yaml", "--json", "--set", "storage=killed", "--set", "register_as=killed"]
+    log = folder / "killed-training.log"
+    values = environment | {"RAY_ADDRESS": cluster["RAY_ADDRESS"]}
+    with log.open("w") as stream:
+        first = subprocess.Popen([BIN / "microdesign", *options], cwd=folder, env=values, stderr=stream)
+    wait_until(lambda: "epoch 2/4" in log.read_text() or first.poll() is not None, 240)
+    first.kill()
+    assert first.wait() == -signal.SIGKILL, log.read_text()
+    done = command(*options)
+    assert "epoch 1/4" not in done.stderr
+    assert "epoch 4/4" in done.stderr
+    resumed = Path(json.loads(done.stdout)["bundle"])
+    assert (resumed / "weights.safetensors").read_bytes() == (bundle / "weights.safetensors").read_bytes()
+
+
 def test_campaign_from_the_registry(command: Command, labelled: Path, bundle: Path, folder: Path) -> None:
     settings = campaign_settings(labelled, "models:/microdesign@champion", "runs/registry")
     (folder / "registry.yaml").write_text(yaml.safe_dump(settings))
