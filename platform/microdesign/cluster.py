@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from microdesign.errors import InputError
+from microdesign.errors import InputError, MicrodesignError
 
 
 @contextmanager
@@ -14,6 +14,7 @@ def connected() -> Iterator[None]:
 
     Raises:
         InputError: The cluster at the address does not answer, or asks for a token.
+        MicrodesignError: A local Ray does not start in time, as on a machine that is overloaded.
     """
     # Ray Train's and Tune's chatter is not ours; problems still come through.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
@@ -36,7 +37,9 @@ def connected() -> Iterator[None]:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         if address is None:
-            raise
+            raise MicrodesignError(
+                f"A local Ray did not start ({_reason(error)}); free the machine, or name a cluster by RAY_ADDRESS."
+            ) from None
         raise InputError(f"The Ray cluster at {address} {_why(error)}") from None
     try:
         yield
@@ -48,5 +51,8 @@ def _why(error: BaseException) -> str:
     """What keeps a cluster from answering. Ray turns a missing token into a lost connection; the cause tells."""
     if "InvalidAuthToken" in f"{error} {error.__cause__}":
         return "asks for a token: set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN unless ~/.ray/auth_token holds it."
-    reason = " ".join(str(error).split())[:200]
-    return f"does not answer ({reason}); check RAY_ADDRESS."
+    return f"does not answer ({_reason(error)}); check RAY_ADDRESS."
+
+
+def _reason(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
