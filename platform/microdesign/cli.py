@@ -344,10 +344,11 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
     from microdesign.config import load_config
     from microdesign.design.campaign import CampaignConfig
     from microdesign.design.workflow import design as run
+    from microdesign.retraining import retrainer
 
     settings = load_config(CampaignConfig, config, overrides or [])
     with _ray():
-        document = run(settings, show)
+        document = run(settings, show, retrain=retrainer(settings, show))
     if as_json:
         _print_json(document)
     else:

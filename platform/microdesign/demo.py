@@ -30,6 +30,7 @@ from microdesign.physics.reachability import check_reachable
 from microdesign.physics.report import homogenize_report
 from microdesign.physics.store import ResultStore
 from microdesign.progress import Progress, counted, silent
+from microdesign.retraining import retrainer
 from microdesign.tracking import default_uri
 
 DEFAULT_TARGET = {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}
@@ -124,7 +125,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
                 folder / f"campaign-{digest_json([target.fixed, config.campaign.seed, bundle.parent.name])[:10]}"
             ),
         )
-        document = design(campaign, report, uri)
+        document = design(campaign, report, uri, retrainer(campaign, report, uri))
     return document | {"stages": clock.seconds}
 
 

@@ -59,9 +59,17 @@ def test_the_budget_is_spent_and_not_exceeded(campaign: Campaign) -> None:
     assert campaign.ask(1) == []
 
 
-@pytest.mark.parametrize(("shrink", "evaluations"), [(0.6, 14), (0.99, 6), (1.0, 6)])
+@pytest.mark.parametrize(
+    ("shrink", "evaluations", "why"),
+    [
+        (0.01, 3, "all 1 candidates are within 0.00%"),
+        (0.6, 14, "the budget of 14 evaluations is spent"),
+        (0.99, 6, "no better answer in 5 evaluations"),
+        (1.0, 6, "no better answer in 5 evaluations"),
+    ],
+)
 def test_the_search_ends_when_the_answer_gets_no_better(
-    shrink: float, evaluations: int, tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+    shrink: float, evaluations: int, why: str, tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:
     """The one candidate's error shrinks by a factor with each answer: that of 1 % each is not worth the physics."""
     config = settings(tmp_path, candidates=1, patience=5)
@@ -71,8 +79,7 @@ def test_the_search_ends_when_the_answer_gets_no_better(
         (trial,) = campaign.ask(1)
         error *= shrink
         campaign.tell([Result(trial.key, {"Ex": 3.2 * (1 + error), "kx": 3.2})])
-    assert reason.startswith("the budget" if shrink == 0.6 else "no better answer in 5 evaluations")
-    assert len(campaign.ledger) == evaluations
+    assert (len(campaign.ledger), reason) == (evaluations, why)
 
 
 def test_draws_come_first_then_the_refiner(campaign: Campaign) -> None:

@@ -123,6 +123,18 @@ def test_physics_without_answers_ends_the_campaign(
         run_campaign(settings(tmp_path), surrogate, Mute(), materials)
 
 
+def test_physics_that_never_answers_does_not_outlast_the_budget(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    class Hangs(FFTEvaluator):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            time.sleep(600)
+            raise AssertionError("it was not ended")
+
+    with pytest.raises(EvaluationError, match=r"the budget of 0\.02 minutes is spent"):
+        run_campaign(settings(tmp_path, minutes=0.02), surrogate, Hangs(), materials)
+
+
 def test_what_raises_hangs_dies_or_is_no_number_costs_itself(
     surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:

@@ -34,6 +34,16 @@ _MOST_DRAWS = 4
 """Times `screened`: draws that go to physics while there is no answer to refine."""
 
 
+class RetrainingConfig(Config):
+    """How the model learns from a campaign's values, together with the data set that it comes from."""
+
+    epochs: int = Field(3, ge=1, description="passes over the data set and the new values")
+    learning_rate: float = Field(3e-4, gt=0, description="peak of the learning rate")
+    cpus: float = Field(1, gt=0, description="processors of the training worker")
+    use_gpu: bool = Field(False, description="a GPU for it")
+    teacher: bool = Field(True, description="physics in the training loop, as training has it by default")
+
+
 class SearchConfig(Config):
     """How long and how widely a campaign searches."""
 
@@ -62,6 +72,7 @@ class SearchConfig(Config):
     retrain_every: int = Field(
         0, ge=0, description="new values of physics after which the model is fine-tuned on them; 0 is never"
     )
+    retraining: RetrainingConfig = RetrainingConfig()
     refinement: RefinementConfig = RefinementConfig()
     robustness: RobustnessConfig = RobustnessConfig()
     seed: int = Field(0, ge=0, description="seed of every draw")
@@ -135,6 +146,11 @@ class Campaign:
     def clock(self) -> float:
         """Age of the campaign in seconds, without the time between runs."""
         return self._age + time.monotonic() - self._started
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What is left of the budget of wall time; None without one."""
+        return None if self.config.minutes is None else max(0.0, 60 * self.config.minutes - self.clock)
 
     @property
     def open(self) -> list[Trial]:
@@ -253,7 +269,8 @@ class Campaign:
         config, candidates = self.config, self.candidates()
         done = self.ledger.evaluations
         components = {candidate.component for candidate in candidates}
-        several = len(components) >= min(2, len({trial.component for trial in self.ledger.succeeded}))
+        tried = {trial.component for trial in self.ledger.succeeded}
+        several = len(components) >= min(2, config.candidates, len(tried))
         whole = len(candidates) == config.candidates and several and not self.target.senses.any()
         if whole and max(self.error(candidate) for candidate in candidates) <= config.goal:
             return f"all {len(candidates)} candidates are within {config.goal:.2%}"

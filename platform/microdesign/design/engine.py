@@ -154,9 +154,10 @@ class _Engine:
     def _loop(self, executor: ThreadPoolExecutor) -> str:
         proposal: Future[list[Trial]] | None = None
         exhausted = False
-        self._retrain_when_due()
         while not (stopped := self.campaign.reason_to_stop()):
             self._start_waiting()
+            if proposal is None:
+                self._retrain_when_due()  # a proposal in the making is of the present model
             if proposal is None and not exhausted and len(self._queue) < self._ahead():
                 proposal = executor.submit(self.campaign.propose, self._wanted())
             if proposal is not None and (proposal.done() or not len(self._pool)):
@@ -168,7 +169,7 @@ class _Engine:
                 continue
             if not len(self._pool) and not self._queue:
                 return "no new design can be proposed"
-            finished = self._pool.collect(None if proposal is None else _POLL)
+            finished = self._pool.collect(self.campaign.seconds_left if proposal is None else _POLL)
             if finished:
                 exhausted = False
                 self._answer(finished)
@@ -229,7 +230,6 @@ class _Engine:
         self._evaluate_seconds = float(np.mean([done.seconds for done in finished]))
         self._queue.extendleft(trial for trial in trials if trial.state is State.RETRYABLE)
         self._told([trial for trial in trials if trial.state.answered])
-        self._retrain_when_due()
 
     def _told(self, trials: list[Trial]) -> None:
         if trials and len(self.campaign.ledger) - self._reported >= self.campaign.config.per_round:

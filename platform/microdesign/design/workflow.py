@@ -44,8 +44,8 @@ def design(
     """
     if config.retrain_every and retrain is None:
         raise InputError(
-            f"retrain_every = {config.retrain_every}: nobody trains here; set it to 0, or call `design` from Python "
-            "with a `retrain` of your own."
+            f"retrain_every = {config.retrain_every}: nobody trains here; set it to 0, or give `design` a "
+            "`retrain`, such as `retrainer(config)` of microdesign.retraining."
         )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()

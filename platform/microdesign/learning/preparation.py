@@ -3,12 +3,16 @@
 import torch
 from numpy.typing import NDArray
 
+from microdesign.errors import InputError
 from microdesign.learning.feed import Feed, fit_standardization
+from microdesign.learning.loop import build_model
 from microdesign.learning.samples import Samples, check_held_out, check_images, check_varied, steps_per_epoch, usable
 from microdesign.learning.teacher import Teacher
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
+from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.standardization import Standardization
+from microdesign.model.vae import VAERegression
 
 _COMPARED = 32
 """Labelled images on which the teacher's physics has to agree with the data set's."""
@@ -33,11 +37,13 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
 
 
 def standardization_of(config: TrainConfig, dataset: Dataset) -> Standardization:
-    """Fits the standardisation to the labels of the images that train.
+    """Fits the standardisation to the labels of the images that train; that of the bundle to start from stays.
 
     Raises:
-        InputError: The data set lacks a property, or it does not vary.
+        InputError: The data set lacks a property, or it does not vary; or there is no such bundle.
     """
+    if config.start is not None:
+        return _start(config.start, config).description.standardization
     positions, manifest = _positions(config, dataset), dataset.manifest
     properties = {name: column[positions] for name, column in dataset.property_columns().items()}
     return fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
@@ -64,6 +70,29 @@ def prepare(
     samples = Samples.read(dataset, _positions(config, dataset), rank, world)
     feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
     return feed, Teacher.of(config.teacher, standardization, dataset.manifest)
+
+
+def initial_model(config: TrainConfig) -> VAERegression:
+    """The model before its first step: seeded weights, or those of the bundle to start from.
+
+    Raises:
+        InputError: There is no such bundle, or it is of another architecture or of other properties than asked.
+    """
+    model = build_model(config.loop, len(config.properties))
+    if config.start is not None:
+        model.load_state_dict(_start(config.start, config).model.state_dict())
+    return model
+
+
+def _start(folder: str, config: TrainConfig) -> Bundle:
+    bundle = load_bundle(folder)
+    if bundle.properties != config.properties:
+        raise InputError(
+            f"start: {folder} is a model of {', '.join(bundle.properties)}; expected {', '.join(config.properties)}."
+        )
+    if bundle.description.model != config.loop.model:
+        raise InputError(f"start: {folder} is of another architecture; give `loop.model` as its model.json does.")
+    return bundle
 
 
 def _positions(config: TrainConfig, dataset: Dataset) -> NDArray:

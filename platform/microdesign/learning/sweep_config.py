@@ -52,6 +52,8 @@ class SweepConfig(Config):
     def _check(self) -> Self:
         if len(set(self.objectives)) < len(self.objectives):
             raise ValueError(f"objectives names one twice: {', '.join(self.objectives)}")
+        if self.train.start is not None:
+            raise ValueError(f"train.start is {self.train.start}; the trials of a sweep start anew: leave it out")
         if not self.train.properties:
             for name in self.objectives:
                 if name in NEEDS_PROPERTIES:

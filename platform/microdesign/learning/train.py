@@ -19,7 +19,7 @@ from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.failures import NoSecondTry, driver_error
 from microdesign.learning.loop import State, build_model, describe_terms, run_loop
-from microdesign.learning.preparation import check_training, prepare, standardization_of
+from microdesign.learning.preparation import check_training, initial_model, prepare, standardization_of
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
@@ -107,10 +107,12 @@ def _check_resources(config: TrainConfig) -> None:
 def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
     """The Ray trainer of a run; `messages.put` gets (epochs done, mean terms) after each epoch, in worker 0."""
     resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1} if config.use_gpu else {})
+    paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
+    resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
     return TorchTrainer(
         _worker,
         train_loop_config={
-            "config": config.model_dump(mode="json") | {"dataset": str(Path(config.dataset).resolve())},
+            "config": config.model_dump(mode="json") | resolved,
             "standardization": standardization.model_dump(mode="json"),
             "messages": messages,
         },
@@ -151,7 +153,7 @@ def _worker(settings: dict[str, Any]) -> None:
     device = get_device()
     dataset = Dataset.open(config.dataset)
     feed, teacher = prepare(config, dataset, standardization, device, rank, world)
-    core = build_model(config.loop, len(config.properties))
+    core = initial_model(config)
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
     def on_checkpoint(save: Callable[[], State]) -> None:

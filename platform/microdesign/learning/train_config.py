@@ -6,6 +6,7 @@ from microdesign.config import Config
 from microdesign.files import digest_json
 from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.teacher import TeacherConfig
+from microdesign.model.bundle import load_bundle
 
 
 class TrainConfig(Config):
@@ -16,6 +17,10 @@ class TrainConfig(Config):
         ("Ex", "Ey", "kx"), description="properties to condition on; none for a model of images alone"
     )
     loop: LoopConfig = LoopConfig()
+    start: str | None = Field(
+        None,
+        description="bundle whose weights and standardization training starts from; on a cluster, one that all see",
+    )
     teacher: TeacherConfig | None = Field(
         TeacherConfig(), description="physics in the training loop, on images of known materials; null: none"
     )
@@ -53,4 +58,5 @@ class TrainConfig(Config):
         settings = self.model_dump(
             mode="json", include={"properties", "loop", "teacher", "unlabelled", "workers", "use_gpu"}
         )
-        return f"{self.name}-{digest_json([settings, dataset_digest])[:10]}"
+        known = [settings, dataset_digest] + ([] if self.start is None else [load_bundle(self.start).digest])
+        return f"{self.name}-{digest_json(known)[:10]}"
