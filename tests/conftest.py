@@ -12,6 +12,14 @@ from safetensors.torch import save_file
 from microdesign.model.losses.vgg import NAMES, WIDTHS
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run in several processes, those that start Ray stay in one: two Rays would crowd each other."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            item.add_marker(pytest.mark.xdist_group("ray"))
+
+
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One local Ray of two processors for the whole session."""
