@@ -30,6 +30,8 @@ import torch
 from peers.searches import SEARCHES, Problem, SpentError
 
 from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.conditioning import admitted
+from microdesign.design.conditioning import best_known as images_to_start_from
 from microdesign.design.engine import run_campaign
 from microdesign.design.targets import Target
 from microdesign.design.trials import Result
@@ -72,7 +74,9 @@ def campaign(problem: Problem, seed: int, batch: int, designs: int, table: dict[
             evaluations=max(2, problem.budget),
             patience=10_000,
         )
-        search = Campaign(config, problem.model, problem.materials, problem.evaluator.fingerprint, table)
+        starts = images_to_start_from(problem.target, problem.training)
+        fingerprint = problem.evaluator.fingerprint
+        search = Campaign(config, problem.model, problem.materials, fingerprint, table, starts=starts)
         while not search.reason_to_stop():
             trials = search.ask(batch)
             if not trials:
@@ -96,7 +100,9 @@ def run(name: str, problem: Problem, seed: int, batch: int, wanted: int) -> dict
     """Runs one search on one problem."""
     started, designs = time.process_time(), 0
     if name == OURS:
-        designs = campaign(problem, seed, batch, wanted, dict(problem.training.properties))
+        rows = admitted(problem.target, problem.training.labels)
+        table = {name: values[rows] for name, values in problem.training.properties.items()}
+        designs = campaign(problem, seed, batch, wanted, table)
     else:
         with contextlib.suppress(SpentError):
             SEARCHES[name](problem, seed)

@@ -59,6 +59,19 @@ def test_the_budget_is_spent_and_not_exceeded(campaign: Campaign) -> None:
     assert campaign.ask(1) == []
 
 
+def test_known_images_are_among_the_first_draws(
+    tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    images = (np.random.default_rng(0).random((2, 32, 32)) < 0.5).astype(np.uint8)
+    config = settings(
+        tmp_path, target={"properties": {"Ex": {"maximize": True}}}, samples=4, screened=30, evaluations=120
+    )
+    campaign = Campaign(config, surrogate, materials, "laboratory", starts=images)
+    proposed = np.stack([trial.z for trial in campaign.ask(120)])
+    for z in surrogate.encode(images)[0]:
+        assert np.abs(proposed - z).sum(1).min() == 0
+
+
 @pytest.mark.parametrize(
     ("shrink", "evaluations", "why"),
     [

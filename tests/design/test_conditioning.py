@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from microdesign.design.conditioning import conditions
+from microdesign.design.conditioning import admitted, best_known, conditions
 from microdesign.design.targets import Target
 from microdesign.errors import InputError
+from microdesign.microstructure.container import Microstructures
 from microdesign.model.surrogate import LocalSurrogate
 
 
@@ -30,6 +31,21 @@ def test_what_is_open_comes_from_samples_that_meet_the_target(surrogate: LocalSu
     assert len({point["kx"] for point in points}) == 6
     assert points == conditions(target, surrogate, table(), 6, seed=0)
     assert points != conditions(target, surrogate, table(), 6, seed=1)
+
+
+def test_points_are_taken_from_images_that_keep_the_constraints() -> None:
+    labels = np.zeros((5, 8, 8), np.uint8)
+    for number in range(5):
+        labels[number, :, : number + 2] = 1  # volume fractions from 2/8 to 6/8
+    few = Target.model_validate(
+        {"properties": {"Ex": {"maximize": True}}, "constraints": {"volume_fraction": [0, 0.4]}}
+    )
+    assert admitted(few, labels).tolist() == [0, 1]
+    data = Microstructures(labels=labels, n_phases=2, properties={"Ex": np.array([1, 2, 3, 4, np.nan])})
+    assert np.array_equal(best_known(few, data, 1), labels[1:2])
+    assert best_known(Target(properties={"Ex": 2.0}), data) is None
+    none = few.model_validate(few.model_dump() | {"constraints": {"volume_fraction": [0.9, 1]}})
+    assert admitted(none, labels).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_fixed_property_keeps_its_value(surrogate: LocalSurrogate) -> None:

@@ -114,6 +114,7 @@ class Campaign:
         fingerprint: Names everything else that values depend on: the evaluator's fingerprint, or a laboratory's method.
         table: Properties of the training samples by name, each `(N,)`: where to draw when the target leaves it open.
         reference: Two-point statistics of the training set, `(m, X, Y)`, for novelty.
+        starts: Images `(s, X, Y)` whose latents are among the first draws, such as the best known ones.
 
     Raises:
         InputError: The folder belongs to another campaign, or its record is damaged.
@@ -128,11 +129,12 @@ class Campaign:
         fingerprint: str,
         table: Mapping[str, np.ndarray] | None = None,
         reference: torch.Tensor | None = None,
+        starts: np.ndarray | None = None,
     ) -> None:
         self.config, self.target = config, config.target
         self.surrogate = surrogate
         self._digest, self._fingerprint, self._reference = materials.digest, fingerprint, reference
-        self._table = table
+        self._table, self._starts = table, starts
         self.strata = self._strata_of(surrogate)
         self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
         self._statistics: dict[str, torch.Tensor] = {}
@@ -329,6 +331,10 @@ class Campaign:
         if self._draws is None:
             draws = sample_strata(self.strata, self.config.samples, self.config.seed)
             designs = decode_designs(self.surrogate, self.target, draws.z, draws.component)
+            if self._starts is not None:
+                z = self.surrogate.encode(self._starts)[0]
+                nearest = self.strata.component[self.strata.log_density(z).argmax(1)]
+                designs = decode_designs(self.surrogate, self.target, z, nearest).joined(designs)
             self._draws = designs, self._keys(designs), statistics_of(designs.labels)
             if not len(designs) and not len(self.ledger.trials):
                 kept = self.target.constraints.counts(decode_labels(self.surrogate, draws.z))

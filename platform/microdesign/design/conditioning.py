@@ -13,6 +13,7 @@ import numpy as np
 from microdesign.config import validate_config
 from microdesign.design.targets import Target
 from microdesign.errors import InputError
+from microdesign.microstructure.container import Microstructures
 from microdesign.model.standardization import Standardization
 from microdesign.model.surrogate import Surrogate
 from microdesign.physics.properties import property_values
@@ -47,6 +48,29 @@ def conditions(
     chosen = [_moved(dict(zip(surrogate.properties, points[i].tolist(), strict=True)), target) for i in promising]
     places = standardization.forward(np.array([[point[name] for name in surrogate.properties] for point in chosen]))
     return [chosen[i] for i in _spread(places, n)]
+
+
+def admitted(target: Target, labels: np.ndarray) -> np.ndarray:
+    """Indices of the images `(N, X, Y)` that keep the target's constraints, of all where none does.
+
+    What they have for properties can be had within the constraints: the largest stiffness of all images is of no use as
+    c* where the volume fraction is limited.
+    """
+    kept = np.flatnonzero(target.admits(labels))
+    return kept if len(kept) else np.arange(len(labels))
+
+
+def best_known(target: Target, data: Microstructures, n: int = 16) -> np.ndarray | None:
+    """The n labelled images that come nearest to a target with an optimum, `(n, X, Y)`; None without an optimum.
+
+    Asked for an extreme, a model is asked for what it saw least; those that exist are the better start.
+    """
+    if not target.senses.any():
+        return None
+    values = target.table(data.properties)
+    rows = admitted(target, data.labels)
+    rows = rows[np.isfinite(values[rows]).all(1)]
+    return data.labels[rows[np.argsort(target.ranks(values[rows]), kind="stable")[:n]]]
 
 
 def _standardization(surrogate: Surrogate) -> Standardization:

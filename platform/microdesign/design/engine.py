@@ -69,6 +69,7 @@ def run_campaign(
     table: Mapping[str, np.ndarray] | None = None,
     reference: torch.Tensor | None = None,
     retrain: Retrain | None = None,
+    starts: np.ndarray | None = None,
 ) -> Answer:
     """Runs a campaign to its end, from whatever its folder holds already.
 
@@ -83,6 +84,7 @@ def run_campaign(
         table: Properties of the training samples by name, each `(N,)`.
         reference: Two-point statistics of the training set, `(m, X, Y)`.
         retrain: Makes a model of the trials with values, every `config.retrain_every` of them.
+        starts: Images `(s, X, Y)` whose latents are among the first draws.
 
     Raises:
         InputError: The target is outside the bounds of the phases (before anything is computed), or the folder belongs
@@ -91,7 +93,7 @@ def run_campaign(
     """
     check_feasible(config.target, materials, evaluator)
     with sole_driver(str(config.folder)):
-        campaign = Campaign(config, surrogate, materials, evaluator.fingerprint, table, reference)
+        campaign = Campaign(config, surrogate, materials, evaluator.fingerprint, table, reference, starts)
         return _Engine(campaign, evaluator, materials, store, progress, recorder, retrain).run()
 
 

@@ -10,6 +10,7 @@ import torch
 
 from microdesign.config import validate_config
 from microdesign.design.campaign import CampaignConfig
+from microdesign.design.conditioning import admitted, best_known
 from microdesign.design.distinctness import statistics_of
 from microdesign.design.feasibility import Feasibility, assess, check_feasible
 from microdesign.design.matching import match
@@ -53,12 +54,24 @@ class Problem:
 
     @cached_property
     def table(self) -> dict[str, np.ndarray] | None:
-        """Properties of the training images by name, `(N,)` each; carried over if labelled for other phases."""
+        """Properties by name, `(N,)` each, of the training images that tell where to look, those that are `admitted`.
+
+        They are carried over if labelled for other phases.
+        """
         if self.data is None:
             return None
+        target = self.config.target
+        settled = set(self.surrogate.properties) <= set(target.fixed)
+        rows = slice(None) if settled else admitted(target, self.data.labels)
+        properties = {name: values[rows] for name, values in self.data.properties.items()}
         if isinstance(self.surrogate, CarriedOver) and not self.labelled:
-            return self.surrogate.table(self.data.properties)
-        return dict(self.data.properties)
+            return self.surrogate.table(properties)
+        return properties
+
+    @property
+    def starts(self) -> np.ndarray | None:
+        """Training images to start from, `(s, X, Y)`: the `best_known` where they are labelled for these phases."""
+        return best_known(self.config.target, self.data) if self.data is not None and self.labelled else None
 
     @cached_property
     def training(self) -> torch.Tensor | None:

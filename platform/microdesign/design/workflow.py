@@ -76,6 +76,7 @@ def design(
             problem.table,
             problem.training if config.least_novelty else None,
             retrain,
+            problem.starts,
         )
         progress(f"the search ends: {answer.stopped}")
         document = _document(problem, answer, folder)
