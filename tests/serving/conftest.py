@@ -66,16 +66,17 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def endpoint(local_ray: None, bundle: Path, volume_bundle: Path, free_port: int) -> Iterator[str]:
     """Address of the running application, which asks for `TOKEN`; small pieces, so that arrays are really split.
 
-    Beside it, at `/volumes`, runs one for volumes.
+    Beside it, at `/volumes`, runs one for volumes. They stay to the end of the session, so they leave processors of
+    its Ray to other tests.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_VARIABLE, TOKEN)
         images, volumes = (
-            build(ServeConfig(bundle=str(each), max_batch_size=8, most_images=300, most_bytes=2**20, cpus=0.2))
+            build(ServeConfig(bundle=str(each), max_batch_size=8, most_images=300, most_bytes=2**20, cpus=0.05))
             for each in (bundle, volume_bundle)
         )
     serve.start(http_options={"host": "127.0.0.1", "port": free_port})
