@@ -5,6 +5,7 @@ Prints the states and attempts of its trials as JSON.
 
 import json
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -19,12 +20,14 @@ from microdesign.physics.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
 
 MARKS = Path(sys.argv[1]) / "marks"
-"""A file for each node that has begun an evaluation."""
+"""A file for each node, made when it begins its first evaluation."""
 
 
 class Slow(FFTEvaluator):
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
-        (MARKS / ray.get_runtime_context().get_node_id()).touch()
+        mark = MARKS / ray.get_runtime_context().get_node_id()
+        if not mark.exists():
+            mark.touch()
         time.sleep(2.0 * len(images))
         return super().evaluate(images, materials)
 
@@ -47,11 +50,15 @@ if __name__ == "__main__":
         }
     )
 
-    def kill(line: str) -> None:
-        if len(nodes) == 2 and len(list(MARKS.iterdir())) == 2:
-            cluster.remove_node(nodes.pop(), allow_graceful=False)
+    def kill() -> None:
+        """Kills the node that began last, in the middle of its evaluation, once both work."""
+        while len(begun := sorted(MARKS.iterdir(), key=lambda mark: mark.stat().st_mtime_ns)) < 2:
+            time.sleep(0.05)
+        (last,) = (node for node in nodes if node.node_id == begun[-1].name)
+        cluster.remove_node(last, allow_graceful=False)
 
-    answer = run_campaign(config, small_surrogate(), Slow(), MATERIALS, kill)  # at a line, once both nodes work
+    threading.Thread(target=kill, daemon=True).start()
+    answer = run_campaign(config, small_surrogate(), Slow(), MATERIALS)
     print(json.dumps([(trial.state, trial.attempts, trial.error) for trial in answer.evaluations]))
     ray.shutdown()
     cluster.shutdown()
