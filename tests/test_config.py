@@ -58,7 +58,7 @@ def test_dump_is_readable_again(tmp_path: Path) -> None:
 
 def test_configs_do_not_change() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Inner().size = 2  # type: ignore[misc]
+        Inner().size = 2
 
 
 @pytest.mark.parametrize(

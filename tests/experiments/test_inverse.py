@@ -43,5 +43,5 @@ def test_each_component_in_use_answers(bundle: Bundle, dataset: Dataset, solve: 
     wanted = dataset.load("test").property_table(surrogate.properties)[:2]
     rows = component_rows("model", surrogate, solve, wanted, 2, seed=0)
     assert [row[1] for row in rows] == list(range(4))
-    assert sum(row[2] for row in rows) == pytest.approx(1)  # type: ignore[arg-type]
-    assert all(row[4] <= row[3] for row in rows)  # type: ignore[operator]
+    assert sum(row[2] for row in rows) == pytest.approx(1)
+    assert all(row[4] <= row[3] for row in rows)

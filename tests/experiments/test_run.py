@@ -52,7 +52,7 @@ def test_the_experiment_is_named_by_the_file_or_beside_it(tmp_path: Path) -> Non
     path = tmp_path / "config.yaml"
     path.write_text("{what: fidelity, model: m, dataset: d}")
     assert load_experiment(path) == load_experiment(path, what="fidelity")
-    assert load_experiment(path, ["fidelity.draws=3"]).fidelity.draws == 3  # type: ignore[attr-defined]
+    assert load_experiment(path, ["fidelity.draws=3"]).fidelity.draws == 3
     with pytest.raises(InputError, match="what = alchemy: is no experiment; expected one of: fidelity"):
         load_experiment(path, what="alchemy")
     path.write_text("{what: alchemy}")

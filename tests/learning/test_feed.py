@@ -22,7 +22,7 @@ def data(n: int = 24, **changes: object) -> Microstructures:
         "n_phases": 2,
         "properties": {"Ex": phi, "Ey": 100 * phi, "vxy": -phi, "vyx": phi, "Gxy": phi, "kx": phi},
     }
-    return Microstructures(**(settings | changes))  # type: ignore[arg-type]
+    return Microstructures(**(settings | changes))
 
 
 def plain(*names: str) -> Standardization:

@@ -231,11 +231,11 @@ def test_a_time_limit_is_shared_by_the_phases(monkeypatch: pytest.MonkeyPatch) -
     ours = feed(config)
 
     def epoch(number: int, first: int = 0, of: object = ours.epoch) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for batch in of(number, first):  # type: ignore[operator]
+        for batch in of(number, first):
             yield batch
             clock[0] += 150
 
-    ours.epoch = epoch  # type: ignore[method-assign]
+    ours.epoch = epoch
     run_loop(build_model(config, 2), ours, config, on_epoch)
     assert seen == [(1, False), (2, False), (3, False), (4, False), (21, True), (22, True)]
 

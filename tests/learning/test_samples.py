@@ -26,7 +26,7 @@ def made(folder: Path, n_phases: int = 2, **changes: object) -> Dataset:
             "classes": ("a", "b") * 10,
             "properties": {"Ex": stream.random(20), "kx": stream.random(20)},
         }
-        writer.write_shard(f"part-{shard}", Microstructures(**(settings | changes)))  # type: ignore[arg-type]
+        writer.write_shard(f"part-{shard}", Microstructures(**(settings | changes)))
     return writer.finish()
 
 

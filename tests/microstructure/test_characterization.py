@@ -51,7 +51,7 @@ def test_volumes() -> None:
     assert [len(line) for line in lines] == [len(titles)] * 2
 
 
-def test_files(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_files(tmp_path) -> None:
     batch = generate("VoronoiMedium", 0, 3, 32, seed=0)
     write_npy(tmp_path / "stack.npy", batch)
     write_npy(tmp_path / "one.npy", batch.select([1]))

@@ -22,7 +22,7 @@ def test_stores_uint8_and_defaults(batch: Microstructures) -> None:
 
 @pytest.mark.parametrize("indices", [[3, 0, -1], np.array([3, 0, 4]), slice(1, 4), []])
 def test_select(batch: Microstructures, indices: object) -> None:
-    part = batch.select(indices)  # type: ignore[arg-type]
+    part = batch.select(indices)
     rows = np.arange(5)[indices] if not isinstance(indices, list) or indices else np.zeros(0, int)
     np.testing.assert_array_equal(part.labels, batch.labels[rows])
     assert part.classes == tuple(batch.classes[i] for i in rows)

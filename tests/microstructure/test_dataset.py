@@ -81,12 +81,12 @@ def test_load_by_split_is_the_selection(folder: Path) -> None:
     dataset = Dataset.open(folder)
     everything, parts = dataset.load(), dataset.split()
     for name, size in (("train", 40), ("validation", 4), ("test", 6)):
-        part = dataset.load(name)  # type: ignore[arg-type]
+        part = dataset.load(name)
         assert len(part) == size
-        np.testing.assert_array_equal(part.labels, everything.labels[parts[name]])  # type: ignore[index]
-        assert part.generation == tuple(everything.generation[i] for i in parts[name])  # type: ignore[index]
+        np.testing.assert_array_equal(part.labels, everything.labels[parts[name]])
+        assert part.generation == tuple(everything.generation[i] for i in parts[name])
     with pytest.raises(InputError, match="split 'held-out' is unknown; expected one of: train, validation, test"):
-        dataset.load("held-out")  # type: ignore[arg-type]
+        dataset.load("held-out")
 
 
 def test_split_is_stratified_disjoint_and_reproducible() -> None:
@@ -94,7 +94,7 @@ def test_split_is_stratified_disjoint_and_reproducible() -> None:
     split = split_indices(classes, (0.7, 0.2, 0.1), seed=3)
     assert sorted(np.concatenate(list(split.values()))) == list(range(150))
     for name, share in (("train", 0.7), ("validation", 0.2), ("test", 0.1)):
-        of_class = np.array(classes)[split[name]]  # type: ignore[index]
+        of_class = np.array(classes)[split[name]]
         assert {c: int((of_class == c).sum()) for c in "abc"} == {"a": 100 * share, "b": 40 * share, "c": 10 * share}
     again, other = split_indices(classes, (0.7, 0.2, 0.1), seed=3), split_indices(classes, (0.7, 0.2, 0.1), seed=4)
     np.testing.assert_array_equal(split["train"], again["train"])

@@ -125,7 +125,7 @@ def test_a_new_reader_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         def accepts(self, path: Path) -> bool:
             return path.suffix == ".txt"
 
-        def read(self, path: Path, chunk: int | None, options: ReadOptions):  # type: ignore[no-untyped-def]
+        def read(self, path: Path, chunk: int | None, options: ReadOptions):
             yield Microstructures(labels=np.loadtxt(path, dtype=int)[None], n_phases=2)
 
         def describe(self, path: Path) -> dict:

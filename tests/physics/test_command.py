@@ -88,7 +88,7 @@ def test_a_failure_is_one_sentence_and_costs_one_image(tmp_path: Path, extra: st
 
 def test_a_call_of_several_that_fails_is_repeated_one_by_one(tmp_path: Path) -> None:
     evaluator = program(tmp_path, "if images.max((1, 2)).min() and images.mean((1, 2)).max() > 0.6: sys.exit(1)")
-    values = run(evaluator.model_copy(update={"images_per_call": 4}))  # type: ignore[attr-defined]
+    values = run(evaluator.model_copy(update={"images_per_call": 4}))
     np.testing.assert_array_equal(values["error"] != "", [False, False, False, True])
 
 

@@ -163,7 +163,7 @@ def test_batches_fit_the_memory_and_the_processors(monkeypatch: pytest.MonkeyPat
     class Few:
         batch_size = 3
 
-    assert batch_size_for(Few(), (8, 8), 100_000) == 3  # type: ignore[arg-type]
+    assert batch_size_for(Few(), (8, 8), 100_000) == 3
 
 
 KILLED = """

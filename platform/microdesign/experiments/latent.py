@@ -3,7 +3,6 @@
 Shapes: D latent, K components, P properties, S steps, `*N` image.
 """
 
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -12,32 +11,26 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from microdesign.design.distinctness import distance, statistics_of
-from microdesign.design.surrogates import open_surrogate
-from microdesign.design.wire import TOKEN_VARIABLE
 from microdesign.experiments.config import ExperimentConfig
+from microdesign.experiments.measured import MeasuredModel
 from microdesign.experiments.outcome import Outcome, Table
-from microdesign.experiments.physics import materials_of, solver_of, stored_physics
+from microdesign.experiments.physics import solver_of
 from microdesign.experiments.ranking import worst_errors
 from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.manifest import SplitName
 from microdesign.model.surrogate import Prior, Surrogate, decode_labels
-from microdesign.physics.store import ResultStore
 from microdesign.progress import Progress
 
 _DEVIATIONS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 _CLOSE = 0.03
 
 
-class LatentExperiment(ExperimentConfig):
+class LatentExperiment(ExperimentConfig, MeasuredModel):
     """A trained model, and what to draw of its latents."""
 
     what: Literal["latent"] = "latent"
-    model: str = Field(description="bundle folder, models:/NAME@ALIAS, or http://HOST:PORT of a Serve endpoint")
-    dataset: str = Field(description="folder of the labelled data set that the model was trained on")
     folder: str = Field("runs/latent", description="where tables, figures and results of physics go")
-    store: str | None = Field(None, description="folder of known results; one in `folder` when None")
     split: SplitName = Field("test", description="held-out split that the two materials are taken from")
     dimensions: int = Field(12, ge=1, description="latent dimensions in the traversals: those that change images most")
     steps: int = Field(7, ge=2, description="images on the path from one material to the other, both ends included")
@@ -49,11 +42,10 @@ def run_latent(config: LatentExperiment, folder: Path, uri: str, progress: Progr
     Raises:
         InputError: The model or the data set cannot be had, or the materials differ.
     """
-    surrogate = open_surrogate(config.model, folder / "models", uri, os.environ.get(TOKEN_VARIABLE))
-    dataset, names = Dataset.open(config.dataset), surrogate.properties
-    physics = stored_physics(materials_of(surrogate, dataset), ResultStore(config.store or folder / "results"))
-    solve = solver_of(physics, names)
-    data = dataset.load(config.split).with_known(names)
+    measured = config.opened(folder, uri)
+    surrogate, names = measured.surrogate, measured.surrogate.properties
+    solve = solver_of(measured.physics, names)
+    data = measured.dataset.load(config.split).with_known(names)
     table = data.property_table(names)
     prior = surrogate.prior(dict(zip(names, np.median(table, axis=0).tolist(), strict=True)))
     progress(f"traversals of {len(prior.weights)} components")
@@ -75,7 +67,7 @@ def run_latent(config: LatentExperiment, folder: Path, uri: str, progress: Progr
         tables={"path": Table(("step", *names, "off the constant properties / %"), [["wanted", *target, 0.0], *rows])},
         figures=figures,
         metrics={"path_error_median": float(np.median(errors)), "path_error_max": float(errors.max())},
-        tags={"model": surrogate.digest, "dataset": dataset.manifest.digest},
+        tags=measured.tags,
     )
 
 

@@ -18,7 +18,15 @@ from microdesign.physics.discretization import legendre_modes, with_direction
 from microdesign.physics.stencil_3d import add_adjoint, pair, to_modes
 from microdesign.physics.tensors import voigt_index
 
-_ROW = {(1, 0, 0): 0, (0, 1, 0): 1, (0, 0, 1): 2, (1, 1, 0): 3, (1, 0, 1): 4, (0, 1, 1): 5, (1, 1, 1): 6}
+_ROW: dict[tuple[int, ...], int] = {
+    (1, 0, 0): 0,
+    (0, 1, 0): 1,
+    (0, 0, 1): 2,
+    (1, 1, 0): 3,
+    (1, 0, 1): 4,
+    (0, 1, 1): 5,
+    (1, 1, 1): 6,
+}
 
 
 class Terms(NamedTuple):
@@ -39,7 +47,7 @@ def terms(dims: int, elastic: bool) -> Terms:
     for number, p in enumerate(legendre_modes(dims)):
         for j in range(dims):
             if p[j] == 0:
-                mode = _ROW[(0,) * (3 - dims) + with_direction(p, j)]  # type: ignore[index]
+                mode = _ROW[(0,) * (3 - dims) + with_direction(p, j)]
                 rows += [(number, mode, c, index[j, c]) for c in range(dims)] if elastic else [(number, mode, 0, j)]
         starts.append(len(rows))
         powers.append(sum(p))

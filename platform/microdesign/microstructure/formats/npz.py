@@ -134,7 +134,7 @@ def _head(member: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, np.dty
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = read(member)
         return shape, fortran, dtype
-    # NotImplementedError is zipfile's for a compression that it does not know.
+    # What zipfile raises for a compression that it does not know is a NotImplementedError.
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
         raise InputError(f"{source} is damaged ({' '.join(str(error).split())}).") from None
 

@@ -6,8 +6,7 @@ generation procedure they do not repeat; the ranges of the parameters are choice
 fraction, feature size and anisotropy. Lengths are in pixels, angles in radians from x towards y.
 """
 
-# Importing a module registers its families.
-from microdesign.microstructure.generators import (  # noqa: F401
+from microdesign.microstructure.generators import (  # noqa: F401 - importing a module registers its families
     annealed,
     cells,
     ellipses,

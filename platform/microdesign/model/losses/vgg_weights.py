@@ -70,8 +70,9 @@ def _read(path: Path, wanted: tuple[str, ...]) -> dict[str, Tensor]:
     """Those of the wanted tensors that the file holds."""
     try:
         if path.suffix == ".safetensors":
-            with safe_open(path, framework="pt") as file:  # it has keys(), and cannot be asked `in`
-                return {name: file.get_tensor(name) for name in wanted if name in file.keys()}  # noqa: SIM118
+            with safe_open(path, framework="pt") as file:
+                held = set(file.keys())
+                return {name: file.get_tensor(name) for name in wanted if name in held}
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return {name: state[name] for name in wanted if isinstance(state.get(name), Tensor)}
     except OSError as error:

@@ -1,0 +1,47 @@
+"""The model of an experiment that measures one: trained before, with the data set that it was trained on."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import Field
+
+from microdesign.config import Config
+from microdesign.design.surrogates import open_surrogate
+from microdesign.design.wire import TOKEN_VARIABLE
+from microdesign.experiments.physics import Physics, materials_of, stored_physics
+from microdesign.microstructure.dataset import Dataset
+from microdesign.model.surrogate import Surrogate
+from microdesign.physics.store import ResultStore
+
+
+class Measured(NamedTuple):
+    """A model, its data set, and the physics of both; what it has answered is in the store."""
+
+    surrogate: Surrogate
+    dataset: Dataset
+    physics: Physics
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Which model and which data, for the record."""
+        return {"model": self.surrogate.digest, "dataset": self.dataset.manifest.digest}
+
+
+class MeasuredModel(Config):
+    """Where the model, its data set and known results are."""
+
+    model: str = Field(description="bundle folder, models:/NAME@ALIAS, or http://HOST:PORT of a Serve endpoint")
+    dataset: str = Field(description="folder of the labelled data set that the model was trained on")
+    store: str | None = Field(None, description="folder of known results; one in `folder` when None")
+
+    def opened(self, folder: Path, uri: str) -> Measured:
+        """Opens them; what is downloaded or computed is kept in the folder.
+
+        Raises:
+            InputError: The model or the data set cannot be had, or their materials differ.
+        """
+        surrogate = open_surrogate(self.model, folder / "models", uri, os.environ.get(TOKEN_VARIABLE))
+        dataset = Dataset.open(self.dataset)
+        store = ResultStore(self.store or folder / "results")
+        return Measured(surrogate, dataset, stored_physics(materials_of(surrogate, dataset), store))
