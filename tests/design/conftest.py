@@ -1,10 +1,10 @@
 """Fixtures of the campaigns' tests."""
 
 import pytest
-from small_model import MATERIALS, small_surrogate
 
 from microdesign.model.surrogate import LocalSurrogate
 from microdesign.physics.materials import Materials
+from tests.design.small_model import MATERIALS, small_surrogate
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_campaign import TARGET, parts, settings
 
 from microdesign.design.engine import Answer, run_campaign, sole_driver
 from microdesign.design.ledger import Ledger
@@ -23,6 +22,7 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants
 from microdesign.physics.solver import homogenize
 from microdesign.physics.store import ResultStore
+from tests.design.test_campaign import TARGET, parts, settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from settings import BIN, MATERIALS, ROOT, SMALL_LOOP, Command, answers, free_port, wait_until
+
+from tests.system.settings import BIN, MATERIALS, ROOT, SMALL_LOOP, Command, answers, free_port, wait_until
 
 
 @pytest.fixture(scope="package")

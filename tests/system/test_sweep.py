@@ -9,7 +9,8 @@ from pathlib import Path
 import mlflow
 import pytest
 import yaml
-from settings import BIN, SMALL_LOOP, Command, wait_until
+
+from tests.system.settings import BIN, SMALL_LOOP, Command, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from settings import BIN, ROOT, SMALL_LOOP, Command, answers, campaign_settings, free_port, wait_until
 
 from microdesign.microstructure.dataset import Dataset
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants
 from microdesign.physics.solver import homogenize
+from tests.system.settings import BIN, ROOT, SMALL_LOOP, Command, answers, campaign_settings, free_port, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
