@@ -99,11 +99,30 @@ def test_lessons_are_judged_decodes_with_their_true_properties(standardization: 
     np.testing.assert_allclose(lesson.c.numpy(), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_lessons_are_turned_and_their_properties_with_them(standardization: Standardization) -> None:
+    _, outputs = passed()
+    judge = teacher(standardization, lesson=5)
+    judge.correct(outputs, 0.5)
+    decodes = {tuple(image.flatten().tolist()) for image in judge.state()["labels"]}
+    turned = 0
+    for seed in range(8):
+        torch.manual_seed(seed)
+        lesson = judge.lesson(torch.device("cpu"))
+        assert lesson is not None
+        labels = lesson.x[:, 0].byte()
+        turned += not {tuple(image.flatten().tolist()) for image in labels} <= decodes
+        values = verify(labels.numpy(), MATERIALS)
+        expected = standardization.forward(np.stack([values[name] for name in NAMES], 1))
+        np.testing.assert_allclose(lesson.c.numpy(), expected, atol=0.03)
+    assert turned >= 4
+
+
 def test_it_forgets_the_oldest(standardization: Standardization) -> None:
     judge = teacher(standardization, memory=10)
     for seed in range(3):
         judge.correct(passed(seed)[1], 0.5)
-    assert len(judge.state()["labels"]) == len(judge.state()["properties"]) == 10
+    state = judge.state()
+    assert len(state["labels"]) == len(state["properties"]["Ex"]) == 10
 
 
 def test_decodes_that_physics_cannot_answer_for_keep_the_regressors_word(standardization: Standardization) -> None:

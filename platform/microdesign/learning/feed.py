@@ -123,9 +123,7 @@ class Feed:
         axes = tuple(range(1, labels.ndim))
         if self.periodic:
             labels = torch.roll(labels, tuple(stream.integers(self.samples.shape).tolist()), dims=axes)
-        labels = labels.permute(0, *(axis + 1 for axis in symmetry.axes))
-        if symmetry.flipped:
-            labels = labels.flip([axis + 1 for axis in symmetry.flipped])
+        labels = symmetry.turned(labels)
         layout = torch.channels_last if len(axes) == 2 else torch.channels_last_3d
         x = indicators(labels, self.samples.n_phases).contiguous(memory_format=layout)
         return x, self.tables[self._kind_of[drawn]][index]

@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
+from torch import Tensor
+
 _VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 _INVARIANT = ("K", "G", "E", "AU")
 _NAME = re.compile(r"(?:([EkvG])([xyz]{1,2})|C([1-6])([1-6])|k([1-3])([1-3]))(\.\d+)?")
@@ -28,6 +30,11 @@ class Symmetry(NamedTuple):
     flipped: tuple[int, ...]
     sources: tuple[str, ...]
     signs: tuple[int, ...]
+
+    def turned(self, labels: Tensor) -> Tensor:
+        """Returns the images after the symmetry, `(B, *N) -> (B, *N)`."""
+        labels = labels.permute(0, *(axis + 1 for axis in self.axes))
+        return labels.flip([axis + 1 for axis in self.flipped]) if self.flipped else labels
 
 
 def symmetries(shape: Sequence[int], names: Sequence[str], known: Collection[str]) -> list[Symmetry]:

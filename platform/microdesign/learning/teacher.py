@@ -8,7 +8,7 @@ regressor only, which thereby stays honest where the decoder goes. A label costs
 Shapes: n decodes, R images of a lesson, C phase channels, `*N` image axes, P properties.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from torch import Tensor
 from microdesign.config import Config
 from microdesign.errors import InputError, MicrodesignError
 from microdesign.learning.inverse import load_verifier
+from microdesign.learning.symmetry import Symmetry, symmetries
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.manifest import DatasetManifest
 from microdesign.model.phases import indicators, labels_of
@@ -63,7 +64,8 @@ class Teacher:
         self.config, self.standardization, self.materials, self.n_phases = config, standardization, materials, n_phases
         self._verify = load_verifier(config.verifier)
         self._labels: Tensor | None = None
-        self._c = torch.zeros(0)
+        self._properties: dict[str, Tensor] = {}
+        self._symmetries: list[Symmetry] = []
 
     @classmethod
     def of(
@@ -78,11 +80,15 @@ class Teacher:
         return cls(config, standardization, data.materials, data.n_phases)
 
     def lesson(self, device: torch.device) -> Lesson | None:
-        """Draws judged decodes, by torch's own stream; None until there are enough."""
+        """Draws judged decodes, by torch's own stream, turned and flipped as one; None until there are enough."""
         if self._labels is None or len(self._labels) < self.config.lesson:
             return None
         rows = torch.randint(len(self._labels), (self.config.lesson,))
-        return Lesson(indicators(self._labels[rows], self.n_phases).to(device), self._c[rows].to(device))
+        symmetry = self._symmetries[int(torch.randint(len(self._symmetries), ()))]
+        labels = symmetry.turned(self._labels[rows])
+        signs = zip(symmetry.sources, symmetry.signs, strict=True)
+        c = self._standardized(torch.stack([sign * self._properties[name][rows] for name, sign in signs], 1))
+        return Lesson(indicators(labels, self.n_phases).to(device), c.to(device))
 
     def check(self, data: Microstructures) -> None:
         """Compares the verifier's answers with the labels of images; those not known are not compared.
@@ -92,7 +98,8 @@ class Teacher:
         """
         table = data.property_table(self.standardization.names)
         c = torch.from_numpy(self.standardization.forward(table)).float()
-        difference = (self._judge(data.labels) - c).abs() * self.standardization.relative(c)
+        said = self._standardized(self._table(self._judge(data.labels)))
+        difference = (said - c).abs() * self.standardization.relative(c)
         known = torch.isfinite(difference)
         if known.any() and float(difference[known].median()) > SAME_PHYSICS:
             raise InputError(
@@ -118,32 +125,52 @@ class Teacher:
         chosen = torch.linspace(0, n - 1, min(n, self.config.decodes)).round().long()
         said = outputs.decoded_properties.float()
         labels = labels_of(outputs.decodes.detach()[chosen.to(said.device)]).cpu()
-        truth = self._judge(labels.numpy())
+        values = self._judge(labels.numpy())
+        truth = self._standardized(self._table(values))
         answered = torch.isfinite(truth).all(1)
-        chosen, labels, truth = chosen[answered].to(said.device), labels[answered], truth[answered]
-        self._remember(labels, truth)
+        chosen, truth = chosen[answered].to(said.device), truth[answered]
+        self._remember(labels[answered], {name: column[answered] for name, column in values.items()})
         return outputs._replace(
             decoded_properties=said.index_add(0, chosen, truth.to(said.device) - said.detach()[chosen])
         )
 
-    def state(self) -> dict[str, Tensor]:
-        """What a resumed run needs: the judged decodes, and their properties."""
-        return {} if self._labels is None else {"labels": self._labels, "properties": self._c}
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs: the judged decodes, and their properties by name."""
+        return {} if self._labels is None else {"labels": self._labels, "properties": self._properties}
 
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Takes up what `state` returned."""
         if state:
-            self._labels, self._c = state["labels"], state["properties"]
+            self._labels, self._properties = state["labels"], state["properties"]
+            self._see(self._labels.shape[1:], self._properties)
 
-    def _judge(self, labels: np.ndarray) -> Tensor:
+    def _judge(self, labels: np.ndarray) -> dict[str, Tensor]:
+        """Each property of the images that physics answers, `(n,)`."""
         values = self._verify(labels, self.materials)
         missing = [name for name in self.standardization.names if name not in values]
         if missing:
             raise MicrodesignError(f"The teacher's verifier gives no '{missing[0]}'; it gives {', '.join(values)}.")
-        table = np.stack([np.asarray(values[name], float) for name in self.standardization.names], axis=1)
-        return torch.from_numpy(self.standardization.forward(table)).float()
+        self._see(labels.shape[1:], values)
+        return {name: torch.from_numpy(np.asarray(values[name], float)) for name in self._needed()}
 
-    def _remember(self, labels: Tensor, c: Tensor) -> None:
+    def _see(self, shape: Sequence[int], known: Collection[str]) -> None:
+        if not self._symmetries:
+            self._symmetries = symmetries(shape, self.standardization.names, known)
+
+    def _needed(self) -> list[str]:
+        """The properties, and those that a turn makes of them."""
+        return sorted({name for each in self._symmetries for name in each.sources})
+
+    def _table(self, values: Mapping[str, Tensor]) -> Tensor:
+        return torch.stack([values[name] for name in self.standardization.names], 1)
+
+    def _standardized(self, table: Tensor) -> Tensor:
+        return torch.from_numpy(self.standardization.forward(table.numpy())).float()
+
+    def _remember(self, labels: Tensor, properties: dict[str, Tensor]) -> None:
         if self._labels is not None:
-            labels, c = torch.cat((self._labels, labels)), torch.cat((self._c, c))
-        self._labels, self._c = labels[-self.config.memory :], c[-self.config.memory :]
+            labels = torch.cat((self._labels, labels))
+            properties = {name: torch.cat((self._properties[name], column)) for name, column in properties.items()}
+        latest = slice(-self.config.memory, None)
+        self._labels = labels[latest]
+        self._properties = {name: column[latest] for name, column in properties.items()}

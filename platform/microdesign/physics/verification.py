@@ -25,8 +25,8 @@ def verify(labels: np.ndarray, materials: Mapping[str, Any] | None) -> Values:
 
 
 def glance(labels: np.ndarray, materials: Mapping[str, Any] | None) -> Values:
-    """As `verify`, to a hundredth of the effective tensors in single precision: twice as fast, for training."""
-    return _judged(labels, materials, "fft: tolerance=1e-2 precision=float32")
+    """As `verify`, to 3e-3 of the effective tensors in single precision, for training: 0.07 % off in the median."""
+    return _judged(labels, materials, "fft: tolerance=3e-3 precision=float32")
 
 
 def _judged(labels: np.ndarray, materials: Mapping[str, Any] | None, evaluator: str) -> Values:
