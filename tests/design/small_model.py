@@ -1,11 +1,14 @@
 """A small model as initialised: what it decodes is random, what physics says of it is not."""
 
+from collections.abc import Mapping
+
 import torch
 
+from microdesign.design.sampling import Strata
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.networks import NetworkConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.surrogate import LocalSurrogate
+from microdesign.model.surrogate import LocalSurrogate, Prior
 from microdesign.model.vae import ModelConfig, VAERegression
 from microdesign.physics.materials import Materials
 
@@ -20,3 +23,15 @@ def small_surrogate() -> LocalSurrogate:
         model=config, standardization=standardization, materials=MATERIALS.model_dump(mode="json"), weights="random"
     )
     return LocalSurrogate(Bundle(VAERegression(config, 2).eval(), description))
+
+
+def strata_of(*priors: Prior) -> Strata:
+    """The strata of priors at as many points of one property, 1, 2, ..."""
+
+    class Model:
+        properties = ("Ex",)
+
+        def prior(self, target: Mapping[str, float]) -> Prior:
+            return priors[round(target["Ex"]) - 1]
+
+    return Strata.of(Model(), [{"Ex": 1.0 + place} for place in range(len(priors))])

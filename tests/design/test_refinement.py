@@ -5,15 +5,15 @@ import pytest
 
 from microdesign.design.refinement import Observations, RefinementConfig, Request, refine, trust_radius
 from microdesign.design.refiners import REFINERS
-from microdesign.design.sampling import Strata
 from microdesign.design.screening import Designs
 from microdesign.design.targets import Target
 from microdesign.model.surrogate import Prior
+from tests.design.small_model import strata_of
 
 LATENT = 6
 TARGET = Target(properties={"Ex": 2.0, "kx": 3.0})
 PRIOR = Prior(np.array([0.5, 0.5]), np.stack([np.zeros(LATENT), np.full(LATENT, 8.0)]), np.ones((2, LATENT)))
-STRATA = Strata.of([PRIOR])
+STRATA = strata_of(PRIOR)
 
 
 def physics(z: np.ndarray) -> np.ndarray:

@@ -8,13 +8,14 @@ ledger: after any crash the same command goes on.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from pydantic import Field
 
 from microdesign.config import Config
+from microdesign.design.aiming import aim_at
 from microdesign.design.conditioning import conditions
 from microdesign.design.distinctness import distinct_best, is_distinct, niche_of, statistics_of
 from microdesign.design.ledger import Ledger
@@ -22,7 +23,7 @@ from microdesign.design.refinement import Observations, RefinementConfig, Reques
 from microdesign.design.refiners import REFINERS
 from microdesign.design.robustness import RobustnessConfig
 from microdesign.design.sampling import Strata, sample_strata, strata_around
-from microdesign.design.screening import Designs, decode_designs, screen
+from microdesign.design.screening import Designs, decode_designs, ranks, screen
 from microdesign.design.targets import Target
 from microdesign.design.trials import Result, State, Trial
 from microdesign.errors import InputError
@@ -51,6 +52,10 @@ class SearchConfig(Config):
     goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
     samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
     screened: int = Field(4, ge=1, description="of those, designs that physics evaluates in any case")
+    aimed: int = Field(
+        64, ge=0, description="of those, the most promising, which are aimed at the goals by the regressor"
+    )
+    aim_rounds: int = Field(3, ge=0, description="corrections of each one's aim")
     conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
     neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
     spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
@@ -97,6 +102,23 @@ class CampaignConfig(SearchConfig):
     )
 
 
+class _Draws(NamedTuple):
+    """First draws.
+
+    Attributes:
+        designs: All of them.
+        likely: Those that are screened first. Where some were aimed it is these: among all of them the regressor would
+            choose those that flatter it.
+        keys: Of `designs`.
+        statistics: Their two-point statistics `(n, X, Y)`.
+    """
+
+    designs: Designs
+    likely: Designs
+    keys: list[str]
+    statistics: torch.Tensor
+
+
 class Campaign:
     """A campaign on its ledger.
 
@@ -139,7 +161,7 @@ class Campaign:
         self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
         self._statistics: dict[str, torch.Tensor] = {}
         self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-        self._draws: tuple[Designs, list[str], torch.Tensor] | None = None
+        self._draws: _Draws | None = None
         self._best: dict[int, list[Trial]] = {}
         self._started = time.monotonic()
         self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
@@ -182,7 +204,7 @@ class Campaign:
             staged.append((config.refiner, self._refined_designs(done, number, n - len(drawn), drawn)))
         if done and not any(len(designs) for _, designs in staged):
             # Nothing new around the leaders: the next best of the draws.
-            left = self._unknown(self._drawn()[0])
+            left = self._unknown(self._drawn().designs)
             staged.append(("draw", screen(left, self.target, n, self._reference, config.least_novelty)))
         seconds = (time.monotonic() - started) / max(1, sum(len(designs) for _, designs in staged))
         proposed: dict[str, Trial] = {}
@@ -326,16 +348,19 @@ class Campaign:
         pairs = zip(now, then, strict=False)
         return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
 
-    def _drawn(self) -> tuple[Designs, list[str], torch.Tensor]:
-        """All first draws that satisfy the constraints, their keys and two-point statistics `(n, X, Y)`."""
+    def _drawn(self) -> _Draws:
+        """The first draws that satisfy the constraints."""
         if self._draws is None:
             draws = sample_strata(self.strata, self.config.samples, self.config.seed)
             designs = decode_designs(self.surrogate, self.target, draws.z, draws.component)
+            aimed = self._aim(designs)
+            designs = aimed.joined(designs)
             if self._starts is not None:
                 z = self.surrogate.encode(self._starts)[0]
                 nearest = self.strata.component[self.strata.log_density(z).argmax(1)]
                 designs = decode_designs(self.surrogate, self.target, z, nearest).joined(designs)
-            self._draws = designs, self._keys(designs), statistics_of(designs.labels)
+            likely = aimed if len(aimed) else designs
+            self._draws = _Draws(designs, likely, self._keys(designs), statistics_of(designs.labels))
             if not len(designs) and not len(self.ledger.trials):
                 kept = self.target.constraints.counts(decode_labels(self.surrogate, draws.z))
                 each = ", ".join(f"{name} by {count}" for name, count in kept.items())
@@ -345,18 +370,27 @@ class Campaign:
                 )
         return self._draws
 
+    def _aim(self, designs: Designs) -> Designs:
+        """The most promising draws, aimed at the goals; none where there is an optimum, which the model knows least."""
+        config = self.config
+        if self.target.senses.any() or not len(designs):
+            return designs.select(np.array([]))
+        first = designs.select(np.argsort(ranks(designs, self.target))[: config.aimed])
+        z = aim_at(self.target, self.surrogate, self.strata, first.z, first.component, config.aim_rounds)
+        return decode_designs(self.surrogate, self.target, z, first.component)
+
     def _first_designs(self, count: int, done: int) -> Designs:
         """At most `count` screened draws that are not on record; beyond `screened` while there is nothing to refine."""
         config = self.config
-        designs = self._drawn()[0]
+        drawn = self._drawn()
         limit = config.screened if done else max(count, _MOST_DRAWS * config.screened)
         count = min(count, limit - sum(trial.stage == "draw" for trial in self.ledger.trials))
         if count < 1:
-            return designs.select(np.array([]))
+            return drawn.designs.select(np.array([]))
         novel = self._reference, config.least_novelty
-        chosen = self._unknown(screen(designs, self.target, config.screened, *novel))
+        chosen = self._unknown(screen(drawn.likely, self.target, config.screened, *novel))
         if len(chosen) < count and not done:
-            chosen = screen(self._unknown(designs), self.target, count, *novel)
+            chosen = screen(self._unknown(drawn.designs), self.target, count, *novel)
         return chosen.select(np.arange(min(len(chosen), count)))
 
     def _refined_designs(self, done: list[Trial], number: int, n: int, drawn: Designs) -> Designs:
@@ -389,10 +423,10 @@ class Campaign:
             return designs.select(np.array(own))
 
         def reserve(niche: int) -> Designs:
-            designs, keys, f = self._drawn()
-            own = np.flatnonzero(designs.component == lead_component[niche])
-            mine = [i for i in own if keys[i] not in self.ledger]
-            return designs.select(np.array([i for i in mine if is_distinct(f[i], others(niche))]))
+            drawn = self._drawn()
+            own = np.flatnonzero(drawn.designs.component == lead_component[niche])
+            mine = [i for i in own if drawn.keys[i] not in self.ledger]
+            return drawn.designs.select(np.array([i for i in mine if is_distinct(drawn.statistics[i], others(niche))]))
 
         request = Request(
             observations=observations,
@@ -427,9 +461,7 @@ class Campaign:
         points = [
             {name: leader.verified[name] for name in names} for leader in leaders if set(names) <= set(leader.verified)
         ]
-        return (
-            self.strata.joined(Strata.of([self.surrogate.prior(point) for point in points])) if points else self.strata
-        )
+        return self.strata.joined(Strata.of(self.surrogate, points)) if points else self.strata
 
     def _told(self, trial: Trial, result: Result, order: int) -> Trial:
         timings = {"evaluating": result.seconds}

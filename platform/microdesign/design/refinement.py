@@ -164,7 +164,7 @@ def _pool(request: Request, niche: int, ranked: np.ndarray, size: int, stream: n
     half = max(4, size // 2)
     centres = ranked[stream.integers(min(3, len(ranked)), size=half)]
     component = int(observations.component[ranked[0]])
-    std = strata.std[strata.nearest(observations.z[ranked[0]], component)]
+    std = strata.std[strata.nearest(observations.z[ranked[:1]], np.array([component]))[0]]
 
     def decoded(z: np.ndarray) -> Designs:
         owner = np.full(len(z), component)

@@ -28,7 +28,7 @@ def evolve(request: Request) -> Designs:
     ranks = request.target.ranks(observations.verified)
     lead = int(ranks.argmin())
     component = int(observations.component[lead])
-    stratum = strata.nearest(observations.z[lead], component)
+    stratum = strata.nearest(observations.z[[lead]], np.array([component]))[0]
     mean, std = strata.mean[stratum], strata.std[stratum]
     mine = np.flatnonzero(observations.component == component)
     x = (observations.z[mine] - mean) / std

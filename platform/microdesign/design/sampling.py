@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import chi2, qmc
 
-from microdesign.model.surrogate import Draws, Prior, Surrogate
+from microdesign.model.surrogate import Draws, Surrogate
 
 
 @dataclass(frozen=True)
@@ -21,37 +21,43 @@ class Strata:
         component: Which component of the prior each is, int `(S,)`.
         mean: `(S, D)`.
         std: `(S, D)`.
+        condition: The c* of each, the properties in the model's order, `(S, P)`.
     """
 
     component: np.ndarray
     mean: np.ndarray
     std: np.ndarray
+    condition: np.ndarray
 
     @classmethod
-    def of(cls, priors: Sequence[Prior], least_weight: float = 1e-3) -> "Strata":
-        """The components of the priors, without those below `least_weight`: nothing taught them anything."""
+    def of(cls, surrogate: Surrogate, points: Sequence[Mapping[str, float]], least_weight: float = 1e-3) -> "Strata":
+        """The components at the points c*, without those below `least_weight`: nothing taught them anything."""
+        priors = [surrogate.prior(point) for point in points]
         used = [np.flatnonzero(prior.weights >= least_weight) for prior in priors]
         mean = [prior.mean[k] for prior, k in zip(priors, used, strict=True)]
         std = [prior.std[k] for prior, k in zip(priors, used, strict=True)]
-        return cls(np.concatenate(used), np.concatenate(mean), np.concatenate(std))
+        rows = [[float(point[name]) for name in surrogate.properties] for point in points]
+        condition = np.repeat(np.array(rows), [len(k) for k in used], axis=0)
+        return cls(np.concatenate(used), np.concatenate(mean), np.concatenate(std), condition)
 
     def __len__(self) -> int:
         return len(self.component)
 
     def joined(self, other: "Strata") -> "Strata":
         """These and the other ones."""
-        component = np.concatenate((self.component, other.component))
-        return Strata(component, np.concatenate((self.mean, other.mean)), np.concatenate((self.std, other.std)))
+        mine = (self.component, self.mean, self.std, self.condition)
+        theirs = (other.component, other.mean, other.std, other.condition)
+        return Strata(*(np.concatenate(pair) for pair in zip(mine, theirs, strict=True)))
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
         """log N(z) of each stratum for z `(n, D)`: `(n, S)`."""
         x = (z[:, None] - self.mean) / self.std
         return -0.5 * np.square(x).sum(-1) - np.log(self.std).sum(-1) - 0.5 * z.shape[1] * np.log(2 * np.pi)
 
-    def nearest(self, z: np.ndarray, component: int) -> int:
-        """The stratum of a component in which one latent z `(D,)` is the most likely."""
-        own = np.flatnonzero(self.component == component)
-        return int(own[self.log_density(z[None])[0, own].argmax()])
+    def nearest(self, z: np.ndarray, component: np.ndarray) -> np.ndarray:
+        """The stratum of its component in which each z `(n, D)` is the most likely, int `(n,)`."""
+        own = self.component == component[:, None]
+        return np.where(own, self.log_density(z), -np.inf).argmax(1)
 
     def typical(self, z: np.ndarray, component: np.ndarray, quantile: float) -> np.ndarray:
         """Whether each z `(n, D)` lies where a share `quantile` of its component's own draws does, bool `(n,)`.
@@ -73,7 +79,7 @@ def strata_around(
         for point in points
         for _ in range(neighbours)
     ]
-    return Strata.of([surrogate.prior(point) for point in [*points, *around]])
+    return Strata.of(surrogate, [*points, *around])
 
 
 def sample_strata(strata: Strata, n: int, seed: int) -> Draws:

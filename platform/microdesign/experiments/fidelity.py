@@ -16,9 +16,9 @@ import torch
 from pydantic import Field
 
 from microdesign.config import Config
+from microdesign.design.aiming import aimed_sample
 from microdesign.design.distinctness import novelty, statistics_of
 from microdesign.errors import InputError
-from microdesign.experiments.aiming import aim
 from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
 from microdesign.experiments.physics import Physics, Solve, solver_of
 from microdesign.experiments.ranking import nearest_errors, worst_errors
@@ -136,7 +136,10 @@ def measure(
     pairs = list(zip(conditions, seeds, strict=True))
     direct = verified(surrogate, solve, wanted, [surrogate.sample(c, config.draws, seed) for c, seed in pairs])
     aimed = verified(
-        surrogate, solve, wanted, [aim(surrogate, c, config.draws, seed, config.aim_rounds) for c, seed in pairs]
+        surrogate,
+        solve,
+        wanted,
+        [aimed_sample(surrogate, c, config.draws, seed, config.aim_rounds) for c, seed in pairs],
     )
     on_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
     nearest = nearest_errors(wanted, training.property_table(names))

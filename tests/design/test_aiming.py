@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
 
-from microdesign.experiments.aiming import aim
+from microdesign.design.aiming import aim, aimed_sample
 from microdesign.experiments.ranking import worst_errors
-from microdesign.model.bundle import Bundle
 from microdesign.model.surrogate import LocalSurrogate, Prior, decode_labels
 
 TARGET = {"Ex": 2.0, "vxy": 0.2}
@@ -32,13 +31,15 @@ class Biased:
 
 @pytest.fixture
 def biased(monkeypatch: pytest.MonkeyPatch) -> Biased:
-    monkeypatch.setattr("microdesign.experiments.aiming.decode_labels", lambda surrogate, z: z)
+    monkeypatch.setattr("microdesign.design.aiming.decode_labels", lambda surrogate, z: z)
     return Biased()
 
 
 def misses(model: Biased, rounds: int) -> np.ndarray:
-    draws = aim(model, TARGET, 20, seed=0, rounds=rounds)
-    return worst_errors(model.predict(draws.z)[0], np.array(list(TARGET.values())))
+    wanted = np.array(list(TARGET.values()))
+    condition, component = wanted[None].repeat(20, axis=0), np.zeros(20, int)
+    z = wanted + 0.01 * np.random.default_rng(0).standard_normal((20, 2))
+    return worst_errors(model.predict(aim(model, z, component, condition, wanted, wanted, rounds))[0], wanted)
 
 
 def test_a_biased_decoder_is_aimed_true(biased: Biased) -> None:
@@ -54,13 +55,20 @@ def test_a_draw_never_gets_worse(biased: Biased) -> None:
     assert (misses(biased, 4) <= misses(biased, 0)).all()
 
 
-def test_without_rounds_they_are_the_priors_own_draws(bundle: Bundle) -> None:
-    surrogate = LocalSurrogate(bundle)
+def test_what_is_between_the_bounds_stays(biased: Biased) -> None:
+    z = np.array([[1.0, 0.2], [2.0, 0.2]])
+    low, high = np.array([1.2, -np.inf]), np.array([1.4, np.inf])
+    aimed = aim(biased, z, np.zeros(2, int), z, low, high, 8)
+    np.testing.assert_array_equal(aimed[0], z[0])  # 1.3 is between the bounds
+    assert biased.predict(aimed)[0][1, 0] == pytest.approx(1.4, abs=0.01)
+
+
+def test_without_rounds_they_are_the_priors_own_draws(surrogate: LocalSurrogate) -> None:
     target = {"Ex": 3.0, "kx": 3.0}
-    plain, aimed = surrogate.sample(target, 6, seed=3), aim(surrogate, target, 6, seed=3, rounds=0)
+    plain, aimed = surrogate.sample(target, 6, seed=3), aimed_sample(surrogate, target, 6, seed=3, rounds=0)
     np.testing.assert_allclose(aimed.z, plain.z)
     np.testing.assert_allclose(aimed.log_density, plain.log_density)
-    corrected = aim(surrogate, target, 6, seed=3)
+    corrected = aimed_sample(surrogate, target, 6, seed=3)
     np.testing.assert_array_equal(corrected.component, plain.component)
 
     def miss(z: np.ndarray) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""Draws that correct their own aim: where a decode misses the goals, the condition of its prior is moved against it.
+
+A draw keeps its component k and its noise e: z = mu_k(c) + S_k(c) e. A round decodes it, asks the regressor for its
+properties r, and moves its own condition by what r misses of the wanted values w: c <- c (w / r)^STEP, or by a sum
+where the property can be negative. That is a fixed point iteration for r(decode(z(c))) = w; it converges as far as
+training has made decodes follow their condition. A draw's best round counts. No physics is asked, so what the regressor
+does not see remains.
+
+Shapes: n draws, D latent, P properties of the model.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from microdesign.design.sampling import Strata
+from microdesign.design.targets import Target
+from microdesign.model.standardization import is_signed
+from microdesign.model.surrogate import Draws, Surrogate, decode_labels
+
+STEP = 0.8
+"""Share of the miss that a round takes back; a little less than 1, for the regressor's noise."""
+
+
+def aim(
+    surrogate: Surrogate,
+    z: np.ndarray,
+    component: np.ndarray,
+    condition: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    rounds: int,
+) -> np.ndarray:
+    """Returns latents `(n, D)` whose decodes have, by the regressor, properties between `low` and `high`.
+
+    Args:
+        surrogate: The model.
+        z: Draws `(n, D)` of p(z|c).
+        component: Which component each is of, int `(n,)`.
+        condition: The c of each, `(n, P)`.
+        low: Least values that are wanted, `(P,)`; -inf where any will do.
+        high: Largest ones; equal to `low` for a value.
+        rounds: How often to correct; with none these are the draws.
+    """
+    names = surrogate.properties
+    mean, std = _gaussians(surrogate, condition, component)
+    noise = (z - mean) / std
+    best, least = z, np.full(len(z), np.inf)
+    for turn in range(rounds + 1):
+        found = surrogate.predict(decode_labels(surrogate, z))[0]
+        wanted = np.clip(found, low, high)
+        size = np.where(wanted == 0, 1.0, np.abs(wanted))
+        miss = np.nan_to_num(np.abs(found - wanted) / size, nan=np.inf).max(1)
+        best = np.where((miss < least)[:, None], z, best)
+        least = np.minimum(miss, least)
+        if turn == rounds or not least.any():
+            break
+        condition = _moved(condition, wanted, found, names)
+        mean, std = _gaussians(surrogate, condition, component)
+        z = mean + std * noise
+    return best
+
+
+def aim_at(
+    target: Target, surrogate: Surrogate, strata: Strata, z: np.ndarray, component: np.ndarray, rounds: int
+) -> np.ndarray:
+    """As `aim`, for draws of the strata and the goals that a target has for the model's own properties."""
+    goals = [target.properties.get(name) for name in surrogate.properties]
+    low = np.array([-np.inf if goal is None else goal.low for goal in goals])
+    high = np.array([np.inf if goal is None else goal.high for goal in goals])
+    condition = strata.condition[strata.nearest(z, component)]
+    return aim(surrogate, z, component, condition, low, high, rounds)
+
+
+def aimed_sample(surrogate: Surrogate, target: Mapping[str, float], n: int, seed: int, rounds: int = 3) -> Draws:
+    """The draws of `surrogate.sample`, aimed at the target's values of all the model's properties.
+
+    Raises:
+        InputError: The target does not fit the model.
+    """
+    draws, prior = surrogate.sample(target, n, seed), surrogate.prior(target)
+    wanted = np.array([float(target[name]) for name in surrogate.properties])
+    z = aim(surrogate, draws.z, draws.component, wanted[None].repeat(n, axis=0), wanted, wanted, rounds)
+    return Draws(z, draws.component, prior.log_density(z))
+
+
+def _gaussians(surrogate: Surrogate, condition: np.ndarray, component: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each draw's component at its condition, `(n, D)` each."""
+    rows, index = np.unique(condition, axis=0, return_inverse=True)
+    priors = [surrogate.prior(dict(zip(surrogate.properties, row.tolist(), strict=True))) for row in rows]
+    pairs = [(priors[i], k) for i, k in zip(index.ravel(), component, strict=True)]
+    return np.stack([p.mean[k] for p, k in pairs]), np.stack([p.std[k] for p, k in pairs])
+
+
+def _moved(condition: np.ndarray, wanted: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    signed = is_signed(tuple(names))
+    ratio = np.where(signed, 1.0, wanted / np.where(signed, 1.0, found))
+    return np.where(signed, condition + STEP * (wanted - found), condition * ratio**STEP)
