@@ -24,6 +24,7 @@ have. The last table is the wall time a structure of `homogenize`, both physics,
 """
 
 import argparse
+import functools
 import importlib.metadata
 import json
 import os
@@ -37,7 +38,6 @@ import tracemalloc
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +136,7 @@ def timed(
     solve: Callable[[np.ndarray], np.ndarray], images: np.ndarray, exact: Sequence[np.ndarray], repeats: int
 ) -> tuple[float, float]:
     """CPU time a structure and largest error."""
-    runs = [cpu_seconds(partial(solve, image), repeats) for image in images]
+    runs = [cpu_seconds(functools.partial(solve, image), repeats) for image in images]
     errors = [error(tensor, reference) for (_, tensor), reference in zip(runs, exact, strict=True)]
     return float(np.mean([seconds for seconds, _ in runs])), max(errors)
 
@@ -196,7 +196,7 @@ def row(images: np.ndarray, physics: str, contrast: float, settings: argparse.Na
     peer, residual, name = min(peers)
     others[0] = f"{1e3 * peer:8.0f} {peer / best:5.1f}x {residual:.0e} {name}"
     same_for_all = PEERS[physics](shape, moduli(physics, phases, dims), np.float64)
-    peer, reached = timed(partial(same_for_all.tensor, tolerance=1e-6), images, exact, 1)
+    peer, reached = timed(functools.partial(same_for_all.tensor, tolerance=1e-6), images, exact, 1)
     others[1] = f"{1e3 * peer:7.0f} {peer / seconds:5.1f}x {reached:.0e}"
     if physics == "elastic":
         own = runs[0][0] + (ours(image, "conductive", phases, repeats)[0] if dims == 2 else 0)
@@ -227,15 +227,15 @@ def muspectre(python: str, images: np.ndarray, contrast: float) -> None:
             result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         return float(np.mean(result["seconds"])), max(map(error, map(np.array, result["tensors"]), exact))
 
-    runs = {residual: theirs(residual) for residual in RESIDUALS if 1e-6 <= residual <= 0.02}
-    residual = loosest(list(runs), lambda residual: runs[residual][1])
+    theirs_at = functools.cache(theirs)
+    residual = loosest(RESIDUALS, lambda residual: theirs_at(residual)[1])
     equations = solver("elastic", shape, phases, "float32", "rotated")
     best, tolerance = tuned(
         lambda image, tolerance: equations.solve(image, tolerance, 2000)[0], TOLERANCES, images, exact, 3
     )
     seconds, worst = timed(lambda image: equations.solve(image, TOLERANCE, 2000)[0], images, exact, 3)
-    their_best = runs[residual][0] if residual else float("nan")
-    their_own, reached = runs[1e-6]
+    assert residual is not None
+    their_best, (their_own, reached) = theirs_at(residual)[0], theirs_at(1e-6)
     print(f"{' x '.join(map(str, shape)):15} {contrast:6g}", end=" ")
     print(
         f"{1e3 * best:8.1f} {1e3 * their_best:8.0f} {their_best / best:6.1f}x ({tolerance:.0e}, {residual:.0e})",
@@ -254,7 +254,7 @@ def batches(shape: tuple[int, ...], family: str, contrast: float) -> None:
         images = generate(family, 0, count, shape[0], 0, dims=len(shape)).labels
         for threads in (1, 2):
             with ThreadPoolExecutor(threads) as pool:
-                solve = partial(homogenize, materials=materials(contrast), dims=len(shape))
+                solve = functools.partial(homogenize, materials=materials(contrast), dims=len(shape))
                 list(pool.map(solve, images[:1].repeat(threads, 0)))
                 start = time.perf_counter()
                 list(pool.map(solve, [part for part in np.array_split(images, threads) if len(part)]))
