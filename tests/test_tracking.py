@@ -87,6 +87,14 @@ def test_metrics_params_and_tags(run: Run) -> None:
     assert [(metric.step, metric.value) for metric in history] == [(0, 2.0), (1, 1.0)]
 
 
+def test_names_that_mlflow_would_refuse(run: Run) -> None:
+    run.log_metrics({"mse+cess_best_loss": 0.5})
+    run.log_params({"models": {"mse+cess": {"kx/ky": 1}}})
+    data = stored(run).data
+    assert data.metrics == {"mse_cess_best_loss": 0.5}
+    assert data.params == {"models.mse_cess.kx/ky": "1"}
+
+
 def test_more_params_than_one_request_holds(run: Run) -> None:
     run.log_params({f"p{index}": index for index in range(130)})
     assert len(stored(run).data.params) == 130

@@ -7,6 +7,7 @@ Runs are named by explicit ids and written through `MlflowClient`, never through
 import json
 import logging
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +33,7 @@ _LONGEST_PARAM, _MOST_PARAMS = 500, 100  # MLflow's limits of one value and of o
 _LONGEST_DIGEST = 36
 _FIRST_CONTACT_RETRIES = 2
 _SQLITE = "sqlite:///"
+_REFUSED = re.compile(r"[^\w\-. :/]", re.ASCII)  # in names of metrics and parameters
 
 # Its notes on tables that it creates would stand between our lines of progress.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
@@ -48,11 +50,13 @@ class Run:
     def log_metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Logs numbers at a step, in one request."""
         now = int(time.time() * 1000)
-        self._client.log_batch(self.run_id, metrics=[Metric(k, float(v), now, step) for k, v in values.items()])
+        self._client.log_batch(
+            self.run_id, metrics=[Metric(_allowed(k), float(v), now, step) for k, v in values.items()]
+        )
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Logs settings; nested mappings become `a.b` names, as in `--set`."""
-        flat = [Param(name, str(value)[:_LONGEST_PARAM]) for name, value in _flatten(values)]
+        flat = [Param(_allowed(name), str(value)[:_LONGEST_PARAM]) for name, value in _flatten(values)]
         for start in range(0, len(flat), _MOST_PARAMS):
             self._client.log_batch(self.run_id, params=flat[start : start + _MOST_PARAMS])
 
@@ -316,6 +320,11 @@ def _setting(variable: str, value: object) -> Iterator[None]:
     finally:
         if given is None:
             os.environ.pop(variable, None)
+
+
+def _allowed(name: str) -> str:
+    """The name as MLflow takes it: `mse+cess` becomes `mse_cess`."""
+    return _REFUSED.sub("_", name)
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
