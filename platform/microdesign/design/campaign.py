@@ -8,26 +8,26 @@ ledger: after any crash the same command goes on.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 
 from microdesign.config import Config
-from microdesign.design.aiming import aim_at
 from microdesign.design.conditioning import conditions
 from microdesign.design.distinctness import distinct_best, is_distinct, niche_of, statistics_of
+from microdesign.design.first_draws import FirstDraws, draw_first
 from microdesign.design.ledger import Ledger
 from microdesign.design.refinement import Observations, RefinementConfig, Request
 from microdesign.design.refiners import REFINERS
 from microdesign.design.robustness import RobustnessConfig
-from microdesign.design.sampling import Strata, sample_strata, strata_around
-from microdesign.design.screening import Designs, decode_designs, ranks, screen
+from microdesign.design.sampling import Strata, strata_around
+from microdesign.design.screening import Designs, decode_designs, screen
 from microdesign.design.targets import Target
 from microdesign.design.trials import Result, State, Trial
 from microdesign.errors import InputError
-from microdesign.model.surrogate import Surrogate, decode_labels
+from microdesign.model.surrogate import Surrogate
 from microdesign.physics.materials import Materials
 from microdesign.physics.store import evaluation_key
 
@@ -102,23 +102,6 @@ class CampaignConfig(SearchConfig):
     )
 
 
-class _Draws(NamedTuple):
-    """First draws.
-
-    Attributes:
-        designs: All of them.
-        likely: Those that are screened first. Where some were aimed it is these: among all of them the regressor would
-            choose those that flatter it.
-        keys: Of `designs`.
-        statistics: Their two-point statistics `(n, X, Y)`.
-    """
-
-    designs: Designs
-    likely: Designs
-    keys: list[str]
-    statistics: torch.Tensor
-
-
 class Campaign:
     """A campaign on its ledger.
 
@@ -161,7 +144,7 @@ class Campaign:
         self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
         self._statistics: dict[str, torch.Tensor] = {}
         self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-        self._draws: _Draws | None = None
+        self._draws: FirstDraws | None = None
         self._best: dict[int, list[Trial]] = {}
         self._started = time.monotonic()
         self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
@@ -348,36 +331,15 @@ class Campaign:
         pairs = zip(now, then, strict=False)
         return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
 
-    def _drawn(self) -> _Draws:
-        """The first draws that satisfy the constraints."""
+    def _drawn(self) -> FirstDraws:
+        """The first draws, made once for a model."""
         if self._draws is None:
-            draws = sample_strata(self.strata, self.config.samples, self.config.seed)
-            designs = decode_designs(self.surrogate, self.target, draws.z, draws.component)
-            aimed = self._aim(designs)
-            designs = aimed.joined(designs)
-            if self._starts is not None:
-                z = self.surrogate.encode(self._starts)[0]
-                nearest = self.strata.component[self.strata.log_density(z).argmax(1)]
-                designs = decode_designs(self.surrogate, self.target, z, nearest).joined(designs)
-            likely = aimed if len(aimed) else designs
-            self._draws = _Draws(designs, likely, self._keys(designs), statistics_of(designs.labels))
-            if not len(designs) and not len(self.ledger.trials):
-                kept = self.target.constraints.counts(decode_labels(self.surrogate, draws.z))
-                each = ", ".join(f"{name} by {count}" for name, count in kept.items())
-                raise InputError(
-                    f"No draw satisfies the target's constraints together; of {len(draws.z)} each is kept: {each}; "
-                    "loosen the rarest."
-                )
+            config = self.config
+            effort = config.samples, config.aimed, config.aim_rounds, config.seed
+            self._draws = draw_first(self.target, self.surrogate, self.strata, *effort, self._starts)
+            if not len(self._draws.designs) and not len(self.ledger.trials):
+                raise InputError(self._draws.complaint)
         return self._draws
-
-    def _aim(self, designs: Designs) -> Designs:
-        """The most promising draws, aimed at the goals; none where there is an optimum, which the model knows least."""
-        config = self.config
-        if self.target.senses.any() or not len(designs):
-            return designs.select(np.array([]))
-        first = designs.select(np.argsort(ranks(designs, self.target))[: config.aimed])
-        z = aim_at(self.target, self.surrogate, self.strata, first.z, first.component, config.aim_rounds)
-        return decode_designs(self.surrogate, self.target, z, first.component)
 
     def _first_designs(self, count: int, done: int) -> Designs:
         """At most `count` screened draws that are not on record; beyond `screened` while there is nothing to refine."""
@@ -424,8 +386,9 @@ class Campaign:
 
         def reserve(niche: int) -> Designs:
             drawn = self._drawn()
+            keys = self._keys(drawn.designs)
             own = np.flatnonzero(drawn.designs.component == lead_component[niche])
-            mine = [i for i in own if drawn.keys[i] not in self.ledger]
+            mine = [i for i in own if keys[i] not in self.ledger]
             return drawn.designs.select(np.array([i for i in mine if is_distinct(drawn.statistics[i], others(niche))]))
 
         request = Request(

@@ -26,6 +26,7 @@ from microdesign.experiments.realism import compare, morphology
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
+from microdesign.model.averaging import Averaged
 from microdesign.model.losses.two_point import excess_cess
 from microdesign.model.surrogate import Surrogate, decode_labels
 
@@ -37,6 +38,7 @@ class FidelityConfig(Config):
     targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
     draws: int = Field(16, ge=1, description="draws from p(z|c*) for each target")
     aim_rounds: int = Field(3, ge=0, description="rounds in which a draw corrects its aim by the regressor")
+    averaged: bool = Field(True, description="predictions are means over the turns and flips of an image")
     realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is measured")
     realism_images: int = Field(400, ge=2, description="held-out images, at most, whose morphology is measured")
     seed: int = Field(0, ge=0, description="seed of the choice of targets and of the draws")
@@ -116,6 +118,7 @@ def measure(
     Raises:
         InputError: The data set lacks a property of the model, or has fewer held-out images than two.
     """
+    surrogate = Averaged(surrogate) if config.averaged else surrogate
     names = surrogate.properties
     held_out = dataset.load(config.split).with_known(names)
     if len(held_out) < 2:

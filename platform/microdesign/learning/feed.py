@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from microdesign.learning.samples import Samples, steps_per_epoch
-from microdesign.learning.symmetry import Symmetry, symmetries
 from microdesign.microstructure.container import property_table
 from microdesign.model.phases import indicators
 from microdesign.model.standardization import Standardization
+from microdesign.model.symmetry import Symmetry, symmetries
 
 _SHARE_OF_DEVICE = 0.25
 """Of a GPU's free memory, what packed images may take; more stay in the host's memory and are sent a batch ahead."""

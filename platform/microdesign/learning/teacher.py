@@ -19,11 +19,11 @@ from torch import Tensor
 from microdesign.config import Config
 from microdesign.errors import InputError, MicrodesignError
 from microdesign.learning.inverse import load_verifier
-from microdesign.learning.symmetry import Symmetry, symmetries
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.manifest import DatasetManifest
 from microdesign.model.phases import indicators, labels_of
 from microdesign.model.standardization import Standardization
+from microdesign.model.symmetry import Symmetry, symmetries
 from microdesign.model.vae import Outputs
 
 SAME_PHYSICS = 0.02

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from microdesign.learning.symmetry import symmetries
+from microdesign.model.symmetry import symmetries
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import PROPERTY_NAMES, VOLUME_PROPERTY_NAMES, properties_of
 from microdesign.physics.solver import homogenize
