@@ -73,4 +73,5 @@ def draw_first(
 
 def _complaint(target: Target, labels: np.ndarray) -> str:
     each = ", ".join(f"{name} by {count}" for name, count in target.constraints.counts(labels).items())
-    return f"No draw satisfies the target's constraints together; of {len(labels)} each is kept: {each}; loosen the rarest."
+    what = f"of {len(labels)} each is kept: {each}"
+    return f"No draw satisfies the target's constraints together; {what}; loosen the rarest."
