@@ -386,9 +386,9 @@ class Campaign:
 
         def reserve(niche: int) -> Designs:
             drawn = self._drawn()
-            keys = self._keys(drawn.designs)
             own = np.flatnonzero(drawn.designs.component == lead_component[niche])
-            mine = [i for i in own if keys[i] not in self.ledger]
+            keys = self._keys(drawn.designs.select(own))
+            mine = [i for i, key in zip(own, keys, strict=True) if key not in self.ledger]
             return drawn.designs.select(np.array([i for i in mine if is_distinct(drawn.statistics[i], others(niche))]))
 
         request = Request(

@@ -12,11 +12,12 @@ import numpy as np
 
 from microdesign.model.standardization import is_signed
 from microdesign.model.surrogate import Draws, Prior, Surrogate, draw
+from microdesign.model.wrapped import WrappedSurrogate
 from microdesign.physics.bounds import Interval, property_bounds
 from microdesign.physics.materials import Materials
 
 
-class CarriedOver:
+class CarriedOver(WrappedSurrogate):
     """A `Surrogate` that speaks of other phases.
 
     Args:
@@ -26,19 +27,9 @@ class CarriedOver:
     """
 
     def __init__(self, surrogate: Surrogate, trained: Materials, materials: Materials) -> None:
-        self._surrogate = surrogate
+        super().__init__(surrogate)
         old, new = property_bounds(trained), property_bounds(materials)
         self._maps = {name: _logarithmic_map(name, old.get(name), new.get(name)) for name in surrogate.properties}
-
-    @property
-    def properties(self) -> tuple[str, ...]:
-        """See `Surrogate.properties`."""
-        return self._surrogate.properties
-
-    @property
-    def digest(self) -> str:
-        """See `Surrogate.digest`."""
-        return self._surrogate.digest
 
     def describe(self) -> Mapping[str, Any]:
         """See `Surrogate.describe`; the standardization is that of the carried over properties."""
@@ -48,14 +39,6 @@ class CarriedOver:
         standardization["offsets"] = (slopes * np.array(standardization["offsets"]) + shifts).tolist()
         standardization["scales"] = (slopes * np.array(standardization["scales"])).tolist()
         return description | {"standardization": standardization}
-
-    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `Surrogate.encode`."""
-        return self._surrogate.encode(labels)
-
-    def decode(self, z: np.ndarray) -> np.ndarray:
-        """See `Surrogate.decode`."""
-        return self._surrogate.decode(z)
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`."""

@@ -4,43 +4,15 @@ A network that sees turned images in training still answers each turn a little d
 to the truth, on decodes too if its lessons came turned. Costs a pass for each symmetry, 8 of square images.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 
-from microdesign.model.surrogate import Draws, Prior, Surrogate
 from microdesign.model.symmetry import symmetries
+from microdesign.model.wrapped import WrappedSurrogate
 
 
-class Averaged:
-    """A `Surrogate` whose predictions are another's, averaged over the turns and flips that its properties know."""
-
-    def __init__(self, surrogate: Surrogate) -> None:
-        self._surrogate = surrogate
-
-    @property
-    def properties(self) -> tuple[str, ...]:
-        """See `Surrogate.properties`."""
-        return self._surrogate.properties
-
-    @property
-    def digest(self) -> str:
-        """See `Surrogate.digest`."""
-        return self._surrogate.digest
-
-    def describe(self) -> Mapping[str, Any]:
-        """See `Surrogate.describe`."""
-        return self._surrogate.describe()
-
-    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `Surrogate.encode`."""
-        return self._surrogate.encode(labels)
-
-    def decode(self, z: np.ndarray) -> np.ndarray:
-        """See `Surrogate.decode`."""
-        return self._surrogate.decode(z)
+class Averaged(WrappedSurrogate):
+    """A surrogate whose predictions are another's, averaged over the turns and flips that its properties know."""
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`; standard deviations are those of the images as they stand."""
@@ -54,11 +26,3 @@ class Averaged:
             means.append(of_image)
             stds.append(std)
         return np.mean(means, axis=0), stds[0]
-
-    def prior(self, target: Mapping[str, float]) -> Prior:
-        """See `Surrogate.prior`."""
-        return self._surrogate.prior(target)
-
-    def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
-        """See `Surrogate.sample`."""
-        return self._surrogate.sample(target, n, seed)
