@@ -13,6 +13,7 @@ from microdesign.microstructure.statistics import (
     cross_correlation,
     normalized_two_point,
     radial_average,
+    relative_distance,
     rms_distance,
     specific_surface,
     structure_tensor,
@@ -270,3 +271,13 @@ def test_refuses() -> None:
         cross_correlation(torch.zeros(4, 4), torch.zeros(4, 5))
     with pytest.raises(InputError, match="do not compare"):
         two_point_distance(torch.zeros(4, 4), torch.zeros(4, 5))
+
+
+def test_the_relative_distance_of_half_filled_stripes_across_and_along() -> None:
+    """The normalised autocovariance is a triangle wave r from 1 to -1 of mean square 1/3 + 2 / (3 n^2), n the width."""
+    width = 16
+    stripes = (torch.arange(64) % (2 * width) < width).double()[:, None].expand(64, 64)
+    expected = (2 * (1 / 3 + 2 / (3 * width**2))) ** 0.5
+    f, g = two_point(stripes), two_point(stripes.T)
+    torch.testing.assert_close(relative_distance(f, g), torch.tensor(expected, dtype=torch.float64))
+    assert relative_distance(f, two_point(stripes.roll(3, 0))) < 1e-12

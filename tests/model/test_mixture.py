@@ -74,7 +74,7 @@ def test_mixture_samples_have_the_mixture_s_moments() -> None:
     mean = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, -10.0]])
     std = torch.tensor([[1.0, 0.5], [0.2, 2.0], [0.3, 0.3]])
     torch.manual_seed(0)
-    z = Mixture(weights.log().expand(n, 3), mean.expand(n, 3, 2), std.log().expand(n, 3, 2)).sample()
+    z = Mixture(weights.log().expand(n, 3), mean.expand(n, 3, 2), std.log().expand(n, 3, 2)).sample()[:, 0]
     assert z.shape == (n, 2)
     component = (z[:, None] - mean).square().sum(-1).argmin(1)
     torch.testing.assert_close(component.bincount() / n, weights, rtol=0, atol=0.005)
@@ -89,10 +89,28 @@ def test_each_row_draws_from_its_own_mixture() -> None:
     chosen = torch.tensor([0, 1, 2, 3, 1, 2])
     mean = p.mean.clone().requires_grad_()
     certain = Mixture((torch.nn.functional.one_hot(chosen, 4).double()).log(), mean, torch.full_like(mean, -6.0))
-    z = certain.sample()
+    z = certain.sample()[:, 0]
     torch.testing.assert_close(z, mean[torch.arange(6), chosen], rtol=0, atol=0.02)
     z.sum().backward()
     torch.testing.assert_close(mean.grad.sum(-1), 3 * torch.nn.functional.one_hot(chosen, 4).double())
+
+
+def test_several_draws_of_a_mixture_are_of_different_components() -> None:
+    p = random_mixture(50, 4, 3)
+    narrow = Mixture(p.log_weights, p.mean, torch.full_like(p.mean, -8.0))
+    z = narrow.sample(3)
+    assert z.shape == (50, 3, 3)
+    of = (z[:, :, None] - p.mean[:, None]).square().sum(-1).argmin(-1)
+    assert all(len(set(row)) == 3 for row in of.tolist())
+    # The first is by weight; the second by the weights that are left.
+    weights = torch.tensor([[0.7, 0.2, 0.1]]).expand(100_000, 3)
+    mean = torch.arange(3.0)[:, None].expand(100_000, 3, 1)
+    first, second = (
+        Mixture(weights.log(), mean, torch.full_like(mean, -9.0)).sample(2)[:, :, 0].round().long().unbind(1)
+    )
+    torch.testing.assert_close(first.bincount() / len(first), weights[0], rtol=0, atol=0.006)
+    after_zero = second[first == 0].bincount(minlength=3) / (first == 0).sum()
+    torch.testing.assert_close(after_zero, torch.tensor([0.0, 2 / 3, 1 / 3]), rtol=0, atol=0.006)
 
 
 def test_samples_of_a_mixture_that_is_not_finite_are_not_either() -> None:

@@ -8,10 +8,11 @@ import torch
 
 from microdesign.config import load_config
 from microdesign.errors import InputError
+from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.losses.two_point import CessCrop
 from microdesign.model.mixture import Gaussian, Mixture, gaussian_kl
 from microdesign.model.networks import NetworkConfig
-from microdesign.model.objective import LARGE, Objective, ObjectiveConfig, consistency, imbalance, regression
+from microdesign.model.objective import LARGE, Objective, ObjectiveConfig, consistency, imbalance, likeness, regression
 from microdesign.model.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
@@ -42,20 +43,20 @@ def passed(kind: str = "mixture") -> tuple[VAERegression, Outputs]:
 def test_terms_add_up(kl: str) -> None:
     config = ObjectiveConfig.model_validate(
         {"loss": "bce+cess", "weights": {"cess": 3.0, "mse": 9.0}, "kl": kl}
-        | {"beta": 0.3, "gamma": 0.7, "consistency": 0.4, "balance": 0.2}
+        | {"beta": 0.3, "gamma": 0.7, "consistency": 0.4, "balance": 0.2, "likeness": 0.5}
     )
     _, outputs = passed()
     terms = Objective(config)(outputs, *batch())
-    assert list(terms) == ["bce", "cess", "kl", "regression", "consistency", "imbalance", "total"]
+    assert list(terms) == ["bce", "cess", "kl", "regression", "consistency", "imbalance", "likeness", "total"]
     assert all(term.shape == () and term.isfinite() for term in terms.values())
     expected = terms["bce"] + 3 * terms["cess"] + 0.3 * terms["kl"] + 0.7 * terms["regression"]
-    expected = expected + 0.4 * terms["consistency"] + 0.2 * terms["imbalance"]
+    expected = expected + 0.4 * terms["consistency"] + 0.2 * terms["imbalance"] + 0.5 * terms["likeness"]
     torch.testing.assert_close(terms["total"], expected)
 
 
 def test_weights_of_zero_remove_their_terms() -> None:
     model, outputs = passed()
-    none = {"beta": 0, "balance": 0, "consistency": 0}
+    none = {"beta": 0, "balance": 0, "consistency": 0, "likeness": 0}
     total = Objective(ObjectiveConfig.model_validate(none))(outputs, *batch())["total"]
     gradients = torch.autograd.grad(total, list(model.prior.parameters()), allow_unused=True)
     assert all(gradient is None or not gradient.any() for gradient in gradients)
@@ -281,3 +282,34 @@ def test_losses_take_their_settings_and_sources_are_named(vgg_file: Path) -> Non
 def test_config_errors(override: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_config(ObjectiveConfig, overrides=[override])
+
+
+def stripes(width: int, axis: int) -> torch.Tensor:
+    """Stripes of period 16 across an axis, `(1, 32, 32)`."""
+    x = (torch.arange(32) % 16 < width).float()
+    return (x[:, None] if axis == 0 else x[None, :]).expand(1, 32, 32)
+
+
+def test_likeness_of_equal_statistics_is_one_and_of_distinct_ones_zero() -> None:
+    pair = torch.tensor([[0, 1]])
+    shifted = stripes(8, 0).roll(5, 1)
+    assert likeness(torch.stack((stripes(8, 0), shifted)), pair) == 1
+    turned = torch.stack((stripes(8, 0), stripes(8, 1)))
+    assert likeness(turned, pair) == 0
+    near = torch.stack((stripes(8, 0), stripes(7, 0)))
+    assert 0 < likeness(near, pair) < 1
+    both = torch.cat((near, turned))
+    expected = likeness(near, pair) / 2
+    torch.testing.assert_close(likeness(both, torch.tensor([[0, 1], [2, 3]])), expected)
+
+
+def test_likeness_drives_draws_apart() -> None:
+    logits = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    pair = torch.tensor([[0, 1]])
+    optimizer = torch.optim.Adam([logits], 0.1)
+    before = likeness(binarize_straight_through(logits.sigmoid()), pair).item()
+    for _ in range(60):
+        optimizer.zero_grad()
+        likeness(binarize_straight_through(logits.sigmoid()), pair).backward()
+        optimizer.step()
+    assert likeness(binarize_straight_through(logits.sigmoid()), pair).item() < before - 0.1

@@ -10,7 +10,7 @@ from microdesign.model.phases import indicators
 from microdesign.model.priors import PriorConfig
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
 
-B, D, P = 6, 4, 2
+B, D, P = 8, 4, 2
 QUARTER = max(1, B // 4)
 
 
@@ -47,8 +47,9 @@ def test_shapes(kind: str, size: int) -> None:
 def test_a_batch_of_one_and_of_odd_length() -> None:
     for n in (1, 3):
         outputs = build()(*batch(n))
-        assert outputs.decoded_properties.shape == (2, P)
-        assert outputs.asked.tolist() == [0, n - 1]
+        assert outputs.decoded_properties.shape == (3, P)
+        assert outputs.asked.tolist() == [0, n - 1, n - 1]
+        assert outputs.pairs.tolist() == [[1, 2]]
 
 
 def test_decodes_are_judged_as_the_campaign_will_see_them() -> None:
@@ -60,18 +61,36 @@ def test_decodes_are_judged_as_the_campaign_will_see_them() -> None:
     torch.testing.assert_close(outputs.decoded_properties, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_the_second_half_is_drawn_from_the_prior_at_its_own_labels() -> None:
-    model, (x, c) = build(), batch()
+@pytest.mark.parametrize("kind", ["conditional", "mixture"])
+def test_the_second_half_is_drawn_from_the_prior_at_its_own_labels(kind: str) -> None:
+    model, (x, c) = build(kind), batch()
     half = QUARTER
     before = passed(model, x, c).decoded_properties
     other_images = passed(model, batch(seed=9)[0], c).decoded_properties
     torch.testing.assert_close(other_images[half:], before[half:])
     assert not torch.allclose(other_images[:half], before[:half])
-    assert passed(model, x, c).asked.tolist() == [*range(half), *range(B - half, B)]
+    asked = [B - 1, B - 1] if kind == "mixture" else [B - 2, B - 1]
+    assert passed(model, x, c).asked.tolist() == [*range(half), *asked]
     other_labels = torch.cat((c[:-half], c[-half:] + 1))
     moved = passed(model, x, other_labels).decoded_properties
     torch.testing.assert_close(moved[:half], before[:half])
     assert not torch.allclose(moved[half:], before[half:])
+
+
+def test_two_components_answer_for_the_same_properties() -> None:
+    model, (x, c) = build(), batch(16)
+    assert passed(build("conditional"), x, c).pairs.shape == passed(build("standard"), x, c).pairs.shape == (0, 2)
+    # Components far apart and narrow: whose a draw is shows in the decodes of their means.
+    with torch.no_grad():
+        model.prior.offset.mul_(10)
+        model.prior.heads.bias[4 + 4 * D :] = -20.0
+    outputs = passed(model, x, c)
+    assert outputs.pairs.tolist() == [[4, 5], [6, 7]]
+    assert (outputs.asked[outputs.pairs] == torch.tensor([[14], [15]])).all()
+    for (first, second), row in zip(outputs.pairs.tolist(), (14, 15), strict=True):
+        means = binarize(model.decode(model.prior(c)[1][row])).float()
+        of = [int((means - outputs.decodes[each]).abs().mean((1, 2)).argmin()) for each in (first, second)]
+        assert of[0] != of[1]
 
 
 def test_the_judge_is_the_regressor_of_the_moment() -> None:
@@ -96,7 +115,7 @@ def test_a_missing_label_is_drawn_from_the_regressor() -> None:
     c[1], c[4, 0] = torch.nan, torch.nan
     outputs = passed(model, x, c)
     missing = c.isnan()
-    assert outputs.labelled.tolist() == [True, False, True, True, False, True]
+    assert outputs.labelled.tolist() == [True, False, True, True, False, True, True, True]
     torch.testing.assert_close(outputs.c[~missing], c[~missing], rtol=0, atol=0)
     expected = model.prior(outputs.c)
     torch.testing.assert_close(outputs.prior.mean, expected.mean)

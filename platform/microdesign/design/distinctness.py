@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from microdesign.microstructure.statistics import rms_distance, two_point
+from microdesign.microstructure.statistics import relative_distance, two_point
 
 DISTINCT = 0.1
 """Distance from which two microstructures count as distinct: about that of an image to the nearest other one of
@@ -22,15 +22,8 @@ def statistics_of(labels: np.ndarray) -> torch.Tensor:
 
 
 def distance(statistics: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Distances `(n,)` of statistics `(*N)` to `others` `(n, *N)`; 0 for a shifted copy.
-
-    The root mean square difference, relative to the variance phi (1 - phi) of the phase, of which it is a share that
-    does not depend on the volume fraction.
-    """
-    dims = statistics.ndim
-    fractions = statistics[(0,) * dims], others[(slice(None), *(0,) * dims)]
-    variance = [(f * (1 - f)).clamp_min(1e-3) for f in fractions]
-    return rms_distance(statistics, others, dims) / (variance[0] * variance[1]).sqrt()
+    """Distances `(n,)` of statistics `(*N)` to `others` `(n, *N)`, see `relative_distance`; 0 for a shifted copy."""
+    return relative_distance(statistics, others, statistics.ndim)
 
 
 def is_distinct(statistics: torch.Tensor, others: torch.Tensor, threshold: float = DISTINCT) -> bool:

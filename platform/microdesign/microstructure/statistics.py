@@ -160,6 +160,17 @@ def rms_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
     return torch.where(positive, torch.where(positive, mean_square, 1.0).sqrt(), 0.0)
 
 
+def relative_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
+    """Returns `rms_distance` of autocorrelations of hard indicators over phi (1 - phi), `(..., *N) x 2 -> (...)`.
+
+    Of the variance of the phase it is a share that does not depend on the volume fraction phi, the value at offset 0;
+    of two fractions the geometric mean of the variances counts.
+    """
+    fractions = (each.flatten(-dims)[..., 0] for each in (floating(f, dims), floating(g, dims)))
+    first, second = ((phi * (1 - phi)).clamp_min(1e-3) for phi in fractions)
+    return rms_distance(f, g, dims) / (first * second).sqrt()
+
+
 def two_point_distance(a: Tensor, b: Tensor, dims: int = 2) -> Tensor:
     """Returns the distance of two images, the rms difference of their autocorrelations, `(..., *N) x 2 -> (...)`.
 

@@ -40,12 +40,16 @@ class Mixture(NamedTuple):
         """The components as Gaussians of shape `(B, K, D)`."""
         return Gaussian(self.mean, self.log_std)
 
-    def sample(self) -> Tensor:
-        """Draws one latent per mixture, `(B, D)`: a component by weight, then a reparameterised sample of it."""
-        # The Gumbel-max draw: unlike torch.multinomial it neither waits for a GPU nor fails on a diverged model's NaN.
+    def sample(self, different: int = 1) -> Tensor:
+        """Draws `different` latents per mixture, `(B, different, D)`, reparameterised, each of another component.
+
+        Components are drawn by weight, without replacement.
+        """
+        # Gumbel's largest: unlike torch.multinomial this neither waits for a GPU nor fails on a diverged model's NaN.
         gumbel = -torch.empty_like(self.log_weights).exponential_().log()
-        k = (self.log_weights + gumbel).argmax(1)[:, None, None].expand(-1, 1, self.mean.shape[-1])
-        return Gaussian(self.mean.gather(1, k)[:, 0], self.log_std.gather(1, k)[:, 0]).sample()
+        k = (self.log_weights + gumbel).topk(different, dim=1).indices
+        k = k[:, :, None].expand(-1, -1, self.mean.shape[-1])
+        return Gaussian(self.mean.gather(1, k), self.log_std.gather(1, k)).sample()
 
     def joint_log_density(self, z: Tensor) -> Tensor:
         """log pi_k + log N_k(z) for z `(B, D)`: `(B, K)`."""

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from torch import Tensor
 
 from microdesign.config import Config
+from microdesign.microstructure.statistics import relative_distance, two_point
 from microdesign.model.losses import LossSettings, build_losses, split_names
 from microdesign.model.mixture import Gaussian, Mixture, kl_bound, kl_monte_carlo
 from microdesign.model.standardization import Standardization
@@ -20,6 +21,9 @@ from microdesign.model.vae import Outputs
 
 LARGE = 0.1
 """Relative error of a decode's property up to which its square counts, and beyond which the error itself."""
+ALIKE = 0.3
+"""Relative distance in two-point statistics below which two components' draws for the same properties are too alike:
+three times that of images of near-equal properties in a data set of mixed families."""
 
 
 class ObjectiveConfig(Config):
@@ -36,6 +40,9 @@ class ObjectiveConfig(Config):
     gamma: float = Field(0.1, ge=0, description="weight of the regression term")
     consistency: float = Field(0.03, ge=0, description="weight of the errors of the decodes' properties")
     balance: float = Field(0.05, ge=0, description="weight of KL(mean component use || uniform), against collapse")
+    likeness: float = Field(
+        0.003, ge=0, description="weight of the likeness of two components' draws for the same properties"
+    )
 
     @field_validator("loss")
     @classmethod
@@ -98,7 +105,11 @@ class Objective:
             terms["consistency"] = consistency(outputs.decoded_properties, c[outputs.asked], self.standardization)
             total = total + config.gamma * terms["regression"] + config.consistency * terms["consistency"]
         terms["imbalance"] = imbalance(outputs.prior, outputs.z)
-        return terms | {"total": total + config.balance * terms["imbalance"]}
+        total = total + config.balance * terms["imbalance"]
+        if len(outputs.pairs):
+            terms["likeness"] = likeness(outputs.decodes, outputs.pairs)
+            total = total + config.likeness * terms["likeness"]
+        return terms | {"total": total}
 
     def _regression(self, outputs: Outputs, c: Tensor, taught_c: Tensor | None) -> Tensor:
         if taught_c is None:
@@ -147,3 +158,19 @@ def imbalance(prior: Mixture, z: Tensor) -> Tensor:
     """
     use = prior.joint_log_density(z).softmax(-1).mean(0).clamp_min(1e-8)
     return (use * (use * len(use)).log()).sum()
+
+
+def likeness(decodes: Tensor, pairs: Tensor) -> Tensor:
+    """Mean over pairs of max(0, 1 - d / ALIKE)^2, d the relative distance in two-point statistics, a scalar in [0, 1].
+
+    Components are of use where they answer the same question differently; nothing else in the objective asks for it,
+    and long training brings their answers together.
+
+    Args:
+        decodes: Hard indicators `(n, C, *N)`; of more than two phases each channel counts alike.
+        pairs: Rows of decodes that should differ, int `(h, 2)`.
+    """
+    dims = decodes.ndim - 2
+    with torch.autocast(decodes.device.type, enabled=False):
+        first, second = (two_point(decodes[rows].float(), dims) for rows in pairs.unbind(1))
+        return (1 - relative_distance(first, second, dims) / ALIKE).clamp_min(0).square().mean()

@@ -49,10 +49,12 @@ class Outputs(NamedTuple):
         labelled: Which images have all their labels, bool `(B,)`.
         c: The labels, a missing one drawn from q(c|x), `(B, P)`.
         prior: p(z|c) at these.
-        decodes: Binarised decodes, indicators `(n, C, *N)`: of z for the first quarter of the batch, and of draws from
-            p(z|c) for the last, if the prior knows c; n = 0 for a model without properties.
+        decodes: Binarised decodes, indicators `(n, C, *N)`: of z for the first quarter of the batch, and as many draws
+            from p(z|c) for its last images, if the prior knows c; n = 0 for a model without properties.
         decoded_properties: What the regressor, frozen, says of these, `(n, P)`.
         asked: The row of the batch whose properties each of these should have, int `(n,)`.
+        pairs: Rows of `decodes` that two components drew for the same properties, int `(h, 2)`; h = 0 where the prior
+            has a single component.
     """
 
     posterior: Gaussian
@@ -66,6 +68,7 @@ class Outputs(NamedTuple):
     decodes: Tensor
     decoded_properties: Tensor
     asked: Tensor
+    pairs: Tensor
 
 
 class VAERegression(nn.Module):
@@ -113,22 +116,29 @@ class VAERegression(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             prior = self.prior(c)
         logits = self.decoder(z)
-        decodes, asked = self._decodes(logits, prior)
+        decodes, asked, pairs = self._decodes(logits, prior)
         said = self._judge(decodes) if len(asked) else c[:0]
-        return Outputs(posterior, z, logits, properties, taught, ~missing.any(1), c, prior, decodes, said, asked)
+        known = ~missing.any(1)
+        return Outputs(posterior, z, logits, properties, taught, known, c, prior, decodes, said, asked, pairs)
 
-    def _decodes(self, logits: Tensor, prior: Mixture) -> tuple[Tensor, Tensor]:
-        """Binarised decodes, and the row of the batch that each is for; see `Outputs`."""
+    def _decodes(self, logits: Tensor, prior: Mixture) -> tuple[Tensor, Tensor, Tensor]:
+        """Binarised decodes, the row of the batch that each is for, and the pairs among them; see `Outputs`."""
         rows = torch.arange(len(logits), device=logits.device)
+        none = rows.new_zeros(0, 2)
         if self.property_head is None:
-            return logits[:0], rows[:0]
+            return logits[:0], rows[:0], none
         quarter = max(1, len(logits) // 4)
-        first, last = rows[:quarter], rows[-quarter:]
+        first = rows[:quarter]
         if self.config.prior.kind == "standard":
-            return binarize_straight_through(probabilities(logits[first])), first
-        draws = self.decoder(Mixture(*(part[last] for part in prior)).sample())
+            return binarize_straight_through(probabilities(logits[first])), first, none
+        # Of a mixture, two components answer for the same properties, so that their answers can be held apart.
+        different = min(2, prior.log_weights.shape[1])
+        last = rows[-max(1, quarter // different) :]
+        draws = self.decoder(Mixture(*(part[last] for part in prior)).sample(different).flatten(0, 1))
         decodes = probabilities(torch.cat((logits[first], draws)))
-        return binarize_straight_through(decodes), torch.cat((first, last))
+        asked = torch.cat((first, last.repeat_interleave(different)))
+        drawn = torch.arange(quarter, len(decodes), device=rows.device)
+        return binarize_straight_through(decodes), asked, none if different == 1 else drawn.view(-1, 2)
 
     def _judge(self, x: Tensor) -> Tensor:
         """The regressor's means for decodes; no gradient to the regressor, or it would learn to agree with them."""
