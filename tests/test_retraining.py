@@ -16,6 +16,7 @@ from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
 from microdesign.model.bundle import Description, load_bundle, save_bundle
 from microdesign.model.networks import NetworkConfig
+from microdesign.model.phases import indicators
 from microdesign.model.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
@@ -99,6 +100,24 @@ def test_another_model_is_no_start(dataset: Dataset, start: Path) -> None:
         initial_model(asked)
     with pytest.raises(InputError, match="is of another architecture"):
         initial_model(asked.model_copy(update={"properties": ("Ex",)}))
+
+
+@pytest.mark.parametrize("regressor", ["shared", "own"])
+def test_a_shared_trunk_may_become_the_regressors_own(dataset: Dataset, start: Path, regressor: str) -> None:
+    before = load_bundle(start)
+    model = before.description.model.model_dump()
+    model["network"]["regressor"] = regressor
+    loop = {"model": model, "learns": "regressor" if regressor == "own" else "all"}
+    config = TrainConfig.model_validate(
+        {"dataset": str(dataset.folder), "properties": ["Ex"], "start": str(start), "loop": loop}
+    )
+    after = initial_model(config)
+    images = indicators(torch.from_numpy(dataset.read_shard(0).labels[:4].copy()), 2)
+    with torch.no_grad():
+        for part in ("infer", "regress"):
+            torch.testing.assert_close(getattr(after, part)(images), getattr(before.model, part)(images))
+    learning = {name.split(".")[0] for name, p in after.named_parameters() if p.requires_grad}
+    assert ("trunk" in learning) is (regressor == "shared")
 
 
 @pytest.mark.ray

@@ -69,3 +69,9 @@ def test_sources_name_the_weights_of_every_phase(vgg_file: Path) -> None:
 def test_errors(override: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_config(LoopConfig, overrides=[override])
+
+
+def test_a_regressor_on_a_shared_trunk_does_not_learn_alone() -> None:
+    with pytest.raises(ValueError, match=r"learns regressor is not supported with model.network.regressor shared"):
+        LoopConfig.model_validate({"learns": "regressor"})
+    LoopConfig.model_validate({"learns": "regressor", "model": {"network": {"regressor": "own"}}})

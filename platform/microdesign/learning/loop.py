@@ -36,9 +36,12 @@ class DivergedError(MicrodesignError, RuntimeError):
 
 
 def build_model(config: LoopConfig, properties: int) -> VAERegression:
-    """Builds the model with seeded weights."""
+    """Builds the model with seeded weights, those that are not to be trained frozen."""
     torch.manual_seed(config.seed)
-    return VAERegression(config.model, properties)
+    model = VAERegression(config.model, properties)
+    if config.learns == "regressor":
+        model.rehearse()
+    return model
 
 
 def run_loop(

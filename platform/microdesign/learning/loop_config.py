@@ -1,7 +1,7 @@
 """What a training run does one after the other: the loop's config, and the phases that it comes down to."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -53,6 +53,9 @@ class LoopConfig(Config):
     )
     batch_size: int = Field(64, ge=1, description="images per step and worker")
     learning_rate: float = Field(2e-3, gt=0, description="peak of the learning rate")
+    learns: Literal["all", "regressor"] = Field(
+        "all", description="what is trained: everything, or of a finished model (`start`) the property regressor alone"
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     bf16: bool = Field(True, description="bf16 autocast of the model; losses are float32 always")
     compile: bool = Field(False, description="torch.compile of the model, which takes minutes at first")
@@ -60,8 +63,13 @@ class LoopConfig(Config):
     seed: int = Field(0, ge=0, description="seed of weights, order, augmentation and latent draws")
 
     @model_validator(mode="after")
-    def _check_schedule(self) -> Self:
+    def _check(self) -> Self:
         _ = self.phases
+        if self.learns == "regressor" and self.model.network.regressor != "own":
+            raise ValueError(
+                f"learns regressor is not supported with model.network.regressor {self.model.network.regressor}: "
+                "it would change what the encoder sees; set model.network.regressor to own"
+            )
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from microdesign.errors import InputError
 from microdesign.learning.feed import Feed, fit_standardization
@@ -12,7 +13,7 @@ from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import VAERegression
+from microdesign.model.vae import ModelConfig, VAERegression
 
 _COMPARED = 32
 """Labelled images on which the teacher's physics has to agree with the data set's."""
@@ -80,8 +81,20 @@ def initial_model(config: TrainConfig) -> VAERegression:
     """
     model = build_model(config.loop, len(config.properties))
     if config.start is not None:
-        model.load_state_dict(_start(config.start, config).model.state_dict())
+        model.load_state_dict(_weights(_start(config.start, config), config.loop.model))
     return model
+
+
+def _weights(bundle: Bundle, asked: ModelConfig) -> dict[str, Tensor]:
+    """The weights of a bundle, as a model has them whose regressor may get a trunk of its own."""
+    state = bundle.model.state_dict()
+    if asked.network.regressor == bundle.description.model.network.regressor:
+        return state
+    for part in ("trunk.", "features."):
+        state |= {f"property_{name}": value for name, value in state.items() if name.startswith(part)}
+    # The features of a model of latent maps are the regressor's alone.
+    spatial = asked.network.latent_kind == "spatial"
+    return {name: value for name, value in state.items() if not (spatial and name.startswith("features."))}
 
 
 def _start(folder: str, config: TrainConfig) -> Bundle:
@@ -90,7 +103,11 @@ def _start(folder: str, config: TrainConfig) -> Bundle:
         raise InputError(
             f"start: {folder} is a model of {', '.join(bundle.properties)}; expected {', '.join(config.properties)}."
         )
-    if bundle.description.model != config.loop.model:
+    found, asked = bundle.description.model, config.loop.model
+    if found.network.regressor == "shared":  # it may get a trunk of its own
+        network = found.network.model_copy(update={"regressor": asked.network.regressor})
+        found = found.model_copy(update={"network": network})
+    if found != asked:
         raise InputError(f"start: {folder} is of another architecture; give `loop.model` as its model.json does.")
     return bundle
 

@@ -45,11 +45,18 @@ class Mixture(NamedTuple):
 
         Components are drawn by weight, without replacement.
         """
+        return self.of(self.draw_components(different)).sample()
+
+    def draw_components(self, different: int = 1) -> Tensor:
+        """Draws `different` components per mixture by weight, without replacement, int `(B, different)`."""
         # Gumbel's largest: unlike torch.multinomial this neither waits for a GPU nor fails on a diverged model's NaN.
         gumbel = -torch.empty_like(self.log_weights).exponential_().log()
-        k = (self.log_weights + gumbel).topk(different, dim=1).indices
+        return (self.log_weights + gumbel).topk(different, dim=1).indices
+
+    def of(self, k: Tensor) -> Gaussian:
+        """The components k, int `(B, n)`, as Gaussians of shape `(B, n, D)`."""
         k = k[:, :, None].expand(-1, -1, self.mean.shape[-1])
-        return Gaussian(self.mean.gather(1, k), self.log_std.gather(1, k)).sample()
+        return Gaussian(self.mean.gather(1, k), self.log_std.gather(1, k))
 
     def joint_log_density(self, z: Tensor) -> Tensor:
         """log pi_k + log N_k(z) for z `(B, D)`: `(B, K)`."""

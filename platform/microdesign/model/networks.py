@@ -37,6 +37,9 @@ class NetworkConfig(Config):
         1.0, ge=0, description="pixels, standard deviation of the blur of the texture decoder's logits: no specks"
     )
     hidden: int = Field(192, ge=1, description="width of the dense layers")
+    regressor: Literal["shared", "own"] = Field(
+        "shared", description="feature maps of the property regressor: the encoder's, or those of a trunk of its own"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "NetworkConfig":

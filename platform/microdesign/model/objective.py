@@ -92,20 +92,23 @@ class Objective:
         config = self.config
         terms: dict[str, Tensor] = {}
         total = x.new_zeros(())
-        for name, (weight, loss) in self.losses.items():
-            terms[name] = loss(outputs.logits, x).mean()
-            total = total + weight * terms[name]
-        if config.kl == "bound":
-            terms["kl"] = kl_bound(outputs.posterior, outputs.prior).mean()
-        else:
-            terms["kl"] = kl_monte_carlo(outputs.posterior, outputs.prior, outputs.z).mean()
-        total = total + config.beta * terms["kl"]
+        generative = len(outputs.z) > 0
+        if generative:
+            for name, (weight, loss) in self.losses.items():
+                terms[name] = loss(outputs.logits, x).mean()
+                total = total + weight * terms[name]
+            if config.kl == "bound":
+                terms["kl"] = kl_bound(outputs.posterior, outputs.prior).mean()
+            else:
+                terms["kl"] = kl_monte_carlo(outputs.posterior, outputs.prior, outputs.z).mean()
+            total = total + config.beta * terms["kl"]
         if c.shape[1]:
             terms["regression"] = self._regression(outputs, c, taught_c)
             terms["consistency"] = consistency(outputs.decoded_properties, c[outputs.asked], self.standardization)
             total = total + config.gamma * terms["regression"] + config.consistency * terms["consistency"]
-        terms["imbalance"] = imbalance(outputs.prior, outputs.z)
-        total = total + config.balance * terms["imbalance"]
+        if generative:
+            terms["imbalance"] = imbalance(outputs.prior, outputs.z)
+            total = total + config.balance * terms["imbalance"]
         if len(outputs.pairs):
             terms["likeness"] = likeness(outputs.decodes, outputs.pairs)
             total = total + config.likeness * terms["likeness"]

@@ -40,6 +40,7 @@ class ConditionalPrior(nn.Module):
 
     def __init__(self, latent: int, properties: int) -> None:
         super().__init__()
+        self.latent = latent
         self.direction = nn.Parameter(torch.randn(latent, properties))
         self.offset = nn.Parameter(torch.zeros(latent))
         self.log_std = nn.Parameter(torch.zeros(()))

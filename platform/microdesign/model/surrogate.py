@@ -5,7 +5,7 @@ else one a phase). Everything is NumPy and in physical units, so that a surrogat
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from microdesign.errors import InputError
 from microdesign.model.binarization import binarize
 from microdesign.model.bundle import Bundle
-from microdesign.model.mixture import Mixture
+from microdesign.model.mixture import Gaussian, Mixture
 from microdesign.model.phases import indicators
 
 PIXELS = 128 * 64 * 64
@@ -110,7 +110,7 @@ class LocalSurrogate:
 
     def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.encode`."""
-        mean, log_std = self._encode(labels, head=0)
+        mean, log_std = self._gaussians(self.bundle.model.infer, labels, self._network.latent_size)
         return mean, np.exp(log_std)
 
     @torch.inference_mode()
@@ -137,7 +137,7 @@ class LocalSurrogate:
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`."""
-        mean, log_std = self._encode(labels, head=1)
+        mean, log_std = self._gaussians(self.bundle.model.regress, labels, len(self.properties))
         physical = self._standardization.inverse(mean)
         return physical, self._standardization.inverse_std(physical, np.exp(log_std))
 
@@ -161,12 +161,13 @@ class LocalSurrogate:
         return draw(self.prior(target), n, seed)
 
     @torch.inference_mode()
-    def _encode(self, labels: np.ndarray, head: int) -> tuple[np.ndarray, np.ndarray]:
+    def _gaussians(
+        self, network: Callable[[Tensor], Gaussian], labels: np.ndarray, outputs: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         x = self._indicators(labels)
-        if not len(x):
-            outputs = len(self.properties) if head else self._network.latent_size
-            return np.zeros((0, outputs)), np.zeros((0, outputs))
-        gaussians = [self.bundle.model.encode(batch)[head] for batch in x.split(self._batch)]
+        if not len(x) or not outputs:
+            return np.zeros((len(x), outputs)), np.zeros((len(x), outputs))
+        gaussians = [network(batch) for batch in x.split(self._batch)]
         return (
             torch.cat([gaussian.mean for gaussian in gaussians]).double().numpy(),
             torch.cat([gaussian.log_std for gaussian in gaussians]).double().numpy(),

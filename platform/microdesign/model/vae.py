@@ -21,6 +21,7 @@ from microdesign.model.mixture import Gaussian, Mixture
 from microdesign.model.networks import NetworkConfig
 from microdesign.model.phases import probabilities
 from microdesign.model.priors import PriorConfig, build_prior
+from microdesign.model.rehearsal import aimed_decodes
 from microdesign.model.trunk import Features, Trunk
 
 
@@ -43,14 +44,16 @@ class Outputs(NamedTuple):
     """One training pass.
 
     Attributes:
-        posterior, z, logits: q(z|x), a sample of it `(B, D)`, and its decode `(B, C, *N)`.
+        posterior, z, logits: q(z|x), a sample of it `(B, D)`, and its decode `(B, C, *N)`; none of a pass that trains
+            the regressor alone.
         properties: q(c|x), each part `(B, P)`; P = 0 for a model without properties.
         taught: q(c|x) of the images of a lesson, each part `(R, P)`; R = 0 without one.
         labelled: Which images have all their labels, bool `(B,)`.
         c: The labels, a missing one drawn from q(c|x), `(B, P)`.
         prior: p(z|c) at these.
         decodes: Binarised decodes, indicators `(n, C, *N)`: of z for the first quarter of the batch, and as many draws
-            from p(z|c) for its last images, if the prior knows c; n = 0 for a model without properties.
+            from p(z|c) for its last images, if the prior knows c; n = 0 for a model without properties. Of a pass that
+            trains the regressor alone: draws that it has aimed, for the last half.
         decoded_properties: What the regressor, frozen, says of these, `(n, P)`.
         asked: The row of the batch whose properties each of these should have, int `(n,)`.
         pairs: Rows of `decodes` that two components drew for the same properties, int `(h, 2)`; h = 0 where the prior
@@ -88,9 +91,12 @@ class VAERegression(nn.Module):
         self.config = config
         spatial = network.latent_kind == "spatial"
         self.trunk = Trunk(network)
+        own = bool(properties) and network.regressor == "own"
         # What a model does not use it does not have: distributed training waits for every parameter's gradient.
-        self.features = Features(network) if properties or not spatial else None
-        features = self.features.size if self.features else 0
+        self.features = Features(network) if (properties and not own) or not spatial else None
+        self.property_trunk = Trunk(network) if own else None
+        self.property_features = Features(network) if own else None
+        features = next((each.size for each in (self.features, self.property_features) if each), 0)
         self.latent_head = (
             SpatialHead(network.widths[-1], network.latent, network.dimensions)
             if spatial
@@ -99,7 +105,21 @@ class VAERegression(nn.Module):
         self.property_head = Head(features, network.hidden, properties) if properties else None
         self.decoder = build_decoder(network)
         self.prior = build_prior(config.prior, network.latent_size, properties)
+        self.rehearsing = False
         with_channels_last_weights(self)
+
+    def rehearse(self) -> None:
+        """Freezes everything but the regressor; `forward` is then the pass that trains it.
+
+        Raises:
+            InputError: The regressor has no trunk of its own.
+        """
+        if self.property_trunk is None:
+            raise InputError("Only a regressor with a trunk of its own learns alone; set network.regressor to own.")
+        self.requires_grad_(False)
+        for part in self._regressor:
+            part.requires_grad_(True)
+        self.rehearsing = True
 
     def forward(self, x: Tensor, c: Tensor, lesson: Tensor | None = None) -> Outputs:
         """Maps indicators `(B, C, *N)` and labels `(B, P)` to everything that the objective needs.
@@ -107,6 +127,36 @@ class VAERegression(nn.Module):
         A label that is NaN is not known; c is then drawn from q(c|x), and the image trains the generative part alone.
         The images `(R, C, *N)` of a lesson train the regressor alone.
         """
+        return self._regressor_pass(x, c, lesson) if self.rehearsing else self._pass(x, c, lesson)
+
+    def _regressor_pass(self, x: Tensor, c: Tensor, lesson: Tensor | None) -> Outputs:
+        """A pass without a generative part: no latents and no reconstructions, and decodes without a gradient."""
+        properties, taught = _split(self.regress(x if lesson is None else torch.cat((x, lesson))), len(x))
+        missing = c.isnan()
+        with torch.no_grad():
+            c = torch.where(missing, properties.sample(), c)
+            asked = torch.arange(len(x) // 2, len(x), device=x.device)
+            decodes = aimed_decodes(self, c[asked])
+            said = self.regress(decodes).mean
+            with torch.autocast(x.device.type, enabled=False):
+                prior = self.prior(c)
+        none, known = c.new_zeros(0, self.config.network.latent_size), ~missing.any(1)
+        return Outputs(
+            posterior=Gaussian(none, none),
+            z=none,
+            logits=x[:0],
+            properties=properties,
+            taught=taught,
+            labelled=known,
+            c=c,
+            prior=prior,
+            decodes=decodes,
+            decoded_properties=said,
+            asked=asked,
+            pairs=asked.new_zeros(0, 2),
+        )
+
+    def _pass(self, x: Tensor, c: Tensor, lesson: Tensor | None) -> Outputs:
         posterior, properties = self.encode(x if lesson is None else torch.cat((x, lesson)))
         posterior, _ = _split(posterior, len(x))
         properties, taught = _split(properties, len(x))
@@ -142,20 +192,41 @@ class VAERegression(nn.Module):
 
     def _judge(self, x: Tensor) -> Tensor:
         """The regressor's means for decodes; no gradient to the regressor, or it would learn to agree with them."""
-        assert self.features is not None
+        trunk, features, head = self._regressor
+        return _frozen(head, _frozen(features, x, _frozen(trunk, x)))[0]
+
+    @property
+    def _regressor(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        features = self.property_features or self.features
+        assert features is not None
         assert self.property_head is not None
-        features = _frozen(self.features, x, _frozen(self.trunk, x))
-        return _frozen(self.property_head, features)[0]
+        return self.property_trunk or self.trunk, features, self.property_head
+
+    def regress(self, x: Tensor) -> Gaussian:
+        """q(c|x) for indicators `(B, C, *N)`, each part `(B, P)`, P > 0."""
+        trunk, features, head = self._regressor
+        return Gaussian(*head(features(x, trunk(x))))
+
+    def infer(self, x: Tensor) -> Gaussian:
+        """q(z|x) for indicators `(B, C, *N)`, each part `(B, D)`."""
+        return self._inferred(x)[0]
+
+    def _inferred(self, x: Tensor) -> tuple[Gaussian, Tensor | None]:
+        """q(z|x), and the encoder's features of the whole image, where there are some."""
+        maps = self.trunk(x)
+        features = None if self.features is None else self.features(x, maps)
+        return Gaussian(
+            *self.latent_head(maps[-1] if isinstance(self.latent_head, SpatialHead) else features)
+        ), features
 
     def encode(self, x: Tensor) -> tuple[Gaussian, Gaussian]:
         """q(z|x), each part `(B, D)`, and q(c|x), each part `(B, P)`, for indicators `(B, C, *N)`."""
-        maps = self.trunk(x)
-        features = None if self.features is None else self.features(x, maps)
-        posterior = Gaussian(*self.latent_head(maps[-1] if isinstance(self.latent_head, SpatialHead) else features))
+        posterior, features = self._inferred(x)
         if self.property_head is None:
             none = x.new_zeros(len(x), 0)
             return posterior, Gaussian(none, none)
-        return posterior, Gaussian(*self.property_head(features))
+        shared = self.property_trunk is None
+        return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
     def decode(self, z: Tensor) -> Tensor:
         """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.model.phases.probabilities`."""
