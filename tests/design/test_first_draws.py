@@ -14,7 +14,7 @@ def drawn(
     surrogate: LocalSurrogate, target: Target, aimed: int, rounds: int = 3, starts: np.ndarray | None = None
 ) -> FirstDraws:
     strata = strata_around(surrogate, conditions(target, surrogate, None, 2, 0), 1, 0.05, 0)
-    return draw_first(target, surrogate, strata, 48, aimed, rounds, seed=0, starts=starts)
+    return draw_first(target, surrogate, strata, 48, aimed, rounds, steps=0, seed=0, starts=starts)
 
 
 def target_beside_a_decode(surrogate: LocalSurrogate) -> Target:

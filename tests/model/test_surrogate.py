@@ -225,3 +225,22 @@ def test_targets_refused(surrogate: LocalSurrogate, target: dict[str, float], me
     for call in (surrogate.prior, lambda given: surrogate.sample(given, 1, 0)):
         with pytest.raises(InputError, match=message):
             call(target)
+
+
+def test_sensitivities_are_the_slopes_at_a_fixed_cut(surrogate: LocalSurrogate, bundle: Bundle) -> None:
+    """By central differences: the cut image plus the change of the probabilities, through the regressor."""
+    z, h, model = latents(2), 1e-2, bundle.model
+    with torch.inference_mode():
+        at = torch.from_numpy(z).float()
+        hard, soft = torch.from_numpy(decode_labels(surrogate, z)).float()[:, None], model.decode(at)
+
+        def predicted(z: torch.Tensor) -> np.ndarray:
+            return STANDARDIZATION.inverse(model.regress(hard + model.decode(z) - soft).mean.double().numpy())
+
+        slopes = [(predicted(at + step) - predicted(at - step)) / (2 * h) for step in h * torch.eye(4)]
+    found = surrogate.sensitivities(z)
+    assert found.shape == (2, 2, 4)
+    np.testing.assert_allclose(found, np.stack(slopes, axis=-1), rtol=0.05, atol=0.02 * np.abs(found).max())
+    assert surrogate.sensitivities(latents(0)).shape == (0, 2, 4)
+    with pytest.raises(InputError, match="do not fit"):
+        surrogate.sensitivities(z[:, :3])

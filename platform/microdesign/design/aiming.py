@@ -3,8 +3,8 @@
 A draw keeps its component k and its noise e: z = mu_k(c) + S_k(c) e. A round decodes it, asks the regressor for its
 properties r, and moves its own condition by what r misses of the wanted values w: c <- c (w / r)^STEP, or by a sum
 where the property can be negative. That is a fixed point iteration for r(decode(z(c))) = w; it converges as far as
-training has made decodes follow their condition. A draw's best round counts. No physics is asked, so what the regressor
-does not see remains.
+training has made decodes follow their condition. A draw's best round counts. From there it follows the model's slopes,
+where the model is in process (`gauss_newton.py`). No physics is asked, so what the regressor does not see remains.
 
 Shapes: n draws, D latent, P properties of the model.
 """
@@ -13,13 +13,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from microdesign.design.gauss_newton import follow, missed, worst
 from microdesign.design.sampling import Strata
 from microdesign.design.targets import Target
+from microdesign.model.rehearsal import STEP
 from microdesign.model.standardization import is_signed
 from microdesign.model.surrogate import Draws, Surrogate, decode_labels
-
-STEP = 0.8
-"""Share of the miss that a round takes back; a little less than 1, for the regressor's noise."""
 
 
 def aim(
@@ -30,6 +29,7 @@ def aim(
     low: np.ndarray,
     high: np.ndarray,
     rounds: int,
+    steps: int = 0,
 ) -> np.ndarray:
     """Returns latents `(n, D)` whose decodes have, by the regressor, properties between `low` and `high`.
 
@@ -40,39 +40,46 @@ def aim(
         condition: The c of each, `(n, P)`.
         low: Least values that are wanted, `(P,)`; -inf where any will do.
         high: Largest ones; equal to `low` for a value.
-        rounds: How often to correct; with none these are the draws.
+        rounds: How often to correct the condition; with none, and no steps, these are the draws.
+        steps: How often to follow the model's slopes after that.
     """
     names = surrogate.properties
-    mean, std = _gaussians(surrogate, condition, component)
+    mean, std = first = _gaussians(surrogate, condition, component)
     noise = (z - mean) / std
     best, least = z, np.full(len(z), np.inf)
     for turn in range(rounds + 1):
         found = surrogate.predict(decode_labels(surrogate, z))[0]
-        wanted = np.clip(found, low, high)
-        size = np.where(wanted == 0, 1.0, np.abs(wanted))
-        miss = np.nan_to_num(np.abs(found - wanted) / size, nan=np.inf).max(1)
+        miss = worst(missed(found, low, high))
         best = np.where((miss < least)[:, None], z, best)
         least = np.minimum(miss, least)
         if turn == rounds or not least.any():
             break
-        condition = _moved(condition, wanted, found, names)
+        condition = _moved(condition, np.clip(found, low, high), found, names)
         mean, std = _gaussians(surrogate, condition, component)
         z = mean + std * noise
-    return best
+    return follow(surrogate, best, first[1], low, high, steps)
 
 
 def aim_at(
-    target: Target, surrogate: Surrogate, strata: Strata, z: np.ndarray, component: np.ndarray, rounds: int
+    target: Target,
+    surrogate: Surrogate,
+    strata: Strata,
+    z: np.ndarray,
+    component: np.ndarray,
+    rounds: int,
+    steps: int = 0,
 ) -> np.ndarray:
     """As `aim`, for draws of the strata and the goals that a target has for the model's own properties."""
     goals = [target.properties.get(name) for name in surrogate.properties]
     low = np.array([-np.inf if goal is None else goal.low for goal in goals])
     high = np.array([np.inf if goal is None else goal.high for goal in goals])
     condition = strata.condition[strata.nearest(z, component)]
-    return aim(surrogate, z, component, condition, low, high, rounds)
+    return aim(surrogate, z, component, condition, low, high, rounds, steps)
 
 
-def aimed_sample(surrogate: Surrogate, target: Mapping[str, float], n: int, seed: int, rounds: int = 3) -> Draws:
+def aimed_sample(
+    surrogate: Surrogate, target: Mapping[str, float], n: int, seed: int, rounds: int = 3, steps: int = 0
+) -> Draws:
     """The draws of `surrogate.sample`, aimed at the target's values of all the model's properties.
 
     Raises:
@@ -80,7 +87,7 @@ def aimed_sample(surrogate: Surrogate, target: Mapping[str, float], n: int, seed
     """
     draws, prior = surrogate.sample(target, n, seed), surrogate.prior(target)
     wanted = np.array([float(target[name]) for name in surrogate.properties])
-    z = aim(surrogate, draws.z, draws.component, wanted[None].repeat(n, axis=0), wanted, wanted, rounds)
+    z = aim(surrogate, draws.z, draws.component, wanted[None].repeat(n, axis=0), wanted, wanted, rounds, steps)
     return Draws(z, draws.component, prior.log_density(z))
 
 

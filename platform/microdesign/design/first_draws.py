@@ -41,6 +41,7 @@ def draw_first(
     samples: int,
     aimed: int,
     rounds: int,
+    steps: int,
     seed: int,
     starts: np.ndarray | None = None,
 ) -> FirstDraws:
@@ -53,6 +54,7 @@ def draw_first(
         samples: About how many.
         aimed: Of those, the most promising, which are aimed; none where there is an optimum, which models know least.
         rounds: Corrections of each one's aim.
+        steps: Steps down the model's slopes after these.
         seed: Of the draws.
         starts: Images `(s, X, Y)` whose latents join them.
     """
@@ -60,7 +62,7 @@ def draw_first(
     designs = likely = decode_designs(surrogate, target, draws.z, draws.component)
     if len(designs) and aimed and not target.senses.any():
         best = designs.select(np.argsort(ranks(designs, target))[:aimed])
-        z = aim_at(target, surrogate, strata, best.z, best.component, rounds)
+        z = aim_at(target, surrogate, strata, best.z, best.component, rounds, steps)
         likely = decode_designs(surrogate, target, z, best.component)
         designs = likely.joined(designs)
     if starts is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from microdesign.model.standardization import is_signed
-from microdesign.model.surrogate import Draws, Prior, Surrogate, draw
+from microdesign.model.surrogate import Draws, Prior, Surrogate, decode_labels, draw
 from microdesign.model.wrapped import WrappedSurrogate
 from microdesign.physics.bounds import Interval, property_bounds
 from microdesign.physics.materials import Materials
@@ -43,10 +43,22 @@ class CarriedOver(WrappedSurrogate):
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`."""
         mean, std = self._surrogate.predict(labels)
-        carried = np.stack([self._carried(name, mean[:, i]) for i, name in enumerate(self.properties)], axis=1)
+        carried, slopes = self._carried_over(mean)
+        return carried, std * slopes
+
+    def sensitivities(self, z: np.ndarray) -> np.ndarray | None:
+        """See `Surrogate.sensitivities`."""
+        found = self._surrogate.sensitivities(z)
+        if found is None:
+            return None
+        return found * self._carried_over(self._surrogate.predict(decode_labels(self, z))[0])[1][:, :, None]
+
+    def _carried_over(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values `(n, P)` for these phases, and their derivatives with respect to the given ones."""
+        carried = np.stack([self._carried(name, values[:, i]) for i, name in enumerate(self.properties)], axis=1)
         slopes = np.array([self._maps[name][0] for name in self.properties])
         # d(v')/dv of v' = exp(slope log v + shift) is slope v'/v; signed ones are not carried over.
-        return carried, std * np.where(is_signed(self.properties), 1, slopes * carried / mean)
+        return carried, np.where(is_signed(self.properties), 1, slopes * carried / values)
 
     def prior(self, target: Mapping[str, float]) -> Prior:
         """See `Surrogate.prior`."""

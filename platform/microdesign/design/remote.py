@@ -75,6 +75,10 @@ class RemoteSurrogate:
         answer = self._compute("/v1/predict", "labels", labels, ("mean", "std"))
         return answer["mean"], answer["std"]
 
+    def sensitivities(self, z: np.ndarray) -> None:
+        """See `Surrogate.sensitivities`: an endpoint has none."""
+        return None
+
     def prior(self, target: Mapping[str, float]) -> Prior:
         """See `Surrogate.prior`."""
         request = {name: np.array(float(value)) for name, value in target.items()}

@@ -38,6 +38,7 @@ class FidelityConfig(Config):
     targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
     draws: int = Field(16, ge=1, description="draws from p(z|c*) for each target")
     aim_rounds: int = Field(3, ge=0, description="rounds in which a draw corrects its aim by the regressor")
+    aim_steps: int = Field(3, ge=0, description="steps down the model's slopes after these")
     averaged: bool = Field(True, description="predictions are means over the turns and flips of an image")
     realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is measured")
     realism_images: int = Field(400, ge=2, description="held-out images, at most, whose morphology is measured")
@@ -142,7 +143,7 @@ def measure(
         surrogate,
         solve,
         wanted,
-        [aimed_sample(surrogate, c, config.draws, seed, config.aim_rounds) for c, seed in pairs],
+        [aimed_sample(surrogate, c, config.draws, seed, config.aim_rounds, config.aim_steps) for c, seed in pairs],
     )
     on_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
     nearest = nearest_errors(wanted, training.property_table(names))

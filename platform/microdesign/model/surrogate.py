@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from microdesign.errors import InputError
-from microdesign.model.binarization import binarize
+from microdesign.model.binarization import binarize, binarize_straight_through
 from microdesign.model.bundle import Bundle
 from microdesign.model.mixture import Gaussian, Mixture
 from microdesign.model.phases import indicators
@@ -73,6 +73,12 @@ class Surrogate(Protocol):
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the properties, each `(n, P)`, for uint8 labels `(n, *N)`."""
 
+    def sensitivities(self, z: np.ndarray) -> np.ndarray | None:
+        """Derivatives `(n, P, D)` of the predicted properties of the decodes of z `(n, D)`; None where there are none.
+
+        Those of the probabilities before the cut: the cut itself has no derivative.
+        """
+
     def prior(self, target: Mapping[str, float]) -> Prior:
         """p(z|c) at the target's properties."""
 
@@ -116,20 +122,9 @@ class LocalSurrogate:
     @torch.inference_mode()
     def decode(self, z: np.ndarray) -> np.ndarray:
         """See `Surrogate.decode`."""
-        z = np.asarray(z)
-        if (
-            z.ndim != 2
-            or z.shape[1] != self._network.latent_size
-            or z.dtype.kind not in "fiu"
-            or not np.isfinite(z).all()
-        ):
-            raise InputError(
-                f"Latents of shape {z.shape} do not fit; expected finite numbers (n, {self._network.latent_size})."
-            )
-        if not len(z):
+        batches = self._latents(z)
+        if not batches:
             return np.zeros((0, self._network.channels, *self._network.shape), np.float32)
-        with np.errstate(over="ignore"):  # what leaves float32's range shows in the probabilities
-            batches = torch.from_numpy(z.astype(np.float32)).split(self._batch)
         probabilities = torch.cat([self.bundle.model.decode(batch) for batch in batches]).numpy()
         if np.isnan(probabilities).any():
             raise InputError(f"Latents as large as {np.abs(z).max():g} overflow the decoder; expected values near 0.")
@@ -140,6 +135,20 @@ class LocalSurrogate:
         mean, log_std = self._gaussians(self.bundle.model.regress, labels, len(self.properties))
         physical = self._standardization.inverse(mean)
         return physical, self._standardization.inverse_std(physical, np.exp(log_std))
+
+    def sensitivities(self, z: np.ndarray) -> np.ndarray:
+        """See `Surrogate.sensitivities`; a backward pass for each property."""
+        model, count = self.bundle.model, len(self.properties)
+        found = [np.zeros((0, count, self._network.latent_size))]
+        for batch in self._latents(z):
+            batch.requires_grad_()
+            mean = model.regress(binarize_straight_through(model.decode(batch))).mean
+            rows = [torch.autograd.grad(mean[:, p].sum(), batch, retain_graph=p < count - 1)[0] for p in range(count)]
+            physical = self._standardization.inverse(mean.detach().double().numpy())
+            # What turns a standardised spread into a physical one turns a standardised slope into a physical one.
+            scale = self._standardization.inverse_std(physical, np.ones_like(physical))
+            found.append(torch.stack(rows, 1).double().numpy() * scale[:, :, None])
+        return np.concatenate(found)
 
     @torch.inference_mode()
     def prior(self, target: Mapping[str, float]) -> Prior:
@@ -172,6 +181,22 @@ class LocalSurrogate:
             torch.cat([gaussian.mean for gaussian in gaussians]).double().numpy(),
             torch.cat([gaussian.log_std for gaussian in gaussians]).double().numpy(),
         )
+
+    def _latents(self, z: np.ndarray) -> list[Tensor]:
+        """Latents `(n, D)` in batches, float32; none of none."""
+        z = np.asarray(z)
+        if (
+            z.ndim != 2
+            or z.shape[1] != self._network.latent_size
+            or z.dtype.kind not in "fiu"
+            or not np.isfinite(z).all()
+        ):
+            raise InputError(
+                f"Latents of shape {z.shape} do not fit; expected finite numbers (n, {self._network.latent_size})."
+            )
+        with np.errstate(over="ignore"):  # what leaves float32's range shows in the probabilities
+            values = torch.from_numpy(z.astype(np.float32))
+        return list(values.split(self._batch)) if len(z) else []
 
     def _indicators(self, labels: np.ndarray) -> Tensor:
         labels = np.asarray(labels)

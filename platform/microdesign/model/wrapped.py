@@ -40,6 +40,10 @@ class WrappedSurrogate:
         """See `Surrogate.predict`."""
         return self._surrogate.predict(labels)
 
+    def sensitivities(self, z: np.ndarray) -> np.ndarray | None:
+        """See `Surrogate.sensitivities`."""
+        return self._surrogate.sensitivities(z)
+
     def prior(self, target: Mapping[str, float]) -> Prior:
         """See `Surrogate.prior`."""
         return self._surrogate.prior(target)
