@@ -31,6 +31,9 @@ def test_a_common_factor_is_exact(surrogate: LocalSurrogate, materials: Material
     old_mean, old_std = surrogate.predict(IMAGES)
     np.testing.assert_allclose(mean, old_mean * [7, 0.5])
     np.testing.assert_allclose(std, old_std * [7, 0.5])
+    z = np.random.default_rng(0).standard_normal((3, 4))
+    slopes, old_slopes = carried.sensitivities(z), surrogate.sensitivities(z)
+    np.testing.assert_allclose(slopes, old_slopes * np.array([7, 0.5])[:, None])
     np.testing.assert_allclose(
         carried.prior({"Ex": 21.0, "kx": 1.0}).mean, surrogate.prior({"Ex": 3.0, "kx": 2.0}).mean
     )

@@ -10,6 +10,7 @@ import pytest
 
 from microdesign.config import validate_config
 from microdesign.design.campaign import CampaignConfig
+from microdesign.design.coarse_grid import coarsened
 from microdesign.design.problem import open_problem
 from microdesign.design.workflow import design
 from microdesign.errors import InputError
@@ -56,6 +57,23 @@ def settings(parts: Path, **changes: Any) -> CampaignConfig:
 @pytest.fixture(scope="module")
 def document(local_ray: None, folder: Path) -> dict[str, Any]:
     return design(settings(folder, dataset=str(folder / "labelled")), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+
+
+def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, materials: Materials) -> None:
+    """They are what the report calls predicted, and verified values are those of the full grid."""
+    target = {"properties": {"Ex": 3.0}, "tolerance": 0.5}
+    changes = {"target": target, "coarse_grid": 2, "folder": str(folder / "coarse"), "evaluations": 6}
+    document = design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    for candidate in document["candidates"]:
+        labels = np.load(candidate["image"], allow_pickle=False)
+        coarse, full = (
+            FFTEvaluator().evaluate(each[None], materials) for each in (coarsened(labels[None], 2)[0], labels)
+        )
+        assert candidate["predicted"]["Ex"] == pytest.approx(coarse["Ex"][0], rel=1e-3)
+        assert candidate["verified"]["Ex"] == pytest.approx(full["Ex"][0], rel=1e-3)
+    assert document["candidates"]
+    with pytest.raises(InputError, match="coarse_grid = 4: images of 32 pixels an edge do not allow it"):
+        open_problem(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'mlflow.db'}")
 
 
 def test_candidates_meet_every_kind_of_goal(document: dict[str, Any], materials: Materials) -> None:

@@ -37,6 +37,7 @@ def test_the_rest_is_the_surrogates_own() -> None:
     assert averaged.digest == surrogate.digest
     assert averaged.describe() == surrogate.describe()
     np.testing.assert_array_equal(averaged.encode(labels)[0], surrogate.encode(labels)[0])
+    np.testing.assert_array_equal(averaged.sensitivities(np.ones((1, 4))), surrogate.sensitivities(np.ones((1, 4))))
     np.testing.assert_array_equal(averaged.sample(target, 3, 0).z, surrogate.sample(target, 3, 0).z)
     np.testing.assert_array_equal(averaged.prior(target).mean, surrogate.prior(target).mean)
     flips = symmetries(labels.shape[1:], surrogate.properties, surrogate.properties)

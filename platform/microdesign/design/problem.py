@@ -10,6 +10,7 @@ import torch
 
 from microdesign.config import validate_config
 from microdesign.design.campaign import CampaignConfig
+from microdesign.design.coarse_grid import CoarseGrid, check_coarse
 from microdesign.design.conditioning import admitted, best_known
 from microdesign.design.distinctness import statistics_of
 from microdesign.design.feasibility import Feasibility, assess, check_feasible
@@ -34,7 +35,7 @@ class Problem:
 
     Attributes:
         config: The configuration; an image to match is replaced by its properties.
-        surrogate: The model; for phases that it was not trained on, carried over to them.
+        model: The model; for phases that it was not trained on, carried over to them.
         materials: The phases.
         evaluator: The physics.
         store: Results of physics.
@@ -44,13 +45,23 @@ class Problem:
     """
 
     config: CampaignConfig
-    surrogate: Surrogate
+    model: Surrogate
     materials: Materials
     evaluator: Evaluator
     store: ResultStore
     data: Microstructures | None
     labelled: bool
     feasibility: Feasibility
+
+    def predicting(self, model: Surrogate) -> Surrogate:
+        """A model with the predictions that the campaign asks for: its own, or those of physics on a coarse grid."""
+        factor = self.config.coarse_grid
+        return model if factor == 1 else CoarseGrid(model, self.evaluator, self.materials, factor)
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        """The model, and how it predicts."""
+        return self.predicting(self.model)
 
     @cached_property
     def table(self) -> dict[str, np.ndarray] | None:
@@ -61,11 +72,11 @@ class Problem:
         if self.data is None:
             return None
         target = self.config.target
-        settled = set(self.surrogate.properties) <= set(target.fixed)
+        settled = set(self.model.properties) <= set(target.fixed)
         rows = slice(None) if settled else admitted(target, self.data.labels)
         properties = {name: values[rows] for name, values in self.data.properties.items()}
-        if isinstance(self.surrogate, CarriedOver) and not self.labelled:
-            return self.surrogate.table(properties)
+        if isinstance(self.model, CarriedOver) and not self.labelled:
+            return self.model.table(properties)
         return properties
 
     @property
@@ -105,6 +116,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
     target = match(config.target, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
     target.constraints.check_size(size)
+    check_coarse(size, config.coarse_grid)
     if trained is not None:
         _check_units(trained.units, materials.units)
     if trained is not None and trained.digest != materials.digest:
@@ -116,7 +128,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
         data = _training_images(dataset, config.dataset, target, surrogate, size)
     return Problem(
         config=config.model_copy(update={"target": target}),
-        surrogate=surrogate,
+        model=surrogate,
         materials=materials,
         evaluator=evaluator,
         store=ResultStore(config.store or folder / "results"),

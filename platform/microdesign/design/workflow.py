@@ -75,7 +75,7 @@ def design(
             problem.store,
             problem.table,
             problem.training if config.least_novelty else None,
-            retrain,
+            None if retrain is None else lambda trials: problem.predicting(retrain(trials)),
             problem.starts,
         )
         progress(f"the search ends: {answer.stopped}")
