@@ -117,3 +117,30 @@ def test_impossible_numbers_of_workers(config: Callable[..., TrainConfig], worke
 def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
     with pytest.raises(InputError, match="Training asks for 4 CPU in 4 workers; this machine's Ray has 2: change"):
         train(config(workers=[4, 5], cpus_per_worker=1, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_registered_model_s_regressor_rehearses(
+    local_ray: None, config: Callable[..., TrainConfig], uri: str
+) -> None:
+    """It starts from the registry, leaves the generative part as it was, and gets better at what it is tested on."""
+    first = load_bundle(train(config(name="first", register_as="rehearsed-from"), tracking_uri=uri))
+    model = first.description.model.model_dump()
+    model["network"]["regressor"] = "own"
+    loop = LOOP | {"model": model, "learns": "regressor", "epochs": 10, "learning_rate": 1e-2}
+    changes = {
+        "name": "rehearsal",
+        "start": "models:/rehearsed-from@champion",
+        "loop": loop,
+        "register_as": "rehearsed",
+    }
+    second = load_bundle(train(config(**changes), tracking_uri=uri))
+    before, after = first.model.state_dict(), second.model.state_dict()
+    for name, weight in before.items():
+        if not name.startswith("property_head"):
+            np.testing.assert_array_equal(weight, after[name], err_msg=name)
+    assert not np.allclose(before["trunk.stem.convolution.weight"], after["property_trunk.stem.convolution.weight"])
+    assert second.description.metrics["r2_Ex"] > first.description.metrics["r2_Ex"]
+    with pytest.raises(InputError, match="nothing-of-the-kind"):
+        train(config(start="models:/nothing-of-the-kind@champion"), tracking_uri=uri)

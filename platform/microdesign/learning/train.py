@@ -25,7 +25,7 @@ from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.progress import Progress, silent
-from microdesign.tracking import Run, continued, default_uri, ending, register_bundle, start_run
+from microdesign.tracking import Run, continued, default_uri, download_bundle, ending, register_bundle, start_run
 
 
 def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
@@ -44,6 +44,9 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     """
     dataset = Dataset.open(config.dataset)
     uri = tracking_uri or default_uri()
+    if config.start is not None and config.start.startswith("models:/"):
+        start = download_bundle(config.start, Path(config.storage).resolve() / "models", uri)
+        config = config.model_copy(update={"start": str(start)})
     name = config.run_name(dataset.manifest.digest)
     folder = Path(config.storage).resolve() / name
     record = folder / "registered.json"

@@ -19,7 +19,8 @@ class TrainConfig(Config):
     loop: LoopConfig = LoopConfig()
     start: str | None = Field(
         None,
-        description="bundle whose weights and standardization training starts from; on a cluster, one that all see",
+        description="what training starts from, weights and standardization: a bundle's folder, on a cluster one that "
+        "all nodes see, or models:/NAME@ALIAS",
     )
     teacher: TeacherConfig | None = Field(
         TeacherConfig(), description="physics in the training loop, on images of known materials; null: none"
