@@ -16,6 +16,7 @@ from pydantic import Field
 
 from microdesign.experiments.config import ExperimentConfig
 from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
+from microdesign.experiments.local_search import LocalSearchConfig, evaluations_needed, local_search_table
 from microdesign.experiments.outcome import Cell, Outcome, Table
 from microdesign.experiments.physics import Solve, materials_of, solver_of, stored_physics
 from microdesign.experiments.ranking import nearest_errors
@@ -43,6 +44,9 @@ class InverseExperiment(ExperimentConfig, TrainedModels):
     targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
     draws: int = Field(16, ge=1, description="draws from p(z|c*) for each target")
     component_draws: int = Field(4, ge=1, description="draws from each component in use, for each target")
+    local_search: LocalSearchConfig | None = Field(
+        LocalSearchConfig(), description="searches from draws and from random starts; null: none"
+    )
     seed: int = Field(0, ge=0, description="seed of the choice of targets and of the draws")
 
 
@@ -60,8 +64,9 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
     chosen = np.sort(np.random.default_rng(config.seed).permutation(len(held_out))[: config.targets])
     targets = held_out.select(chosen)
     wanted = targets.property_table(names)
-    training = dataset.load("train").with_known(names).property_table(names)
-    errors = {"nearest training image": {"first draw": nearest_errors(wanted, training)}}
+    known = dataset.load("train").with_known(names)
+    errors = {"nearest training image": {"first draw": nearest_errors(wanted, known.property_table(names))}}
+    searches: dict[str, dict[str, np.ndarray]] = {}
     found: dict[str, VerifiedDraws] = {}
     components: list[list[Cell]] = []
     store = ResultStore(config.store or folder / "results")
@@ -73,6 +78,12 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
         found[name] = direct_draws(surrogate, solve, goal, config.draws, config.seed)
         errors[name] = best_errors("", found[name])
         components += component_rows(name, surrogate, solve, goal, config.component_draws, config.seed)
+        if config.local_search is not None:
+            progress(f"{name}: local search from draws and from random starts")
+            searches[name] = evaluations_needed(surrogate, solve, goal, known.labels, config.local_search)
+    searched = (
+        {} if config.local_search is None else {"local_search": local_search_table(searches, config.local_search)}
+    )
     return Outcome(
         tables={
             "inverse": inverse_table(errors, found),
@@ -80,6 +91,7 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
                 ("model", "component", "mean weight", "first draw / %", f"best of {config.component_draws} / %"),
                 components,
             ),
+            **searched,
         },
         figures={"errors": error_figure(errors), "gallery": gallery(targets.labels, found)},
         metrics={
@@ -87,6 +99,11 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
             for model, kinds in errors.items()
             for kind, values in kinds.items()
             for at, share in (("median", 0.5), ("q90", 0.9))
+        }
+        | {
+            f"{model}_evaluations_from_{start}".replace(" ", "_"): float(np.median(values))
+            for model, starts in searches.items()
+            for start, values in starts.items()
         },
         details={"left_out": left_out, "models": {name: bundle.digest for name, bundle in bundles.items()}},
         tags={"dataset": dataset.manifest.digest},
