@@ -129,3 +129,26 @@ def test_the_trust_region_shrinks_and_starts_over():
     assert trust_radius(better, TARGET, config) == 0.5
     assert trust_radius(np.concatenate((better, worse)), TARGET, config) == 0.25
     assert trust_radius(np.concatenate((better, worse, worse)), TARGET, config) == 0.5
+
+
+def slopes(z: np.ndarray) -> np.ndarray:
+    """Of the regressor, by central differences."""
+    steps = 1e-5 * np.eye(LATENT)
+    return np.stack([(regressor(z + step) - regressor(z - step)) / 2e-5 for step in steps], axis=-1)
+
+
+def test_half_of_a_pool_is_aimed_by_the_models_own_slopes():
+    """Predictions are off by a tenth and more, and corrected by what physics says of the centres."""
+    decoded: list[np.ndarray] = []
+
+    def kept(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
+        decoded.append(z)
+        return decode(niche, z, component, parent)
+
+    def aimed(**changes: object) -> float:
+        decoded.clear()
+        refine(Request(**{**vars(request(start(), 1, seed=1)), "decode": kept, **changes}))
+        return float(np.median(TARGET.errors(physics(decoded[1]))))
+
+    assert aimed(slopes=slopes) < 0.5 * np.median(TARGET.errors(physics(start().z)))
+    assert aimed(slopes=lambda z: -slopes(z)) > 2 * aimed(slopes=slopes)

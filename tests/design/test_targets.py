@@ -4,7 +4,7 @@ import pytest
 from microdesign.config import validate_config
 from microdesign.design.targets import Target
 from microdesign.errors import InputError
-from microdesign.model.surrogate import LocalSurrogate
+from microdesign.model.surrogate import LocalSurrogate, decode_labels
 
 
 def test_error_is_that_of_the_worst_property() -> None:
@@ -94,3 +94,15 @@ def test_volume_fraction_is_checked_on_the_image() -> None:
 def test_bad_targets(values, message) -> None:
     with pytest.raises(InputError, match=message):
         validate_config(Target, values, "the target")
+
+
+def test_slopes_of_computed_properties_follow_the_chain_rule(surrogate: LocalSurrogate) -> None:
+    target = Target(properties={"kx": 2.0, "Ex/kx": 1.1, "Gxy": 1.0})
+    z = np.random.default_rng(0).standard_normal((3, 4))
+    slopes, own = target.slopes(surrogate, z), surrogate.sensitivities(z)
+    assert slopes.shape == (3, 3, 4)
+    Ex, kx = surrogate.predict(decode_labels(surrogate, z))[0].T
+    np.testing.assert_allclose(slopes[:, 0], own[:, 1])
+    expected = own[:, 0] / kx[:, None] - (Ex / kx**2)[:, None] * own[:, 1]
+    np.testing.assert_allclose(slopes[:, 1], expected, rtol=0.02, atol=1e-3 * np.abs(expected).max())
+    assert np.isnan(slopes[:, 2]).all()  # the model does not have it

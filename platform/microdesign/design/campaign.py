@@ -409,6 +409,7 @@ class Campaign:
             config=self.config.refinement,
             count=n,
             seed=int(np.random.default_rng([self.config.seed, number]).integers(2**31)),
+            slopes=lambda z: self.target.slopes(self.surrogate, z),
         )
         return REFINERS[self.config.refiner](request)
 

@@ -41,7 +41,7 @@ def follow(
         if slopes is None:
             break
         scaled = slopes / _size(found[moving], low, high)[:, :, None] * std[moving, None, :]
-        step = _least_norm(scaled, -miss[moving])
+        step = least_norm(scaled * (miss[moving] != 0)[:, :, None], -miss[moving])  # what is not missed may move
         length = np.linalg.norm(step, axis=1)
         step *= np.minimum(1, radius[moving] / np.maximum(length, 1e-12))[:, None]
         there = z[moving] + std[moving] * step
@@ -70,9 +70,8 @@ def _size(found: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     return np.where(wanted == 0, 1.0, np.abs(wanted))
 
 
-def _least_norm(slopes: np.ndarray, change: np.ndarray) -> np.ndarray:
+def least_norm(slopes: np.ndarray, change: np.ndarray) -> np.ndarray:
     """The shortest steps `(n, D)` that make changes `(n, P)` by slopes `(n, P, D)`, damped."""
-    slopes = slopes * (change != 0)[:, :, None]  # what is not missed may move
     curvature = slopes @ slopes.mT
     size = curvature.shape[-1]
     damping = _DAMPING * np.trace(curvature, axis1=1, axis2=2) / size

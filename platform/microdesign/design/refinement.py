@@ -16,6 +16,7 @@ from pydantic import Field
 
 from microdesign.config import Config
 from microdesign.design.acquisition import ResidualProcess
+from microdesign.design.gauss_newton import least_norm
 from microdesign.design.sampling import Strata
 from microdesign.design.screening import Designs
 from microdesign.design.targets import Target
@@ -89,6 +90,7 @@ class Request:
         config: Sizes.
         count: Designs to propose.
         seed: Of every draw.
+        slopes: Derivatives `(n, P, D)` of the predictions at latents `(n, D)`; None where the model has none.
     """
 
     observations: Observations
@@ -102,6 +104,7 @@ class Request:
     config: RefinementConfig
     count: int
     seed: int
+    slopes: Callable[[np.ndarray], np.ndarray | None] = lambda z: None
 
 
 def refine(request: Request) -> Designs:
@@ -149,8 +152,9 @@ def _fitted(verified: np.ndarray, target: Target) -> np.ndarray:
 def _pool(request: Request, niche: int, ranked: np.ndarray, size: int, stream: np.random.Generator) -> Designs:
     """Decoded latents around a niche's best observations, inside the component's density.
 
-    Half of them are random steps. A linear fit of the regressor's predictions to these says which step would bring each
-    centre's verified properties to the target; the other half scatters around that step.
+    Half of them are random steps. The other half scatters around the step that would bring a centre's verified
+    properties to the target, by the model's own slopes at the centre, or where it has none by a linear fit of its
+    predictions to the random steps.
 
     Args:
         request: What the refiner was given.
@@ -179,8 +183,13 @@ def _pool(request: Request, niche: int, ranked: np.ndarray, size: int, stream: n
     if len(explored) <= len(target.names) + 1 or not wanted.any():
         return explored
     scale = np.abs(observations.verified).mean(0)
-    slope = _slope(explored.z / std, np.nan_to_num(explored.predicted / scale))
-    steps = (wanted / scale) @ np.linalg.pinv(slope, rcond=1e-2)
+    distinct, place = np.unique(centres, return_inverse=True)
+    slopes = request.slopes(observations.z[distinct])
+    if slopes is None:
+        fitted = _slope(explored.z / std, np.nan_to_num(explored.predicted / scale))
+        steps = (wanted / scale) @ np.linalg.pinv(fitted, rcond=1e-2)
+    else:
+        steps = least_norm(np.nan_to_num(slopes * std / scale[:, None])[place], wanted / scale)
     length = np.linalg.norm(steps, axis=1, keepdims=True)
     steps *= np.minimum(1, radius * np.sqrt(len(std)) / np.maximum(length, 1e-12))
     scatter = 0.3 * radius * stream.standard_normal(axes.shape) * (stream.random(axes.shape) < 0.5)

@@ -14,7 +14,7 @@ from microdesign.design.constraints import Constraints
 from microdesign.design.goals import Goal
 from microdesign.design.pareto import crowding, front_numbers
 from microdesign.errors import InputError
-from microdesign.model.surrogate import Surrogate
+from microdesign.model.surrogate import Surrogate, decode_labels
 from microdesign.physics.properties import is_signed, property_values
 
 _STEP = 1e-3
@@ -99,6 +99,22 @@ class Target(Config):
         known = [_predicted(name, mean, std, len(labels)) for name in self.names]
         return np.stack([m for m, _ in known], axis=-1), np.stack([s for _, s in known], axis=-1)
 
+    def slopes(self, surrogate: Surrogate, z: np.ndarray) -> np.ndarray | None:
+        """Derivatives `(n, P, D)` of what `predict` says of the decodes of latents `(n, D)`; None if not in process.
+
+        Those of a property that the model's own do not determine are NaN.
+        """
+        own = surrogate.sensitivities(z)
+        if own is None:
+            return None
+        means = surrogate.predict(decode_labels(surrogate, z))[0]
+        mean = dict(zip(surrogate.properties, means.T, strict=True))
+        rows = []
+        for name in self.names:
+            partial = [_derivative(name, mean, each) for each in surrogate.properties]
+            rows.append(np.einsum("mn,nmd->nd", np.stack(partial), own))
+        return np.stack(rows, axis=1)
+
     def deviations(self, values: np.ndarray) -> np.ndarray:
         """Signed relative deviations from the nearest value that meets each goal, `(n, P) -> (n, P)`.
 
@@ -165,6 +181,18 @@ def _predicted(
         shifted = {**mean, each: mean[each] + _STEP * std[each]}
         variance += ((property_values(shifted, name) - values) / _STEP) ** 2
     return values, np.sqrt(variance)
+
+
+def _derivative(name: str, mean: Mapping[str, np.ndarray], by: str) -> np.ndarray:
+    """Derivative of a property with respect to one of the model's own, `(n,)`; NaN if these do not determine it."""
+    if name in mean:
+        return np.full(len(mean[by]), float(name == by))
+    try:
+        values = property_values(mean, name)
+        step = _STEP * np.abs(mean[by]).clip(1e-9)
+        return (property_values({**mean, by: mean[by] + step}, name) - values) / step
+    except InputError:
+        return np.full(len(mean[by]), np.nan)
 
 
 def _preference(objectives: np.ndarray, missed: np.ndarray) -> list[np.ndarray]:
