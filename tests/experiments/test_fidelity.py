@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.experiments.fidelity import Fidelity, FidelityConfig, Row, measure
+from microdesign.experiments.fidelity import Fidelity, FidelityConfig, Row, distinct_components, measure
 from microdesign.experiments.fidelity_report import TITLES, figures, table
 from microdesign.experiments.physics import Physics
 from microdesign.experiments.ranking import worst_errors
@@ -54,6 +54,9 @@ class Copyist(LocalSurrogate):
         order = worst_errors(self.table, wanted).argsort()[:n]
         return Draws(order[::-1, None].astype(float), np.zeros(n, int), np.zeros(n))
 
+    def sensitivities(self, z: np.ndarray) -> None:
+        return None  # a look-up has no slopes
+
     def prior(self, target: dict[str, float]) -> Prior:
         nearest = self.sample(target, 1, seed=0).z
         return Prior(np.ones(1), nearest, np.ones((1, 1)))
@@ -96,6 +99,23 @@ def test_the_gap_of_the_discretisations_finds_specks(bundle: Bundle, dataset: Da
     rows = {row.name: row for row in measure(Cheat(bundle), dataset, physics, CONFIG).rows}
     assert rows["gap q1 rotated"].median > 3 * rows["gap q1 rotated"].data
     assert rows["corner_contacts, inside"].value == 0
+
+
+class Striped:
+    """Four components: stripes along either axis, the first again but shifted, and one that is hardly used."""
+
+    def prior(self, target: dict[str, float]) -> Prior:
+        weights = np.array([0.4, 0.3, 0.25, 0.05]) if target["E"] > 1 else np.array([0.97, 0.01, 0.01, 0.01])
+        return Prior(weights, np.arange(4.0)[:, None], np.ones((4, 1)))
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        stripes = (np.arange(16) // 4 % 2)[:, None].repeat(16, 1)
+        images = np.stack([stripes, stripes.T, np.roll(stripes, 3, 0), np.ones_like(stripes)])
+        return images[z[:, 0].astype(int), None].astype(np.float32)
+
+
+def test_components_that_answer_alike_count_once_and_those_out_of_use_not() -> None:
+    assert distinct_components(Striped(), [{"E": 2.0}, {"E": 0.5}]).tolist() == [2, 1]
 
 
 def test_it_is_seeded(found: Fidelity, bundle: Bundle, dataset: Dataset, physics: Physics) -> None:

@@ -7,7 +7,7 @@ draws from p(z|c*), (c) the regressor on decodes, (d) realism of decodes, (e) co
 Shapes: T targets, N draws a target, P properties, X Y image.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,11 +17,11 @@ from pydantic import Field
 
 from microdesign.config import Config
 from microdesign.design.aiming import aimed_sample
-from microdesign.design.distinctness import novelty, statistics_of
+from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
 from microdesign.errors import InputError
 from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
 from microdesign.experiments.physics import Physics, Solve, solver_of
-from microdesign.experiments.ranking import nearest_errors, worst_errors
+from microdesign.experiments.ranking import count_distinct, nearest_errors, worst_errors
 from microdesign.experiments.realism import compare, morphology
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
@@ -169,6 +169,9 @@ def measure(
     rows.append(Row.of("d", "gap q1 rotated of held-out data", gap_of_data))
     progress("components and novelty")
     rows += _diversity_rows(direct)
+    components = distinct_components(surrogate, conditions)
+    rows.append(Row.of("e", "distinct components", components))
+    rows.append(Row("e", "targets with three distinct components", value=float((components >= 3).mean())))
     rows.append(Row.of("f", "novelty of chosen", novelty(aimed.chosen, statistics_of(training.labels))))
     rows.append(Row.of("g", f"nearest of {len(training)} training images", nearest))
     return Fidelity(
@@ -200,6 +203,19 @@ def _realism_rows(
 def _rotated_gap(solve: Solve, labels: np.ndarray) -> np.ndarray:
     """Relative difference of the worst property between the two discretisations, `(n,)`."""
     return worst_errors(solve(labels, "rotated"), solve(labels, "q1"))
+
+
+def distinct_components(surrogate: Surrogate, conditions: Sequence[Mapping[str, float]]) -> np.ndarray:
+    """How many components in use answer each condition with a morphology of their own, `(T,)`.
+
+    In use are those of at least half an equal share of the weight; their answers are the decodes of their means.
+    """
+    counts = []
+    for condition in conditions:
+        prior = surrogate.prior(condition)
+        used = prior.mean[prior.weights >= 0.5 / len(prior.weights)]
+        counts.append(count_distinct(statistics_of(decode_labels(surrogate, used)), DISTINCT))
+    return np.array(counts)
 
 
 def _diversity_rows(draws: VerifiedDraws) -> list[Row]:
