@@ -10,6 +10,9 @@ best value after the budget. What is in OUT is not repeated. Evaluations run in 
 
     python benchmarks/campaign.py --dataset labelled --model BUNDLE --out OUT --targets 0 --no-optima --workers 4
 
+A bundle that was trained for other phases than the data set's is carried over to these; `--coarse 2` lets physics on
+half the grid predict in its place (and names its searches so).
+
 With `--workers` a campaign on Ray follows, whose evaluations wait from 0.3 to 3 s, by the image: the share of the
 workers' time, from the first answer to the last, that they are at work.
 """
@@ -30,14 +33,16 @@ import torch
 from peers.searches import SEARCHES, Problem, SpentError
 
 from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.coarse_grid import CoarseGrid
 from microdesign.design.conditioning import admitted
 from microdesign.design.conditioning import best_known as images_to_start_from
 from microdesign.design.engine import run_campaign
+from microdesign.design.other_materials import CarriedOver
 from microdesign.design.targets import Target
 from microdesign.design.trials import Result
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import load_bundle
-from microdesign.model.surrogate import LocalSurrogate
+from microdesign.model.surrogate import LocalSurrogate, Surrogate
 from microdesign.physics.evaluator import FFTEvaluator, Values, evaluate_each
 from microdesign.physics.materials import Materials
 
@@ -128,7 +133,7 @@ class Uneven(FFTEvaluator):
 
 
 def print_utilisation(
-    model: LocalSurrogate, target: Target, materials: Materials, table: dict[str, np.ndarray], workers: int, n: int
+    model: Surrogate, target: Target, materials: Materials, table: dict[str, np.ndarray], workers: int, n: int
 ) -> None:
     """Runs a campaign on Ray to the end of its budget and prints how busy its workers were."""
     ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
@@ -164,13 +169,14 @@ def main() -> None:
     parser.add_argument("--searches", nargs="*", help="only those whose names begin so")
     parser.add_argument("--workers", type=int, help="also measure the utilisation of so many workers")
     parser.add_argument("--evaluations", type=int, default=120, help="evaluations for that")
+    parser.add_argument("--coarse", type=int, default=1, help="pixels an edge that become one where physics predicts")
     parser.add_argument("--optima", action=argparse.BooleanOptionalAction, default=True)
     settings = parser.parse_args()
     torch.set_num_threads(1)
-    model = LocalSurrogate(load_bundle(settings.model))
-    standard = LocalSurrogate(load_bundle(settings.standard)) if settings.standard else model
     data = Dataset.open(settings.dataset)
     materials = Materials.model_validate(data.manifest.materials)
+    model = opened(settings.model, materials, settings.coarse)
+    standard = LocalSurrogate(load_bundle(settings.standard)) if settings.standard else model
     training, held_out = data.load("train"), data.load("test")
     names = [OURS, *(name for name in SEARCHES if settings.standard or not name.startswith("standard"))]
     if settings.searches:
@@ -180,30 +186,31 @@ def main() -> None:
     lines = record.read_text().splitlines() if record.exists() else []
     done = {(row["search"], row["problem"], row["seed"]): row for row in map(json.loads, lines)}
 
+    name = model.digest[:8] + ("" if settings.coarse == 1 else f"/{settings.coarse}")
     rows = np.random.default_rng(0).choice(len(held_out), settings.targets, replace=False)
     properties = [{n: float(held_out.properties[n][row]) for n in model.properties} for row in rows]
     problems: dict[str, tuple[Target, float]] = {
-        f"{data.manifest.digest[:8]} {model.digest[:8]} test {row}": (Target(properties=values), ENOUGH)
+        f"{data.manifest.digest[:8]} {name} test {row}": (Target(properties=values), ENOUGH)
         for row, values in zip(rows, properties, strict=True)
     }
-    optima = {f"{model.digest[:8]} {name}": (Target.model_validate(OPTIMA[name]), -np.inf) for name in OPTIMA}
+    optima = {f"{name} {each}": (Target.model_validate(OPTIMA[each]), -np.inf) for each in OPTIMA}
     for problem_name, (target, enough) in (problems | (optima if settings.optima else {})).items():
         for seed in range(settings.seeds):
-            for name in names:
-                if (name, problem_name, seed) in done:
+            for search in names:
+                if (search, problem_name, seed) in done:
                     continue
-                budget = settings.ours if name == OURS or enough < 0 else settings.budget
+                budget = settings.ours if search == OURS or enough < 0 else settings.budget
                 problem = Problem(target, materials, FFTEvaluator(), budget, enough, training, model, standard)
                 row = {
-                    "search": name,
+                    "search": search,
                     "problem": problem_name,
                     "seed": seed,
-                    **run(name, problem, seed, settings.batch, settings.designs),
+                    **run(search, problem, seed, settings.batch, settings.designs),
                 }
-                done[name, problem_name, seed] = row
+                done[search, problem_name, seed] = row
                 with record.open("a") as file:
                     file.write(json.dumps(row) + "\n")
-                print(f"{problem_name}, seed {seed}, {name}: {row['evaluations']}, {row['best']:.4f}", flush=True)
+                print(f"{problem_name}, seed {seed}, {search}: {row['evaluations']}, {row['best']:.4f}", flush=True)
 
     print_targets(names, [row for row in done.values() if row["problem"] in problems], len(model.properties))
     if settings.optima:
@@ -213,7 +220,16 @@ def main() -> None:
         middle = {n: float(np.median(held_out.properties[n])) for n in model.properties}
         table = dict(training.properties)
         print_utilisation(model, Target(properties=middle), materials, table, settings.workers, settings.evaluations)
-    print(f"\n{platform.processor() or platform.machine()}, torch {torch.__version__}, model {model.digest[:8]}")
+    print(f"\n{platform.processor() or platform.machine()}, torch {torch.__version__}, model {name}")
+
+
+def opened(bundle: str, materials: Materials, coarse: int) -> Surrogate:
+    """The model, carried over to the phases if they are not its own, with the predictions that are asked for."""
+    model: Surrogate = LocalSurrogate(load_bundle(bundle))
+    trained = Materials.model_validate(model.describe()["materials"])
+    if trained.digest != materials.digest:
+        model = CarriedOver(model, trained, materials)
+    return model if coarse == 1 else CoarseGrid(model, FFTEvaluator(), materials, coarse)
 
 
 def best_known(training: Any, target: Target) -> float:
