@@ -193,7 +193,9 @@ def main() -> None:
         f"{data.manifest.digest[:8]} {name} test {row}": (Target(properties=values), ENOUGH)
         for row, values in zip(rows, properties, strict=True)
     }
-    optima = {f"{name} {each}": (Target.model_validate(OPTIMA[each]), -np.inf) for each in OPTIMA}
+    optima = {
+        f"{materials.digest[:8]}-{name} {each}": (Target.model_validate(OPTIMA[each]), -np.inf) for each in OPTIMA
+    }
     for problem_name, (target, enough) in (problems | (optima if settings.optima else {})).items():
         for seed in range(settings.seeds):
             for search in names:
@@ -226,9 +228,9 @@ def main() -> None:
 def opened(bundle: str, materials: Materials, coarse: int) -> Surrogate:
     """The model, carried over to the phases if they are not its own, with the predictions that are asked for."""
     model: Surrogate = LocalSurrogate(load_bundle(bundle))
-    trained = Materials.model_validate(model.describe()["materials"])
-    if trained.digest != materials.digest:
-        model = CarriedOver(model, trained, materials)
+    given = model.describe()["materials"]
+    if given is not None and Materials.model_validate(given).digest != materials.digest:
+        model = CarriedOver(model, Materials.model_validate(given), materials)
     return model if coarse == 1 else CoarseGrid(model, FFTEvaluator(), materials, coarse)
 
 

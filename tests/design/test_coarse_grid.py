@@ -6,7 +6,7 @@ import torch
 
 from microdesign.design.coarse_grid import CoarseGrid, check_coarse, coarsened
 from microdesign.design.other_materials import CarriedOver
-from microdesign.errors import InputError
+from microdesign.errors import EvaluationError, InputError
 from microdesign.microstructure.generators import generate
 from microdesign.model.surrogate import LocalSurrogate
 from microdesign.physics.evaluator import FFTEvaluator, Values
@@ -68,11 +68,37 @@ def test_without_an_answer_the_model_s_own_word_counts(surrogate: LocalSurrogate
 
 
 @pytest.mark.parametrize("factor", [3, 4])
-def test_images_that_do_not_allow_it(factor: int) -> None:
-    check_coarse(32, 1)
-    check_coarse(32, 2)
+def test_images_that_do_not_allow_it(factor: int, materials: Materials) -> None:
+    physics = FFTEvaluator(), materials
+    check_coarse(32, 1, *physics)
+    check_coarse(32, 2, *physics)
     with pytest.raises(InputError, match=f"coarse_grid = {factor}: images of 32 pixels an edge do not allow it"):
-        check_coarse(32, factor)
+        check_coarse(32, factor, *physics)
+
+
+class FixedSize(FFTEvaluator):
+    """A program for one size of images, and for one property."""
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        if images.shape[1] != 32:
+            raise EvaluationError(f"made for 32 pixels, not {images.shape[1]}")
+        return {"Ex": super().evaluate(images, materials)["Ex"]}
+
+
+def test_physics_that_does_not_allow_it(materials: Materials) -> None:
+    with pytest.raises(InputError, match=r"no answer for 16 x 16 pixels \(EvaluationError: made for 32 pixels, not 16"):
+        check_coarse(32, 2, FixedSize(), materials)
+    check_coarse(64, 2, FixedSize(), materials)
+
+
+def test_a_property_that_physics_does_not_have_is_the_model_s(surrogate: LocalSurrogate, materials: Materials) -> None:
+    class Doubled(FixedSize):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            return super().evaluate(images.repeat(2, 1).repeat(2, 2), materials)
+
+    mean, _ = CoarseGrid(surrogate, Doubled(), materials, 2).predict(laminate())
+    assert mean[0, 0] == pytest.approx(FFTEvaluator().evaluate(laminate(), materials)["Ex"][0], rel=1e-3)
+    assert mean[0, 1] == surrogate.predict(laminate())[0][0, 1]
 
 
 def test_the_rest_is_the_model_s(surrogate: LocalSurrogate, materials: Materials) -> None:

@@ -11,10 +11,15 @@ from microdesign.model.surrogate import LocalSurrogate
 
 
 def drawn(
-    surrogate: LocalSurrogate, target: Target, aimed: int, rounds: int = 3, starts: np.ndarray | None = None
+    surrogate: LocalSurrogate,
+    target: Target,
+    aimed: int,
+    rounds: int = 3,
+    steps: int = 0,
+    starts: np.ndarray | None = None,
 ) -> FirstDraws:
     strata = strata_around(surrogate, conditions(target, surrogate, None, 2, 0), 1, 0.05, 0)
-    return draw_first(target, surrogate, strata, 48, aimed, rounds, steps=0, seed=0, starts=starts)
+    return draw_first(target, surrogate, strata, 48, aimed, rounds, steps, seed=0, starts=starts)
 
 
 def target_beside_a_decode(surrogate: LocalSurrogate) -> Target:
@@ -34,6 +39,9 @@ def test_aimed_draws_are_nearer_to_the_target_and_come_first(surrogate: LocalSur
     after = target.errors(aimed.likely.predicted)
     assert (after <= before + 1e-9).all()
     assert after.mean() < before.mean()
+    further = target.errors(drawn(surrogate, target, 12, steps=3).likely.predicted)
+    assert (further <= after + 1e-9).all()
+    assert further.mean() < after.mean()
 
 
 def test_towards_an_optimum_nothing_is_aimed_and_known_images_come_first(surrogate: LocalSurrogate) -> None:

@@ -6,17 +6,19 @@ from typing import Any
 
 import mlflow
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from microdesign.config import validate_config
 from microdesign.design.campaign import CampaignConfig
 from microdesign.design.coarse_grid import coarsened
 from microdesign.design.problem import open_problem
+from microdesign.design.trials import Trial
 from microdesign.design.workflow import design
 from microdesign.errors import InputError
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.generate import GenerateConfig, generate_dataset
-from microdesign.model.bundle import save_bundle
+from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.networks import NetworkConfig
 from microdesign.model.surrogate import LocalSurrogate
 from microdesign.model.vae import ModelConfig, VAERegression
@@ -72,6 +74,18 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
         assert candidate["predicted"]["Ex"] == pytest.approx(coarse["Ex"][0], rel=1e-3)
         assert candidate["verified"]["Ex"] == pytest.approx(full["Ex"][0], rel=1e-3)
     assert document["candidates"]
+    changes |= {"retrain_every": 3, "folder": str(folder / "coarse-retrained"), "dataset": str(folder / "labelled")}
+    given: list[int] = []
+
+    def retrain(trials: list[Trial]) -> LocalSurrogate:
+        given.append(len(trials))
+        return LocalSurrogate(load_bundle(folder / "bundle"))
+
+    design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", retrain=retrain)
+    assert given[0] == 3
+    records = [pq.read_table(path) for path in (folder / "coarse-retrained" / "evaluations").glob("*.parquet")]
+    models = {model for record in records for model in record["model"].to_pylist()}
+    assert {model[-2:] for model in models} == {"/2"}  # a retrained model's predictions are physics' own too
     with pytest.raises(InputError, match="coarse_grid = 4: images of 32 pixels an edge do not allow it"):
         open_problem(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'mlflow.db'}")
 

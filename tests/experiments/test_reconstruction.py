@@ -68,9 +68,9 @@ def test_the_run_keeps_its_stages(bundle_folder: Path, dataset: Dataset, tmp_pat
 def test_models_differ_in_what_is_said_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(ReconstructionExperiment, CONFIGS / "paper-reconstruction.yaml")
     tuned = config.training("mse-cess")
-    assert [phase.objective.loss for phase in tuned.loop.phases] == ["mse", "cess"]
-    assert tuned.loop.total_epochs == config.training("mse").loop.total_epochs == 10
-    assert (tuned.name, tuned.register_as) == ("paper-mse-cess", "paper-mse-cess")
+    assert [phase.objective.loss for phase in tuned.loop.phases] == ["cess"]
+    assert (tuned.start, config.training("mse").start) == ("mse", None)
+    assert (tuned.name, tuned.register_as) == ("paper-mse-cess", "paper-reduced-mse-cess")
     with pytest.raises(InputError, match=r"models\.bad: unknown key 'loop\.epoch'"):
         TrainedModels(train=config.train, models={"bad": {"loop.epoch": 3}}).training("bad")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -87,3 +87,12 @@ def test_tables_are_text_for_people_and_numbers_for_programs() -> None:
     table = Table(("model", "median"), [["mse", 0.123456789], ["none", None]])
     assert table.markdown() == "| model | median |\n| --- | --- |\n| mse | 0.1235 |\n| none |  |\n"
     assert table.csv() == "model,median\nmse,0.123456789\nnone,\n"
+
+
+def test_a_model_starts_from_one_that_is_trained_before(bundle_folder: Path, dataset: Dataset) -> None:
+    def models(**given: object) -> TrainedModels:
+        return TrainedModels.model_validate({"train": {"dataset": str(dataset.folder)}, "models": given})
+
+    for wrong in (models(fine={"start": "plain"}, plain={}), models(plain=str(bundle_folder), fine={"start": "plain"})):
+        with pytest.raises(InputError, match=r"models.fine: starts from plain, which is not trained before it"):
+            wrong.bundles(Path("none"), "sqlite:///unused.db", lambda line: None)

@@ -25,6 +25,8 @@ def settings(**changes: object) -> SweepConfig:
         ({"objectives": ["speed"]}, "objectives.0"),
         ({"objectives": []}, "objectives"),
         ({"train": {"dataset": "x", "properties": []}}, "the objective mape needs properties"),
+        ({"space": {"learns": ["all", "regressor"]}}, "learns is not searched"),
+        ({"models": {"one": {"learns": "regressor"}}}, "learns is not searched"),
         ({"trials": 0}, "'trials' = 0"),
         ({"space": {"learning_rate": {"normal": [0, 1]}}}, "normal"),
         ({"dataset": "x"}, "unknown key 'dataset'"),

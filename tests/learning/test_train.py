@@ -10,6 +10,7 @@ import mlflow
 import numpy as np
 import psutil
 import pytest
+import torch
 from pydantic import ValidationError
 
 from microdesign.errors import InputError, MicrodesignError
@@ -17,7 +18,9 @@ from microdesign.learning.train import train
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.generators import generate
 from microdesign.model.bundle import load_bundle
+from microdesign.physics.verification import verify
 
 LOOP = {
     "epochs": 6,
@@ -119,28 +122,60 @@ def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[.
         train(config(workers=[4, 5], cpus_per_worker=1, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
 
 
+@pytest.fixture(scope="module")
+def homogenized(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Images whose properties are those that physics says."""
+    materials = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
+    labels = generate("GRF", 0, 120, 16, 0).labels
+    values = verify(labels, materials)
+    writer = DatasetWriter(tmp_path_factory.mktemp("homogenized") / "data", settings={}, materials=materials)
+    properties = {name: values[name] for name in ("Ex", "Ey")}
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties=properties))
+    return writer.finish()
+
+
+REHEARSAL = {"learns": "regressor", "epochs": 10, "learning_rate": 1e-2}
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_a_registered_model_s_regressor_rehearses(
-    local_ray: None, config: Callable[..., TrainConfig], uri: str
+    local_ray: None, config: Callable[..., TrainConfig], homogenized: Dataset, uri: str
 ) -> None:
     """It starts from the registry, leaves the generative part as it was, and gets better at what it is tested on."""
-    first = load_bundle(train(config(name="first", register_as="rehearsed-from"), tracking_uri=uri))
+    data = {"dataset": str(homogenized.folder)}
+    first = load_bundle(train(config(**data, name="first", register_as="rehearsed-from"), tracking_uri=uri))
     model = first.description.model.model_dump()
     model["network"]["regressor"] = "own"
-    loop = LOOP | {"model": model, "learns": "regressor", "epochs": 10, "learning_rate": 1e-2}
     changes = {
         "name": "rehearsal",
         "start": "models:/rehearsed-from@champion",
-        "loop": loop,
+        "loop": LOOP | REHEARSAL | {"model": model},
+        "teacher": {"start": 0, "lesson": 4},
         "register_as": "rehearsed",
     }
-    second = load_bundle(train(config(**changes), tracking_uri=uri))
+    folder = train(config(**data, **changes), tracking_uri=uri)
+    second = load_bundle(folder)
     before, after = first.model.state_dict(), second.model.state_dict()
     for name, weight in before.items():
         if not name.startswith("property_head"):
             np.testing.assert_array_equal(weight, after[name], err_msg=name)
     assert not np.allclose(before["trunk.stem.convolution.weight"], after["property_trunk.stem.convolution.weight"])
     assert second.description.metrics["r2_Ex"] > first.description.metrics["r2_Ex"]
+    # Physics has judged the draws of every step, half as many as a batch has images.
+    (last,) = sorted(folder.parent.glob("checkpoint_*/state.pt"))[-1:]
+    judged = torch.load(last, weights_only=True)["teacher"]["labels"]
+    assert len(judged) == 10 * (96 // 8) * 4
     with pytest.raises(InputError, match="nothing-of-the-kind"):
-        train(config(start="models:/nothing-of-the-kind@champion"), tracking_uri=uri)
+        train(config(**data, start="models:/nothing-of-the-kind@champion"), tracking_uri=uri)
+
+
+@pytest.mark.parametrize("missing", ["start", "properties", "teacher"])
+def test_what_a_rehearsal_needs(config: Callable[..., TrainConfig], missing: str) -> None:
+    network = LOOP["model"]["network"] | {"regressor": "own"}
+    prior = {"kind": "standard"} if missing == "properties" else {}
+    loop = LOOP | REHEARSAL | {"model": {"network": network, "prior": prior}}
+    whole = {"start": "bundle", "properties": ["Ex"], "teacher": {}, "loop": loop}
+    config(**whole)
+    with pytest.raises(ValidationError, match=f"learns regressor is not supported without {missing}"):
+        config(**whole | {missing: [] if missing == "properties" else None})

@@ -68,6 +68,14 @@ def test_a_rehearsal_trains_the_regressor_alone() -> None:
     torch.testing.assert_close(outputs.decoded_properties, model.regress(outputs.decodes).mean)
 
 
+@pytest.mark.parametrize("decoder", ["texture", "upsampling"])
+def test_small_batches_rehearse_too(decoder: str) -> None:
+    model, (x, c) = build(decoder=decoder), batch()
+    model.rehearse()
+    for n in (1, 2, 3, 4):
+        assert model(x[:n], c[:n]).decodes.shape == (n - n // 2, 1, 32, 32)
+
+
 def test_a_regressor_that_shares_its_trunk_does_not_rehearse() -> None:
     with pytest.raises(InputError, match=r"trunk of its own learns alone; set network.regressor to own"):
         build("shared").rehearse()

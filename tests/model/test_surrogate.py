@@ -244,3 +244,11 @@ def test_sensitivities_are_the_slopes_at_a_fixed_cut(surrogate: LocalSurrogate, 
     assert surrogate.sensitivities(latents(0)).shape == (0, 2, 4)
     with pytest.raises(InputError, match="do not fit"):
         surrogate.sensitivities(z[:, :3])
+
+
+def test_a_model_without_properties_has_no_slopes_of_them() -> None:
+    config = ModelConfig(network=NETWORK, prior=PriorConfig(kind="standard"))
+    none = Standardization(names=(), units=(), offsets=(), scales=())
+    surrogate = LocalSurrogate(Bundle(VAERegression(config, 0).eval(), Description(model=config, standardization=none)))
+    assert surrogate.sensitivities(latents(2)).shape == (2, 0, 4)
+    assert surrogate.predict(images(2))[0].shape == (2, 0)

@@ -30,15 +30,15 @@ def follow(
         high: Largest ones; equal to `low` for a value.
         rounds: Most steps.
     """
-    if not rounds:
+    if not rounds or surrogate.sensitivities(z[:0]) is None:
         return z
     z, radius = z.copy(), np.full(len(z), _RADIUS)
     found = surrogate.predict(decode_labels(surrogate, z))[0]
     for _ in range(rounds):
         miss = missed(found, low, high)
         moving = np.flatnonzero(np.isfinite(miss).all(1) & miss.any(1))
-        slopes = surrogate.sensitivities(z[moving]) if len(moving) else None
-        if slopes is None:
+        slopes = surrogate.sensitivities(z[moving])
+        if slopes is None or not len(moving):
             break
         scaled = slopes / _size(found[moving], low, high)[:, :, None] * std[moving, None, :]
         step = least_norm(scaled * (miss[moving] != 0)[:, :, None], -miss[moving])  # what is not missed may move

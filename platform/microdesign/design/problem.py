@@ -116,7 +116,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
     target = match(config.target, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
     target.constraints.check_size(size)
-    check_coarse(size, config.coarse_grid)
+    check_coarse(size, config.coarse_grid, evaluator, materials)
     if trained is not None:
         _check_units(trained.units, materials.units)
     if trained is not None and trained.digest != materials.digest:

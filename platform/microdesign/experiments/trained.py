@@ -25,7 +25,7 @@ class TrainedModels(Config):
     models: Models = Field(
         min_length=1,
         description="name -> settings of `train` by dotted name, such as loop.objective.loss; or a bundle folder or "
-        "models:/NAME@ALIAS, which is not trained",
+        "models:/NAME@ALIAS, which is not trained; the setting start may name a model that is trained before",
     )
 
     def training(self, name: str) -> TrainConfig:
@@ -51,16 +51,25 @@ class TrainedModels(Config):
             MicrodesignError: A training failed.
         """
         trainings = {name: self.training(name) for name, given in self.models.items() if not isinstance(given, str)}
+        order = list(self.models)
+        for name, each in trainings.items():
+            if each.start in order and (each.start not in trainings or order.index(each.start) >= order.index(name)):
+                raise InputError(f"models.{name}: starts from {each.start}, which is not trained before it.")
         left_out = {name: reason for name, each in trainings.items() if (reason := _lacks_style_weights(each))}
         for name, reason in left_out.items():
             progress(f"model {name} is left out: {reason}")
-        bundles = {}
+        bundles: dict[str, Bundle] = {}
+        folders: dict[str | None, str] = {}
         for name, given in self.models.items():
             if isinstance(given, str):
                 bundles[name] = load_model(given, cache, uri)
             elif name not in left_out:
                 progress(f"model {name}")
-                bundles[name] = load_bundle(train(trainings[name], progress, uri))
+                training = trainings[name]
+                folder = train(
+                    training.model_copy(update={"start": folders.get(training.start, training.start)}), progress, uri
+                )
+                bundles[name], folders[name] = load_bundle(folder), str(folder)
         return bundles, left_out
 
 

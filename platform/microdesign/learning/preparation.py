@@ -33,6 +33,11 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
         check_held_out(dataset, split, config.properties)
     check_varied(dataset)
     teacher = Teacher.of(config.teacher, standardization_of(config, dataset), manifest)
+    if teacher is None and config.loop.learns == "regressor":
+        raise InputError(
+            f"{config.dataset}: a regressor rehearses on images of known materials, which physics judges; these are "
+            f"{'volumes' if len(manifest.shape) > 2 else 'of no materials'}. Set loop.learns to all."
+        )
     if teacher is not None:
         teacher.check(dataset.read_shard(0).select(slice(0, _COMPARED)))
 

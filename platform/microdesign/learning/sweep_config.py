@@ -54,6 +54,8 @@ class SweepConfig(Config):
             raise ValueError(f"objectives names one twice: {', '.join(self.objectives)}")
         if self.train.start is not None:
             raise ValueError(f"train.start is {self.train.start}; the trials of a sweep start anew: leave it out")
+        if "learns" in self.space or any("learns" in settings for settings in self.models.values()):
+            raise ValueError("learns is not searched: a regressor learns alone from a finished model; leave it out")
         if not self.train.properties:
             for name in self.objectives:
                 if name in NEEDS_PROPERTIES:

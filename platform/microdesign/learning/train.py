@@ -72,7 +72,8 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
     sources = config.loop.sources()
     run = start_run(config.experiment, name, uri)
     run.log_params(config.model_dump(mode="json"))
-    run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"} | sources)
+    start = {} if config.start is None else {"start": load_bundle(config.start).digest}
+    run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"} | start | sources)
     run.log_dataset(dataset.folder, dataset.manifest.digest, {"samples": len(dataset)} | dataset.manifest.classes)
     run.log_text(dump_yaml(config), "config.yaml")
     return run

@@ -1,6 +1,8 @@
 """The settings of a training run."""
 
-from pydantic import Field, PositiveInt, field_validator
+from typing import Self
+
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from microdesign.config import Config
 from microdesign.files import digest_json
@@ -48,6 +50,18 @@ class TrainConfig(Config):
         if isinstance(value, tuple) and value[0] > value[1]:
             raise ValueError("expected a number, or [least, most]")
         return value
+
+    @model_validator(mode="after")
+    def _check_rehearsal(self) -> Self:
+        if self.loop.learns == "regressor":
+            wanted = {"start": self.start, "properties": self.properties, "teacher": self.teacher}
+            for name, value in wanted.items():
+                if not value:
+                    raise ValueError(
+                        f"loop.learns regressor is not supported without {name}: the regressor of a finished model "
+                        f"learns from physics; give {name}"
+                    )
+        return self
 
     @property
     def workers_range(self) -> tuple[int, int]:

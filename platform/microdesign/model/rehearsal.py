@@ -36,6 +36,8 @@ def aimed_decodes(model: "VAERegression", c: Tensor, rounds: int = ROUNDS) -> Te
     decodes = c.new_zeros(len(c), network.channels, *network.shape)
     for turn in range(rounds + 1):
         rows = torch.nonzero(turns >= turn)[:, 0]
+        if not len(rows):
+            break
         with torch.autocast(c.device.type, enabled=False):
             gaussian = model.prior(condition[rows]).of(component[rows])
         z = gaussian.mean[:, 0] + gaussian.log_std[:, 0].exp() * noise[rows]

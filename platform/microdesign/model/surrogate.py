@@ -1,7 +1,8 @@
 """What a design campaign needs of a model: the protocol `Surrogate`, and the one in process, from a bundle.
 
 Shapes: n samples, D latent, K components, P properties, `*N` two or three image axes, C channels (1 for two phases,
-else one a phase). Everything is NumPy and in physical units, so that a surrogate behind HTTP gives the same arrays.
+else one a phase). Everything is NumPy and in physical units, so that a surrogate behind HTTP gives the same arrays, but
+for slopes, which it does not have.
 """
 
 import math
@@ -139,8 +140,8 @@ class LocalSurrogate:
     def sensitivities(self, z: np.ndarray) -> np.ndarray:
         """See `Surrogate.sensitivities`; a backward pass for each property."""
         model, count = self.bundle.model, len(self.properties)
-        found = [np.zeros((0, count, self._network.latent_size))]
-        for batch in self._latents(z):
+        found = [np.zeros((0 if count else len(z), count, self._network.latent_size))]
+        for batch in self._latents(z) if count else ():
             batch.requires_grad_()
             mean = model.regress(binarize_straight_through(model.decode(batch))).mean
             rows = [torch.autograd.grad(mean[:, p].sum(), batch, retain_graph=p < count - 1)[0] for p in range(count)]

@@ -51,9 +51,10 @@ class Outputs(NamedTuple):
         labelled: Which images have all their labels, bool `(B,)`.
         c: The labels, a missing one drawn from q(c|x), `(B, P)`.
         prior: p(z|c) at these.
-        decodes: Binarised decodes, indicators `(n, C, *N)`: of z for the first quarter of the batch, and as many draws
-            from p(z|c) for its last images, if the prior knows c; n = 0 for a model without properties. Of a pass that
-            trains the regressor alone: draws that it has aimed, for the last half.
+        decodes: Binarised decodes, indicators `(n, C, *N)`: of z for the first quarter of the batch, and about as many
+            draws from p(z|c) for its last images, if the prior knows c: of a mixture two components' for each, the
+            first by weight and the second by the weights that are left. n = 0 for a model without properties. Of a pass
+            that trains the regressor alone: draws that it has aimed, for the last half.
         decoded_properties: What the regressor, frozen, says of these, `(n, P)`.
         asked: The row of the batch whose properties each of these should have, int `(n,)`.
         pairs: Rows of `decodes` that two components drew for the same properties, int `(h, 2)`; h = 0 where the prior
