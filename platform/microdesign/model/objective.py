@@ -40,6 +40,11 @@ class ObjectiveConfig(Config):
     gamma: float = Field(0.1, ge=0, description="weight of the regression term")
     consistency: float = Field(0.03, ge=0, description="weight of the errors of the decodes' properties")
     balance: float = Field(0.05, ge=0, description="weight of KL(mean component use || uniform), against collapse")
+    concentration: float = Field(
+        0.02,
+        ge=0,
+        description="weight of KL(p(k|c) || uniform): components are there for every target, not each for its own",
+    )
     likeness: float = Field(
         0.003, ge=0, description="weight of the likeness of two components' draws for the same properties"
     )
@@ -109,6 +114,9 @@ class Objective:
         if generative:
             terms["imbalance"] = imbalance(outputs.prior, outputs.z)
             total = total + config.balance * terms["imbalance"]
+        if generative and outputs.prior.log_weights.shape[1] > 1:
+            terms["concentration"] = concentration(outputs.prior)
+            total = total + config.concentration * terms["concentration"]
         if len(outputs.pairs):
             terms["likeness"] = likeness(outputs.decodes, outputs.pairs)
             total = total + config.likeness * terms["likeness"]
@@ -161,6 +169,16 @@ def imbalance(prior: Mixture, z: Tensor) -> Tensor:
     """
     use = prior.joint_log_density(z).softmax(-1).mean(0).clamp_min(1e-8)
     return (use * (use * len(use)).log()).sum()
+
+
+def concentration(prior: Mixture) -> Tensor:
+    """Mean over the batch of KL(p(k|c) || uniform) in nats, a scalar from 0 to log K.
+
+    Unchecked, a mixture shares out the properties among its components: each answers the targets near its own, and at
+    one target hardly more than one is left. Held even, they share out what the properties leave open, morphology.
+    """
+    K = prior.log_weights.shape[1]
+    return (prior.log_weights.exp() * (prior.log_weights + math.log(K))).sum(1).mean()
 
 
 def likeness(decodes: Tensor, pairs: Tensor) -> Tensor:
