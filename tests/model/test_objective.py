@@ -12,7 +12,16 @@ from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.losses.two_point import CessCrop
 from microdesign.model.mixture import Gaussian, Mixture, gaussian_kl
 from microdesign.model.networks import NetworkConfig
-from microdesign.model.objective import LARGE, Objective, ObjectiveConfig, consistency, imbalance, likeness, regression
+from microdesign.model.objective import (
+    LARGE,
+    Objective,
+    ObjectiveConfig,
+    concentration,
+    consistency,
+    imbalance,
+    likeness,
+    regression,
+)
 from microdesign.model.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
@@ -43,20 +52,31 @@ def passed(kind: str = "mixture") -> tuple[VAERegression, Outputs]:
 def test_terms_add_up(kl: str) -> None:
     config = ObjectiveConfig.model_validate(
         {"loss": "bce+cess", "weights": {"cess": 3.0, "mse": 9.0}, "kl": kl}
-        | {"beta": 0.3, "gamma": 0.7, "consistency": 0.4, "balance": 0.2, "likeness": 0.5}
+        | {"beta": 0.3, "gamma": 0.7, "consistency": 0.4, "balance": 0.2, "likeness": 0.5, "concentration": 0.6}
     )
     _, outputs = passed()
     terms = Objective(config)(outputs, *batch())
-    assert list(terms) == ["bce", "cess", "kl", "regression", "consistency", "imbalance", "likeness", "total"]
+    assert list(terms) == [
+        "bce",
+        "cess",
+        "kl",
+        "regression",
+        "consistency",
+        "imbalance",
+        "concentration",
+        "likeness",
+        "total",
+    ]
     assert all(term.shape == () and term.isfinite() for term in terms.values())
     expected = terms["bce"] + 3 * terms["cess"] + 0.3 * terms["kl"] + 0.7 * terms["regression"]
     expected = expected + 0.4 * terms["consistency"] + 0.2 * terms["imbalance"] + 0.5 * terms["likeness"]
+    expected = expected + 0.6 * terms["concentration"]
     torch.testing.assert_close(terms["total"], expected)
 
 
 def test_weights_of_zero_remove_their_terms() -> None:
     model, outputs = passed()
-    none = {"beta": 0, "balance": 0, "consistency": 0, "likeness": 0}
+    none = {"beta": 0, "balance": 0, "consistency": 0, "likeness": 0, "concentration": 0}
     total = Objective(ObjectiveConfig.model_validate(none))(outputs, *batch())["total"]
     gradients = torch.autograd.grad(total, list(model.prior.parameters()), allow_unused=True)
     assert all(gradient is None or not gradient.any() for gradient in gradients)
@@ -282,6 +302,17 @@ def test_losses_take_their_settings_and_sources_are_named(vgg_file: Path) -> Non
 def test_config_errors(override: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_config(ObjectiveConfig, overrides=[override])
+
+
+def test_concentration_of_even_weights_is_zero_and_of_a_sole_component_log_k() -> None:
+    even = torch.full((3, 4), 0.25).log()
+    sole = torch.tensor([[1.0, 0.0, 0.0, 0.0]]).clamp_min(1e-30).log()
+    zeros = torch.zeros(3, 4, 2)
+    assert concentration(Mixture(even, zeros, zeros)).item() == pytest.approx(0, abs=1e-6)
+    assert concentration(Mixture(sole, zeros[:1], zeros[:1])).item() == pytest.approx(math.log(4))
+    mixed = Mixture(torch.cat((even[:1], sole)), zeros[:2], zeros[:2])
+    assert concentration(mixed).item() == pytest.approx(math.log(4) / 2)
+    assert "concentration" not in Objective(ObjectiveConfig())(passed("conditional")[1], *batch())
 
 
 def stripes(width: int, axis: int) -> torch.Tensor:
