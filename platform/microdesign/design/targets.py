@@ -112,7 +112,7 @@ class Target(Config):
         rows = []
         for name in self.names:
             partial = [_derivative(name, mean, each) for each in surrogate.properties]
-            rows.append(np.einsum("mn,nmd->nd", np.stack(partial), own))
+            rows.append(np.einsum("mi,imd->id", np.stack(partial), own))
         return np.stack(rows, axis=1)
 
     def deviations(self, values: np.ndarray) -> np.ndarray:
