@@ -20,6 +20,9 @@ class Line:
         z = prior.mean + prior.std * np.random.default_rng(seed).standard_normal((n, 2))
         return Draws(z, np.zeros(n, int), prior.log_density(z))
 
+    def sensitivities(self, z: np.ndarray) -> np.ndarray:
+        return np.tile([[[1.0, 0.0]]], (len(z), 1, 1))
+
     def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return labels, np.ones_like(labels)
 
@@ -29,7 +32,8 @@ class Line:
 
 @pytest.fixture(autouse=True)
 def latents_are_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microdesign.experiments.local_search.decode_labels", lambda surrogate, z: z)
+    for module in ("experiments.local_search", "design.aiming", "design.gauss_newton"):
+        monkeypatch.setattr(f"microdesign.{module}.decode_labels", lambda surrogate, z: z)
 
 
 TARGETS = np.linspace(3, 7, 6)[:, None]
@@ -55,6 +59,12 @@ def test_a_draw_that_the_regressor_knows_is_there_at_once_and_a_random_start_is_
     assert (found["random starts"] <= 256).all()
 
 
+def test_aimed_by_a_right_regressor_one_draw_is_enough() -> None:
+    found, _ = needed(draws=1)
+    assert found["draws"].max() > 1
+    np.testing.assert_array_equal(found["aimed draws"], 1)
+
+
 def test_where_the_regressor_is_wrong_the_search_corrects_it() -> None:
     found, _ = needed(offset=0.3, draws=64)
     assert (found["draws"] > 1).all()
@@ -62,14 +72,15 @@ def test_where_the_regressor_is_wrong_the_search_corrects_it() -> None:
 
 
 def test_what_cannot_be_reached_costs_the_budget() -> None:
-    found, calls = needed(enough=1e-12, budget=20)
+    found, calls = needed(offset=0.3, enough=1e-12, budget=20)
     assert {value for values in found.values() for value in values} == {21}
-    assert calls >= 2 * 6 * 20
+    assert calls >= 3 * 6 * 20
 
 
 def test_the_table_compares_with_the_draws() -> None:
     found, _ = needed(offset=0.3, draws=64)
-    first, second = local_search_table({"mixture": found}, LocalSearchConfig()).rows
+    first, second, third = local_search_table({"mixture": found}, LocalSearchConfig()).rows
     assert first[:3] == ["mixture", "draws", np.median(found["draws"])]
-    assert second[-1] == pytest.approx(np.median(found["draws"]) / np.median(found["random starts"]))
-    assert first[-1] == 1
+    assert second[:2] == ["mixture", "aimed draws"]
+    assert first[-1] == pytest.approx(np.median(found["draws"]) / np.median(found["random starts"]))
+    assert third[-1] == 1

@@ -3,7 +3,8 @@
 Sardeshmukh et al. 2024, arXiv 2402.17806, section 1, promise far less computation when inverse inference starts a
 physics-based search. The search is CMA-ES in the latent space (Hansen, arXiv:1604.00772), one for each target, all
 targets a generation at a time. A draw is the one of several that the regressor ranks first, its scale that of its
-component of p(z|c*); a random start is the latent of a training image, its scale that of all their latents.
+component of p(z|c*); an aimed draw is one of those that the regressor has aimed, which costs no physics; a random start
+is the latent of a training image, its scale that of all their latents.
 
 Shapes: T targets, N draws, D latent, P properties.
 """
@@ -15,6 +16,7 @@ from cmaes import CMA
 from pydantic import Field
 
 from microdesign.config import Config
+from microdesign.design.aiming import aimed_sample
 from microdesign.experiments.outcome import Cell, Table
 from microdesign.experiments.physics import Solve
 from microdesign.experiments.ranking import worst_errors
@@ -31,6 +33,8 @@ class LocalSearchConfig(Config):
 
     targets: int = Field(20, ge=1, description="of the targets, the first so many")
     draws: int = Field(16, ge=1, description="draws from p(z|c*), of which the regressor chooses where to start")
+    aim_rounds: int = Field(3, ge=0, description="rounds in which an aimed draw corrects its condition")
+    aim_steps: int = Field(3, ge=0, description="its steps down the model's slopes after these")
     enough: float = Field(0.02, gt=0, description="error of the worst property at which a search has arrived")
     budget: int = Field(256, ge=2, description="evaluations at which a search gives up")
     seed: int = Field(0, ge=0, description="seed of draws, random starts and searches")
@@ -49,35 +53,40 @@ def evaluations_needed(
         config: How long to search.
     """
     wanted = wanted[: config.targets]
-    starts, scales = zip(*(_chosen_draw(surrogate, row, config, i) for i, row in enumerate(wanted)), strict=True)
+    starts = {
+        "draws": [_chosen_draw(surrogate, row, config, i, aimed=False) for i, row in enumerate(wanted)],
+        "aimed draws": [_chosen_draw(surrogate, row, config, i, aimed=True) for i, row in enumerate(wanted)],
+    }
     latents = surrogate.encode(known)[0]
     random = latents[np.random.default_rng(config.seed).permutation(len(latents))[: len(wanted)]]
-    spread = np.broadcast_to(latents.std(0), random.shape)
+    starts["random starts"] = [(z, latents.std(0)) for z in random]
     return {
-        "draws": _searched(surrogate, solve, wanted, np.stack(starts), np.stack(scales), config),
-        "random starts": _searched(surrogate, solve, wanted, random, spread, config),
+        start: _searched(surrogate, solve, wanted, *(np.stack(part) for part in zip(*pairs, strict=True)), config)
+        for start, pairs in starts.items()
     }
 
 
 def local_search_table(found: Mapping[str, Mapping[str, np.ndarray]], config: LocalSearchConfig) -> Table:
-    """Evaluations by model and start: median, quartiles, share that arrived; and the ratio of the medians."""
+    """Evaluations by model and start: median, quartiles, share that arrived; and their ratio to random starts."""
     rows: list[list[Cell]] = []
     for model, starts in found.items():
         medians = {start: float(np.median(values)) for start, values in starts.items()}
         for start, values in starts.items():
             low, high = np.quantile(values, (0.25, 0.75)).tolist()
-            ratio = medians["draws"] / medians[start]
+            ratio = medians[start] / medians["random starts"]
             rows.append([model, start, medians[start], low, high, float((values <= config.budget).mean()), ratio])
-    titles = ("model", "from", "evaluations, median", "25 %", "75 %", "share within budget", "draws / this")
+    titles = ("model", "from", "evaluations, median", "25 %", "75 %", "share within budget", "this / random")
     return Table(titles, rows)
 
 
 def _chosen_draw(
-    surrogate: Surrogate, wanted: np.ndarray, config: LocalSearchConfig, number: int
+    surrogate: Surrogate, wanted: np.ndarray, config: LocalSearchConfig, number: int, aimed: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Latent and scale, each `(D,)`, of the draw for the properties `(P,)` that the regressor ranks first."""
     target = dict(zip(surrogate.properties, wanted.tolist(), strict=True))
-    draws, prior = surrogate.sample(target, config.draws, config.seed + number), surrogate.prior(target)
+    n, seed, prior = config.draws, config.seed + number, surrogate.prior(target)
+    effort = (config.aim_rounds, config.aim_steps) if aimed else (0, 0)
+    draws = aimed_sample(surrogate, target, n, seed, *effort)
     best = int(worst_errors(surrogate.predict(decode_labels(surrogate, draws.z))[0], wanted).argmin())
     return draws.z[best], prior.std[draws.component[best]]
 
