@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def campaign(folder: Path, surrogate: LocalSurrogate, materials: Materials) -> Campaign:
-    return searched(Campaign(settings(folder), surrogate, materials, "laboratory"))
+    return searched(Campaign(settings(folder, slopes=False), surrogate, materials, "laboratory"))
 
 
 def parts(folder: Path) -> dict[str, bytes]:
@@ -135,9 +135,9 @@ def test_a_search_in_pieces_is_the_same_search(
 ) -> None:
     """A new process for every request: all it knows is the ledger."""
     for _ in range(4):
-        piece = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+        piece = Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory")
         piece.ask(4)
-        again = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+        again = Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory")
         again.tell([measure(trial) for trial in again.open])
     assert [t.key for t in again.ledger.evaluations] == [t.key for t in campaign.ledger.evaluations]
 

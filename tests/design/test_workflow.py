@@ -65,7 +65,7 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
     """They are what the report calls predicted, and verified values are those of the full grid."""
     target = {"properties": {"Ex": 3.0}, "tolerance": 0.5}
     changes = {"target": target, "coarse_grid": 2, "folder": str(folder / "coarse"), "evaluations": 6}
-    document = design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    document = design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}")
     for candidate in document["candidates"]:
         labels = np.load(candidate["image"], allow_pickle=False)
         coarse, full = (
@@ -81,13 +81,13 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
         given.append(len(trials))
         return LocalSurrogate(load_bundle(folder / "bundle"))
 
-    design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", retrain=retrain)
+    design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}", retrain=retrain)
     assert given[0] == 3
     records = [pq.read_table(path) for path in (folder / "coarse-retrained" / "evaluations").glob("*.parquet")]
     models = {model for record in records for model in record["model"].to_pylist()}
     assert {model[-2:] for model in models} == {"/2"}  # a retrained model's predictions are physics' own too
     with pytest.raises(InputError, match="coarse_grid = 4: images of 32 pixels an edge do not allow it"):
-        open_problem(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'mlflow.db'}")
+        open_problem(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'coarse.db'}")
 
 
 def test_candidates_meet_every_kind_of_goal(document: dict[str, Any], materials: Materials) -> None:

@@ -15,8 +15,8 @@ from microdesign.model.vae import ModelConfig, VAERegression
 BATCH, PROPERTIES = 8, 2
 MODEL = ModelConfig.model_validate({"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}})
 # Means over samples alone: the use of the components is a mean over each worker's batch before it is a loss, and the
-# consistency term takes the halves of a batch differently.
-OBJECTIVE = ObjectiveConfig(balance=0, consistency=0)
+# terms of decodes take the halves of a batch differently.
+OBJECTIVE = ObjectiveConfig(balance=0, consistency=0, likeness=0)
 
 
 def gradients(rows: slice, wrapped: bool) -> dict[str, torch.Tensor]:

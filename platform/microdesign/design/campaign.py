@@ -56,7 +56,8 @@ class SearchConfig(Config):
         64, ge=0, description="of those, the most promising, which are aimed at the goals by the regressor"
     )
     aim_rounds: int = Field(3, ge=0, description="corrections of each one's aim")
-    aim_steps: int = Field(2, ge=0, description="steps down the model's slopes after these; none at an endpoint")
+    slopes: bool = Field(True, description="whether to follow the slopes of a model in process; an endpoint has none")
+    aim_steps: int = Field(2, ge=0, description="steps down these slopes after the corrections")
     conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
     neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
     spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
@@ -341,7 +342,13 @@ class Campaign:
         """The first draws, made once for a model."""
         if self._draws is None:
             config = self.config
-            effort = config.samples, config.aimed, config.aim_rounds, config.aim_steps, config.seed
+            effort = (
+                config.samples,
+                config.aimed,
+                config.aim_rounds,
+                config.aim_steps if config.slopes else 0,
+                config.seed,
+            )
             self._draws = draw_first(self.target, self.surrogate, self.strata, *effort, self._starts)
             if not len(self._draws.designs) and not len(self.ledger.trials):
                 raise InputError(self._draws.complaint)
@@ -409,7 +416,7 @@ class Campaign:
             config=self.config.refinement,
             count=n,
             seed=int(np.random.default_rng([self.config.seed, number]).integers(2**31)),
-            slopes=lambda z: self.target.slopes(self.surrogate, z),
+            slopes=lambda z: self.target.slopes(self.surrogate, z) if self.config.slopes else None,
         )
         return REFINERS[self.config.refiner](request)
 
