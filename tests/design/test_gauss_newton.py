@@ -37,13 +37,17 @@ def latents_are_images(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
         monkeypatch.setattr("microdesign.design.gauss_newton.decode_labels", lambda surrogate, z: z)
 
 
+def followed(model: Linear, z: np.ndarray, std: np.ndarray, low: np.ndarray, high: np.ndarray, n: int) -> np.ndarray:
+    return follow(model, z, model.predict(z)[0], std, low, high, n)
+
+
 def starts(n: int = 20) -> np.ndarray:
     return 0.1 * np.random.default_rng(0).standard_normal((n, 3))
 
 
 def test_one_step_solves_a_linear_model_by_the_shortest_way() -> None:
     z, std, wanted = starts(), np.tile([1.0, 0.5, 2.0], (20, 1)), np.array([5.5, 5.2])
-    found = follow(Linear(), z, std, wanted, wanted, 1)
+    found = followed(Linear(), z, std, wanted, wanted, 1)
     miss = missed(Linear().predict(found)[0], wanted, wanted)
     assert worst(miss).max() < 2e-3  # but for the damping
     # The shortest step in standard deviations is the pseudoinverse's.
@@ -54,10 +58,8 @@ def test_one_step_solves_a_linear_model_by_the_shortest_way() -> None:
 
 def test_a_bent_model_takes_a_few_steps_and_never_gets_worse() -> None:
     model, wanted = Linear(bend=0.2), np.array([6.0, 5.2])
-    misses = [
-        worst(missed(model.predict(follow(model, starts(), np.ones((20, 3)), wanted, wanted, n))[0], wanted, wanted))
-        for n in (0, 1, 2, 6)
-    ]
+    found = [followed(model, starts(), np.ones((20, 3)), wanted, wanted, n) for n in (0, 1, 2, 6)]
+    misses = [worst(missed(model.predict(z)[0], wanted, wanted)) for z in found]
     assert all((later <= earlier).all() for earlier, later in itertools.pairwise(misses))
     assert misses[-1].max() < 1e-3 < np.median(misses[0])
 
@@ -65,22 +67,22 @@ def test_a_bent_model_takes_a_few_steps_and_never_gets_worse() -> None:
 def test_what_is_within_its_bounds_is_left_alone() -> None:
     z = starts()
     low, high = np.array([-np.inf, 4.0]), np.array([np.inf, 6.5])
-    np.testing.assert_array_equal(follow(Linear(), z, np.ones_like(z), low, high, 3), z)
+    np.testing.assert_array_equal(followed(Linear(), z, np.ones_like(z), low, high, 3), z)
     # One property alone is asked for: the other one may move.
     low, high = np.array([6.0, -np.inf]), np.array([6.5, np.inf])
-    found = Linear().predict(follow(Linear(), z, np.ones_like(z), low, high, 3))[0]
+    found = Linear().predict(followed(Linear(), z, np.ones_like(z), low, high, 3))[0]
     assert (np.abs(found[:, 0] - 6.25) < 0.27).all()
 
 
 def test_a_model_that_is_not_in_process_has_no_slopes() -> None:
     z, wanted = starts(), np.array([6.0, 5.2])
-    np.testing.assert_array_equal(follow(Remote(), z, np.ones_like(z), wanted, wanted, 3), z)
+    np.testing.assert_array_equal(followed(Remote(), z, np.ones_like(z), wanted, wanted, 3), z)
 
 
 def test_a_prediction_that_is_nan_stays_where_it_is() -> None:
     z, wanted = starts(3), np.array([6.0, 5.2])
     z[1] = np.nan
-    found = follow(Linear(), z, np.ones_like(z), wanted, wanted, 3)
+    found = followed(Linear(), z, np.ones_like(z), wanted, wanted, 3)
     assert np.isnan(found[1]).all()
     assert np.isfinite(found[[0, 2]]).all()
     assert not np.allclose(found[[0, 2]], z[[0, 2]])

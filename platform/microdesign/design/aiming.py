@@ -46,18 +46,18 @@ def aim(
     names = surrogate.properties
     mean, std = first = _gaussians(surrogate, condition, component)
     noise = (z - mean) / std
-    best, least = z, np.full(len(z), np.inf)
+    best, known, least = z, np.full(condition.shape, np.nan), np.full(len(z), np.inf)
     for turn in range(rounds + 1):
         found = surrogate.predict(decode_labels(surrogate, z))[0]
         miss = worst(missed(found, low, high))
-        best = np.where((miss < least)[:, None], z, best)
-        least = np.minimum(miss, least)
+        nearer = (miss < least)[:, None]
+        best, known, least = np.where(nearer, z, best), np.where(nearer, found, known), np.minimum(miss, least)
         if turn == rounds or not least.any():
             break
         condition = _moved(condition, np.clip(found, low, high), found, names)
         mean, std = _gaussians(surrogate, condition, component)
         z = mean + std * noise
-    return follow(surrogate, best, first[1], low, high, steps)
+    return follow(surrogate, best, known, first[1], low, high, steps)
 
 
 def aim_at(

@@ -18,13 +18,20 @@ _RADIUS, _LARGEST, _SHORTER, _LONGER = 1.0, 3.0, 0.35, 1.5
 
 
 def follow(
-    surrogate: Surrogate, z: np.ndarray, std: np.ndarray, low: np.ndarray, high: np.ndarray, rounds: int
+    surrogate: Surrogate,
+    z: np.ndarray,
+    found: np.ndarray,
+    std: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    rounds: int,
 ) -> np.ndarray:
     """Returns latents `(n, D)` no farther from the goals than z, by the model's predictions of their decodes.
 
     Args:
         surrogate: The model; z itself comes back if it is not in process, and so has no slopes.
         z: Latents `(n, D)`.
+        found: What the model predicts of their decodes, `(n, P)`.
         std: Standard deviations of the Gaussian that each was drawn from, `(n, D)`.
         low: Least values that are wanted, `(P,)`; -inf where any will do.
         high: Largest ones; equal to `low` for a value.
@@ -32,8 +39,7 @@ def follow(
     """
     if not rounds or surrogate.sensitivities(z[:0]) is None:
         return z
-    z, radius = z.copy(), np.full(len(z), _RADIUS)
-    found = surrogate.predict(decode_labels(surrogate, z))[0]
+    z, found, radius = z.copy(), found.copy(), np.full(len(z), _RADIUS)
     for _ in range(rounds):
         miss = missed(found, low, high)
         moving = np.flatnonzero(np.isfinite(miss).all(1) & miss.any(1))
