@@ -266,3 +266,19 @@ def test_one_by_one_draws_and_refinement_take_turns(
     campaign = searched(Campaign(settings(tmp_path, evaluations=6, screened=3), surrogate, materials, "laboratory"), 1)
     stages = [trial.stage for trial in campaign.ledger.trials]
     assert stages == ["draw", "bayesian", "draw", "bayesian", "draw", "bayesian"]
+
+
+def test_draws_go_on_until_there_are_as_many_distinct_designs_as_are_asked_for(
+    tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    config = settings(tmp_path, screened=1, evaluations=40, patience=40)
+    campaign = Campaign(config, surrogate, materials, "laboratory")
+    further = 0
+    while len(leaders := campaign.leaders(campaign.ledger.succeeded)) < 3:
+        (trial,) = campaign.ask(1)
+        if leaders and trial.stage == "draw":
+            assert is_distinct(statistics_of(trial.labels[None])[0], campaign.statistics(leaders))
+            further += 1
+        campaign.tell([measure(trial)])
+    assert further
+    assert {trial.stage for trial in campaign.ask(4)} == {"bayesian"}

@@ -41,6 +41,16 @@ def test_the_best_distinct_designs():
     assert distinct_best(errors[:0], same[:0], statistics[:0], 3) == []
 
 
+def test_every_component_that_is_good_enough_has_its_turn():
+    images = np.stack([stripes(1), stripes(2), stripes(4), stripes(1, 1), stripes(2, 1)])
+    errors, component = np.array([0.0, 0.1, 0.2, 0.3, 0.4]), np.array([0, 0, 0, 1, 2])
+    statistics = statistics_of(images)
+    assert distinct_best(errors, component, statistics, 3) == [0, 3, 4]
+    assert distinct_best(errors, component, statistics, 4) == [0, 1, 3, 4]
+    assert distinct_best(errors, component, statistics, 3, errors < 0.35) == [0, 1, 3]
+    assert distinct_best(errors, component, statistics, 3, errors < 0) == [0, 1, 2]
+
+
 def test_niches_are_within_components():
     images = np.stack([stripes(1), stripes(4), stripes(1), stripes(4), stripes(4)])
     component = np.array([0, 0, 0, 0, 1])

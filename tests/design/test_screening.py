@@ -27,6 +27,11 @@ def test_every_component_gives_its_best():
     assert chosen.z[:, 0].tolist() == [2, 4, 1, 5]
 
 
+def test_the_component_of_the_most_promising_design_comes_first():
+    chosen = screen(designs([3.0, 2.0, 2.5, 1.5, 1.1, 1.01], [0, 0, 0, 1, 1, 1]), TARGET, 4)
+    assert chosen.z[:, 0].tolist() == [5, 1, 4, 2]
+
+
 def test_twins_are_passed_over():
     labels = designs([1, 1, 1], [0, 0, 0]).labels
     labels[1] = np.roll(labels[0], (3, 5), axis=(0, 1))

@@ -188,7 +188,7 @@ class Campaign:
         number = self.ledger.rounds
         # While screened draws are left, half of the effort goes to them and half to what physics has told already.
         share = n // 2 + n % 2 * (1 - number % 2) if done else n
-        drawn = self._first_designs(share, len(done))
+        drawn = self._first_designs(share, done)
         staged = [("draw", drawn)]
         if done and len(drawn) < n:
             staged.append((config.refiner, self._refined_designs(done, number, n - len(drawn), drawn)))
@@ -253,16 +253,21 @@ class Campaign:
         return float(self.target.errors(self._verified([trial]))[0])
 
     def candidates(self) -> list[Trial]:
-        """The best distinct designs within tolerance, from two components if possible, best first."""
+        """The best distinct designs within tolerance, from as many components as possible, best first."""
         return self._candidates(self.ledger.succeeded)
 
     def leaders(self, trials: list[Trial]) -> list[Trial]:
-        """The best distinct ones of the trials, as many as candidates are asked for, best first."""
+        """The best distinct ones of the trials, as many as candidates are asked for, best first.
+
+        Components have their turn where they meet the target; an optimum is one for all of them.
+        """
         if not trials:
             return []
-        ranks = self.target.ranks(self._verified(trials)).astype(float)
+        verified = self._verified(trials)
+        ranks = self.target.ranks(verified).astype(float)
+        good = (self.target.errors(verified) <= self.target.tolerance) & (not self.target.senses.any())
         component = np.array([trial.component for trial in trials])
-        best = distinct_best(ranks, component, self.statistics(trials), self.config.candidates)
+        best = distinct_best(ranks, component, self.statistics(trials), self.config.candidates, good)
         return [trials[index] for index in best]
 
     def statistics(self, trials: Sequence[Trial]) -> torch.Tensor:
@@ -354,19 +359,27 @@ class Campaign:
                 raise InputError(self._draws.complaint)
         return self._draws
 
-    def _first_designs(self, count: int, done: int) -> Designs:
-        """At most `count` screened draws that are not on record; beyond `screened` while there is nothing to refine."""
-        config = self.config
-        drawn = self._drawn()
-        limit = config.screened if done else max(count, _MOST_DRAWS * config.screened)
-        count = min(count, limit - sum(trial.stage == "draw" for trial in self.ledger.trials))
-        if count < 1:
-            return drawn.designs.select(np.array([]))
+    def _first_designs(self, count: int, done: list[Trial]) -> Designs:
+        """At most `count` screened draws that are not on record.
+
+        Beyond `screened` while there is nothing to refine, and, if distinct from those, while there are fewer distinct
+        designs to refine than candidates are asked for.
+        """
+        config, drawn = self.config, self._drawn()
         novel = self._reference, config.least_novelty
-        chosen = self._unknown(screen(drawn.likely, self.target, config.screened, *novel))
-        if len(chosen) < count and not done:
-            chosen = screen(self._unknown(drawn.designs), self.target, count, *novel)
-        return chosen.select(np.arange(min(len(chosen), count)))
+        limit = config.screened if done else max(count, _MOST_DRAWS * config.screened)
+        left = min(count, limit - sum(trial.stage == "draw" for trial in self.ledger.trials))
+        if left > 0:
+            chosen = self._unknown(screen(drawn.likely, self.target, config.screened, *novel))
+            if len(chosen) < left and not done:
+                chosen = screen(self._unknown(drawn.designs), self.target, left, *novel)
+            return chosen.select(np.arange(min(len(chosen), left)))
+        leaders = self.leaders(done)
+        if count < 1 or not done or len(leaders) == config.candidates:
+            return drawn.likely.select(np.array([]))
+        known = self.statistics(leaders)
+        others = [i for i, f in enumerate(drawn.statistics[: len(drawn.likely)]) if is_distinct(f, known)]
+        return screen(self._unknown(drawn.likely.select(np.array(others))), self.target, count, *novel)
 
     def _refined_designs(self, done: list[Trial], number: int, n: int, drawn: Designs) -> Designs:
         """Designs around the leaders that are not good enough yet, each away from the other leaders.

@@ -36,16 +36,20 @@ def novelty(labels: np.ndarray, reference: torch.Tensor) -> np.ndarray:
     return np.array([float(distance(f, reference).min()) for f in statistics_of(labels)])
 
 
-def distinct_best(errors: np.ndarray, component: np.ndarray, statistics: torch.Tensor, count: int) -> list[int]:
+def distinct_best(
+    errors: np.ndarray, component: np.ndarray, statistics: torch.Tensor, count: int, good: np.ndarray | None = None
+) -> list[int]:
     """Indices of the best designs that are distinct from each other, best first, at most `count`.
 
-    From at least two components if there are two: then the best distinct design of another component replaces the last.
+    From as many components as have good ones: the best of each comes before the second of any. Siblings of a component
+    are shaped from the same noise, so that they look alike even where their statistics do not.
 
     Args:
         errors: Errors `(n,)`.
         component: Prior component of each, `(n,)`.
         statistics: Two-point statistics `(n, X, Y)`.
         count: Most designs to choose.
+        good: Which are good enough to stand for their component, bool `(n,)`; all when None.
     """
 
     def extended(chosen: list[int], candidates: Iterable[int], most: int) -> list[int]:
@@ -55,10 +59,11 @@ def distinct_best(errors: np.ndarray, component: np.ndarray, statistics: torch.T
         return chosen
 
     ranked = [int(index) for index in np.argsort(errors, kind="stable")]
-    chosen = extended([], ranked, count)
-    if count > 1 and chosen and (component[chosen] == component[chosen[0]]).all():
-        others = [index for index in ranked if component[index] != component[chosen[0]]]
-        chosen = extended(extended(chosen[:1], others, 2), ranked, count)
+    chosen: list[int] = []
+    for k in dict.fromkeys(component[ranked].tolist()):
+        own = [index for index in ranked if component[index] == k and (good is None or good[index])]
+        chosen = extended(chosen, own, min(count, len(chosen) + 1))
+    chosen = extended(chosen, ranked, count)
     return sorted(chosen, key=lambda index: float(errors[index]))
 
 

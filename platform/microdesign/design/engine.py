@@ -41,7 +41,7 @@ class Answer:
     """What a campaign found.
 
     Attributes:
-        candidates: Distinct designs within the target's tolerance, best first, from two components if possible.
+        candidates: Distinct designs within the target's tolerance, best first, from as many components as possible.
         evaluations: All evaluations on record, in the order of answers.
         history: Best error after each evaluation that succeeded.
         resumed: Number of evaluations that were on record before this run.

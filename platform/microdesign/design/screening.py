@@ -82,7 +82,9 @@ def ranks(designs: Designs, target: Target, draws: int = 64) -> np.ndarray:
 def screen(
     designs: Designs, target: Target, n: int, reference: torch.Tensor | None = None, least_novelty: float = 0.0
 ) -> Designs:
-    """The n most promising designs that are not twins of each other, components in turn, in the order of choice.
+    """The n most promising designs that are not twins of each other, in the order of choice.
+
+    Components take turns, the one of the most promising design first.
 
     Args:
         designs: To choose from.
@@ -100,7 +102,7 @@ def screen(
 
 
 def diverse(statistics: torch.Tensor, merit: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
-    """Indices of n designs of much merit and little likeness, groups in turn.
+    """Indices of n designs of much merit and little likeness, groups in turn, that of the greatest merit first.
 
     The greedy maximum a posteriori set of a determinantal point process: L_ij = q_i S_ij q_j, the quality
     q = exp(merit), the similarity S a Gaussian of the distance between two-point statistics of width `DISTINCT`
@@ -117,7 +119,7 @@ def diverse(statistics: torch.Tensor, merit: np.ndarray, group: np.ndarray, n: i
     variance = np.full(len(merit), 1 + 1e-6)  # what the chosen ones leave unexplained of each
     factor = np.zeros((0, len(merit)))
     chosen: list[int] = []
-    turn = list(np.unique(group))
+    turn = sorted(np.unique(group), key=lambda each: -merit[group == each].max())
     while len(chosen) < n and left.any():
         mine = turn.pop(0)
         turn.append(mine)
