@@ -158,6 +158,19 @@ def test_a_killed_run_goes_on_in_its_own_record(run: Run, tmp_path: Path) -> Non
     assert continued(tmp_path / "run.json", elsewhere.uri, lambda: elsewhere) == elsewhere
 
 
+def again(run: Run) -> Run:
+    """Another run of the same experiment."""
+    return Run(run.uri, run.experiment_id, run.child("another").run_id)
+
+
+def test_a_run_registers_its_model_once(run: Run, bundle: Path) -> None:
+    """A training that was killed before it had noted the version registers again."""
+    first = register_bundle(run, bundle, "killed")
+    assert register_bundle(run, bundle, "killed") == first
+    with pytest.raises(InputError, match="models:/killed@challenger: is not registered"):
+        find_version("models:/killed@challenger", run.uri)
+
+
 def test_registered_bundles_come_back(run: Run, bundle: Path, tmp_path: Path) -> None:
     first, alias = register_bundle(run, bundle, "round-trip")
     before = content(bundle)
@@ -166,8 +179,7 @@ def test_registered_bundles_come_back(run: Run, bundle: Path, tmp_path: Path) ->
     assert content(got) == before
 
     (bundle / "weights.safetensors").write_bytes(b"better")
-    other = Run(run.uri, run.experiment_id, run.child("second").run_id)
-    second, alias = register_bundle(other, bundle, "round-trip")
+    second, alias = register_bundle(again(run), bundle, "round-trip")
     assert (second.number, alias) == (2, "challenger")
     assert find_version("models:/round-trip@champion", run.uri) == first
     newer = download_bundle("models:/round-trip@challenger", tmp_path / "cache", run.uri)
@@ -178,12 +190,12 @@ def test_registered_bundles_come_back(run: Run, bundle: Path, tmp_path: Path) ->
 
 def test_a_challenger_becomes_champion(run: Run, bundle: Path) -> None:
     first, _ = register_bundle(run, bundle, "contest")
-    second, _ = register_bundle(run, bundle, "contest")
+    second, _ = register_bundle(again(run), bundle, "contest")
     make_champion(second, run.uri)
     assert find_version("models:/contest@champion", run.uri) == second
     with pytest.raises(InputError, match="models:/contest@challenger: is not registered"):
         find_version("models:/contest@challenger", run.uri)
-    third, alias = register_bundle(run, bundle, "contest")
+    third, alias = register_bundle(again(run), bundle, "contest")
     assert alias == "challenger"
     make_champion(first, run.uri)
     assert find_version("models:/contest@challenger", run.uri) == third

@@ -191,10 +191,11 @@ class Version:
 
 
 def register_bundle(run: Run, bundle: str | Path, model: str) -> tuple[Version, str]:
-    """Stores a bundle folder with its run and registers it as a new version of `model`.
+    """Stores a bundle folder with its run and registers it as a new version of `model`, once.
 
     Returns:
-        The version, and the alias that now points at it: `champion` for the first of its name, else `challenger`.
+        The version, and the alias that now points at it: `champion` for the first of its name, else `challenger`. Where
+        the run has registered a version before, that one: a training that was killed then is not its own challenger.
     """
     client = run._client
     run.log_folder(bundle, BUNDLE_ARTIFACT)
@@ -204,8 +205,10 @@ def register_bundle(run: Run, bundle: str | Path, model: str) -> tuple[Version, 
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source = f"{client.get_run(run.run_id).info.artifact_uri}/{BUNDLE_ARTIFACT}"
-    made = client.create_model_version(model, source, run_id=run.run_id)
-    alias = CHALLENGER if CHAMPION in client.get_registered_model(model).aliases else CHAMPION
+    before = client.search_model_versions(f"name = '{model}' and run_id = '{run.run_id}'")
+    made = before[0] if before else client.create_model_version(model, source, run_id=run.run_id)
+    champion = client.get_registered_model(model).aliases.get(CHAMPION)
+    alias = CHAMPION if champion is None or str(champion) == str(made.version) else CHALLENGER
     client.set_registered_model_alias(model, alias, made.version)
     return Version(model, int(made.version), run.run_id), alias
 

@@ -37,6 +37,7 @@ def test_worse_means_more_of_an_error_and_less_of_r2() -> None:
     metrics = {"new": {"mape": 0.2, "r2": 0.9}, "old": {"mape": 0.1, "r2": 0.8, "excess_cess": 1.0}}
     comparison = Comparison(metrics, np.ones((2, 3)))
     assert comparison.is_worse("new", "old", "mape")
+    assert Comparison({"new": {"mape": np.nan}, "old": {"mape": 0.5}}, comparison.excess).is_worse("new", "old", "mape")
     assert not comparison.is_worse("new", "old", "r2")
     assert comparison.is_worse("old", "new", "r2")
     assert not comparison.is_worse("old", "old", "mape")

@@ -2,16 +2,23 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import mlflow
 import pytest
+import torch
 
-from microdesign.config import validate_config
+from microdesign.config import changed, validate_config
+from microdesign.errors import InputError
 from microdesign.files import write_json
-from microdesign.learning.sweep import _end_interrupted, _fit, _Watch
+from microdesign.learning.loop import build_model
+from microdesign.learning.preparation import standardization_of
+from microdesign.learning.sweep import _end_interrupted, _fit, _Watch, sweep
 from microdesign.learning.sweep_config import SweepConfig
 from microdesign.learning.trials import Trial, TrialStore
+from microdesign.learning.validation import HeldOut
 from microdesign.microstructure.dataset import Dataset
+from microdesign.model.objective import Objective
 from microdesign.progress import silent
 from microdesign.tracking import Run, start_run
 
@@ -40,6 +47,38 @@ def started(store: TrialStore, parent: Run, learning_rate: float) -> tuple[Trial
     store.write(trial)
     write_json(store.path(trial.choice, "mlflow"), vars(run))
     return trial, run
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cpus_per_trial": 64}, "A trial asks for 64 CPU; this machine's Ray has 2: change cpus_per_trial"),
+        ({"gpus_per_trial": 1}, "A trial asks for 1 GPU; this machine's Ray has 0"),
+        ({"train.cpus_per_worker": 64}, "Training asks for 64 CPU"),
+        ({"space": {"objective.loss": ["mse", "nowhere:loss"]}}, "nowhere"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_runs(
+    changes: dict[str, Any], message: str, local_ray: None, config: SweepConfig
+) -> None:
+    with pytest.raises(InputError, match=message):
+        sweep(changed(config, changes, "the sweep"))
+
+
+def test_a_trial_s_loss_is_what_training_minimises(dataset: Dataset, config: SweepConfig) -> None:
+    """With errors of decodes relative to the values, as in training, not in standard deviations."""
+    data, loop = dataset.load("validation").with_known(("Ex", "kx")), config.train.loop
+    standardization = standardization_of(config.train, dataset)
+    held_out = HeldOut(data, standardization, 4, 2, None, None, 0)
+    model = build_model(loop, 2)
+    x = data.indicator()
+    c = torch.from_numpy(standardization.forward(data.property_table(("Ex", "kx")))).float()
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        batches = list(zip(x.split(loop.batch_size), c.split(loop.batch_size), strict=True))
+        objective = Objective(loop.objective, standardization)
+        totals = [len(images) * float(objective(model(images, c), images, c)["total"]) for images, c in batches]
+    assert held_out.metrics(model, loop, ("loss",))["loss"] == pytest.approx(sum(totals) / len(x), rel=1e-5)
 
 
 def test_a_trial_trains_and_is_judged(config: SweepConfig, parent: Run, tmp_path: Path) -> None:

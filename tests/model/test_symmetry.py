@@ -46,6 +46,10 @@ def test_the_first_changes_nothing() -> None:
         ((4, 4), ("strength",), ("strength",), 1),  # nobody knows what becomes of it
         ((4, 4), ("Ex.1",), ("Ex.1", "Ey.1"), 8),
         ((4, 4), ("Ex.1",), ("Ex.1", "Ey.0"), 4),
+        ((4, 4), ("C11",), ("C11", "C22"), 8),
+        ((4, 4), ("C33",), ("C33",), 8),  # of an image the shear modulus
+        ((4, 4), ("C44",), ("C44",), 1),  # and these belong to volumes
+        ((4, 4), ("Ez", "k33"), ("Ez", "k33"), 1),
         ((4, 4, 4), ("C11",), ("C11", "C22"), 32),
         ((4, 4, 4), ("C11", "K"), ("C11", "K"), 16),
         ((4, 4, 6), ("k33",), ("k33",), 16),

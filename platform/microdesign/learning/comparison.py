@@ -50,7 +50,8 @@ class Comparison:
                 known = ", ".join(self.metrics[model])
                 raise InputError(f"The {model} cannot be judged by '{by}'; expected one of {known}.")
         sign = -1 if by in LARGER_IS_BETTER else 1
-        return sign * self.metrics[name][by] > sign * self.metrics[than][by]
+        # Not >: a NaN is worse than any number.
+        return not sign * self.metrics[name][by] <= sign * self.metrics[than][by]
 
     def figure(self) -> Figure:
         """Histograms of the logarithm of excess CESS with their medians, and the matrix of `wins`."""

@@ -60,7 +60,7 @@ class LoopConfig(Config):
     bf16: bool = Field(True, description="bf16 autocast of the model; losses are float32 always")
     compile: bool = Field(False, description="torch.compile of the model, which takes minutes at first")
     checkpoint_minutes: float | None = Field(None, gt=0, description="time between checkpoints within an epoch")
-    seed: int = Field(0, ge=0, description="seed of weights, order, augmentation and latent draws")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of weights, order, augmentation and latent draws")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Self
 
 import optuna
@@ -87,8 +87,16 @@ def _inside(section: Any, part: str, name: str) -> Any:
     raise InputError(f"The sweep names '{name}'; the loop has no section '{part}'.")
 
 
-def check_space(space: Space, loop: LoopConfig, grid: bool) -> None:
+def check_space(
+    space: Space, loop: LoopConfig, grid: bool, check: Callable[[LoopConfig], None] = lambda loop: None
+) -> None:
     """Tries every choice and both ends of every range, each alone, before hours are spent; a grid, every combination.
+
+    Args:
+        space: What varies.
+        loop: The loop that it varies.
+        grid: Whether every combination is to run.
+        check: Raises an InputError for a loop that cannot run.
 
     Raises:
         InputError: There is nothing to vary, no such setting, a value is not valid, or a grid has a range.
@@ -103,10 +111,10 @@ def check_space(space: Space, loop: LoopConfig, grid: bool) -> None:
         if not values:
             raise InputError(f"The sweep's space gives no value for '{name}'; expected at least one.")
         for value in values:
-            loop_with(loop, {name: value})
+            check(loop_with(loop, {name: value}))
     if grid:
         for choice in combinations(space):
-            loop_with(loop, choice)
+            check(loop_with(loop, choice))
 
 
 def combinations(space: Space) -> Iterator[Choice]:

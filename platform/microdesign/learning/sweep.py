@@ -18,6 +18,7 @@ import torch
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
+from microdesign.cluster import check_resources
 from microdesign.config import dump_yaml, validate_config
 from microdesign.errors import MicrodesignError
 from microdesign.files import read_json, write_json, write_text
@@ -38,7 +39,7 @@ from microdesign.learning.search_space import (
 )
 from microdesign.learning.sweep_config import SweepConfig
 from microdesign.learning.sweep_report import SweepReport
-from microdesign.learning.train import train
+from microdesign.learning.train import check_worker_resources, train
 from microdesign.learning.train_config import TrainConfig
 from microdesign.learning.trials import Trial, TrialStore
 from microdesign.learning.validation import LARGER_IS_BETTER, HeldOut
@@ -90,8 +91,17 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
 
 def _checked(config: SweepConfig) -> Dataset:
     """Refuses, before anything runs, what would fail later; opens the data set."""
+
+    def check(loop: LoopConfig) -> None:
+        loop.sources()
+        build_model(loop, len(config.train.properties))
+
     for loop in config.studies().values():
-        check_space(config.space, loop, config.search == "grid")
+        check_space(config.space, loop, config.search == "grid", check)
+    resources = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
+    check_resources("A trial", resources, "cpus_per_trial or gpus_per_trial")
+    if config.retrain:
+        check_worker_resources(config.train)
     if config.verifier is not None:
         load_verifier(config.verifier)
     dataset = Dataset.open(config.train.dataset)

@@ -1,6 +1,5 @@
 """Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ import torch
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
+from microdesign.cluster import check_resources
 from microdesign.config import dump_yaml, validate_config
-from microdesign.errors import InputError, MicrodesignError
+from microdesign.errors import MicrodesignError
 from microdesign.files import read_json, write_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import complete, evaluate_bundle, summary
@@ -82,7 +82,7 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
 def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
     check_training(config, dataset)
-    _check_resources(config)
+    check_worker_resources(config)
     standardization = standardization_of(config, dataset)
     state = _fit(config, standardization, folder.name, run, progress)
     bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
@@ -94,23 +94,13 @@ def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, 
     save_bundle(folder / "bundle", bundle.model, description, bundle.reference)
 
 
-def _check_resources(config: TrainConfig) -> None:
-    """A local Ray does not grow: workers that do not fit would be waited for without a word."""
-    if os.environ.get("RAY_ADDRESS"):
-        return
-    have = ray.cluster_resources()
-    workers = config.workers_range[0]
-    for kind, each in (("CPU", config.cpus_per_worker), ("GPU", float(config.use_gpu))):
-        if each * workers > have.get(kind, 0):
-            raise InputError(
-                f"Training asks for {each * workers:g} {kind} in {workers} workers; this machine's Ray has "
-                f"{have.get(kind, 0):g}: change workers, cpus_per_worker or use_gpu, or set RAY_ADDRESS."
-            )
+def check_worker_resources(config: TrainConfig) -> None:
+    """Refuses workers that do not fit this machine's Ray, see `check_resources`."""
+    check_resources("Training", config.resources, "workers, cpus_per_worker or use_gpu", config.workers_range[0])
 
 
 def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
     """The Ray trainer of a run; `messages.put` gets (epochs done, mean terms) after each epoch, in worker 0."""
-    resources = {"CPU": config.cpus_per_worker} | ({"GPU": 1} if config.use_gpu else {})
     paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
     return TorchTrainer(
@@ -121,7 +111,7 @@ def build_trainer(config: TrainConfig, standardization: Standardization, name: s
             "messages": messages,
         },
         scaling_config=ray.train.ScalingConfig(
-            num_workers=config.workers, use_gpu=config.use_gpu, resources_per_worker=resources
+            num_workers=config.workers, use_gpu=config.use_gpu, resources_per_worker=config.resources
         ),
         run_config=ray.train.RunConfig(
             name=name,

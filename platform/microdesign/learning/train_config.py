@@ -68,6 +68,11 @@ class TrainConfig(Config):
         """The least and the greatest number of workers."""
         return self.workers if isinstance(self.workers, tuple) else (self.workers, self.workers)
 
+    @property
+    def resources(self) -> dict[str, float]:
+        """Ray's resources of a worker."""
+        return {"CPU": self.cpus_per_worker, "GPU": float(self.use_gpu)}
+
     def run_name(self, dataset_digest: str) -> str:
         """Names what this config makes of a data set: the same settings resume, others start anew."""
         settings = self.model_dump(

@@ -84,7 +84,7 @@ class HeldOut:
         """The mean over the images of what training minimises in the end, its latent draws seeded."""
         x = self.data.indicator()
         c = torch.from_numpy(self.standardization.forward(self._true)).float()
-        measure = objective.Objective(loop.phases[-1].objective)
+        measure = objective.Objective(loop.phases[-1].objective, self.standardization)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             total = 0.0

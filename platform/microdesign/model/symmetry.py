@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+_VOIGT = {2: ((0, 0), (1, 1), (0, 1)), 3: ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))}
+"""Pairs of axes in Voigt's order, by dimensions: `C33` is the shear modulus of an image, and not of a volume."""
 _INVARIANT = ("K", "G", "E", "AU")
 _NAME = re.compile(r"(?:([EkvG])([xyz]{1,2})|C([1-6])([1-6])|k([1-3])([1-3]))(\.\d+)?")
 
@@ -42,8 +43,8 @@ def symmetries(shape: Sequence[int], names: Sequence[str], known: Collection[str
 
     Args:
         shape: Pixels along each axis; only axes of one length can be exchanged.
-        names: The properties: `Ex`, `vxy`, `Gxy`, `kx` and the like (also `Ex.0`), components `C11` and `k11` of
-            volumes, and the invariants `K`, `G`, `E`, `AU`. What a turn or a flip makes of any other is not known.
+        names: The properties: `Ex`, `vxy`, `Gxy`, `kx` and the like (also `Ex.0`), components `C11` and `k11`, and the
+            invariants `K`, `G`, `E`, `AU`. What a turn or a flip makes of any other is not known.
         known: The properties that the data have.
     """
     return list(_all(shape, names, known))
@@ -71,12 +72,16 @@ def _before(name: str, axes: tuple[int, ...], flipped: tuple[int, ...]) -> tuple
         return "", 1
     # `Ex.1` is Ex for the second pair of materials.
     kind, letters, row, column, *conduction, pair_of_materials = match.groups("")
+    dims, voigt = len(axes), _VOIGT[len(axes)]
+    largest = max(["xyz".index(letter) + 1 for letter in letters] + [int(i) for i in (row, column, *conduction) if i])
+    if largest > (len(voigt) if row else dims):
+        return "", 1  # an axis that the image lacks
     if kind:
         # Diagonal components of compliance and resistivity, and ratios of them: no flip changes them.
         old = [axes["xyz".index(letter)] for letter in letters]
         return kind + "".join("xyz"[i] for i in (sorted(old) if kind == "G" else old)) + pair_of_materials, 1
-    pairs = [_VOIGT[int(row) - 1], _VOIGT[int(column) - 1]] if row else [tuple(int(i) - 1 for i in conduction)]
+    pairs = [voigt[int(row) - 1], voigt[int(column) - 1]] if row else [tuple(int(i) - 1 for i in conduction)]
     sign = (-1) ** sum(i in flipped for pair in pairs for i in pair)
     before = [tuple(sorted(axes[i] for i in pair)) for pair in pairs]
-    numbers = sorted(_VOIGT.index(pair) for pair in before) if row else before[0]
+    numbers = sorted(voigt.index(pair) for pair in before) if row else before[0]
     return ("C" if row else "k") + "".join(str(i + 1) for i in numbers) + pair_of_materials, sign
