@@ -77,13 +77,15 @@ def test_images_of_another_kind_are_unlike(bundle: Bundle, evaluation: Evaluatio
     stripes = (np.indices((4, 32, 32))[1] // 4 % 2).astype(np.uint8)
     assert (assess(LocalSurrogate(bundle), stripes)["unlike"] > UNLIKE).all()
     assert (evaluation.limits["unlike"] > UNLIKE).mean() < 0.3
+    # Posterior means lie where the training images' posteriors have most of their density.
+    assert evaluation.metrics["share_latent_unlike"] < 0.3
 
 
 def test_a_model_without_what_makes_it_honest_gives_its_own_spread(bundle: Bundle, dataset: Dataset) -> None:
     bare = Bundle(bundle.model, bundle.description.model_copy(update={"calibration": None}))
     found = evaluate_bundle(bare, dataset)
     assert not found.limits
-    assert not {"coverage_Ex", "share_unlike"} & set(found.metrics)
+    assert not {"coverage_Ex", "share_unlike", "share_latent_unlike"} & set(found.metrics)
     assert "calibration" in found.figures()
     assert set(assess(LocalSurrogate(bare), found.data.labels[:0])) == {"mean", "std"}
 

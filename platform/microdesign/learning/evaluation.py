@@ -92,6 +92,8 @@ class Evaluation:
         }
         if "unlike" in self.limits:
             values["share_unlike"] = float((self.limits["unlike"] > UNLIKE).mean())
+        if self.bundle.reference is not None:
+            values["share_latent_unlike"] = float((self.bundle.reference.latent_rank(self.latent) > UNLIKE).mean())
         if self.inverse is not None:
             values["inverse_error_predicted"] = float(np.median(self.inverse))
         return values

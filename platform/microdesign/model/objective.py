@@ -10,7 +10,8 @@ from typing import Literal
 
 import torch
 from pydantic import Field, field_validator
-from torch import Tensor
+from torch import Tensor, distributed
+from torch.distributed.nn.functional import all_reduce
 
 from microdesign.config import Config
 from microdesign.microstructure.statistics import relative_distance, two_point
@@ -167,8 +168,14 @@ def imbalance(prior: Mixture, z: Tensor) -> Tensor:
     Zero when all components are used alike. A component that no sample uses gets no gradient from the KL term and never
     comes back; this term gives it one.
     """
-    use = prior.joint_log_density(z).softmax(-1).mean(0).clamp_min(1e-8)
+    use = _mean_of_workers(prior.joint_log_density(z).softmax(-1).mean(0)).clamp_min(1e-8)
     return (use * (use * len(use)).log()).sum()
+
+
+def _mean_of_workers(values: Tensor) -> Tensor:
+    """The mean over data-parallel workers, with gradients: a loss that is not linear in a mean wants the whole batch's."""
+    workers = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
+    return all_reduce(values) / workers if workers > 1 else values
 
 
 def concentration(prior: Mixture) -> Tensor:
