@@ -1,10 +1,19 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from microdesign.experiments.fidelity import Fidelity, FidelityConfig, Row, distinct_components, measure
+from microdesign.experiments.draws import VerifiedDraws
+from microdesign.experiments.fidelity import (
+    Fidelity,
+    FidelityConfig,
+    Row,
+    _diversity_rows,
+    distinct_components,
+    measure,
+)
 from microdesign.experiments.fidelity_report import TITLES, figures, table
 from microdesign.experiments.physics import Physics
 from microdesign.experiments.ranking import worst_errors
@@ -137,3 +146,21 @@ def test_the_table_has_every_figure_and_reads_well(found: Fidelity) -> None:
 def test_figures_stand_statistics_that_do_not_vary(found: Fidelity) -> None:
     flat = {"percolation": (np.zeros(3), np.zeros(4))}
     assert figures(replace(found, morphology=flat))["realism"].axes
+
+
+def test_aimed_draws_are_made_once(
+    bundle: Bundle, dataset: Dataset, physics: Physics, found: Fidelity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surrogate = LocalSurrogate(bundle)
+    assert measure(surrogate, dataset, physics, CONFIG, kept=tmp_path).rows == found.rows
+    assert len(list(tmp_path.iterdir())) == CONFIG.targets
+    monkeypatch.delattr("microdesign.experiments.fidelity.aimed_sample")
+    assert measure(surrogate, dataset, physics, CONFIG, kept=tmp_path).rows == found.rows
+
+
+def test_a_component_in_use_has_half_an_equal_share_of_the_draws() -> None:
+    component = np.array([[0] * 21 + [1] * 4])  # of four components, and two draw nothing
+    labels = np.zeros((1, 25, 4, 4), np.uint8)
+    zeros = np.zeros((1, 25))
+    (row, *_) = _diversity_rows(VerifiedDraws(labels, component, zeros, zeros, zeros), 4)
+    assert (row.name, row.value) == ("components in use", 2)

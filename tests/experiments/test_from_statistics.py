@@ -25,10 +25,12 @@ def test_what_is_missed_is_a_share_of_the_discs() -> None:
     image = blobs()
     half = image.copy()
     half[:10] = 0
-    soft = torch.from_numpy(np.stack([np.roll(image, 3, 0), half])).float()[:, None]
-    copies, missed = recovered(soft, np.stack([image, image]))
+    more = image.copy()
+    more[:4] = 1
+    soft = torch.from_numpy(np.stack([np.roll(image, 3, 0), half, more])).float()[:, None]
+    copies, missed = recovered(soft, np.stack([image, image, image]))
     np.testing.assert_array_equal(copies[0], image)
-    np.testing.assert_allclose(missed, [0, 1 - half.sum() / image.sum()])
+    np.testing.assert_allclose(missed, [0, 1 - half.sum() / image.sum(), more.sum() / image.sum() - 1])
 
 
 def test_with_the_clamp_the_image_is_found_and_without_it_pixels_stay_grey() -> None:

@@ -1,10 +1,11 @@
 import numpy as np
 
-from microdesign.experiments.latent import between, traversal, twins
+from microdesign.experiments.latent import between, held, traversal, twins
+from microdesign.experiments.ranking import worst_errors
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle
-from microdesign.model.surrogate import LocalSurrogate, Prior
+from microdesign.model.surrogate import LocalSurrogate, Prior, decode_labels
 
 
 def test_a_traversal_moves_one_dimension() -> None:
@@ -32,3 +33,16 @@ def test_a_path_between_images_of_equal_properties_ends_at_their_latents(bundle:
     other = row * np.array([[1.0], [1.2]])
     ends = between(surrogate, pair, other, 2)[0]
     assert not np.allclose(ends[0], surrogate.encode(pair.labels)[0][0])
+
+
+def test_a_path_is_held_to_its_properties(bundle: Bundle, dataset: Dataset) -> None:
+    surrogate, pair = LocalSurrogate(bundle), dataset.load("test").select([0, 1])
+    table = pair.property_table(surrogate.properties)
+    path, target = between(surrogate, pair, table, 5)
+
+    def off(z: np.ndarray) -> np.ndarray:
+        return worst_errors(surrogate.predict(decode_labels(surrogate, z))[0], target)
+
+    after = held(surrogate, path, target)
+    assert (off(after) <= off(path)).all()
+    assert off(after).mean() < off(path).mean()

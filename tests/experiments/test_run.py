@@ -67,12 +67,13 @@ def test_the_experiment_is_named_by_the_file_or_beside_it(tmp_path: Path) -> Non
         ("ten-generate.yaml", GenerateJob, 1),
         ("ten-label-*.yaml", LabelConfig, 2),
         ("ten-train-*.yaml", TrainConfig, 2),
+        ("ten-rehearse-*.yaml", TrainConfig, 2),
         ("paper-reconstruction*.yaml", ReconstructionExperiment, 2),
         ("paper-forward*.yaml", ForwardExperiment, 2),
-        ("paper-inverse*.yaml", InverseExperiment, 3),
-        ("paper-latent.yaml", LatentExperiment, 1),
-        ("paper-volumes-generate.yaml", GenerateJob, 1),
-        ("paper-volumes-label.yaml", LabelConfig, 1),
+        ("paper-inverse*.yaml", InverseExperiment, 4),
+        ("paper-latent*.yaml", LatentExperiment, 2),
+        ("paper-volumes-generate*.yaml", GenerateJob, 2),
+        ("paper-volumes-label*.yaml", LabelConfig, 2),
     ],
 )
 def test_the_configs_are_valid(pattern: str, model: type[Config], least: int) -> None:

@@ -46,8 +46,11 @@ def test_worse_means_more_of_an_error_and_less_of_r2() -> None:
 
 
 def test_the_comparison_is_drawn(comparison: Comparison) -> None:
-    histogram, matrix = comparison.figure().axes
-    assert len(histogram.get_legend().get_texts()) == 3
+    plain, logarithmic, matrix = comparison.figure().axes
+    for histogram, values in ((plain, comparison.excess), (logarithmic, np.log10(comparison.excess))):
+        assert len(histogram.get_legend().get_texts()) == 3
+        medians = sorted(line.get_xdata()[0] for line in histogram.lines)
+        np.testing.assert_allclose(medians, np.sort(np.median(values, axis=1)))
     assert len(matrix.texts) == 9
 
 

@@ -9,6 +9,7 @@ Shapes: T targets, N draws a target, P properties, X Y image.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -20,15 +21,20 @@ from microdesign.design.aiming import aimed_sample
 from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
 from microdesign.errors import InputError
 from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
+from microdesign.experiments.kept import kept_arrays
 from microdesign.experiments.physics import Physics, Solve, solver_of
 from microdesign.experiments.ranking import count_distinct, nearest_errors, worst_errors
 from microdesign.experiments.realism import compare, morphology
+from microdesign.files import digest_json
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
 from microdesign.model.averaging import Averaged
 from microdesign.model.losses.two_point import excess_cess
-from microdesign.model.surrogate import Surrogate, decode_labels
+from microdesign.model.surrogate import Draws, Surrogate, decode_labels
+
+_TOLD = 20
+"""Targets between two lines of progress."""
 
 
 class FidelityConfig(Config):
@@ -106,6 +112,7 @@ def measure(
     physics: Physics,
     config: FidelityConfig,
     progress: Callable[[str], None] = lambda line: None,
+    kept: Path | None = None,
 ) -> Fidelity:
     """Measures a model on a data set; labels of held-out images are the data set's own.
 
@@ -115,6 +122,7 @@ def measure(
         physics: Computes properties of decodes; what is computed already should be remembered there.
         config: How much to measure.
         progress: Called with a line at each stage.
+        kept: Folder of aimed draws, which take longest: those in it are not made again.
 
     Raises:
         InputError: The data set lacks a property of the model, or has fewer held-out images than two.
@@ -139,12 +147,12 @@ def measure(
     seeds = [config.seed + number for number in range(len(wanted))]
     pairs = list(zip(conditions, seeds, strict=True))
     direct = verified(surrogate, solve, wanted, [surrogate.sample(c, config.draws, seed) for c, seed in pairs])
-    aimed = verified(
-        surrogate,
-        solve,
-        wanted,
-        [aimed_sample(surrogate, c, config.draws, seed, config.aim_rounds, config.aim_steps) for c, seed in pairs],
-    )
+    aimed_draws = []
+    for number, (c, seed) in enumerate(pairs):
+        if number % _TOLD == 0:
+            progress(f"aimed draws of {number} of {len(pairs)} targets")
+        aimed_draws.append(_aimed(surrogate, c, seed, config, kept))
+    aimed = verified(surrogate, solve, wanted, aimed_draws)
     on_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
     nearest = nearest_errors(wanted, training.property_table(names))
     errors = {"reconstruction": reconstruction_error, **best_errors("", direct), **best_errors("aimed, ", aimed)}
@@ -168,7 +176,7 @@ def measure(
         rows.append(Row.of("d", f"gap q1 rotated{kind}", gap, float(np.median(gap_of_data))))
     rows.append(Row.of("d", "gap q1 rotated of held-out data", gap_of_data))
     progress("components and novelty")
-    rows += _diversity_rows(direct)
+    rows += _diversity_rows(direct, len(surrogate.prior(conditions[0]).weights))
     components = distinct_components(surrogate, conditions)
     rows.append(Row.of("e", "distinct components", components))
     rows.append(Row("e", "targets with three distinct components", value=float((components >= 3).mean())))
@@ -182,6 +190,21 @@ def measure(
         errors=errors,
         morphology={name: (values, data_statistics[name]) for name, values in decode_statistics.items()},
     )
+
+
+def _aimed(
+    surrogate: Surrogate, condition: Mapping[str, float], seed: int, config: FidelityConfig, kept: Path | None
+) -> Draws:
+    """A target's aimed draws, made once where there is a folder to keep them in."""
+
+    def make() -> dict[str, np.ndarray]:
+        return vars(aimed_sample(surrogate, condition, config.draws, seed, config.aim_rounds, config.aim_steps))
+
+    if kept is None:
+        return Draws(**make())
+    settings = [config.draws, seed, config.aim_rounds, config.aim_steps, config.averaged]
+    name = digest_json([surrogate.digest, dict(condition), *settings])
+    return Draws(**kept_arrays(kept / f"{name[:24]}.npz", make))
 
 
 def _realism_rows(
@@ -218,10 +241,10 @@ def distinct_components(surrogate: Surrogate, conditions: Sequence[Mapping[str, 
     return np.array(counts)
 
 
-def _diversity_rows(draws: VerifiedDraws) -> list[Row]:
-    shares = np.bincount(draws.component.ravel()) / draws.component.size
+def _diversity_rows(draws: VerifiedDraws, components: int) -> list[Row]:
+    shares = np.bincount(draws.component.ravel(), minlength=components) / draws.component.size
     return [
-        Row("e", "components in use", value=float((shares > 0.5 / len(shares)).sum())),
+        Row("e", "components in use", value=float((shares > 0.5 / components).sum())),
         Row.of("e", "components per target", np.array([len(set(row)) for row in draws.component.tolist()])),
         Row.of("e", "distinct morphologies", draws.distinct()),
         Row.of("e", "distinct morphologies within a tenth", draws.distinct(within=0.1)),

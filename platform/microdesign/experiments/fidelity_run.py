@@ -23,13 +23,13 @@ class FidelityExperiment(ExperimentConfig, MeasuredModel):
 
 
 def run_fidelity(config: FidelityExperiment, folder: Path, uri: str, progress: Progress) -> Outcome:
-    """Measures the model; what physics has answered is in the store.
+    """Measures the model; what physics has answered is in the store, aimed draws are in the folder.
 
     Raises:
         InputError: The model or the data set cannot be had, or the materials differ.
     """
     measured = config.opened(folder, uri)
-    found = measure(measured.surrogate, measured.dataset, measured.physics, config.fidelity, progress)
+    found = measure(measured.surrogate, measured.dataset, measured.physics, config.fidelity, progress, folder / "draws")
     return Outcome(
         tables={"fidelity": fidelity_report.table(found.rows)},
         figures=fidelity_report.figures(found),

@@ -86,7 +86,9 @@ def aligned(image: Tensor, target: Tensor) -> Tensor:
 
 
 def recovered(soft: Tensor, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The binarised images laid over their targets, uint8 `(B, X, Y)`, and the share of the discs that each misses.
+    """The binarised images laid over their targets, uint8 `(B, X, Y)`, and how far off each is, in discs.
+
+    That is what it misses of them, or what it has beside them if that is more.
 
     Args:
         soft: Probabilities `(B, 1, X, Y)`.
@@ -94,5 +96,6 @@ def recovered(soft: Tensor, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     pairs = zip(binarize(soft), torch.from_numpy(targets), strict=True)
     copies = np.stack([aligned(image, target).numpy() for image, target in pairs])
-    missed = ((targets == 1) & (copies == 0)).sum((1, 2)) / (targets == 1).sum((1, 2))
-    return copies, missed
+    missed, added = ((targets == phase) & (copies != phase) for phase in (1, 0))
+    wrong = np.maximum(missed.sum((1, 2)), added.sum((1, 2)))
+    return copies, wrong / (targets == 1).sum((1, 2))

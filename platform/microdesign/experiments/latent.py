@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from microdesign.design.distinctness import distance, statistics_of
+from microdesign.design.gauss_newton import follow
 from microdesign.experiments.config import ExperimentConfig
 from microdesign.experiments.measured import MeasuredModel
 from microdesign.experiments.outcome import Outcome, Table
@@ -24,6 +25,8 @@ from microdesign.progress import Progress
 
 _DEVIATIONS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 _CLOSE = 0.03
+_STEPS = 3
+"""Steps down the model's slopes from the straight line to the constant properties."""
 
 
 class LatentExperiment(ExperimentConfig, MeasuredModel):
@@ -56,6 +59,7 @@ def run_latent(config: LatentExperiment, folder: Path, uri: str, progress: Progr
     a, b = twins(data, table)
     progress(f"path from image {a} to image {b}")
     path, target = between(surrogate, data.select([a, b]), table[[a, b]], config.steps)
+    path = held(surrogate, path, target)
     images = decode_labels(surrogate, path)
     found = solve(images)
     errors = worst_errors(found, target)
@@ -114,6 +118,17 @@ def between(
         ends.append(goal.mean[k] + goal.std[k] * (z - prior.mean[k]) / prior.std[k])
     share = np.linspace(0, 1, steps)[:, None]
     return (1 - share) * ends[0] + share * ends[1], target
+
+
+def held(surrogate: Surrogate, path: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Latents `(S, D)` that the model's slopes have moved to where it says that they have the properties `(P,)`.
+
+    What a straight line between two latents of these properties goes through has them only nearly.
+    """
+    prior = surrogate.prior(dict(zip(surrogate.properties, target.tolist(), strict=True)))
+    std = np.broadcast_to(prior.std.mean(0), path.shape)
+    found = surrogate.predict(decode_labels(surrogate, path))[0]
+    return follow(surrogate, path, found, std, target, target, _STEPS)
 
 
 def _traversal_figure(surrogate: Surrogate, prior: Prior, component: int, most: int) -> Figure:

@@ -3,10 +3,11 @@
 Shapes: M models, N images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from microdesign.errors import InputError
@@ -54,17 +55,14 @@ class Comparison:
         return not sign * self.metrics[name][by] <= sign * self.metrics[than][by]
 
     def figure(self) -> Figure:
-        """Histograms of the logarithm of excess CESS with their medians, and the matrix of `wins`."""
+        """Histograms of excess CESS and of its logarithm, with their medians, and the matrix of `wins`."""
         names = list(self.metrics)
-        figure = Figure(figsize=(11, 4.5), layout="constrained")
-        left, right = figure.subplots(1, 2)
-        logarithms = np.log10(np.maximum(self.excess, 1e-12))
-        bins = np.linspace(logarithms.min() - 1e-6, logarithms.max() + 1e-6, 40)
-        for name, values, colour in zip(names, logarithms, _colours(len(names)), strict=True):
-            left.hist(values, bins, histtype="step", color=colour, label=name)
-            left.axvline(float(np.median(values)), color=colour, linestyle="--", linewidth=0.8)
-        left.set(xlabel="log10 of excess CESS (dashed: median)", ylabel="test images")
-        left.legend(fontsize=8)
+        figure = Figure(figsize=(16, 4.5), layout="constrained")
+        plain, logarithmic, right = figure.subplots(1, 3)
+        # A few images far off would leave the others a single bar.
+        near = np.minimum(self.excess, np.quantile(self.excess, 0.99))
+        _histograms(plain, names, near, "excess CESS (the last bar: and more; dashed: median)")
+        _histograms(logarithmic, names, np.log10(np.maximum(self.excess, 1e-12)), "log10 of excess CESS")
         right.imshow(self.wins, cmap="RdBu", vmin=0, vmax=1)
         for (i, j), share in np.ndenumerate(self.wins):
             right.text(j, i, f"{share:.3f}", ha="center", va="center", fontsize=8)
@@ -72,6 +70,15 @@ class Comparison:
         right.set_yticks(range(len(names)), names)
         right.set_title("share of images where the row beats the column", fontsize=9)
         return figure
+
+
+def _histograms(axes: Axes, names: Sequence[str], rows: np.ndarray, label: str) -> None:
+    bins = np.linspace(rows.min() - 1e-6, rows.max() + 1e-6, 40)
+    for name, values, colour in zip(names, rows, _colours(len(names)), strict=True):
+        axes.hist(values, bins, histtype="step", color=colour, label=name)
+        axes.axvline(float(np.median(values)), color=colour, linestyle="--", linewidth=0.8)
+    axes.set(xlabel=label, ylabel="test images")
+    axes.legend(fontsize=8)
 
 
 def compare(bundles: Mapping[str, Bundle], dataset: Dataset, verifier: Verifier | None = None) -> Comparison:

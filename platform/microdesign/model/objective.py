@@ -173,7 +173,7 @@ def imbalance(prior: Mixture, z: Tensor) -> Tensor:
 
 
 def _mean_of_workers(values: Tensor) -> Tensor:
-    """The mean over data-parallel workers, with gradients: a loss that is not linear in a mean wants the whole batch's."""
+    """The mean over data-parallel workers, with gradients: what is not linear in a mean wants that of all of them."""
     workers = distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1
     return all_reduce(values) / workers if workers > 1 else values
 
