@@ -234,6 +234,9 @@ def data_convert(
     dims: Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")] = None,
     phases: Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")] = None,
     values: Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Fewer pixels along each axis: averaged by area, then cut; drops properties.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Convert images from any known format to another."""
@@ -247,7 +250,7 @@ def data_convert(
         n_phases=phases,
         values=None if values is None else _tuple("--values", values, float),
     )
-    done = convert(source, out, to, options, lambda count: show(f"{count} images"))
+    done = convert(source, out, to, options, lambda count: show(f"{count} images"), size)
     if done["left_out"]:
         show(f"left out: {', '.join(done['left_out'])}")
     _print_done(done, as_json)

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,7 @@ from microdesign.microstructure.dataset import DatasetWriter
 from microdesign.microstructure.formats.options import ReadOptions
 from microdesign.microstructure.npy import write_npy
 from microdesign.microstructure.readers import describe, read_images
+from microdesign.microstructure.resampling import resize
 from microdesign.microstructure.writers import KEEPABLE, WRITERS, find_format
 
 # One entry per writer: a new one is covered by adding where it writes.
@@ -205,6 +207,64 @@ def test_batches_have_to_agree(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("name", OUT)
+def test_resized_on_the_way(tmp_path: Path, name: str, dimension: int) -> None:
+    batch = replace(made(dimension), labels=np.random.default_rng(0).integers(0, 3, (5, *[9] * dimension)))
+    source = write(tmp_path / "source", batch)
+    done = convert(source, tmp_path / OUT[name], name, size=6)
+    assert (done["images"], done["shape"]) == (5, [6] * dimension)
+    assert {"properties.Ex", "properties.kx"} <= set(done["left_out"])
+    back = read(Path(done["to"]))
+    np.testing.assert_array_equal(back.labels, resize(batch, 6).labels)
+    # Micro2D's layout has its tables of properties only where there are any.
+    assert not back.properties
+    for field in set(WRITERS[name].keeps) - {"properties", "pixel_size"}:
+        assert getattr(back, field) == getattr(batch, field)
+    if "pixel_size" in WRITERS[name].keeps:
+        assert back.pixel_size == pytest.approx(0.25 * 9 / 6)
+    assert convert(source, tmp_path / OUT[name], name, size=6) == done | {"unchanged": True}
+
+
+def test_a_data_set_resizes_shard_by_shard(tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (7, 16, 16))
+    writer = DatasetWriter(tmp_path / "source", settings={}, units={"Ex": "Pa"}, materials={"name": "any"})
+    for number, part in enumerate((labels[:3], labels[3:])):
+        batch = Microstructures(labels=part, n_phases=2, properties={"Ex": np.ones(len(part))})
+        writer.write_shard(f"{number}", batch)
+    writer.finish()
+    done = convert(tmp_path / "source", tmp_path / "small", size=7)
+    assert done["left_out"] == ["materials", "properties.Ex", "units"]
+    expected = resize(Microstructures(labels=labels, n_phases=2), 7).labels
+    np.testing.assert_array_equal(read(tmp_path / "small").labels, expected)
+    # At its own size nothing has to be averaged, and properties stay true.
+    assert convert(tmp_path / "source", tmp_path / "same", size=16)["left_out"] == ["materials", "units"]
+    assert set(read(tmp_path / "same").properties) == {"Ex"}
+
+
+def test_a_phase_that_no_new_pixel_takes(tmp_path: Path) -> None:
+    labels = np.zeros((1, 8, 8), np.uint8)
+    labels[0, 0, 0] = 2
+    source = write(tmp_path / "source", Microstructures(labels=labels, n_phases=3))
+    assert convert(source, tmp_path / "a.npy", size=4)["left_out"] == ["n_phases"]
+    assert convert(source, tmp_path / "a.tiff", size=4)["left_out"] == []
+    assert read(tmp_path / "a.tiff").n_phases == 3
+
+
+def test_sizes_that_do_not_suit(tmp_path: Path) -> None:
+    write_npy(tmp_path / "a.npy", Microstructures(labels=np.zeros((2, 16, 16), np.uint8), n_phases=2))
+    write_npy(tmp_path / "b.npy", made(2))
+    with pytest.raises(InputError, match=r"^size = 3 is too small; expected at least 4\.$"):
+        convert(tmp_path / "a.npy", tmp_path / "out", size=3)
+    with pytest.raises(
+        InputError, match=r"a\.npy: size = 17 is larger than the images, \(16, 16\); expected at most 16"
+    ):
+        convert(tmp_path / "a.npy", tmp_path / "out", size=17)
+    with pytest.raises(InputError, match=r"b\.npy: size = 4: the images have shape \(9, 6\); expected the same number"):
+        convert(tmp_path / "b.npy", tmp_path / "out", size=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
+
+
 def test_the_command(tmp_path: Path) -> None:
     np.save(tmp_path / "grey.npy", np.array([[0, 128], [255, 0]]))
     command = [str(Path(sys.executable).parent / "microdesign"), "data", "convert"]
@@ -229,6 +289,12 @@ def test_the_command(tmp_path: Path) -> None:
     done = run("grey.npy", "b.npz", "--values", "0,x")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "microdesign: --values 0,x: expected numbers with commas between them.\n"
+    np.save(tmp_path / "half.npy", np.repeat([0, 1], 4)[:, None].repeat(8, 1))
+    assert run("half.npy", "small.npy", "--size", "4").returncode == 0
+    assert np.load(tmp_path / "small.npy").tolist() == [[[0] * 4] * 2 + [[1] * 4] * 2]
+    done = run("half.npy", "large.npy", "--size", "9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "microdesign: half.npy: size = 9 is larger than the images, (8, 8); expected at most 8.\n"
 
 
 def sparse_micro2d(path: Path, n: int) -> Path:
@@ -238,17 +304,17 @@ def sparse_micro2d(path: Path, n: int) -> Path:
     return path
 
 
-def peak_memory(source: Path, out: Path) -> int:
+def peak_memory(source: Path, out: Path, size: str = "") -> int:
     """Peak resident bytes of a process of its own that converts."""
     program = (
         "import sys\n"
         "from microdesign.microstructure.convert import convert\n"
-        "convert(*sys.argv[1:])\n"
+        "convert(*sys.argv[1:3], size=int(sys.argv[3] or 0) or None)\n"
         # Not ru_maxrss: a child inherits that of the process that forked it.
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(source), str(out)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(source), str(out), size], capture_output=True, text=True, check=True
     )
     return int(done.stdout) * 1024
 
@@ -261,6 +327,7 @@ def test_a_file_of_one_class_of_micro2d_streams(tmp_path: Path) -> None:
         assert batch.labels.nbytes * 8 <= 64 * 2**20, number
     small = sparse_micro2d(tmp_path / "small.h5", 600)
     assert peak_memory(small, tmp_path / "small") < 1e9
+    assert peak_memory(small, tmp_path / "resized", "224") < 1e9
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.formats.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.manifest import MANIFEST_FILE, read_manifest
 from microdesign.microstructure.readers import read_images
+from microdesign.microstructure.resampling import refuse_small, resize
 from microdesign.microstructure.writers import WRITERS, find_format, lost_fields
 
 _SECONDS_BETWEEN_REPORTS = 1.0
@@ -26,6 +27,7 @@ def convert(
     to: str | None = None,
     options: ReadOptions = NO_OPTIONS,
     on_progress: Callable[[int], None] | None = None,
+    size: int | None = None,
 ) -> dict[str, Any]:
     """Converts a file or folder of images; holds some hundred MiB whatever the size of the source.
 
@@ -38,6 +40,7 @@ def convert(
         to: Name of the format, a key of `WRITERS`; None goes by the suffix of `out`, without one a data set folder.
         options: What the source does not say itself.
         on_progress: Called with the number of images done, about once a second and at the end.
+        size: Pixels along each axis to average down to, see `resize`; None leaves the images as they are.
 
     Returns:
         `from`, `to`, `format`, `images`, `shape`, `phases`, `unchanged` (the same was there already) and `left_out`
@@ -46,12 +49,14 @@ def convert(
 
     Raises:
         InputError: The source or an option is not valid, its images differ in shape, phases or properties, the format
-            is not known or cannot hold them, or other content is at `out`.
+            is not known or cannot hold them, the size does not suit them, or other content is at `out`.
         StorageError: The result cannot be written.
     """
     out = Path(out)
     name = find_format(out, to)
-    seen = _Seen(name, on_progress)
+    if size is not None:
+        refuse_small(size)
+    seen = _Seen(name, on_progress, size)
     images = read_images(source, options=options)
     with _staged(out) as folder:
         made = WRITERS[name].write(folder / out.name, seen.checked(images, source))
@@ -74,7 +79,7 @@ def convert(
         "to": str(final),
         "format": name,
         "images": seen.count,
-        "shape": list(seen.first.shape) if seen.first is not None else [],
+        "shape": list(seen.shape),
         "phases": seen.first.n_phases if seen.first is not None else 0,
         "unchanged": unchanged,
         "left_out": sorted(seen.lost),
@@ -82,11 +87,13 @@ def convert(
 
 
 class _Seen:
-    """Watches the stream: counts, checks that batches agree, notes what is lost, reports."""
+    """Watches the stream: counts, checks that batches agree, resizes, notes what is lost, reports."""
 
-    def __init__(self, name: str, on_progress: Callable[[int], None] | None) -> None:
+    def __init__(self, name: str, on_progress: Callable[[int], None] | None, size: int | None) -> None:
         self.name = name
         self.on_progress = on_progress
+        self.size = size
+        self.shape: tuple[int, ...] = ()
         self.count = 0
         self.first: Microstructures | None = None
         self.lost: set[str] = set()
@@ -107,6 +114,8 @@ class _Seen:
                     f"expected {sorted(self.first.properties)}."
                 )
             self.lost |= lost_fields(self.name, batch)
+            batch = self._resized(batch, source)
+            self.shape = batch.shape
             self._largest = max(self._largest, int(batch.labels.max(initial=0)))
             yield batch
             self.count += len(batch)
@@ -116,6 +125,16 @@ class _Seen:
         # A phase that no pixel has is known only where the number of phases is written down.
         if "n_phases" not in WRITERS[self.name].keeps and self.first.n_phases > self._largest + 1:
             self.lost.add("n_phases")
+
+    def _resized(self, batch: Microstructures, source: str | Path) -> Microstructures:
+        if self.size is None:
+            return batch
+        try:
+            resized = resize(batch, self.size)
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from None
+        self.lost |= {f"properties.{key}" for key in batch.properties.keys() - resized.properties.keys()}
+        return resized
 
     def report(self, final: bool = False) -> None:
         now = time.monotonic()
