@@ -32,7 +32,8 @@ import ray
 import torch
 from peers.searches import SEARCHES, Problem, SpentError
 
-from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.campaign import Campaign
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.coarse_grid import CoarseGrid
 from microdesign.design.conditioning import admitted
 from microdesign.design.conditioning import best_known as images_to_start_from

@@ -1,7 +1,7 @@
 """Job: run or resume a design campaign. `python -m jobs.campaign CONFIG`."""
 
 from jobs.entry import run_job
-from microdesign.design.campaign import CampaignConfig
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.workflow import design
 from microdesign.retraining import retrainer
 

@@ -33,6 +33,7 @@ RAY_EDGE = {
     "learning/sweep.py",
     "learning/checkpoints.py",
     "learning/failures.py",
+    "learning/resources.py",
 }
 LONGEST = 500
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.design.campaign import CampaignConfig
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.trials import State, Trial
 from microdesign.errors import InputError
 from microdesign.learning.preparation import initial_model

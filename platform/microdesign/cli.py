@@ -345,7 +345,7 @@ def promote(
 def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
     """Run or resume a design campaign."""
     from microdesign.config import load_config
-    from microdesign.design.campaign import CampaignConfig
+    from microdesign.design.campaign_config import CampaignConfig
     from microdesign.design.workflow import design as run
     from microdesign.retraining import retrainer
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from microdesign.errors import InputError, MicrodesignError
@@ -45,32 +45,6 @@ def connected() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-def check_resources(what: str, each: Mapping[str, float], settings: str, workers: int = 1) -> None:
-    """Refuses what a local Ray, which does not grow, would wait for without a word.
-
-    Args:
-        what: What is to run.
-        each: Ray's resources of each worker, by name.
-        settings: The settings to change.
-        workers: How many there have to be at once.
-
-    Raises:
-        InputError: This machine's Ray has less.
-    """
-    if os.environ.get("RAY_ADDRESS"):
-        return
-    import ray
-
-    have = ray.cluster_resources()
-    for kind, amount in each.items():
-        if amount * workers > have.get(kind, 0):
-            asked = f"{amount * workers:g} {kind}" + (f" in {workers} workers" if workers > 1 else "")
-            raise InputError(
-                f"{what} asks for {asked}; this machine's Ray has {have.get(kind, 0):g}: change {settings}, or set "
-                "RAY_ADDRESS."
-            )
 
 
 def _why(error: BaseException) -> str:

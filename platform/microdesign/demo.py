@@ -11,7 +11,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from microdesign.config import Config, dump_yaml, validate_config
-from microdesign.design.campaign import CampaignConfig, SearchConfig
+from microdesign.design.campaign_config import CampaignConfig, SearchConfig
 from microdesign.design.targets import Target
 from microdesign.design.workflow import design
 from microdesign.errors import InputError

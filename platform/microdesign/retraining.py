@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microdesign.design.campaign import CampaignConfig
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.engine import Retrain
 from microdesign.design.trials import Trial
 from microdesign.errors import InputError

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.campaign import Campaign
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.distinctness import is_distinct, statistics_of
 from microdesign.design.trials import Result, State, Trial
 from microdesign.errors import InputError

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from microdesign.config import validate_config
-from microdesign.design.campaign import CampaignConfig
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.coarse_grid import coarsened
 from microdesign.design.problem import open_problem
 from microdesign.design.trials import Trial

@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from microdesign.design.campaign import Campaign, CampaignConfig
+from microdesign.design.campaign import Campaign
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.feasibility import check_feasible
 from microdesign.design.record import Recorder
 from microdesign.design.trials import Result, State, Trial

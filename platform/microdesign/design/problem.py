@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from microdesign.config import validate_config
-from microdesign.design.campaign import CampaignConfig
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.coarse_grid import CoarseGrid, check_coarse
 from microdesign.design.conditioning import admitted, best_known
 from microdesign.design.distinctness import statistics_of

@@ -10,7 +10,7 @@ from microdesign.config import dump_yaml
 from microdesign.design import document as describe
 from microdesign.design import report
 from microdesign.design.baselines import best_of_random_draws, best_of_training_set
-from microdesign.design.campaign import CampaignConfig
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.conditioning import conditions
 from microdesign.design.engine import Answer, Retrain, run_campaign
 from microdesign.design.problem import Problem, open_problem

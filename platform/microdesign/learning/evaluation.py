@@ -14,6 +14,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from microdesign.learning import figures
 from microdesign.learning.inverse import inverse_errors
+from microdesign.learning.validation import excess
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
@@ -21,7 +22,6 @@ from microdesign.microstructure.statistics import two_point_distance
 from microdesign.model.assessment import UNLIKE, limits
 from microdesign.model.bundle import Bundle
 from microdesign.model.calibration import LEVEL, Calibration
-from microdesign.model.losses.two_point import excess_cess
 from microdesign.model.reference import KEPT, Reference
 from microdesign.model.surrogate import LocalSurrogate, decode_labels
 
@@ -100,13 +100,13 @@ class Evaluation:
 
     def _reconstruction_metrics(self) -> dict[str, float]:
         images, decodes = self.data.indicator(), self.reconstructions.indicator()
-        excess = excess_cess(images, decodes)
+        found = excess(self.data, self.reconstructions)
         space = tuple(range(2, images.ndim))
         # Of two phases one error says it all; of more, the mean over the phases.
         fraction_error = (images.mean(space) - decodes.mean(space)).abs()
         return {
-            "reconstruction_excess_cess_median": float(np.median(excess)),
-            "reconstruction_excess_cess_mean": float(excess.mean()),
+            "reconstruction_excess_cess_median": float(np.median(found)),
+            "reconstruction_excess_cess_mean": float(found.mean()),
             "reconstruction_volume_fraction_error": float(fraction_error.mean()),
         }
 

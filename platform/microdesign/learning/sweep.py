@@ -18,7 +18,6 @@ import torch
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from microdesign.cluster import check_resources
 from microdesign.config import dump_yaml, validate_config
 from microdesign.errors import MicrodesignError
 from microdesign.files import read_json, write_json, write_text
@@ -27,6 +26,7 @@ from microdesign.learning.inverse import load_verifier
 from microdesign.learning.loop import State, build_model, run_loop
 from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.preparation import check_training, prepare, standardization_of
+from microdesign.learning.resources import check_resources
 from microdesign.learning.search_space import (
     Choice,
     Space,

@@ -11,7 +11,6 @@ import torch
 from ray.train.torch import TorchTrainer, get_device, prepare_model
 from ray.util.queue import Empty, Queue
 
-from microdesign.cluster import check_resources
 from microdesign.config import dump_yaml, validate_config
 from microdesign.errors import MicrodesignError
 from microdesign.files import read_json, write_json, write_text
@@ -20,6 +19,7 @@ from microdesign.learning.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.failures import NoSecondTry, driver_error
 from microdesign.learning.loop import State, build_model, describe_terms, run_loop
 from microdesign.learning.preparation import check_training, initial_model, prepare, standardization_of
+from microdesign.learning.resources import check_resources
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle

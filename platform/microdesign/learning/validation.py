@@ -20,6 +20,8 @@ from microdesign.model.vae import VAERegression
 
 Objective = Literal["loss", "mape", "r2", "excess_cess", "inverse_error"]
 LARGER_IS_BETTER = ("r2",)
+_PART = 64
+"""Images whose statistics are compared at a time."""
 NEEDS_PROPERTIES = ("mape", "r2", "inverse_error")
 MEANING: Mapping[Objective, str] = {
     "loss": "the trial's own loss",
@@ -97,5 +99,11 @@ class HeldOut:
 def reconstruction_excess(surrogate: LocalSurrogate, data: Microstructures) -> np.ndarray:
     """Excess CESS of each image's reconstruction, the binarised decode of its posterior mean, `(N,)`."""
     decodes = decode_labels(surrogate, surrogate.encode(data.labels)[0])
-    images = Microstructures(labels=decodes, n_phases=data.n_phases)
-    return excess_cess(data.indicator(), images.indicator()).numpy()
+    return excess(data, Microstructures(labels=decodes, n_phases=data.n_phases))
+
+
+def excess(data: Microstructures, copies: Microstructures) -> np.ndarray:
+    """Excess CESS of each copy, `(N,)`; in parts, for statistics take many times the memory of labels."""
+    parts = [slice(start, start + _PART) for start in range(0, len(data), _PART)]
+    pairs = ((data.select(part).indicator(), copies.select(part).indicator()) for part in parts)
+    return np.concatenate([excess_cess(x, y).numpy() for x, y in pairs])

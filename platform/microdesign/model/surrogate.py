@@ -20,6 +20,8 @@ from microdesign.model.bundle import Bundle
 from microdesign.model.mixture import Gaussian, Mixture
 from microdesign.model.phases import indicators
 
+_CUT = 64
+"""Decodes that are cut at a time."""
 PIXELS = 128 * 64 * 64
 """Pixels that go through the network at once: enough to fill it, little enough for a laptop's memory."""
 
@@ -238,4 +240,6 @@ def draw(prior: Prior, n: int, seed: int) -> Draws:
 
 def decode_labels(surrogate: Surrogate, z: np.ndarray) -> np.ndarray:
     """Decodes latents `(n, D)` to phase labels, uint8 `(n, *N)`: the surrogate's decode, cut by `binarize`."""
-    return binarize(torch.from_numpy(surrogate.decode(z))).numpy()
+    # In parts: the cut takes many times the memory of the decodes.
+    parts = torch.from_numpy(surrogate.decode(z)).split(_CUT)
+    return np.concatenate([binarize(part).numpy() for part in parts])
