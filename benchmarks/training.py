@@ -7,7 +7,8 @@ run at the same time, one thread each, so that both have the same machine; `of p
 the worker's counts all its threads, and `samples/s` is by the clock. With two workers the plain loop runs beside both.
 A step's variants and parts take turns in one process; median of CPU time, or of the clock's on a GPU (`--device cuda`).
 The variants leave out the feed; a loss's part is its own value and gradient. `--compile` adds a step by torch.compile,
-and says how long compiling took and after how many steps that is made good: minutes on a CPU.
+and says how long compiling took and after how many steps that is made good: minutes on a CPU. `--peak` gives the
+share of the device's peak that a step attains, by the operations of its matrix products and convolutions.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 from ray.train import Result
+from torch.utils.flop_counter import FlopCounterMode
 
 from microdesign.cluster import connected
 from microdesign.learning.feed import Feed, fit_standardization
@@ -47,9 +49,10 @@ MODELS: dict[str, dict[str, Any]] = {
     },
     "32^3": {"network": {"size": 32, "dimensions": 3}},
     "51^3": {"network": {"size": 51, "dimensions": 3}},
+    "64^3": {"network": {"size": 64, "dimensions": 3}},
 }
-BATCHES = {"64": 64, "224 spatial": 8, "32^3": 16, "51^3": 8}
-LOSSES = ("bce", "mse", "msess", "cess", "cess_crop")
+BATCHES = {"64": 64, "224 spatial": 8, "32^3": 16, "51^3": 8, "64^3": 8}
+LOSSES = ("bce", "mse", "msess", "cess", "cess_crop", "lineal_path")
 
 
 class Clock:
@@ -66,10 +69,11 @@ class Clock:
 
 def config_of(name: str, folder: Path, epochs: int = 1, workers: int = 1, steps: int = 4) -> TrainConfig:
     """The training settings of a model on a made-up data set of `steps` batches for one worker."""
-    properties = [] if MODELS[name].get("prior", {}).get("kind") == "standard" else PROPERTIES
+    # The second paper's model has no properties.
+    properties = () if MODELS[name]["network"].get("latent_kind") == "spatial" else PROPERTIES
     settings = {
         "dataset": str(data_set(name, folder, steps).folder),
-        "properties": properties or PROPERTIES,
+        "properties": properties,
         "loop": {"epochs": epochs, "batch_size": BATCHES[name], "model": MODELS[name]},
         "workers": workers,
         "storage": str(folder / "runs"),
@@ -176,8 +180,10 @@ class Stopwatch:
         return time.perf_counter()
 
 
-def step_rows(name: str, folder: Path, repeats: int, device: str, compiled: bool) -> Iterator[tuple[str, float, float]]:
-    """Rows of a step: (what, samples a second, share of the default step's time)."""
+def step_rows(
+    name: str, folder: Path, repeats: int, device: str, compiled: bool, peak: float | None
+) -> Iterator[tuple[str, float, float]]:
+    """Rows of a step: (what, samples a second, share of the default step's time); then operations and memory."""
     config, stopwatch = config_of(name, folder), Stopwatch(device)
     feed, objective = batches(config, device), Objective(config.loop.objective)
     stream = iter(lambda: next(feed.epoch(0)), None)
@@ -220,6 +226,12 @@ def step_rows(name: str, folder: Path, repeats: int, device: str, compiled: bool
     default = median["step: bf16"]
     for key, seconds in median.items():
         yield key, len(x) / seconds, seconds / default
+    with FlopCounterMode(display=False) as counter:
+        work["step: bf16"]()
+    rate = counter.get_total_flops() / default / 1e12
+    share = "" if peak is None else f", {rate / peak:.1%} of the peak"
+    memory = f", at most {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB" if device == "cuda" else ""
+    print(f"{name:12} step: bf16: {rate:.3g} TFLOP/s of matrix products and convolutions{share}{memory}")
     if compiled:
         compiling, gain = first["step: bf16, compiled"], default - median["step: bf16, compiled"]
         print(f"{name:12} compiling: {compiling:.0f} s, ", end="")
@@ -236,6 +248,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="repeats of a step")
     parser.add_argument("--device", default="cpu", help="where steps are timed: cpu or cuda")
     parser.add_argument("--compile", action="store_true", help="time a step by torch.compile too")
+    parser.add_argument("--peak", type=float, help="TFLOP/s in bf16 that the device has by its data sheet")
     settings = parser.parse_args()
     torch.set_num_threads(1)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("microdesign", "torch", "ray"))
@@ -245,7 +258,8 @@ def main() -> None:
     print(f"{'model':12} {'what':26} {'samples/s':>10} {'of plain / of step':>19}")
     with tempfile.TemporaryDirectory() as place:
         for name in settings.models:
-            for what, rate, share in step_rows(name, Path(place), settings.repeats, settings.device, settings.compile):
+            how = (settings.repeats, settings.device, settings.compile, settings.peak)
+            for what, rate, share in step_rows(name, Path(place), *how):
                 print(f"{name:12} {what:26} {rate:10.1f} {share:18.3f}", flush=True)
         # Ray's workers are nice to others (15); both loops have to be alike.
         os.environ.setdefault("RAY_worker_niceness", "0")
