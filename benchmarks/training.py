@@ -226,11 +226,14 @@ def step_rows(
     default = median["step: bf16"]
     for key, seconds in median.items():
         yield key, len(x) / seconds, seconds / default
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        torch.cuda.reset_peak_memory_stats()
     with FlopCounterMode(display=False) as counter:
         work["step: bf16"]()
     rate = counter.get_total_flops() / default / 1e12
     share = "" if peak is None else f", {rate / peak:.1%} of the peak"
-    memory = f", at most {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB" if device == "cuda" else ""
+    memory = f", at most {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB" if on_gpu else ""
     print(f"{name:12} step: bf16: {rate:.3g} TFLOP/s of matrix products and convolutions{share}{memory}")
     if compiled:
         compiling, gain = first["step: bf16, compiled"], default - median["step: bf16, compiled"]

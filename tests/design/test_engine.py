@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from microdesign.design.campaign import Campaign
 from microdesign.design.engine import Answer, run_campaign, sole_driver
 from microdesign.design.ledger import Ledger
 from microdesign.design.trials import State
@@ -46,7 +47,7 @@ def test_the_budget_is_spent_on_record(answer: Answer, folder: Path) -> None:
     assert len(answer.evaluations) == 14
     assert answer.stopped == "the budget of 14 evaluations is spent"
     assert answer.resumed == 0
-    assert 0 < answer.utilization < 1.5  # a few answers at once make the ends uncertain
+    assert 0 < answer.utilization < 1.1  # an answer is collected a little after its end
     for trial in answer.evaluations:
         assert trial.state is State.SUCCEEDED
         assert trial.attempts == 1
@@ -81,6 +82,16 @@ def test_two_campaigns_share_a_store(
     again = run_campaign(config, surrogate, Refuses(), materials, store=ResultStore(folder / "results"))
     assert [trial.worker for trial in again.evaluations] == ["store"] * 2
     assert all(trial.attempts == 0 for trial in again.evaluations)
+
+
+def test_trials_left_open_are_taken_from_the_store(
+    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings(tmp_path / "killed", evaluations=2)
+    left = Campaign(config, surrogate, materials, FFTEvaluator().fingerprint)
+    left.start(left.ask(2))
+    again = run_campaign(config, surrogate, Refuses(), materials, store=ResultStore(folder / "results"))
+    assert [trial.worker for trial in again.evaluations] == ["store"] * 2
 
 
 def test_one_process_drives_a_campaign(tmp_path: Path) -> None:

@@ -56,6 +56,19 @@ def settings(parts: Path, **changes: Any) -> CampaignConfig:
     return validate_config(CampaignConfig, values | changes, "the settings")
 
 
+@pytest.mark.parametrize("goal", [{"at_least": 3.0}, {"maximize": True}])
+def test_a_property_that_the_data_set_lacks(
+    goal: dict[str, Any], local_ray: None, folder: Path, tmp_path: Path
+) -> None:
+    """Physics gives it, so that it can be asked for; there is no best training image then. No redraws either."""
+    changes = {"target": {"properties": {"C11": goal}, "tolerance": 0.5}, "robustness": {"draws": 0}, "evaluations": 6}
+    config = settings(folder, folder=str(tmp_path), dataset=str(folder / "labelled"), **changes)
+    document = design(config, tracking_uri=f"sqlite:///{folder / 'lacking.db'}")
+    assert document["baselines"]["training_set"] is None
+    assert document["candidates"][0]["verified"]["C11"] > 0
+    assert (tmp_path / "report.html").is_file()
+
+
 @pytest.fixture(scope="module")
 def document(local_ray: None, folder: Path) -> dict[str, Any]:
     return design(settings(folder, dataset=str(folder / "labelled")), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from microdesign.design.targets import Target
+from microdesign.errors import InputError
 from microdesign.microstructure.container import Microstructures
 from microdesign.model.surrogate import Surrogate, decode_labels
 from microdesign.physics.evaluator import Evaluator
@@ -24,8 +25,12 @@ class Baseline:
 
 
 def best_of_training_set(data: Microstructures, target: Target) -> Baseline | None:
-    """The labelled image that comes closest to the target; None when none satisfies the constraints."""
-    return _best(data.labels, target.table(data.properties), target)
+    """The labelled image that comes closest; None when the labels lack a property or none satisfies the constraints."""
+    try:
+        table = target.table(data.properties)
+    except InputError:
+        return None
+    return _best(data.labels, table, target)
 
 
 def best_of_random_draws(

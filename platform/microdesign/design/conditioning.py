@@ -61,13 +61,18 @@ def admitted(target: Target, labels: np.ndarray) -> np.ndarray:
 
 
 def best_known(target: Target, data: Microstructures, n: int = 16) -> np.ndarray | None:
-    """The n labelled images that come nearest to a target with an optimum, `(n, X, Y)`; None without an optimum.
+    """The n labelled images that come nearest to a target with an optimum, `(n, X, Y)`.
+
+    None without an optimum, and where the labels lack a property of the target.
 
     Asked for an extreme, a model is asked for what it saw least; those that exist are the better start.
     """
     if not target.senses.any():
         return None
-    values = target.table(data.properties)
+    try:
+        values = target.table(data.properties)
+    except InputError:
+        return None
     rows = admitted(target, data.labels)
     rows = rows[np.isfinite(values[rows]).all(1)]
     return data.labels[rows[np.argsort(target.ranks(values[rows]), kind="stable")[:n]]]

@@ -120,7 +120,7 @@ class _Engine:
         self._pool = TaskPool(
             evaluator, materials, num_cpus_per_task=config.cpus, system_retries=0, time_limit=config.time_limit
         )
-        self._queue: deque[Trial] = deque(campaign.open)
+        self._queue: deque[Trial] = deque()
         self._reported = len(campaign.ledger)
         self._busy = self._first_answer = self._last_answer = 0.0
         self._propose_seconds, self._evaluate_seconds = 1.0, 1.0
@@ -137,6 +137,7 @@ class _Engine:
             self._progress(f"resumed with {resumed} evaluations on record")
         with ThreadPoolExecutor(1, "proposer") as executor:
             try:
+                self._enqueue(self.campaign.open)  # another campaign of this store may have had them done
                 stopped = self._loop(executor)
             finally:
                 self._pool.close()
@@ -193,6 +194,10 @@ class _Engine:
         if trials:
             self._propose_seconds = sum(trial.timings["proposing"] for trial in trials)
         self.campaign.ledger.record(trials)
+        self._enqueue(trials)
+
+    def _enqueue(self, trials: list[Trial]) -> None:
+        """Lets trials wait for a worker, but for those that the store has the answers of."""
         known = self._known(trials)
         if known:
             self._told(self.campaign.tell(known))
@@ -221,8 +226,8 @@ class _Engine:
     def _answer(self, finished: list[Finished]) -> None:
         results = [_result(done) for done in finished]
         self._last_answer = time.monotonic()
-        if self._first_answer:
-            self._busy += sum(done.seconds for done in finished)
+        if self._first_answer:  # what was done before the first answer is not of the time that is measured
+            self._busy += sum(min(done.seconds, self._last_answer - self._first_answer) for done in finished)
         self._first_answer = self._first_answer or self._last_answer
         trials = self.campaign.tell(results)
         if self._store is not None:
