@@ -47,6 +47,7 @@ def test_a_goal_is_an_interval_and_a_sense(given, low, high, sense, text, writte
         ({"equals": 1, "maximize": True}, "equals and maximize exclude each other"),
         ({"between": [1, 2], "at_least": 1}, "between and at_least exclude each other"),
         ({"maximize": True, "minimize": True}, "maximize and minimize exclude each other"),
+        ({"equals": 1, "tolerance": 0}, "tolerance 0 of equals is met by no design"),
         ({"at_least": 3, "at_most": 2}, "no value is at least 3 and at most 2"),
         ({"between": [2, 1]}, "no value is at least 2 and at most 1"),
         ({"at_leats": 3}, "unknown key 'at_leats'; expected one of: .*at_least"),

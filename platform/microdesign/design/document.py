@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from microdesign.design.baselines import Baseline
-from microdesign.design.distinctness import novelty
+from microdesign.design.distinctness import DISTINCT, novelty
 from microdesign.design.export import write_design, write_image, write_labels
 from microdesign.design.feasibility import Feasibility
 from microdesign.design.figures import GALLERY
@@ -26,6 +26,7 @@ def describe_target(target: Target, materials: Materials, feasibility: Feasibili
         "goals": {name: str(goal) for name, goal in target.properties.items()},
         "units": {name: property_unit(name, materials) for name in target.names},
         "tolerance": target.tolerance,
+        "distinct": DISTINCT,
         "constraints": [
             {"name": check.name, "low": check.low, "high": check.high if np.isfinite(check.high) else None}
             for check in target.constraints.checks

@@ -55,6 +55,8 @@ class Goal(Config):
             others = set(given) - {alone} - beside
             if alone in given and others:
                 raise ValueError(f"{alone} and {min(others)} exclude each other; give one")
+        if self.equals is not None and self.tolerance == 0:
+            raise ValueError("tolerance 0 of equals is met by no design; expected a number above 0")
         if not self.low <= self.high or (self.between and self.low == self.high):
             raise ValueError(f"no value is at least {self.low:g} and at most {self.high:g}")
         return self

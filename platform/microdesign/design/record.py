@@ -24,6 +24,9 @@ from microdesign.design.targets import Target
 from microdesign.design.trials import Trial
 from microdesign.tracking import Run
 
+_FIRST = 8
+"""Answers whose worst values are where hypervolumes begin: later ones must not move that."""
+
 
 class Recorder:
     """Writes a campaign to its MLflow run; rounds in a thread, so that the search does not wait for it.
@@ -136,7 +139,7 @@ class Recorder:
         best = (objectives.max(0) * self._target.senses[chosen]).tolist()
         found = {f"best_{name}": value for name, value in zip(names, best, strict=True)}
         if len(chosen) > 1:
-            found["hypervolume"] = hypervolume(objectives, self._target.objectives(values).min(0))
+            found["hypervolume"] = hypervolume(objectives, self._target.objectives(values[:_FIRST]).min(0))
         return found
 
     def _parity(self, trials: Sequence[Trial]) -> dict[str, float]:

@@ -44,8 +44,13 @@ class RemoteSurrogate:
         )
         self._model = self._served()
         self._asked = time.monotonic()
-        network = self.describe()["model"]["network"]
-        self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
+        try:
+            network = self.describe()["model"]["network"]
+            self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
+        except (KeyError, TypeError):
+            raise InputError(
+                f"The server at {self.url} describes a model without a network; expected a microdesign endpoint."
+            ) from None
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -160,7 +165,7 @@ class RemoteSurrogate:
                 raise InputError(
                     f"'{self.url}' is no address of a Serve endpoint; expected http://HOST:PORT."
                 ) from None
-            except httpx.TransportError as error:
+            except (httpx.TransportError, httpx.DecodingError) as error:
                 reason = str(error) or type(error).__name__
                 continue
             # Every request is a pure function of its body, so that asking again is harmless.
