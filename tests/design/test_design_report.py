@@ -50,6 +50,7 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:
         "goals": {"Ex": "3.5"},
         "units": {"Ex": "<GPa>"},
         "tolerance": 0.05,
+        "distinct": 0.1,
         "constraints": [{"name": "volume_fraction", "low": 0.0, "high": 0.55}],
         "feasibility": {"bounds": {"Ex": {"any": [1.0, 9.87], "isotropic": [1.0, None]}}, "warnings": []},
         "rounds": [shown | {"images": str(folder / "rounds" / "round-000.npy")}],
@@ -92,6 +93,7 @@ def test_the_page_says_what_the_document_says(tmp_path: Path) -> None:
     for expected in ("3.21 %", "6.54 %", "75.00 % of 8", "0.4321", "0 to 0.55", "1 to 9.87", "33.5 s", "87.60 %"):
         assert expected in text
     for expected in (
+        "differ from each other by at least 0.1",
         "evaluations 1 to 17: draw 9, bayesian 8; best error 20.00 %",
         "no answer",
         "folder: &lt;here&gt;",
