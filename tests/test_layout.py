@@ -13,7 +13,7 @@ PACKAGE = ROOT / "platform" / "microdesign"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TEST_MODULES = sorted((ROOT / "tests").rglob("*.py"))
 
-FOUNDATION = {"errors", "config", "files", "progress"}
+FOUNDATION = {"errors", "config", "files", "progress", "resources"}
 """All may import these; they import each other alone."""
 MAY_IMPORT = {
     "microstructure": set(),
@@ -33,7 +33,7 @@ RAY_EDGE = {
     "learning/sweep.py",
     "learning/checkpoints.py",
     "learning/failures.py",
-    "learning/resources.py",
+    "resources.py",
 }
 LONGEST = 500
 

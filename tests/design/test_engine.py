@@ -94,6 +94,13 @@ def test_trials_left_open_are_taken_from_the_store(
     assert [trial.worker for trial in again.evaluations] == ["store"] * 2
 
 
+def test_an_evaluation_that_does_not_fit_is_refused(
+    local_ray: None, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="An evaluation asks for 16 CPU; this machine's Ray has 2: change"):
+        run_campaign(settings(tmp_path, cpus=16), surrogate, FFTEvaluator(), materials)
+
+
 def test_one_process_drives_a_campaign(tmp_path: Path) -> None:
     with (
         sole_driver(str(tmp_path)),

@@ -26,7 +26,6 @@ from microdesign.learning.inverse import load_verifier
 from microdesign.learning.loop import State, build_model, run_loop
 from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.preparation import check_training, prepare, standardization_of
-from microdesign.learning.resources import check_resources
 from microdesign.learning.search_space import (
     Choice,
     Space,
@@ -45,6 +44,7 @@ from microdesign.learning.trials import Trial, TrialStore
 from microdesign.learning.validation import LARGER_IS_BETTER, HeldOut
 from microdesign.microstructure.dataset import Dataset
 from microdesign.progress import Progress, silent
+from microdesign.resources import check_resources
 from microdesign.tracking import Run, continued, default_uri, ending, start_run
 
 

@@ -19,12 +19,12 @@ from microdesign.learning.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.failures import NoSecondTry, driver_error
 from microdesign.learning.loop import State, build_model, describe_terms, run_loop
 from microdesign.learning.preparation import check_training, initial_model, prepare, standardization_of
-from microdesign.learning.resources import check_resources
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.progress import Progress, silent
+from microdesign.resources import check_resources
 from microdesign.tracking import Run, continued, default_uri, download_bundle, ending, register_bundle, start_run
 
 

@@ -17,6 +17,7 @@ import ray
 from microdesign.errors import EvaluationError, InputError
 from microdesign.physics.evaluator import Evaluator, Values, evaluate_each
 from microdesign.physics.materials import Materials
+from microdesign.resources import check_resources
 
 SYSTEM_RETRIES = 3
 """How often Ray repeats a task whose worker or node died."""
@@ -69,7 +70,7 @@ class TaskPool:
             process is ended some time later. None waits for ever.
 
     Raises:
-        InputError: The evaluator needs a GPU and the cluster has none.
+        InputError: The evaluator needs a GPU and the cluster has none, or more processors than this machine has.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class TaskPool:
     ) -> None:
         self._cpus, self._limit = num_cpus_per_task, time_limit
         self._per_task = {"CPU": num_cpus_per_task} | ({"GPU": 1.0} if gpus_for(evaluator) else {})
+        check_resources("An evaluation", self._per_task, "the processors of an evaluation (cpus)")
         self._task = ray.remote(
             num_cpus=num_cpus_per_task, num_gpus=self._per_task.get("GPU", 0), max_retries=system_retries
         )(_evaluate_batch)

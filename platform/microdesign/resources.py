@@ -1,4 +1,4 @@
-"""What a training or a trial asks of Ray, and whether this machine has it."""
+"""What is asked of Ray, and whether this machine has it."""
 
 import os
 from collections.abc import Mapping
