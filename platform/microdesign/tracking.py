@@ -54,6 +54,10 @@ class Run:
             self.run_id, metrics=[Metric(_allowed(k), float(v), now, step) for k, v in values.items()]
         )
 
+    def last_step(self, name: str) -> int:
+        """The largest step at which a number was logged; 0 if it never was."""
+        return max((metric.step for metric in self._client.get_metric_history(self.run_id, _allowed(name))), default=0)
+
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Logs settings; nested mappings become `a.b` names, as in `--set`."""
         flat = [Param(_allowed(name), str(value)[:_LONGEST_PARAM]) for name, value in _flatten(values)]

@@ -74,6 +74,8 @@ def test_a_run_with_a_nested_run_for_each_round(uri: str) -> None:
     with ending(start_run("e", "campaign", uri)) as run, Recorder(run, TARGET) as recorder:
         recorder.round(TRIALS[:3], TRIALS[:3], 1)
         recorder.round(TRIALS, TRIALS[3:], 2)
+    with Recorder(run, TARGET) as later:
+        assert later.reported == 6
     client = mlflow.MlflowClient(tracking_uri=uri)
     whole = client.get_run(run.run_id)
     assert whole.data.metrics["evaluations"] == 6

@@ -297,6 +297,7 @@ def test_all_workers_go_by_the_clock_of_the_first(monkeypatch: pytest.MonkeyPatc
     # Per epoch: four steps and the check at its end; the first worker's hour ends with the second epoch.
     clock = iter([0, 0, 0, 1800, 1800, 1800, 1800, 1800, 2700, 3600])
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 1)
     monkeypatch.setattr("torch.distributed.broadcast", broadcast)
     config = settings(epochs=50, max_minutes=60, learning_rate=1e-3, optimizer={"warmup": 0})
     _, history, _ = run(config)

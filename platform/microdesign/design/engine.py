@@ -121,7 +121,7 @@ class _Engine:
             evaluator, materials, num_cpus_per_task=config.cpus, system_retries=0, time_limit=config.time_limit
         )
         self._queue: deque[Trial] = deque()
-        self._reported = len(campaign.ledger)
+        self._reported = min(len(campaign.ledger), recorder.reported) if recorder else len(campaign.ledger)
         self._busy = self._first_answer = self._last_answer = 0.0
         self._propose_seconds, self._evaluate_seconds = 1.0, 1.0
 
@@ -146,7 +146,7 @@ class _Engine:
             errors = [trial.error for trial in self.campaign.ledger.evaluations]
             reason = f"Physics answered for none of the first {len(errors)} designs: {errors[0]}" if errors else stopped
             raise EvaluationError(reason)
-        if len(self.campaign.ledger) > max(resumed, self._reported):
+        if len(self.campaign.ledger) > self._reported:
             self._report()
         campaign = self.campaign
         evaluations = campaign.ledger.evaluations

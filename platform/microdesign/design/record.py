@@ -51,6 +51,11 @@ class Recorder:
         if kind is None:
             self._settle()
 
+    @property
+    def reported(self) -> int:
+        """Answers that the rounds in MLflow tell of, also those of a run that was killed."""
+        return self._run.last_step("evaluations")
+
     def round(self, answered: Sequence[Trial], fresh: Sequence[Trial], candidates: int) -> None:
         """Logs a round: best error, hypervolume and timings against the evaluations spent; a nested run with pictures.
 
