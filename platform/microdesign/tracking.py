@@ -209,8 +209,9 @@ def register_bundle(run: Run, bundle: str | Path, model: str) -> tuple[Version, 
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source = f"{client.get_run(run.run_id).info.artifact_uri}/{BUNDLE_ARTIFACT}"
-    before = client.search_model_versions(f"name = '{model}' and run_id = '{run.run_id}'")
-    made = before[0] if before else client.create_model_version(model, source, run_id=run.run_id)
+    of_run = client.search_model_versions(f"run_id = '{run.run_id}'")
+    before = next((version for version in of_run if version.name == model), None)
+    made = before or client.create_model_version(model, source, run_id=run.run_id)
     champion = client.get_registered_model(model).aliases.get(CHAMPION)
     alias = CHAMPION if champion is None or str(champion) == str(made.version) else CHALLENGER
     client.set_registered_model_alias(model, alias, made.version)

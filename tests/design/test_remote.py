@@ -104,6 +104,10 @@ def test_another_model_at_the_same_address(endpoint: Endpoint, monkeypatch: pyte
         (lambda path: (200, b"<html>"), "answers in no JSON"),
         (lambda path: (200, b"[1]"), "describes no model; expected a microdesign endpoint"),
         (lambda path: (200, body(path, description={})), "describes a model without a network"),
+        (
+            lambda path: (200, body(path, description={"model": {"network": {"size": 0, "dimensions": 2}}})),
+            "without a net",
+        ),
         (lambda path: (200, body(path, description=[1])), "describes a model without a network"),
         (lambda path: (500, b"oops"), "answered 500; expected a microdesign endpoint"),
     ],

@@ -8,9 +8,13 @@ from microdesign.errors import InputError
 from microdesign.learning.comparison import Comparison, compare
 from microdesign.learning.evaluation import evaluate_bundle
 from microdesign.learning.loop import LoopConfig
-from microdesign.learning.validation import MEANING, HeldOut
+from microdesign.learning.validation import MEANING, HeldOut, reconstruction_excess
+from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
+from microdesign.model.binarization import binarize
 from microdesign.model.bundle import Bundle
+from microdesign.model.losses.two_point import excess_cess
+from microdesign.model.surrogate import LocalSurrogate, decode_labels
 
 
 @pytest.fixture(scope="module")
@@ -68,3 +72,14 @@ def test_validation_leaves_the_model_and_the_generator_alone(bundle: Bundle, dat
     assert torch.equal(state, torch.get_rng_state())
     for name, tensor in bundle.model.eval().state_dict().items():
         assert torch.equal(tensor, before[name]), name
+
+
+def test_parts_of_a_split_say_what_the_whole_does(bundle: Bundle, dataset: Dataset) -> None:
+    """More images than go through at a time."""
+    data, surrogate = dataset.load("train").select(slice(0, 70)), LocalSurrogate(bundle)
+    z = surrogate.encode(data.labels)[0]
+    copies = decode_labels(surrogate, z)
+    np.testing.assert_array_equal(copies, binarize(torch.from_numpy(surrogate.decode(z))).numpy())
+    indicator = Microstructures(labels=copies, n_phases=data.n_phases).indicator()
+    whole = excess_cess(data.indicator(), indicator).numpy()
+    np.testing.assert_allclose(reconstruction_excess(surrogate, data), whole, rtol=1e-6)

@@ -86,7 +86,7 @@ def test_bad_arguments() -> None:
         evaluate_parallel(FFTEvaluator(), IMAGES, MATERIALS, batch_size=0)
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with a GPU has what is asked for")
 def test_a_gpu_that_is_not_there() -> None:
     with pytest.raises(InputError, match=r"needs a GPU and the cluster has 0; expected a node with one, or device=cpu"):
         evaluate_parallel(FFTEvaluator(device="cuda"), IMAGES, MATERIALS)

@@ -111,10 +111,11 @@ class Campaign:
         number = self.ledger.rounds
         # While screened draws are left, half of the effort goes to them and half to what physics has told already.
         share = n // 2 + n % 2 * (1 - number % 2) if done else n
-        drawn = self._first_designs(share, done)
+        leaders = self.leaders(done)
+        drawn = self._first_designs(share, leaders)
         staged = [("draw", drawn)]
         if done and len(drawn) < n:
-            staged.append((config.refiner, self._refined_designs(done, number, n - len(drawn), drawn)))
+            staged.append((config.refiner, self._refined_designs(done, leaders, number, n - len(drawn), drawn)))
         if done and not any(len(designs) for _, designs in staged):
             # Nothing new around the leaders: the next best of the draws.
             left = self._unknown(self._drawn().designs)
@@ -282,29 +283,28 @@ class Campaign:
                 raise InputError(self._draws.complaint)
         return self._draws
 
-    def _first_designs(self, count: int, done: list[Trial]) -> Designs:
+    def _first_designs(self, count: int, leaders: list[Trial]) -> Designs:
         """At most `count` screened draws that are not on record.
 
-        Beyond `screened` while there is nothing to refine, and, if distinct from those, while there are fewer distinct
-        designs to refine than candidates are asked for.
+        Beyond `screened` while there is nothing to refine, and, if distinct from the leaders, while there are fewer of
+        these than candidates are asked for.
         """
         config, drawn = self.config, self._drawn()
         novel = self._reference, config.least_novelty
-        limit = config.screened if done else max(count, _MOST_DRAWS * config.screened)
+        limit = config.screened if leaders else max(count, _MOST_DRAWS * config.screened)
         left = min(count, limit - sum(trial.stage == "draw" for trial in self.ledger.trials))
         if left > 0:
             chosen = self._unknown(screen(drawn.likely, self.target, config.screened, *novel))
-            if len(chosen) < left and not done:
+            if len(chosen) < left and not leaders:
                 chosen = screen(self._unknown(drawn.designs), self.target, left, *novel)
             return chosen.select(np.arange(min(len(chosen), left)))
-        leaders = self.leaders(done)
-        if count < 1 or not done or len(leaders) == config.candidates:
+        if count < 1 or len(leaders) in (0, config.candidates):
             return drawn.likely.select(np.array([]))
         known = self.statistics(leaders)
         others = [i for i, f in enumerate(drawn.statistics[: len(drawn.likely)]) if is_distinct(f, known)]
         return screen(self._unknown(drawn.likely.select(np.array(others))), self.target, count, *novel)
 
-    def _refined_designs(self, done: list[Trial], number: int, n: int, drawn: Designs) -> Designs:
+    def _refined_designs(self, done: list[Trial], best: list[Trial], number: int, n: int, drawn: Designs) -> Designs:
         """Designs around the leaders that are not good enough yet, each away from the other leaders.
 
         Those on their way to physics, `drawn` among them, count as pending.
@@ -313,7 +313,7 @@ class Campaign:
         pending = np.concatenate((pending[0], drawn.z)), np.concatenate((pending[1], drawn.predicted))
         statistics = self.statistics(done)
         component = np.array([trial.component for trial in done])
-        leaders = [done.index(leader) for leader in self.leaders(done)]
+        leaders = [done.index(leader) for leader in best]
         observations = Observations(
             z=self._seen(done)[0],
             component=component,
@@ -343,8 +343,8 @@ class Campaign:
         request = Request(
             observations=observations,
             pending=pending,
-            niches=self._niches([done[leader] for leader in leaders], number),
-            strata=self._strata([done[leader] for leader in leaders]),
+            niches=self._niches(best, number),
+            strata=self._strata(best),
             home=self.strata,
             target=self.target,
             decode=decode,

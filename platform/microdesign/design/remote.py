@@ -47,7 +47,7 @@ class RemoteSurrogate:
         try:
             network = self.describe()["model"]["network"]
             self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
-        except (KeyError, TypeError):
+        except (KeyError, TypeError, ArithmeticError):
             raise InputError(
                 f"The server at {self.url} describes a model without a network; expected a microdesign endpoint."
             ) from None

@@ -242,7 +242,7 @@ def distinct_components(surrogate: Surrogate, conditions: Sequence[Mapping[str, 
 
 
 def _diversity_rows(draws: VerifiedDraws, components: int) -> list[Row]:
-    shares = np.bincount(draws.component.ravel(), minlength=components) / draws.component.size
+    shares = np.bincount(draws.component.ravel()) / draws.component.size
     return [
         Row("e", "components in use", value=float((shares > 0.5 / components).sum())),
         Row.of("e", "components per target", np.array([len(set(row)) for row in draws.component.tolist()])),

@@ -117,13 +117,13 @@ def outliers(scores: Scores, surrogates: Mapping[str, Surrogate], data: Microstr
 
 
 def circles_figure(targets: np.ndarray, found: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Targets uint8 `(B, X, Y)` and, by loss, the binarised images laid over them, with the share that is missed."""
+    """Targets uint8 `(B, X, Y)` and, by loss, the binarised images laid over them, with how far off they are."""
     figure = Figure(figsize=(1.7 * len(targets) + 0.6, 1.9 * (1 + len(found))), layout="constrained")
     grid = figure.subplots(1 + len(found), len(targets), squeeze=False)
     for column, target in enumerate(targets):
         draw(grid[0, column], target, title="target")
-        for row, (loss, (copies, missed)) in enumerate(found.items(), 1):
-            draw(grid[row, column], copies[column], title=f"{loss}: {missed[column]:.1%} missed")
+        for row, (loss, (copies, off)) in enumerate(found.items(), 1):
+            draw(grid[row, column], copies[column], title=f"{loss}: {off[column]:.1%} off")
     return figure
 
 
@@ -153,9 +153,9 @@ def _show(axes: Axes, values: np.ndarray, low: float, high: float, colours: str)
 
 
 def circles_table(found: Mapping[str, tuple[np.ndarray, np.ndarray]], grey: Mapping[str, float]) -> Table:
-    """Share of the discs that each loss missed, image by image, and the share of grey pixels before the cut."""
+    """How far off the discs each loss ends, image by image, and the share of grey pixels before the cut."""
     count: Sequence[int] = range(len(next(iter(found.values()))[1]))
     return Table(
-        ("loss", "missed, median", *(f"image {index}" for index in count), "grey pixels"),
-        [[loss, float(np.median(missed)), *map(float, missed), grey[loss]] for loss, (_, missed) in found.items()],
+        ("loss", "off, median", *(f"image {index}" for index in count), "grey pixels"),
+        [[loss, float(np.median(off)), *map(float, off), grey[loss]] for loss, (_, off) in found.items()],
     )

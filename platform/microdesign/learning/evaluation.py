@@ -14,7 +14,7 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from microdesign.learning import figures
 from microdesign.learning.inverse import inverse_errors
-from microdesign.learning.validation import excess
+from microdesign.learning.validation import excess, pairs_of
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.manifest import SplitName
@@ -99,11 +99,10 @@ class Evaluation:
         return values
 
     def _reconstruction_metrics(self) -> dict[str, float]:
-        images, decodes = self.data.indicator(), self.reconstructions.indicator()
         found = excess(self.data, self.reconstructions)
-        space = tuple(range(2, images.ndim))
         # Of two phases one error says it all; of more, the mean over the phases.
-        fraction_error = (images.mean(space) - decodes.mean(space)).abs()
+        pairs = pairs_of(self.data, self.reconstructions)
+        fraction_error = torch.cat([(x.flatten(2).mean(2) - y.flatten(2).mean(2)).abs() for x, y in pairs])
         return {
             "reconstruction_excess_cess_median": float(np.median(found)),
             "reconstruction_excess_cess_mean": float(found.mean()),

@@ -1,12 +1,13 @@
 """What models are compared by, measured on held-out images."""
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from microdesign.learning.inverse import Verifier, inverse_errors
 from microdesign.learning.loop_config import LoopConfig
@@ -103,7 +104,12 @@ def reconstruction_excess(surrogate: LocalSurrogate, data: Microstructures) -> n
 
 
 def excess(data: Microstructures, copies: Microstructures) -> np.ndarray:
-    """Excess CESS of each copy, `(N,)`; in parts, for statistics take many times the memory of labels."""
-    parts = [slice(start, start + _PART) for start in range(0, len(data), _PART)]
-    pairs = ((data.select(part).indicator(), copies.select(part).indicator()) for part in parts)
-    return np.concatenate([excess_cess(x, y).numpy() for x, y in pairs])
+    """Excess CESS of each copy, `(N,)`."""
+    return np.concatenate([excess_cess(x, y).numpy() for x, y in pairs_of(data, copies)])
+
+
+def pairs_of(data: Microstructures, copies: Microstructures) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indicators of images and their copies, some at a time: they take many times the memory of labels."""
+    for start in range(0, len(data), _PART):
+        part = slice(start, start + _PART)
+        yield data.select(part).indicator(), copies.select(part).indicator()

@@ -6,7 +6,8 @@ generation procedure they do not repeat; the ranges of the parameters are choice
 fraction, feature size and anisotropy. Lengths are in pixels, angles in radians from x towards y.
 """
 
-from microdesign.microstructure.generators import (  # noqa: F401 - importing a module registers its families
+# Importing a module registers its families.
+from microdesign.microstructure.generators import (
     annealed,
     cells,
     ellipses,
@@ -36,6 +37,12 @@ __all__ = [
     "Generator",
     "Image",
     "Sample",
+    "annealed",
+    "cells",
+    "ellipses",
+    "fields",
     "generate",
+    "patterns",
     "register",
+    "voids",
 ]
