@@ -324,7 +324,7 @@ def test_labelling_the_source_onto_itself(command: Command) -> None:
 
 
 def test_report_of_nothing(command: Command) -> None:
-    refused(command("report", "nowhere"), "result.json: cannot be read")
+    refused(command("report", "nowhere"), "nowhere: holds no campaign")
 
 
 def test_version_help_and_unknown_options(command: Command) -> None:

@@ -387,10 +387,10 @@ def evaluate(
 
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]) -> None:
-    """Write a campaign's report again from its record."""
-    from microdesign.design.report import render_report
+    """Write a campaign's report again from its record; of one that still runs, or was killed, how it stands."""
+    from microdesign.design.report import report_campaign
 
-    print(render_report(folder))
+    print(report_campaign(folder))
 
 
 @app.command()

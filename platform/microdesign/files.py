@@ -1,5 +1,6 @@
 """Files that are whole or absent: written beside their place, flushed, then renamed over it."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from microdesign.errors import InputError, StorageError
 
@@ -37,6 +38,31 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def hold(folder: str) -> IO[str] | None:
+    """Holds a folder for this process until the file that is returned is closed, or the process ends in any way.
+
+    None, and no hold, of a folder that is a URI.
+
+    Raises:
+        InputError: It is held already.
+        StorageError: The folder cannot be written.
+    """
+    if "://" in folder:
+        return None
+    path = Path(folder) / ".lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise InputError(f"{folder}: is in use by another process, or open in this one; end that first.") from None
+    return file
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -64,6 +64,13 @@ class Run:
         for start in range(0, len(flat), _MOST_PARAMS):
             self._client.log_batch(self.run_id, params=flat[start : start + _MOST_PARAMS])
 
+    def log_changes(self, values: Mapping[str, Any]) -> None:
+        """Notes settings that are not as before as tags `changed.NAME`: MLflow keeps parameters as first given."""
+        data = self._client.get_run(self.run_id).data
+        tags = {f"changed.{_allowed(name)}": str(value)[:_LONGEST_PARAM] for name, value in _flatten(values)}
+        known = {f"changed.{name}": value for name, value in data.params.items()} | data.tags
+        self.log_tags({name: value for name, value in tags.items() if known.get(name, value) != value})
+
     def log_tags(self, values: Mapping[str, str]) -> None:
         """Sets tags."""
         self._client.log_batch(self.run_id, tags=[RunTag(name, value) for name, value in values.items()])

@@ -136,10 +136,10 @@ def test_a_search_in_pieces_is_the_same_search(
 ) -> None:
     """A new process for every request: all it knows is the ledger."""
     for _ in range(4):
-        piece = Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory")
-        piece.ask(4)
-        again = Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory")
-        again.tell([measure(trial) for trial in again.open])
+        with Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory") as piece:
+            piece.ask(4)
+        with Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory") as again:
+            again.tell([measure(trial) for trial in again.open])
     assert [t.key for t in again.ledger.evaluations] == [t.key for t in campaign.ledger.evaluations]
 
 
@@ -159,14 +159,34 @@ def test_a_larger_budget_goes_on(
 def test_the_folder_of_another_campaign_is_refused(
     campaign: Campaign, folder: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:
+    campaign.close()
     with pytest.raises(InputError, match="another seed"):
         Campaign(settings(folder, seed=1), surrogate, materials, "laboratory")
     with pytest.raises(InputError, match="another evaluator"):
         Campaign(settings(folder), surrogate, materials, "another laboratory")
 
 
+def test_one_drives_a_campaign_at_a_time(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
+    with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as first:
+        with pytest.raises(InputError, match="is in use by another process, or open in this one"):
+            Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+        assert first.ask(1)
+    with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as second:
+        assert len(second.open) == 1
+
+
+def test_what_the_phases_cannot_be_is_refused_before_anything_is_written(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings(tmp_path / "none", target={"properties": {"Ex": 11.0, "hardness": 3.0}})
+    with pytest.raises(InputError, match=r"target Ex = 11 is out of reach"):  # of a laboratory's own nothing is known
+        Campaign(config, surrogate, materials, "laboratory")
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_constraint_that_no_draw_meets(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
-    config = settings(tmp_path, target=TARGET | {"constraints": {"volume_fraction": [0.98, 0.99]}})
+    dense = {"properties": {"Ex": 9.5, "kx": 9.5}, "constraints": {"volume_fraction": [0.98, 0.99]}}
+    config = settings(tmp_path, target=dense)
     with pytest.raises(InputError, match=r"No draw satisfies .* each is kept: volume_fraction by 0; loosen"):
         Campaign(config, surrogate, materials, "laboratory").ask(1)
 
@@ -183,6 +203,10 @@ def test_what_is_told_must_belong_and_be_complete(asked: tuple[Campaign, Trial])
         campaign.tell([Result("0" * 64, {"Ex": 1.0, "kx": 1.0})])
     with pytest.raises(InputError, match="kx"):
         campaign.tell([Result(trial.key, {"Ex": 1.0})])
+    with pytest.raises(InputError, match="Trial 0: Ex = 'stiff'; expected a number"):
+        campaign.tell([Result(trial.key, {"Ex": "stiff", "kx": 1.0})])  # type: ignore[dict-item]
+    with pytest.raises(InputError, match="Trial 0 is told twice at once"):
+        campaign.tell([measure(trial), measure(trial)])
     assert len(campaign.ledger) == 0
     campaign.tell([measure(trial)])
     with pytest.raises(InputError, match="succeeded already"):
@@ -207,6 +231,21 @@ def test_a_lost_worker_is_tried_again_so_often(asked: tuple[Campaign, Trial]) ->
         states.append(trial.state)
     assert states == [State.RETRYABLE, State.RETRYABLE, State.FAILED]
     assert (trial.attempts, trial.seconds, trial.error) == (3, 3.0, "the worker died")
+
+
+def test_the_death_of_the_driver_is_no_attempt(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
+    """However often it dies, a trial keeps its retries for the deaths of its own workers."""
+    for _ in range(5):
+        with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
+            (trial,) = campaign.requeue() or campaign.ask(1)
+            assert (trial.state, trial.attempts) == (State.PROPOSED, 0)
+            campaign.start([trial])
+    with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
+        (trial,) = campaign.start(campaign.requeue())
+        (trial,) = campaign.tell([Result(trial.key, error="the worker died", retry=True)])
+        assert (trial.state, trial.attempts) == (State.RETRYABLE, 1)
+        (trial,) = campaign.requeue()
+        assert (trial.state, trial.attempts) == (State.RETRYABLE, 1)
 
 
 def test_what_is_given_up_is_never_asked_again(asked: tuple[Campaign, Trial]) -> None:

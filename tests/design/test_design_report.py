@@ -57,6 +57,7 @@ def document(folder: Path, **changes: Any) -> dict[str, Any]:
         "parity": {"Ex": [[3.1, 3.4], [2.0, 2.2]]},
         "timings": {"proposing": 1.0, "waiting": 2.0, "evaluating": 33.5},
         "utilization": 0.876,
+        "after_search": {"evaluations": 49, "seconds": 12.5},
         "failed": [{"key": "k", "error": "EvaluationError: no answer"}],
         "front": None,
         "best_values": {},
@@ -90,7 +91,17 @@ def test_the_page_says_what_the_document_says(tmp_path: Path) -> None:
     text = page.read_text()
     for expected in ("3.141", "3.456", "1.23 %", "11.10 %", "0.0456", "best of 17, random", "budget of 17"):
         assert expected in text
-    for expected in ("3.21 %", "6.54 %", "75.00 % of 8", "0.4321", "0 to 0.55", "1 to 9.87", "33.5 s", "87.60 %"):
+    for expected in (
+        "3.21 %",
+        "6.54 %",
+        "75.00 % of 8",
+        "0.4321",
+        "0 to 0.55",
+        "1 to 9.87",
+        "33.5 s",
+        "87.60 %",
+        "49 evaluations of redraws",
+    ):
         assert expected in text
     for expected in (
         "differ from each other by at least 0.1",

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from microdesign.design.campaign import Campaign
-from microdesign.design.engine import Answer, run_campaign, sole_driver
-from microdesign.design.ledger import Ledger
+from microdesign.design.engine import Answer, run_campaign
+from microdesign.design.ledger import read_trials
 from microdesign.design.trials import State
 from microdesign.errors import EvaluationError, InputError
 from microdesign.model.surrogate import LocalSurrogate
@@ -23,7 +23,7 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants
 from microdesign.physics.solver import homogenize
 from microdesign.physics.store import ResultStore
-from tests.design.test_campaign import TARGET, parts, settings
+from tests.design.test_campaign import parts, settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -88,8 +88,8 @@ def test_trials_left_open_are_taken_from_the_store(
     answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     config = settings(tmp_path / "killed", evaluations=2)
-    left = Campaign(config, surrogate, materials, FFTEvaluator().fingerprint)
-    left.start(left.ask(2))
+    with Campaign(config, surrogate, materials, FFTEvaluator().fingerprint) as left:
+        left.start(left.ask(2))
     again = run_campaign(config, surrogate, Refuses(), materials, store=ResultStore(folder / "results"))
     assert [trial.worker for trial in again.evaluations] == ["store"] * 2
 
@@ -99,17 +99,6 @@ def test_an_evaluation_that_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(InputError, match="An evaluation asks for 16 CPU; this machine's Ray has 2: change"):
         run_campaign(settings(tmp_path, cpus=16), surrogate, FFTEvaluator(), materials)
-
-
-def test_one_process_drives_a_campaign(tmp_path: Path) -> None:
-    with (
-        sole_driver(str(tmp_path)),
-        pytest.raises(InputError, match="another process runs this campaign"),
-        sole_driver(str(tmp_path)),
-    ):
-        pass
-    with sole_driver(str(tmp_path)):
-        pass
 
 
 @pytest.mark.parametrize(
@@ -214,7 +203,7 @@ def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
     config = settings(tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run_campaign(config, surrogate, FFTEvaluator(), materials, stop)  # at its first line, after four answers
-    cut = Ledger(str(tmp_path), identity(tmp_path))
+    cut, _ = read_trials(str(tmp_path))
     assert 4 <= len(cut) < 14
     waiting = [trial.key for trial in cut.open]
     answer = run_campaign(config, surrogate, FFTEvaluator(), materials)
@@ -223,10 +212,6 @@ def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
     later = [trial.key for trial in answer.evaluations[len(cut) :]]
     assert set(waiting) <= set(later)
     assert len(answer.evaluations) == 14
-
-
-def identity(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "campaign.json").read_text())
 
 
 def test_the_model_learns_on_the_way(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
@@ -239,7 +224,53 @@ def test_the_model_learns_on_the_way(surrogate: LocalSurrogate, materials: Mater
     config = settings(tmp_path, retrain_every=5)
     run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain)
     assert seen == [5, 10]
-    assert TARGET["properties"]
+
+
+def test_physics_goes_on_while_the_model_learns(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    """It learns until four more answers are on record, and what is proposed afterwards is of the model it became."""
+
+    class Renamed(LocalSurrogate):
+        digest = "retrained"
+
+    def retrain(trials: list[Any]) -> LocalSurrogate:
+        limit = time.monotonic() + 100
+        while len(read_trials(str(tmp_path))[0]) < len(trials) + 4:
+            assert time.monotonic() < limit, "no answer comes while the model learns"
+            time.sleep(0.05)
+        return Renamed(surrogate.bundle)
+
+    config = settings(tmp_path, retrain_every=5, evaluations=20)
+    answer = run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain)
+    models = [trial.model for trial in sorted(answer.evaluations, key=lambda trial: trial.number)]
+    assert models.index("retrained") >= 9
+    assert set(models[models.index("retrained") :]) == {"retrained"}
+
+
+def test_a_training_with_all_processors_holds_physics_up_until_it_is_done(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    config = settings(tmp_path, retrain_every=5, retraining={"cpus": 8})
+    lines = list[str]()
+
+    def retrain(trials: list[Any]) -> LocalSurrogate:
+        time.sleep(1)
+        return surrogate
+
+    answer = run_campaign(config, surrogate, FFTEvaluator(), materials, lines.append, retrain=retrain)
+    assert len(answer.evaluations) == 14
+    assert "the model learns from 5 values of physics" in lines
+
+
+def test_a_training_that_fails_ends_the_campaign_with_its_reason(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    def retrain(trials: list[Any]) -> LocalSurrogate:
+        raise InputError("the data set is gone")
+
+    with pytest.raises(InputError, match="the data set is gone"):
+        run_campaign(settings(tmp_path, retrain_every=5), surrogate, FFTEvaluator(), materials, retrain=retrain)
 
 
 @pytest.mark.slow

@@ -12,7 +12,9 @@ import pytest
 from microdesign.config import validate_config
 from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.coarse_grid import coarsened
+from microdesign.design.ledger import read_trials
 from microdesign.design.problem import open_problem
+from microdesign.design.report import report_campaign
 from microdesign.design.trials import Trial
 from microdesign.design.workflow import design
 from microdesign.errors import InputError
@@ -166,9 +168,52 @@ def test_the_same_run_goes_on(document: dict[str, Any], folder: Path) -> None:
     again = design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
     assert again["resumed_evaluations"] == 12
     assert again["evaluations"] == 14
+    assert again["after_search"]["evaluations"] == 14 + 8 * len(again["candidates"])
+    named = {path for candidate in again["candidates"] for path in candidate["files"].values()}
+    assert {str(path) for path in (folder / "campaign" / "candidates").iterdir()} == named
     client = mlflow.MlflowClient(tracking_uri=uri)
     runs = client.search_runs([client.get_experiment_by_name("microdesign").experiment_id])
-    assert len([run for run in runs if "mlflow.parentRunId" not in run.data.tags]) == 1
+    (whole,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert whole.data.params["evaluations"] == "12"
+    assert {name: value for name, value in whole.data.tags.items() if name.startswith("changed.")} == {
+        "changed.evaluations": "14"
+    }
+
+
+def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_path: Path) -> None:
+    """In the end the answer counts again; what is asked for no blind draws has none."""
+
+    def stop(line: str) -> None:
+        if "evaluations, " in line:
+            raise KeyboardInterrupt
+
+    campaign, uri = tmp_path / "c", f"sqlite:///{folder / 'cut.db'}"
+    target = {"properties": {"Ex": 3.0}, "tolerance": 0.9}
+    data = {"dataset": str(folder / "labelled"), "random_baseline": False, "robustness": {"draws": 0}}
+    config = settings(folder, folder=str(campaign), target=target, **data)
+    with pytest.raises(KeyboardInterrupt):
+        design(config, stop, uri)
+    assert not (campaign / "result.json").exists()
+    page = report_campaign(campaign).read_text()
+    answered = len(read_trials(str(campaign))[0])
+    assert 4 <= answered < 12
+    assert f"verified by {answered} physics evaluations; the search has not ended yet" in page
+    assert "Candidate 1" in page
+    assert str(uri) in page
+    ended = design(config, tracking_uri=uri)
+    assert set(ended["baselines"]) == {"training_set"}
+    assert ended["after_search"]["evaluations"] == 0
+    assert ended["stopped"] in report_campaign(campaign).read_text()
+
+
+def test_a_report_of_no_campaign(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no campaign; expected a folder that"):
+        report_campaign(tmp_path)
+
+
+def test_a_folder_that_is_no_files(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"folder = s3://bucket/c: report and images need a folder of a file system"):
+        design(settings(folder, folder="s3://bucket/c"))
 
 
 def test_other_materials_are_allowed_and_said(folder: Path, document: dict[str, Any], tmp_path: Path) -> None:

@@ -8,22 +8,25 @@ ledger: after any crash the same command goes on.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 
 from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.conditioning import conditions
-from microdesign.design.distinctness import distinct_best, is_distinct, niche_of, statistics_of
+from microdesign.design.distinctness import is_distinct, niche_of, statistics_of
+from microdesign.design.feasibility import check_bounds
 from microdesign.design.first_draws import FirstDraws, draw_first
 from microdesign.design.ledger import Ledger
 from microdesign.design.refinement import Observations, Request
 from microdesign.design.refiners import REFINERS
 from microdesign.design.sampling import Strata, strata_around
 from microdesign.design.screening import Designs, decode_designs, screen
+from microdesign.design.standings import Standings
 from microdesign.design.trials import Result, State, Trial
 from microdesign.errors import InputError
+from microdesign.files import hold
 from microdesign.model.surrogate import Surrogate
 from microdesign.physics.materials import Materials
 from microdesign.physics.store import evaluation_key
@@ -32,15 +35,17 @@ _MOST_DRAWS = 4
 """Times `screened`: draws that go to physics while there is no answer to refine."""
 
 
-class Campaign:
+class Campaign(Standings):
     """A campaign on its ledger.
 
     Example:
-        >>> campaign = Campaign(config, surrogate, materials, "laboratory of 2026")
-        >>> while not campaign.reason_to_stop():
-        ...     trials = campaign.ask(4)
-        ...     campaign.tell([Result(trial.key, measure(trial.labels)) for trial in trials])
-        >>> campaign.candidates()
+        >>> with Campaign(config, surrogate, materials, "laboratory of 2026") as campaign:
+        ...     while not campaign.reason_to_stop():
+        ...         trials = campaign.ask(4)
+        ...         campaign.tell([Result(trial.key, measure(trial.labels)) for trial in trials])
+        ...     campaign.candidates()
+
+    It holds a local folder until it is closed: nobody else drives the campaign meanwhile.
 
     Args:
         config: What to look for, and how long.
@@ -52,7 +57,8 @@ class Campaign:
         starts: Images `(s, X, Y)` whose latents are among the first draws, such as the best known ones.
 
     Raises:
-        InputError: The folder belongs to another campaign, or its record is damaged.
+        InputError: No microstructure of the phases can be what is asked; or the folder belongs to another campaign, is
+            in use, or holds a damaged record.
         StorageError: The folder cannot be written.
     """
 
@@ -66,18 +72,33 @@ class Campaign:
         reference: torch.Tensor | None = None,
         starts: np.ndarray | None = None,
     ) -> None:
-        self.config, self.target = config, config.target
+        check_bounds(config.target, materials)
         self.surrogate = surrogate
         self._digest, self._fingerprint, self._reference = materials.digest, fingerprint, reference
         self._table, self._starts = table, starts
-        self.strata = self._strata_of(surrogate)
-        self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
-        self._statistics: dict[str, torch.Tensor] = {}
+        self.strata = self._strata_of(surrogate, config)
+        self._hold = hold(str(config.folder))
+        try:
+            self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
+        except BaseException:
+            self.close()
+            raise
+        super().__init__(config, self.ledger)
         self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         self._draws: FirstDraws | None = None
-        self._best: dict[int, list[Trial]] = {}
         self._started = time.monotonic()
         self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        if self._hold is not None:
+            self._hold.close()
 
     @property
     def clock(self) -> float:
@@ -155,57 +176,32 @@ class Campaign:
         """Records answers; on disk when this returns. Returns the trials as they are then.
 
         Raises:
-            InputError: A result is of no trial or of one with an answer, or lacks a property of the target.
+            InputError: A result is of no trial, of one with an answer, or the second of its trial; a property of the
+                target is missing, or a value is no number. Nothing is recorded then.
         """
         order = len(self.ledger)
-        told = []
+        told: list[Trial] = []
         for result in results:
             if result.key not in self.ledger:
                 raise InputError(f"The result of {result.key[:12]} belongs to no trial of {self.config.folder}.")
+            if result.key in {trial.key for trial in told}:
+                number = self.ledger[result.key].number
+                raise InputError(f"Trial {number} is told twice at once; expected one result of each trial.")
             trial = self._told(self.ledger[result.key], result, order)
             order += trial.state.answered
             told.append(trial)
         self.ledger.record(told)
         return told
 
+    def requeue(self) -> list[Trial]:
+        """The open trials. An attempt that ended with the process that had begun it is not held against its trial."""
+        begun = [trial for trial in self.open if trial.state is State.RUNNING]
+        self.ledger.record([trial.moved(State.PROPOSED, attempts=trial.attempts - 1) for trial in begun])
+        return self.open
+
     def abandon(self) -> None:
         """Gives up the trials that wait for an answer."""
         self.ledger.record([trial.moved(State.ABANDONED) for trial in self.open])
-
-    def error(self, trial: Trial) -> float:
-        """Error of a verified trial's worst property, as the target counts it."""
-        return float(self.target.errors(self._verified([trial]))[0])
-
-    def candidates(self) -> list[Trial]:
-        """The best distinct designs within tolerance, from as many components as possible, best first."""
-        return self._candidates(self.ledger.succeeded)
-
-    def leaders(self, trials: list[Trial]) -> list[Trial]:
-        """The best distinct ones of the trials, as many as candidates are asked for, best first.
-
-        Components have their turn where they meet the target; an optimum is one for all of them.
-        """
-        if not trials:
-            return []
-        verified = self._verified(trials)
-        ranks = self.target.ranks(verified).astype(float)
-        good = (self.target.errors(verified) <= self.target.tolerance) & (not self.target.senses.any())
-        component = np.array([trial.component for trial in trials])
-        best = distinct_best(ranks, component, self.statistics(trials), self.config.candidates, good)
-        return [trials[index] for index in best]
-
-    def statistics(self, trials: Sequence[Trial]) -> torch.Tensor:
-        """Two-point statistics of the trials' images, `(n, X, Y)`, each computed once."""
-        new = [trial for trial in trials if trial.key not in self._statistics]
-        if new:
-            computed = statistics_of(np.stack([trial.labels for trial in new]))
-            self._statistics |= zip((trial.key for trial in new), computed, strict=True)
-        return torch.stack([self._statistics[trial.key] for trial in trials]) if trials else torch.empty(0)
-
-    def history(self) -> list[float]:
-        """The best error so far after each evaluation that succeeded."""
-        done = self.ledger.succeeded
-        return np.minimum.accumulate(self.target.errors(self._verified(done))).tolist() if done else []
 
     def reason_to_stop(self) -> str:
         """Why the search ends now; empty when it goes on."""
@@ -224,48 +220,18 @@ class Campaign:
         spent = sum(trial.seconds for trial in self.ledger.trials) * config.cpus / 3600
         if config.core_hours is not None and spent >= config.core_hours:
             return f"the budget of {config.core_hours:g} core-hours is spent"
-        if len(done) > config.patience and not self._improved(len(done) - config.patience):
+        if len(done) > config.patience and not self.improved(len(done) - config.patience):
             return f"no better answer in {config.patience} evaluations"
         return ""
 
     def adopt(self, surrogate: Surrogate) -> None:
         """Goes on with another model, as a retrained one: trials that another one proposed are encoded anew."""
         self.surrogate, self._draws = surrogate, None
-        self.strata = self._strata_of(surrogate)
+        self.strata = self._strata_of(surrogate, self.config)
 
-    def _strata_of(self, surrogate: Surrogate) -> Strata:
-        config = self.config
+    def _strata_of(self, surrogate: Surrogate, config: CampaignConfig) -> Strata:
         points = conditions(config.target, surrogate, self._table, config.conditions, config.seed)
         return strata_around(surrogate, points, config.neighbours, config.spread, config.seed)
-
-    def _candidates(self, done: list[Trial]) -> list[Trial]:
-        """The candidates when these were the answers, the first ones in their order; found once."""
-        if len(done) not in self._best:
-            met = self.target.errors(self._verified(done)) <= self.target.tolerance if done else []
-            self._best[len(done)] = self.leaders([t for t, good in zip(done, met, strict=True) if good])
-        return self._best[len(done)]
-
-    def _improved(self, order: int) -> bool:
-        """Whether the answers from `order` on made the answer better.
-
-        One more candidate does, and `least_gain` less error of one beyond the goal; while there is none, of the best
-        design. With optima any better design does.
-        """
-        done = self.ledger.succeeded
-        before = [trial for trial in done if trial.order < order]
-        if not before or not done:
-            return len(done) > len(before)
-        now, then = self._candidates(done), self._candidates(before)
-        if self.target.senses.any():
-            best = done[int(self.target.ranks(self._verified(done)).argmin())]
-            return any(trial.order >= order for trial in [best, *now])
-        if len(now) > len(then):
-            return True
-        history, least, goal = self.history(), 1 - self.config.least_gain, self.config.goal
-        if not now:
-            return history[-1] < least * history[len(before) - 1]
-        pairs = zip(now, then, strict=False)
-        return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
 
     def _drawn(self) -> FirstDraws:
         """The first draws, made once for a model."""
@@ -319,7 +285,7 @@ class Campaign:
             component=component,
             niche=niche_of(statistics, component, leaders),
             predicted=self._seen(done)[1],
-            verified=self._verified(done),
+            verified=self.verified(done),
             keys=tuple(trial.key for trial in done),
         )
 
@@ -384,7 +350,7 @@ class Campaign:
         ended = {"order": order, "worker": result.worker}
         if result.error:
             return trial.moved(State.FAILED, timings, error=result.error, **ended)
-        columns = {name: np.array([float(value)]) for name, value in result.values.items()}
+        columns = {name: np.array([_number(trial, name, value)]) for name, value in result.values.items()}
         values = self.target.table(columns)[0]
         verified = {name: float(array[0]) for name, array in columns.items()}
         verified |= dict(zip(self.target.names, values.tolist(), strict=True))
@@ -400,9 +366,6 @@ class Campaign:
 
     def _keys(self, designs: Designs) -> list[str]:
         return [evaluation_key(labels, self._digest, self._fingerprint) for labels in designs.labels]
-
-    def _verified(self, trials: Sequence[Trial]) -> np.ndarray:
-        return np.array([[trial.verified[name] for name in self.target.names] for trial in trials])
 
     def _seen(self, trials: Sequence[Trial]) -> tuple[np.ndarray, np.ndarray]:
         """Latents `(n, D)` and predictions `(n, P)` of trials in the eyes of the present model."""
@@ -433,3 +396,10 @@ def campaign_identity(
         "model": surrogate.digest,
         "seed": config.seed,
     }
+
+
+def _number(trial: Trial, name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"Trial {trial.number}: {name} = {value!r}; expected a number.") from None

@@ -63,6 +63,10 @@ class SearchConfig(Config):
     retraining: RetrainingConfig = RetrainingConfig()
     refinement: RefinementConfig = RefinementConfig()
     robustness: RobustnessConfig = RobustnessConfig()
+    random_baseline: bool = Field(
+        True,
+        description="after the search, outside its budgets: the best of as many blind draws as it took evaluations",
+    )
     seed: int = Field(0, ge=0, description="seed of every draw")
 
 

@@ -7,16 +7,58 @@ from typing import Any
 import numpy as np
 import torch
 
+from microdesign.config import dump_yaml
 from microdesign.design.baselines import Baseline
+from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.distinctness import DISTINCT, novelty
 from microdesign.design.export import write_design, write_image, write_labels
 from microdesign.design.feasibility import Feasibility
 from microdesign.design.figures import GALLERY
 from microdesign.design.pareto import front_numbers
+from microdesign.design.standings import Standings
 from microdesign.design.targets import Target
-from microdesign.design.trials import Trial
+from microdesign.design.trials import Trial, Trials
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit
+
+
+def describe_standing(
+    config: CampaignConfig,
+    trials: Trials,
+    materials: Materials,
+    feasibility: Feasibility,
+    folder: Path,
+    training: torch.Tensor | None = None,
+) -> dict[str, Any]:
+    """What the record of a campaign says, finished or not; writes the images that it names.
+
+    Args:
+        config: What is asked.
+        trials: The campaign's.
+        materials: The phases.
+        feasibility: What was known of the target before the search.
+        folder: Where images go; those of candidates of an earlier state are removed.
+        training: The training set's two-point statistics `(m, X, Y)`.
+    """
+    standings, target = Standings(config, trials), config.target
+    candidates = standings.candidates()
+    described = [
+        describe_candidate(trial, number, folder, target, training) for number, trial in enumerate(candidates, start=1)
+    ]
+    current = {Path(path) for entry in described for path in entry["files"].values()}
+    for path in (folder / "candidates").glob("candidate-*"):
+        if path not in current:
+            path.unlink()
+    return {
+        **describe_target(target, materials, feasibility),
+        "candidates": described,
+        **describe_search(trials.evaluations, target, folder, config.per_round),
+        "evaluations": len(trials),
+        "history": standings.history(),
+        "evaluator": config.evaluator,
+        "seed": config.seed,
+        "config": dump_yaml(config),
+    }
 
 
 def describe_target(target: Target, materials: Materials, feasibility: Feasibility) -> dict[str, Any]:
@@ -63,6 +105,8 @@ def describe_candidate(
         "z": trial.z.tolist(),
         "files": write_design(path, trial.labels, trial.verified),
         "image": str(path),
+        "robustness": {},
+        "discretization_gap": None,
     }
 
 

@@ -2,17 +2,17 @@
 
 An answer is on record the moment it comes. Proposals are made beside, in a thread, into a small queue, so that no
 worker idles while there is something to propose; as many at a time as the workers get through meanwhile, so that quick
-physics waits for the process of BoTorch less often and slow physics learns from every answer.
+physics waits for the process of BoTorch less often and slow physics learns from every answer. A model that learns on
+the way does so beside, too, on processors that physics leaves to it.
 """
 
-import fcntl
+import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.feasibility import check_feasible
 from microdesign.design.record import Recorder
 from microdesign.design.trials import Result, State, Trial
-from microdesign.errors import EvaluationError, InputError
+from microdesign.errors import EvaluationError
 from microdesign.model.surrogate import Surrogate
 from microdesign.physics.evaluator import Evaluator
 from microdesign.physics.materials import Materials
@@ -48,7 +48,7 @@ class Answer:
         resumed: Number of evaluations that were on record before this run.
         stopped: Why the search ended.
         utilization: Share of the workers' time, from the first to the last answer of this run, that physics took: the
-            start of the workers' processes is left out.
+            start of the workers' processes is left out, and what was lent to training.
     """
 
     candidates: list[Trial]
@@ -93,8 +93,7 @@ def run_campaign(
         EvaluationError: Physics could answer for none of the first designs.
     """
     check_feasible(config.target, materials, evaluator)
-    with sole_driver(str(config.folder)):
-        campaign = Campaign(config, surrogate, materials, evaluator.fingerprint, table, reference, starts)
+    with Campaign(config, surrogate, materials, evaluator.fingerprint, table, reference, starts) as campaign:
         return _Engine(campaign, evaluator, materials, store, progress, recorder, retrain).run()
 
 
@@ -117,6 +116,8 @@ class _Engine:
         self.campaign, self._store, self._progress, self._recorder = campaign, store, progress, recorder
         config = campaign.config
         self._retrain, self._every, self._trained = retrain, config.retrain_every, 0
+        self._training: Future[Surrogate] | None = None
+        self._lent_seconds = self._training_since = 0.0
         self._pool = TaskPool(
             evaluator, materials, num_cpus_per_task=config.cpus, system_retries=0, time_limit=config.time_limit
         )
@@ -137,10 +138,13 @@ class _Engine:
             self._progress(f"resumed with {resumed} evaluations on record")
         with ThreadPoolExecutor(1, "proposer") as executor:
             try:
-                self._enqueue(self.campaign.open)  # another campaign of this store may have had them done
+                self._enqueue(self.campaign.requeue())  # another campaign of this store may have had them done
                 stopped = self._loop(executor)
             finally:
                 self._pool.close()
+        if self._training is not None:
+            self._progress("the training that was begun is waited for; its model is for the next campaign")
+            self._training.result()
         self.campaign.abandon()
         if not self.campaign.ledger.succeeded:
             errors = [trial.error for trial in self.campaign.ledger.evaluations]
@@ -150,9 +154,14 @@ class _Engine:
             self._report()
         campaign = self.campaign
         evaluations = campaign.ledger.evaluations
-        wall = (self._last_answer - self._first_answer) * self._pool.width
+        wall = (self._last_answer - self._first_answer) * self._pool.width - self._lent_seconds
         return Answer(
-            campaign.candidates(), evaluations, campaign.history(), resumed, stopped, self._busy / wall if wall else 0.0
+            campaign.candidates(),
+            evaluations,
+            campaign.history(),
+            resumed,
+            stopped,
+            self._busy / wall if wall > 0 else 0.0,
         )
 
     def _loop(self, executor: ThreadPoolExecutor) -> str:
@@ -160,8 +169,9 @@ class _Engine:
         exhausted = False
         while not (stopped := self.campaign.reason_to_stop()):
             self._start_waiting()
+            self._train_when_due()
             if proposal is None:
-                self._retrain_when_due()  # a proposal in the making is of the present model
+                self._adopt_what_is_trained()  # a proposal in the making is of the present model
             if proposal is None and not exhausted and len(self._queue) < self._ahead():
                 proposal = executor.submit(self.campaign.propose, self._wanted())
             if proposal is not None and (proposal.done() or not len(self._pool)):
@@ -170,6 +180,10 @@ class _Engine:
                 proposal = None
                 # Nothing new may be due to answers that are still to come.
                 exhausted = not trials
+                continue
+            if not len(self._pool) and self._training is not None:
+                wait([self._training], _POLL)  # no processor is left for physics, or another model may propose more
+                exhausted = exhausted and not self._training.done()
                 continue
             if not len(self._pool) and not self._queue:
                 return "no new design can be proposed"
@@ -217,8 +231,8 @@ class _Engine:
 
     def _start_waiting(self) -> None:
         """Submits queued trials: one for every worker, and a few more, so that none waits for this process."""
-        width = self._pool.width
-        free = width + max(1, width // 4) - len(self._pool)
+        width = self._pool.width - self._lent
+        free = width + max(1, width // 4) - len(self._pool) if width > 0 else 0
         trials = [self._queue.popleft() for _ in range(min(free, len(self._queue)))]
         for trial in self.campaign.start(trials):
             self._pool.submit(trial, trial.labels[None])
@@ -254,16 +268,46 @@ class _Engine:
             answered = campaign.ledger.evaluations
             self._recorder.round(answered, answered[before:], len(candidates))
 
-    def _retrain_when_due(self) -> None:
-        """Also on resume: what was trained then is found again by whoever trains."""
-        if self._retrain is None or self._every < 1:
+    @property
+    def _lent(self) -> int:
+        """Workers of physics that the training in progress has the processors of."""
+        if self._training is None:
+            return 0
+        config = self.campaign.config
+        return min(self._pool.width, math.ceil(config.retraining.cpus / config.cpus))
+
+    def _train_when_due(self) -> None:
+        """Begins to train when there are enough new values; on resume what was trained then is found again."""
+        if self._retrain is None or self._every < 1 or self._training is not None:
             return
         succeeded = self.campaign.ledger.succeeded
         due = len(succeeded) // self._every
         if due > self._trained:
-            self._trained = due
+            self._trained, self._training_since = due, time.monotonic()
             self._progress(f"the model learns from {due * self._every} values of physics")
-            self.campaign.adopt(self._retrain(succeeded[: due * self._every]))
+            self._training = _in_background(self._retrain, succeeded[: due * self._every])
+
+    def _adopt_what_is_trained(self) -> None:
+        if self._training is not None and self._training.done():
+            surrogate, lent = self._training.result(), self._lent
+            self._training = None
+            if self._first_answer:
+                self._lent_seconds += lent * (time.monotonic() - max(self._training_since, self._first_answer))
+            self.campaign.adopt(surrogate)
+
+
+def _in_background(retrain: Retrain, trials: list[Trial]) -> Future[Surrogate]:
+    """The model to come, made in a thread that does not hold up the end of the process."""
+    future: Future[Surrogate] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(retrain(trials))
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=work, name="trainer", daemon=True).start()
+    return future
 
 
 def _result(done: Finished) -> Result:
@@ -273,22 +317,3 @@ def _result(done: Finished) -> Result:
     error = str(done.values["error"][0])
     values = {} if error else {name: float(array[0]) for name, array in done.values.items() if name != "error"}
     return Result(key, values, error, seconds=done.seconds, worker=done.worker)
-
-
-@contextmanager
-def sole_driver(folder: str) -> Iterator[None]:
-    """Holds a local campaign folder for this process; the system lets go of it however the process ends.
-
-    Raises:
-        InputError: Another process runs the campaign.
-    """
-    if "://" in folder:
-        yield
-        return
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with (Path(folder) / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{folder}: another process runs this campaign; wait for it, or end it.") from None
-        yield

@@ -67,9 +67,7 @@ def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | 
             raise InputError(f"units name '{name}', which is no property of the target; expected some of {known}.")
         if unit != (expected := property_unit(name, materials)):
             raise InputError(f"{name} is asked in {unit}; the materials state {expected}, and nothing is converted.")
-    builtin = evaluator is None or isinstance(evaluator, FFTEvaluator)
-    wanted = {name: (goal.low, goal.high) for name, goal in target.properties.items() if builtin or is_property(name)}
-    check_reachable(wanted, materials, target.constraints.volume_fraction)
+    check_bounds(target, materials, all_known=evaluator is None or isinstance(evaluator, FFTEvaluator))
     finest = getattr(evaluator, "tolerance", None)
     if finest is None:
         return
@@ -80,6 +78,21 @@ def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | 
                 f"the tolerance {tolerance:g} of {name} is below that of the physics, {finest:g}; "
                 "raise it or lower evaluator_settings.tolerance."
             )
+
+
+def check_bounds(target: Target, materials: Materials, all_known: bool = False) -> None:
+    """Refuses goals and volume fractions that exclude each other by the bounds of the phases.
+
+    Args:
+        target: What is asked.
+        materials: The phases.
+        all_known: Whether a property that the built-in physics does not have is refused; else it is not looked at.
+
+    Raises:
+        InputError: They do.
+    """
+    goals = {name: (goal.low, goal.high) for name, goal in target.properties.items() if all_known or is_property(name)}
+    check_reachable(goals, materials, target.constraints.volume_fraction)
 
 
 def assess(

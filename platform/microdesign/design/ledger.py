@@ -15,14 +15,14 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from microdesign.design.trials import State, Trial
+from microdesign.design.trials import State, Trial, Trials
 from microdesign.errors import InputError, StorageError
 
 _MANY = 128
 """Parts from which they are merged when a ledger is opened."""
 
 
-class Ledger:
+class Ledger(Trials):
     """The trials of a campaign, in memory and on disk.
 
     Args:
@@ -40,51 +40,20 @@ class Ledger:
         self._folder = f"{self._path}/evaluations"
         self._make_folder()
         self._check_identity(json.loads(json.dumps(identity)))
-        self._trials: dict[str, Trial] = {}
-        self._next_part = 0
-        self._read()
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._trials
-
-    def __getitem__(self, key: str) -> Trial:
-        return self._trials[key]
-
-    def __len__(self) -> int:
-        """Number of evaluations: trials that physics has answered."""
-        return sum(trial.state.answered for trial in self.trials)
-
-    @property
-    def trials(self) -> list[Trial]:
-        """All trials, in the order of proposals."""
-        return list(self._trials.values())
-
-    @property
-    def evaluations(self) -> list[Trial]:
-        """The trials that physics has answered, in the order of answers."""
-        return sorted((trial for trial in self.trials if trial.state.answered), key=lambda trial: trial.order)
-
-    @property
-    def succeeded(self) -> list[Trial]:
-        """The evaluations with values, in the order of answers."""
-        return [trial for trial in self.evaluations if trial.state is State.SUCCEEDED]
-
-    @property
-    def open(self) -> list[Trial]:
-        """The trials that wait for an answer, in the order of proposals."""
-        return [trial for trial in self.trials if trial.state.open]
-
-    @property
-    def rounds(self) -> int:
-        """The number of the next round: one more than the last that is on record."""
-        return 1 + max((trial.round for trial in self.trials), default=-1)
+        names = _parts(self._fs, self._folder)
+        super().__init__(_read(self._fs, names))
+        self._next_part = 1 + int(names[-1].rsplit("/", 1)[-1].split("-")[1]) if names else 0
+        if len(names) >= _MANY:
+            self._write(self.trials)
+            for name in names:
+                self._fs.delete_file(name)
 
     def record(self, trials: Sequence[Trial]) -> None:
         """Records new or changed trials; on disk when this returns."""
         if not trials:
             return
         self._write(trials)
-        self._trials |= {trial.key: trial for trial in trials}
+        self._note(trials)
 
     def _write(self, trials: Sequence[Trial]) -> str:
         name = f"part-{self._next_part:06d}-{uuid.uuid4().hex[:8]}.parquet"
@@ -125,21 +94,37 @@ class Ledger:
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error}).") from None
 
-    def _read(self) -> None:
-        files = self._fs.get_file_info(pafs.FileSelector(self._folder))
-        names = sorted(file.path for file in files if file.base_name.startswith("part-"))
-        for name in names:
-            try:
-                trials = _from_table(pq.read_table(name, filesystem=self._fs))
-            except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-                raise InputError(f"{name}: is damaged ({error}); expected a part of a campaign's ledger.") from None
-            self._trials |= {trial.key: trial for trial in trials}
-        if names:
-            self._next_part = 1 + int(names[-1].rsplit("/", 1)[-1].split("-")[1])
-        if len(names) >= _MANY:
-            self._write(self.trials)
-            for name in names:
-                self._fs.delete_file(name)
+
+def read_trials(folder: str) -> tuple[Trials, dict[str, Any]]:
+    """Reads a campaign's trials and its identity, as they are now; another process may be writing the ledger.
+
+    Raises:
+        InputError: The folder holds no ledger, or a damaged one.
+    """
+    fs, path = _filesystem(folder)
+    try:
+        with fs.open_input_stream(f"{path}/campaign.json") as stream:
+            identity = json.loads(stream.read())
+        return Trials(_read(fs, _parts(fs, f"{path}/evaluations"))), dict(identity)
+    except FileNotFoundError:
+        raise InputError(f"{folder}: holds no campaign; expected a folder that `design` has begun.") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{folder}: holds a damaged ledger ({error}).") from None
+
+
+def _parts(fs: pafs.FileSystem, folder: str) -> list[str]:
+    files = fs.get_file_info(pafs.FileSelector(folder))
+    return sorted(file.path for file in files if file.base_name.startswith("part-"))
+
+
+def _read(fs: pafs.FileSystem, names: Sequence[str]) -> list[Trial]:
+    trials: list[Trial] = []
+    for name in names:
+        try:
+            trials += _from_table(pq.read_table(name, filesystem=fs))
+        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
+            raise InputError(f"{name}: is damaged ({error}); expected a part of a campaign's ledger.") from None
+    return trials
 
 
 def _filesystem(folder: str) -> tuple[pafs.FileSystem, str]:

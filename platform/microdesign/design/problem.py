@@ -34,7 +34,7 @@ class Problem:
     """A campaign's parts.
 
     Attributes:
-        config: The configuration; an image to match is replaced by its properties.
+        config: The configuration; an image to match is replaced by its properties, and the materials are stated.
         model: The model; for phases that it was not trained on, carried over to them.
         materials: The phases.
         evaluator: The physics.
@@ -127,7 +127,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
         labelled = _is_labelled(dataset, config.dataset, materials, trained)
         data = _training_images(dataset, config.dataset, target, surrogate, size)
     return Problem(
-        config=config.model_copy(update={"target": target}),
+        config=config.model_copy(update={"target": target, "materials": materials}),
         model=surrogate,
         materials=materials,
         evaluator=evaluator,

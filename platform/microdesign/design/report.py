@@ -11,13 +11,21 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
+from microdesign.config import load_config
+from microdesign.design.campaign_config import CampaignConfig
+from microdesign.design.document import describe_standing
 from microdesign.design.export import PIXEL
+from microdesign.design.feasibility import assess
 from microdesign.design.figures import convergence_figure, front_figure, optima_figure, parity_figure
+from microdesign.design.ledger import read_trials
+from microdesign.design.trials import Trials
+from microdesign.errors import InputError
 from microdesign.files import read_json, write_json, write_text
 from microdesign.microstructure.drawing import picture, png
 from microdesign.microstructure.npy import read_npy
 
-DOCUMENT, PAGE = "result.json", "report.html"
+DOCUMENT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlflow.json"
+"""Files of a campaign's folder: its answer, the page, what it was told, and where MLflow keeps it."""
 
 
 def write_report(folder: Path, document: Mapping[str, Any]) -> Path:
@@ -26,14 +34,50 @@ def write_report(folder: Path, document: Mapping[str, Any]) -> Path:
     return render_report(folder)
 
 
+def report_campaign(folder: Path) -> Path:
+    """Renders `report.html` again: of `result.json`, or of the ledger where that has gone on since or has not ended.
+
+    Raises:
+        InputError: The folder holds no campaign, or an image is missing.
+    """
+    folder = Path(folder)
+    ended = read_json(folder / DOCUMENT) if (folder / DOCUMENT).is_file() else None
+    if ended is not None and not (folder / CONFIG).is_file():
+        return render_report(folder)
+    trials, identity = read_trials(str(folder))
+    if ended is not None and ended["evaluations"] >= len(trials):
+        return render_report(folder)
+    return _render(folder, _unfinished(folder, trials, identity))
+
+
+def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a campaign that is running or was cut off: what needs no model and no physics."""
+    config = load_config(CampaignConfig, folder / CONFIG)
+    if config.materials is None:
+        raise InputError(f"{folder / CONFIG}: expected `materials`, as `microdesign design` writes them there.")
+    feasibility = assess(config.target, config.materials)
+    run = read_json(folder / RUN) if (folder / RUN).is_file() else {}
+    return describe_standing(config, trials, config.materials, feasibility, folder / "unfinished") | {
+        "baselines": {},
+        "after_search": None,
+        "utilization": None,
+        "stopped": "",
+        "model": identity["model"],
+        "ledger": str(folder / "evaluations"),
+        "tracking_uri": run.get("uri", ""),
+    }
+
+
 def render_report(folder: Path) -> Path:
     """Renders `report.html` again from `result.json` and the images it names.
 
     Raises:
         InputError: The folder holds no `result.json`, or an image is missing.
     """
-    folder = Path(folder)
-    document = read_json(folder / DOCUMENT)
+    return _render(Path(folder), read_json(Path(folder) / DOCUMENT))
+
+
+def _render(folder: Path, document: Mapping[str, Any]) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["images"] = lambda path: [_picture(labels) for labels in _labels(folder, path)]
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"

@@ -23,7 +23,9 @@ from microdesign.physics.uncertainty import discretization_uncertainty
 class RobustnessConfig(Config):
     """Redraws of each candidate."""
 
-    draws: int = Field(8, ge=0, description="redraws of each candidate, evaluated by physics; 0 leaves them out")
+    draws: int = Field(
+        8, ge=0, description="redraws of each candidate, evaluated by physics after the search; 0 leaves them out"
+    )
     radius: float = Field(0.1, gt=0, description="distance of a redraw, in standard deviations of the component")
 
 

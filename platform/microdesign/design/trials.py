@@ -3,12 +3,13 @@
     proposed -> running -> succeeded
                         -> failed                physics has no answer for this image
                         -> failed-retryable      its worker or node died: it is queued again
+                        -> proposed              the process that had begun it died
     proposed, running, failed-retryable -> abandoned      the search ended first
 
 Shapes: D latent, X Y image.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -58,7 +59,7 @@ class Trial:
         verified: Property name to the physics value; empty unless it succeeded.
         error: Why physics could not answer, or why the last attempt was lost; empty otherwise.
         order: Its place in the order of answers; -1 while there is none.
-        attempts: How often it was started.
+        attempts: How often it was started, but for what ended with the process that had started it.
         worker: Who evaluated it: host and process, `store` for a result that was known, or what `tell` was given.
         timings: Seconds: `proposing`, its share of the making of its round; `waiting` between that and physics, and
             `evaluating`, both of all attempts; `proposed_at` and `answered_at`, the campaign's age, pauses left out.
@@ -118,3 +119,53 @@ class Result:
     retry: bool = False
     seconds: float = 0.0
     worker: str = ""
+
+
+class Trials:
+    """The trials of a campaign by key, in the order of proposals.
+
+    Args:
+        trials: They, as they are after each change; of a key the last one counts.
+    """
+
+    def __init__(self, trials: Iterable[Trial] = ()) -> None:
+        self._trials: dict[str, Trial] = {}
+        self._note(trials)
+
+    def _note(self, trials: Iterable[Trial]) -> None:
+        self._trials |= {trial.key: trial for trial in trials}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._trials
+
+    def __getitem__(self, key: str) -> Trial:
+        return self._trials[key]
+
+    def __len__(self) -> int:
+        """Number of evaluations: trials that physics has answered."""
+        return sum(trial.state.answered for trial in self.trials)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, in the order of proposals."""
+        return list(self._trials.values())
+
+    @property
+    def evaluations(self) -> list[Trial]:
+        """The trials that physics has answered, in the order of answers."""
+        return sorted((trial for trial in self.trials if trial.state.answered), key=lambda trial: trial.order)
+
+    @property
+    def succeeded(self) -> list[Trial]:
+        """The evaluations with values, in the order of answers."""
+        return [trial for trial in self.evaluations if trial.state is State.SUCCEEDED]
+
+    @property
+    def open(self) -> list[Trial]:
+        """The trials that wait for an answer, in the order of proposals."""
+        return [trial for trial in self.trials if trial.state.open]
+
+    @property
+    def rounds(self) -> int:
+        """The number of the next round: one more than the last that is on record."""
+        return 1 + max((trial.round for trial in self.trials), default=-1)

@@ -1,5 +1,6 @@
 """From a campaign's configuration to its report: model, physics, search, baselines, images, MLflow."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from microdesign.design.engine import Answer, Retrain, run_campaign
 from microdesign.design.problem import Problem, open_problem
 from microdesign.design.record import Recorder
 from microdesign.design.robustness import discretization_gap, robustness
-from microdesign.design.trials import Trial
+from microdesign.design.trials import Trial, Trials
 from microdesign.errors import InputError
 from microdesign.files import digest_json, write_text
 from microdesign.model.surrogate import Surrogate
@@ -47,6 +48,11 @@ def design(
             f"retrain_every = {config.retrain_every}: nobody trains here; set it to 0, or give `design` a "
             "`retrain`, such as `retrainer(config)` of microdesign.retraining."
         )
+    if "://" in config.folder:
+        raise InputError(
+            f"folder = {config.folder}: report and images need a folder of a file system; mount it, or drive "
+            "`Campaign` yourself, whose ledger may be anywhere that pyarrow reaches."
+        )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
     problem = open_problem(config, folder, uri)
@@ -63,8 +69,9 @@ def design(
         run.log_tags({"stage": "design", "model": problem.surrogate.digest})
         return run
 
-    write_text(folder / "campaign.yaml", dump_yaml(config))
-    with ending(continued(folder / "mlflow.json", uri, started)) as run, Recorder(run, config.target) as recorder:
+    write_text(folder / report.CONFIG, dump_yaml(config))
+    with ending(continued(folder / report.RUN, uri, started)) as run, Recorder(run, config.target) as recorder:
+        run.log_changes(config.model_dump(mode="json"))
         answer = run_campaign(
             config,
             problem.surrogate,
@@ -88,18 +95,33 @@ def design(
 
 def _document(problem: Problem, answer: Answer, folder: Path) -> dict[str, Any]:
     """The answer as JSON; writes the images that it names."""
-    config, target = problem.config, problem.config.target
-    training = problem.training
-    candidates = [
-        describe.describe_candidate(trial, number, folder, target, training)
-        for number, trial in enumerate(answer.candidates, start=1)
-    ]
-    point = conditions(target, problem.surrogate, problem.table, 1, config.seed)[0]
-    std = problem.surrogate.prior(point).std
+    config = problem.config
+    document = describe.describe_standing(
+        config, Trials(answer.evaluations), problem.materials, problem.feasibility, folder, problem.training
+    )
+    started = time.monotonic()
+    redraws = _judge_candidates(problem, answer.candidates, document["candidates"])
+    baselines, draws = _baselines(problem, len(answer.evaluations), folder / "baselines")
+    return document | {
+        "baselines": baselines,
+        "after_search": {"evaluations": redraws + draws, "seconds": time.monotonic() - started},
+        "resumed_evaluations": answer.resumed,
+        "utilization": answer.utilization,
+        "stopped": answer.stopped,
+        "model": problem.surrogate.digest,
+        "ledger": str(folder / "evaluations"),
+    }
+
+
+def _judge_candidates(problem: Problem, trials: Sequence[Trial], described: list[dict[str, Any]]) -> int:
+    """Adds to each candidate's description how far it can be trusted; returns the redraws that physics was asked of."""
+    config, target, surrogate = problem.config, problem.config.target, problem.surrogate
+    point = conditions(target, surrogate, problem.table, 1, config.seed)[0]
+    std = surrogate.prior(point).std
     spreads = robustness(
-        _latents(answer.candidates, problem.surrogate),
-        np.array([std[trial.component] for trial in answer.candidates]),
-        problem.surrogate,
+        _latents(trials, surrogate),
+        np.array([std[trial.component] for trial in trials]),
+        surrogate,
         target,
         problem.evaluator,
         problem.materials,
@@ -107,36 +129,24 @@ def _document(problem: Problem, answer: Answer, folder: Path) -> dict[str, Any]:
         config.seed,
         problem.store,
     )
-    for candidate, trial, spread in zip(candidates, answer.candidates, spreads, strict=True):
-        candidate["robustness"] = spread
-        candidate["discretization_gap"] = discretization_gap(trial.labels, target, problem.evaluator, problem.materials)
-    return {
-        **describe.describe_target(target, problem.materials, problem.feasibility),
-        "candidates": candidates,
-        "baselines": _baselines(problem, len(answer.evaluations), folder / "baselines"),
-        **describe.describe_search(answer.evaluations, target, folder, config.per_round),
-        "evaluations": len(answer.evaluations),
-        "resumed_evaluations": answer.resumed,
-        "utilization": answer.utilization,
-        "history": answer.history,
-        "stopped": answer.stopped,
-        "model": problem.surrogate.digest,
-        "evaluator": config.evaluator,
-        "seed": config.seed,
-        "ledger": str(folder / "evaluations"),
-        "config": dump_yaml(config),
-    }
+    for entry, trial, spread in zip(described, trials, spreads, strict=True):
+        entry["robustness"] = spread
+        entry["discretization_gap"] = discretization_gap(trial.labels, target, problem.evaluator, problem.materials)
+    return len(trials) * config.robustness.draws
 
 
-def _baselines(problem: Problem, n: int, folder: Path) -> dict[str, Any]:
+def _baselines(problem: Problem, n: int, folder: Path) -> tuple[dict[str, Any], int]:
+    """The best of the training set, and of n blind draws if these are asked for; and how many draws there were."""
     if problem.data is None or not problem.labelled:
-        return {}
+        return {}, 0
     target, config = problem.config.target, problem.config
-    draws = best_of_random_draws(
-        problem.data, problem.surrogate, target, problem.evaluator, problem.materials, n, config.seed, problem.store
-    )
-    found = {"training_set": best_of_training_set(problem.data, target), "random": draws}
-    return {name: describe.describe_baseline(found[name], folder / f"{name}.npy") for name in found}
+    found = {"training_set": best_of_training_set(problem.data, target)}
+    if config.random_baseline:
+        found["random"] = best_of_random_draws(
+            problem.data, problem.surrogate, target, problem.evaluator, problem.materials, n, config.seed, problem.store
+        )
+    described = {name: describe.describe_baseline(found[name], folder / f"{name}.npy") for name in found}
+    return described, n * config.random_baseline
 
 
 def _latents(trials: Sequence[Trial], surrogate: Surrogate) -> np.ndarray:
