@@ -152,3 +152,31 @@ def test_half_of_a_pool_is_aimed_by_the_models_own_slopes():
 
     assert aimed(slopes=slopes) < 0.5 * np.median(TARGET.errors(physics(start().z)))
     assert aimed(slopes=lambda z: -slopes(z)) > 2 * aimed(slopes=slopes)
+
+
+def test_a_property_that_the_model_does_not_know_is_aimed_at_by_what_the_process_expects():
+    """The model says nothing of kx and has no slopes of it; physics' answers tell where it grows."""
+    decoded: list[np.ndarray] = []
+
+    def blind(values: np.ndarray) -> np.ndarray:
+        return np.stack((values[:, 0], np.full(len(values), np.nan)), axis=1)
+
+    def kept(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
+        decoded.append(z)
+        designs = decode(niche, z, component, parent)
+        return Designs(**{**vars(designs), "predicted": blind(designs.predicted)})
+
+    def blind_slopes(z: np.ndarray) -> np.ndarray:
+        return np.stack((slopes(z)[:, 0], np.full((len(z), LATENT), np.nan)), axis=1)
+
+    z = np.random.default_rng(1).standard_normal((40, LATENT))
+    better_and_better = np.argsort(physics(z)[:, 1])  # or else the trust region would have shrunk
+    observations = observe(z[better_and_better], np.zeros(40, int))
+    observations = Observations(**{**vars(observations), "predicted": blind(observations.predicted)})
+    target = Target.model_validate({"properties": {"Ex": {"at_most": 9.0}, "kx": {"maximize": True}}})
+    for known in (blind_slopes, lambda z: None):
+        decoded.clear()
+        asked = request(observations, 1, seed=1, target=target)
+        refine(Request(**{**vars(asked), "decode": kept, "slopes": known, "niches": [0]}))
+        explored, aimed = (physics(z)[:, 1] for z in decoded)
+        assert np.median(aimed) > 1.1 * np.median(explored)

@@ -32,7 +32,8 @@ from microdesign.design.targets import Target
 
 _SAMPLES = 128
 _RESIDUAL = 0.03
-"""Usual size of a residual, relative to the property."""
+"""Usual size of a residual, relative to the property; it weighs as much as `_KNOWN` observations."""
+_KNOWN = 4
 _PENALTY = 10.0
 """What a relative error beyond the tolerance costs, in spreads of the objective."""
 
@@ -65,9 +66,12 @@ class ResidualProcess:
         self._target, self._verified = target, verified
         self._level = verified[some].mean(0)
         self._inputs = self._with_predictions(z, predicted)
-        # Relative to the level, not to the spread of what may be a single observation.
-        self._scale = torch.from_numpy(_RESIDUAL * np.abs(verified[some]).mean(0)).clamp_min(1e-12)
-        residuals = (torch.from_numpy(verified) - self._inputs[:, z.shape[1] :]) / self._scale
+        residuals = torch.from_numpy(verified) - self._inputs[:, z.shape[1] :]
+        # The process is of unit variance, and what the regressor does not know is no residual of the usual size.
+        usual = torch.from_numpy(_RESIDUAL * np.abs(verified[some]).mean(0))
+        spread = residuals[some].var(0, correction=0)
+        self._scale = ((_KNOWN * usual.square() + len(some) * spread) / (_KNOWN + len(some))).sqrt().clamp_min(1e-12)
+        residuals = residuals / self._scale
         extent = np.stack([(strata.mean - 3 * strata.std).min(0), (strata.mean + 3 * strata.std).max(0)])
         with small_algebra():
             self._model = _process(self._inputs, residuals, extent)

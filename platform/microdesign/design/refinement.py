@@ -125,7 +125,7 @@ def refine(request: Request) -> Designs:
         if left < 1:
             break
         mine = np.flatnonzero(observations.niche == niche)
-        pool = _pool(request, niche, mine[np.argsort(ranks[mine])], config.pool // served, stream)
+        pool = _pool(request, process, niche, mine[np.argsort(ranks[mine])], config.pool // served, stream)
         pool = pool.joined(request.reserve(niche))
         baseline, pending = np.flatnonzero(np.isin(kept, mine)), (pending_z, pending_predicted)
         chosen = process.choose(baseline, pending, (pool.z, pool.predicted), min(share, left), request.seed)
@@ -149,15 +149,23 @@ def _fitted(verified: np.ndarray, target: Target) -> np.ndarray:
     return np.sort(np.argsort(target.ranks(verified[:size]), kind="stable")[:_FITTED])
 
 
-def _pool(request: Request, niche: int, ranked: np.ndarray, size: int, stream: np.random.Generator) -> Designs:
+def _pool(
+    request: Request,
+    process: ResidualProcess,
+    niche: int,
+    ranked: np.ndarray,
+    size: int,
+    stream: np.random.Generator,
+) -> Designs:
     """Decoded latents around a niche's best observations, inside the component's density.
 
     Half of them are random steps. The other half scatters around the step that would bring a centre's verified
-    properties to the target, by the model's own slopes at the centre, or where it has none by a linear fit of its
-    predictions to the random steps.
+    properties to the target, by the model's own slopes at the centre, or where it has none by a linear fit of what is
+    expected to the random steps.
 
     Args:
         request: What the refiner was given.
+        process: What is expected of latents, also of properties that the model does not know.
         niche: The niche.
         ranked: Indices of its observations, best first.
         size: How many latents to draw.
@@ -185,11 +193,12 @@ def _pool(request: Request, niche: int, ranked: np.ndarray, size: int, stream: n
     scale = np.abs(observations.verified).mean(0)
     distinct, place = np.unique(centres, return_inverse=True)
     slopes = request.slopes(observations.z[distinct])
+    fitted = _slope(explored.z / std, process.expected(explored.z, explored.predicted) / scale)
     if slopes is None:
-        fitted = _slope(explored.z / std, np.nan_to_num(explored.predicted / scale))
         steps = (wanted / scale) @ np.linalg.pinv(fitted, rcond=1e-2)
     else:
-        steps = least_norm(np.nan_to_num(slopes * std / scale[:, None])[place], wanted / scale)
+        own = slopes * std / scale[:, None]
+        steps = least_norm(np.where(np.isnan(own), fitted.T, own)[place], wanted / scale)
     length = np.linalg.norm(steps, axis=1, keepdims=True)
     steps *= np.minimum(1, radius * np.sqrt(len(std)) / np.maximum(length, 1e-12))
     scatter = 0.3 * radius * stream.standard_normal(axes.shape) * (stream.random(axes.shape) < 0.5)
