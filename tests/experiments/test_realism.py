@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from microdesign.experiments.realism import compare, morphology
+from microdesign.experiments.realism import compare, kinship, morphology
 
 
 def stripes(width: int, size: int = 32) -> np.ndarray:
@@ -24,6 +24,16 @@ def test_a_checkerboard_of_pixels_is_found_out() -> None:
     values = morphology(checkerboard[None])
     assert values["corner_contacts"][0] == 1000
     assert values["feature_size"][0] == 1
+
+
+def test_shifted_and_inverted_copies_are_kin_and_independent_noise_is_not() -> None:
+    stream = np.random.default_rng(0)
+    one = (stream.random((32, 32)) < 0.4).astype(np.uint8)
+    copies = [np.roll(one, (number, 3 * number), (0, 1)) for number in range(4)]
+    assert kinship(np.stack([*copies, 1 - one])) == pytest.approx(np.ones(5))
+    strangers = (stream.random((16, 32, 32)) < 0.4).astype(np.uint8)
+    assert (kinship(strangers) < 0.25).all()  # the largest of 1024 correlations of standard deviation 1 / 32
+    assert kinship(strangers[:1] * 0) == pytest.approx(0)
 
 
 def test_images_of_one_phase_have_finite_statistics() -> None:

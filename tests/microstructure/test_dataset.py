@@ -85,6 +85,12 @@ def test_load_by_split_is_the_selection(folder: Path) -> None:
         assert len(part) == size
         np.testing.assert_array_equal(part.labels, everything.labels[parts[name]])
         assert part.generation == tuple(everything.generation[i] for i in parts[name])
+    some = dataset.load("train", most=7)
+    places = [int(np.flatnonzero((everything.labels == image).all((1, 2)))[0]) for image in some.labels]
+    assert len(set(places)) == 7
+    assert places == sorted(places)
+    assert set(places) <= set(parts["train"].tolist())
+    assert len(dataset.load("train", most=100)) == 40
     with pytest.raises(InputError, match="split 'held-out' is unknown; expected one of: train, validation, test"):
         dataset.load("held-out")
 

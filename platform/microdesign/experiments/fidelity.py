@@ -24,7 +24,7 @@ from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
 from microdesign.experiments.kept import kept_arrays
 from microdesign.experiments.physics import Physics, Solve, solver_of
 from microdesign.experiments.ranking import count_distinct, nearest_errors, worst_errors
-from microdesign.experiments.realism import compare, morphology
+from microdesign.experiments.realism import compare, kinship, morphology
 from microdesign.files import digest_json
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
@@ -170,6 +170,7 @@ def measure(
     like = np.random.default_rng([config.seed, 1]).permutation(len(held_out))[: config.realism_images]
     decode_statistics, data_statistics = morphology(some), morphology(held_out.labels[like])
     rows += _realism_rows(reconstructions, targets, decode_statistics, data_statistics)
+    rows.append(Row.of("d", "kinship of draws", kinship(some), float(np.median(kinship(held_out.labels[like])))))
     gap_of_data = _rotated_gap(solve, targets.labels)
     for kind, draws in (("", direct), (", aimed", aimed)):
         gap = _rotated_gap(solve, draws.labels[:, 0])

@@ -63,6 +63,25 @@ def morphology(labels: np.ndarray) -> dict[str, np.ndarray]:
     return {name: value.double().numpy() for name, value in values.items()}
 
 
+def kinship(labels: np.ndarray, partners: int = 8) -> np.ndarray:
+    """How alike two-phase images uint8 `(n, X, Y)` are to others of them, `(n,)`, 0 to 1.
+
+    The largest correlation, over all periodic shifts and inversions of the phases, with each of some partners drawn at
+    random, and the mean over these. Images of one noise realisation are kin, whatever their statistics.
+    """
+    x = torch.from_numpy(np.asarray(labels)).double()
+    x = x - x.mean((1, 2), keepdim=True)
+    spectrum = torch.fft.rfft2(x / x.square().sum((1, 2), keepdim=True).clamp_min(1e-12).sqrt())
+    stream, values = np.random.default_rng(0), []
+    for _ in range(partners):
+        ring = stream.permutation(len(x))
+        partner = np.empty(len(x), int)
+        partner[ring] = np.roll(ring, 1)  # nobody's partner is itself
+        correlation = torch.fft.irfft2(spectrum * spectrum[partner].conj(), s=x.shape[1:])
+        values.append(correlation.abs().amax((1, 2)))
+    return torch.stack(values).mean(0).numpy()
+
+
 def compare(
     decodes: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray], rounds: int = 100
 ) -> dict[str, Comparison]:

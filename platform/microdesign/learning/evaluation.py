@@ -168,8 +168,7 @@ def complete(bundle: Bundle, dataset: Dataset) -> Bundle:
         InputError: A split is empty, or the data set lacks a property of the model.
     """
     surrogate, names = LocalSurrogate(bundle), bundle.properties
-    training = dataset.load("train")
-    training = training.select(np.sort(np.random.default_rng(0).permutation(len(training))[:KEPT]))
+    training = dataset.load("train", KEPT)
     held_out = dataset.load("validation").with_known(names)
     reference = Reference.fit(training, surrogate.encode(training.labels), held_out, surrogate.encode(held_out.labels))
     calibration = None

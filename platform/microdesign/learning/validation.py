@@ -85,16 +85,17 @@ class HeldOut:
     @torch.inference_mode()
     def _loss(self, model: VAERegression, loop: LoopConfig) -> float:
         """The mean over the images of what training minimises in the end, its latent draws seeded."""
-        x = self.data.indicator()
         c = torch.from_numpy(self.standardization.forward(self._true)).float()
         measure = objective.Objective(loop.phases[-1].objective, self.standardization)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             total = 0.0
-            for images, labels in zip(x.split(loop.batch_size), c.split(loop.batch_size), strict=True):
+            for start in range(0, len(self.data), loop.batch_size):
+                part = slice(start, start + loop.batch_size)
+                images, labels = self.data.select(part).indicator(), c[part]
                 terms = measure(model(images, labels), images, labels)
                 total += len(images) * float(terms["total"])
-        return total / len(x)
+        return total / len(self.data)
 
 
 def reconstruction_excess(surrogate: LocalSurrogate, data: Microstructures) -> np.ndarray:

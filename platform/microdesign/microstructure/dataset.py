@@ -105,8 +105,12 @@ class Dataset:
         """Returns the sorted sample indices of each split, by the seed and the shares in the manifest."""
         return split_indices(self.classes, self.manifest.split.fractions, self.manifest.split.seed)
 
-    def load(self, split: SplitName | None = None) -> Microstructures:
+    def load(self, split: SplitName | None = None, most: int | None = None) -> Microstructures:
         """Loads the samples of a split, or all, in order; memory: the labels once, plus one shard.
+
+        Args:
+            split: Which; None takes all.
+            most: Samples at most, a seeded choice of them; None takes every one.
 
         Raises:
             InputError: The split is unknown or empty, or a shard is damaged.
@@ -118,6 +122,8 @@ class Dataset:
             raise InputError(
                 f"{self.folder}: the split '{split}' holds no samples; use a larger share or more samples."
             )
+        if most is not None:
+            wanted = np.sort(np.random.default_rng(0).permutation(wanted)[:most])
         labels = np.empty((len(wanted), *self.manifest.shape), dtype=np.uint8)
         properties = {name: np.empty(len(wanted)) for name in self.manifest.properties}
         classes: list[str] = []

@@ -240,6 +240,6 @@ def draw(prior: Prior, n: int, seed: int) -> Draws:
 
 def decode_labels(surrogate: Surrogate, z: np.ndarray) -> np.ndarray:
     """Decodes latents `(n, D)` to phase labels, uint8 `(n, *N)`: the surrogate's decode, cut by `binarize`."""
-    # In parts: the cut takes many times the memory of the decodes.
-    parts = torch.from_numpy(surrogate.decode(z)).split(_CUT)
-    return np.concatenate([binarize(part).numpy() for part in parts])
+    # In parts: probabilities take many times the memory of labels, and the cut many times that of probabilities.
+    parts = [z[start : start + _CUT] for start in range(0, max(1, len(z)), _CUT)]
+    return np.concatenate([binarize(torch.from_numpy(surrogate.decode(part))).numpy() for part in parts])
