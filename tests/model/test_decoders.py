@@ -75,7 +75,7 @@ def test_it_starts_as_its_first_fields_cut_at_levels(phases: int) -> None:
     one, z = TextureDecoder(NetworkConfig(size=32, phases=phases, smoothing=0, **SMALL)), torch.randn(5, 4)
     channels = one.channels
     outputs = one.statistics(torch.cat((one.dense(z), z), dim=1))
-    fields = one.texture(outputs[:, :-channels])[:, :channels]
+    fields = one.fields(z, outputs[:, :-channels])[:, :channels]
     level = (one(z) / SHARPNESS - fields).flatten(2)
     torch.testing.assert_close(level, level[..., :1].expand_as(level), rtol=0, atol=1e-5)
     torch.testing.assert_close(level[..., 0], outputs[:, -channels:] + one.last.bias)
@@ -127,7 +127,21 @@ def test_the_level_is_the_volume_fraction() -> None:
     assert fractions[-1] > 0.95
 
 
+def test_every_latent_has_a_noise_of_its_own_and_near_ones_nearly_the_same() -> None:
+    """Correlations over all shifts of fields with one spectrum; 0.2 is the largest of 1024 by chance."""
+    one = texture(latent=24)
+    z = torch.randn(8, 24, generator=torch.Generator().manual_seed(1))
+    spectra = torch.zeros(8, one.texture.channels * one.texture.terms)
+    before, near = (torch.fft.rfft2(one.fields(each, spectra)[:, 0]) for each in (z, z + 0.02))
+
+    def kin(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.fft.irfft2(a * b.conj(), s=(32, 32)).abs().amax((-2, -1)) / 32**2
+
+    assert (kin(before, near) > 0.98).all()
+    assert kin(before[:4], before[4:]).max() < 0.6
+
+
 def test_noise_is_saved_with_the_weights_and_fixed_tables_are_not() -> None:
     names = set(texture().state_dict())
-    assert "texture.noise" in names
+    assert {"texture.noise", "projection"} <= names
     assert not names & {"texture.basis", "texture.blur"}

@@ -16,15 +16,15 @@ class Spectrum(nn.Module):
     """Random periodic fields whose amplitude spectrum is set per image: the texture a decoder starts from.
 
     log A(k) is linear in a fixed basis of the wave vector: radial bumps in log |k| times even angular harmonics, which
-    hold a texture's length scales, anisotropy and orientation. The phases come from a few fixed noise realisations,
-    mixed with unit-norm weights: the same spectrum can be realised in different ways.
+    hold a texture's length scales, anisotropy and orientation. The phases come from fixed noise realisations, mixed
+    with unit-norm weights: the same spectrum can be realised in different ways.
     """
 
     basis: Tensor
     blur: Tensor
     noise: Tensor
 
-    def __init__(self, size: int, channels: int, dimensions: int = 2, realisations: int = 6) -> None:
+    def __init__(self, size: int, channels: int, dimensions: int = 2, realisations: int = 32) -> None:
         super().__init__()
         self.shape = (size,) * dimensions
         self.channels, self.realisations = channels, realisations
