@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from microdesign.errors import InputError, StorageError
-from microdesign.files import digest, digest_json, read_json, replacing, write_json, write_text
+from microdesign.files import digest, digest_json, hold, read_json, replacing, write_json, write_text
 
 
 def test_content_is_whole(tmp_path: Path) -> None:
@@ -88,3 +88,18 @@ def test_digest_is_sha256_of_lengths_and_parts() -> None:
 def test_digest_of_json_does_not_see_the_order_of_keys() -> None:
     assert digest_json({"a": 1, "b": [1, 2]}) == digest_json({"b": [1, 2], "a": 1})
     assert digest_json({"b": [2, 1], "a": 1}) != digest_json({"b": [1, 2], "a": 1})
+
+
+def test_a_folder_is_held_by_one_until_it_lets_go(tmp_path: Path) -> None:
+    first = hold(str(tmp_path / "new"))
+    assert first is not None
+    with pytest.raises(InputError, match="new: is in use by another process, or open in this one"):
+        hold(str(tmp_path / "new"))
+    first.close()
+    second = hold(str(tmp_path / "new"))
+    assert second is not None
+    second.close()
+    assert hold("s3://bucket/folder") is None
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be written"):
+        hold(str(tmp_path / "file"))
