@@ -1,8 +1,8 @@
 """A design campaign as ask and tell: `ask` proposes designs, `tell` takes what physics says of them, all on record.
 
 Whoever evaluates elsewhere, with a solver of their own or in a laboratory, uses it as it is; `engine.py` uses it to run
-physics in parallel. What is proposed depends on the seed, the model and the order of answers alone, and is read from the
-ledger: after any crash the same command goes on.
+physics in parallel. What is proposed depends on seed, model and order of answers alone, and is read from the ledger:
+after any crash the same command goes on.
 """
 
 import time

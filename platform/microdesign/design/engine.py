@@ -230,10 +230,13 @@ class _Engine:
         ]
 
     def _start_waiting(self) -> None:
-        """Submits queued trials: one for every worker, and a few more, so that none waits for this process."""
-        width = self._pool.width - self._lent
-        free = width + max(1, width // 4) - len(self._pool) if width > 0 else 0
-        trials = [self._queue.popleft() for _ in range(min(free, len(self._queue)))]
+        """Submits queued trials: one for every worker, and a few more, so that none waits for this process.
+
+        Beside a training no more than its processors leave: Ray would run what waits before it.
+        """
+        width, lent = self._pool.width, self._lent
+        free = (width - lent if lent else width + max(1, width // 4)) - len(self._pool)
+        trials = [self._queue.popleft() for _ in range(min(max(0, free), len(self._queue)))]
         for trial in self.campaign.start(trials):
             self._pool.submit(trial, trial.labels[None])
 

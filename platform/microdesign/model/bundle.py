@@ -21,7 +21,7 @@ from microdesign.model.reference import Reference
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 
-FORMAT = 2
+FORMAT = 3
 WEIGHTS, REFERENCE, DESCRIPTION = "weights.safetensors", "reference.safetensors", "model.json"
 
 
