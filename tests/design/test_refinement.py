@@ -180,3 +180,13 @@ def test_a_property_that_the_model_does_not_know_is_aimed_at_by_what_the_process
         refine(Request(**{**vars(asked), "decode": kept, "slopes": known, "niches": [0]}))
         explored, aimed = (physics(z)[:, 1] for z in decoded)
         assert np.median(aimed) > 1.1 * np.median(explored)
+
+
+def test_on_the_way_to_an_optimum_the_prior_may_be_thinner():
+    """5.5 standard deviations in six dimensions: one draw of a hundred thousand."""
+    z, component = np.zeros((1, LATENT)), np.zeros(1, int)
+    z[0, 0] = 5.5
+    optimum = Target.model_validate({"properties": {"Ex": {"maximize": True}, "kx": 3.0}})
+    found = [request(start(), 1, 0, target).typical(z, component)[0] for target in (TARGET, optimum)]
+    assert found == [False, True]
+    assert not request(start(), 1, 0, optimum).typical(2 * z, component)[0]

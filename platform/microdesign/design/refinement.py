@@ -46,6 +46,9 @@ class RefinementConfig(Config):
     quantile: float = Field(
         0.999, gt=0, lt=1, description="share of a component's own draws that its density limit admits"
     )
+    optimum_quantile: float = Field(
+        1 - 1e-7, gt=0, lt=1, description="the same on the way to an optimum, which lies where the prior is thin"
+    )
     observations: int = Field(200, ge=10, description="most observations in the Gaussian process, the best ones")
 
 
@@ -105,6 +108,12 @@ class Request:
     count: int
     seed: int
     slopes: Callable[[np.ndarray], np.ndarray | None] = lambda z: None
+
+    def typical(self, z: np.ndarray, component: np.ndarray) -> np.ndarray:
+        """Whether latents `(n, D)` are within their component's density limit, bool `(n,)`."""
+        config = self.config
+        quantile = config.optimum_quantile if self.target.senses.any() else config.quantile
+        return self.strata.typical(z, component, quantile)
 
 
 def refine(request: Request) -> Designs:
@@ -180,7 +189,7 @@ def _pool(
 
     def decoded(z: np.ndarray) -> Designs:
         owner = np.full(len(z), component)
-        inside = strata.typical(z, owner, request.config.quantile)
+        inside = request.typical(z, owner)
         parents = tuple(observations.keys[i] for i in centres[inside])
         return request.decode(niche, z[inside], owner[inside], parents)
 

@@ -42,7 +42,7 @@ def evolve(request: Request) -> Designs:
         strategy.tell([(x[i], float(ranks[mine[i]])) for i in generation])
     drawn = np.array([strategy.ask() for _ in range(_TRIES * request.count)]) * std + mean
     owner = np.full(len(drawn), component)
-    inside = strata.typical(drawn, owner, request.config.quantile)
+    inside = request.typical(drawn, owner)
     niche = int(observations.niche[lead])
     parents = (observations.keys[lead],) * int(inside.sum())
     return request.decode(niche, drawn[inside], owner[inside], parents)
