@@ -41,8 +41,8 @@ def distinct_best(
 ) -> list[int]:
     """Indices of the best designs that are distinct from each other, best first, at most `count`.
 
-    From as many components as have good ones: the best of each comes before the second of any. Siblings of a component
-    are shaped from the same noise, so that they look alike even where their statistics do not.
+    From as many components as have good ones: the best of each comes before the second of any. Components are taught to
+    answer one question differently, siblings of one to answer it alike.
 
     Args:
         errors: Errors `(n,)`.

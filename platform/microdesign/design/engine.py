@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from threading import Thread
 
 import numpy as np
-import torch
 
 from microdesign.design.campaign import Campaign
 from microdesign.design.campaign_config import CampaignConfig
@@ -65,14 +64,11 @@ def run_campaign(
     evaluator: Evaluator,
     materials: Materials,
     progress: Progress = silent,
-    recorder: Recorder | None = None,
     store: ResultStore | None = None,
     table: Mapping[str, np.ndarray] | None = None,
-    reference: torch.Tensor | None = None,
     retrain: Retrain | None = None,
-    starts: np.ndarray | None = None,
 ) -> Answer:
-    """Runs a campaign to its end, from whatever its folder holds already.
+    """Opens a campaign, and drives it to its end from whatever its folder holds already.
 
     Args:
         config: What to look for, and how long.
@@ -80,12 +76,9 @@ def run_campaign(
         evaluator: The physics.
         materials: The phases.
         progress: Called with lines for people.
-        recorder: Writes each round to MLflow.
-        store: Results of physics that are known already; new ones are added to it.
+        store: As `drive` takes it.
         table: Properties of the training samples by name, each `(N,)`.
-        reference: Two-point statistics of the training set, `(m, X, Y)`.
-        retrain: Makes a model of the trials with values, every `config.retrain_every` of them.
-        starts: Images `(s, X, Y)` whose latents are among the first draws.
+        retrain: As `drive` takes it.
 
     Raises:
         InputError: The target is outside the bounds of the phases (before anything is computed), or the folder belongs
@@ -93,14 +86,41 @@ def run_campaign(
         EvaluationError: Physics could answer for none of the first designs.
     """
     check_feasible(config.target, materials, evaluator)
-    with Campaign(config, surrogate, materials, evaluator.fingerprint, table, reference, starts) as campaign:
-        return _Engine(campaign, evaluator, materials, store, progress, recorder, retrain).run()
+    with Campaign(config, surrogate, materials, evaluator.fingerprint, table) as campaign:
+        return drive(campaign, evaluator, materials, progress, None, store, retrain)
+
+
+def drive(
+    campaign: Campaign,
+    evaluator: Evaluator,
+    materials: Materials,
+    progress: Progress = silent,
+    recorder: Recorder | None = None,
+    store: ResultStore | None = None,
+    retrain: Retrain | None = None,
+) -> Answer:
+    """Runs an open campaign to its end.
+
+    Args:
+        campaign: The campaign.
+        evaluator: The physics.
+        materials: The phases.
+        progress: Called with lines for people.
+        recorder: Writes each round to MLflow.
+        store: Results of physics that are known already; new ones are added to it.
+        retrain: Makes a model of the trials with values, every `config.retrain_every` of them.
+
+    Raises:
+        InputError: No design satisfies the target's constraints.
+        EvaluationError: Physics could answer for none of the first designs.
+    """
+    return _Engine(campaign, evaluator, materials, store, progress, recorder, retrain).run()
 
 
 class _Engine:
     """Runs one campaign.
 
-    The arguments are those of `run_campaign`.
+    The arguments are those of `drive`.
     """
 
     def __init__(

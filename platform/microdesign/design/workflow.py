@@ -11,9 +11,10 @@ from microdesign.config import dump_yaml
 from microdesign.design import document as describe
 from microdesign.design import report
 from microdesign.design.baselines import best_of_random_draws, best_of_training_set
+from microdesign.design.campaign import Campaign
 from microdesign.design.campaign_config import CampaignConfig
 from microdesign.design.conditioning import conditions
-from microdesign.design.engine import Answer, Retrain, run_campaign
+from microdesign.design.engine import Answer, Retrain, drive
 from microdesign.design.problem import Problem, open_problem
 from microdesign.design.record import Recorder
 from microdesign.design.robustness import discretization_gap, robustness
@@ -69,27 +70,26 @@ def design(
         run.log_tags({"stage": "design", "model": problem.surrogate.digest})
         return run
 
-    write_text(folder / report.CONFIG, dump_yaml(config))
-    with ending(continued(folder / report.RUN, uri, started)) as run, Recorder(run, config.target) as recorder:
-        run.log_changes(config.model_dump(mode="json"))
-        answer = run_campaign(
-            config,
-            problem.surrogate,
-            problem.evaluator,
-            problem.materials,
-            progress,
-            recorder,
-            problem.store,
-            problem.table,
-            problem.training if config.least_novelty else None,
-            None if retrain is None else lambda trials: problem.predicting(retrain(trials)),
-            problem.starts,
-        )
-        progress(f"the search ends: {answer.stopped}")
-        document = _document(problem, answer, folder)
-        document |= {"tracking_uri": uri, "report": str(folder / report.PAGE)}
-        report.write_report(folder, document)
-        recorder.answer(document, [candidate.labels for candidate in answer.candidates], folder)
+    fingerprint, reference = problem.evaluator.fingerprint, problem.training if config.least_novelty else None
+    parts = problem.surrogate, problem.materials, fingerprint, problem.table, reference, problem.starts
+    with Campaign(config, *parts) as campaign:  # from here on the folder is known to be this campaign's, and is held
+        write_text(folder / report.CONFIG, dump_yaml(config))
+        with ending(continued(folder / report.RUN, uri, started)) as run, Recorder(run, config.target) as recorder:
+            run.log_changes(config.model_dump(mode="json"))
+            answer = drive(
+                campaign,
+                problem.evaluator,
+                problem.materials,
+                progress,
+                recorder,
+                problem.store,
+                None if retrain is None else lambda trials: problem.predicting(retrain(trials)),
+            )
+            progress(f"the search ends: {answer.stopped}")
+            document = _document(problem, answer, folder)
+            document |= {"tracking_uri": uri, "report": str(folder / report.PAGE)}
+            report.write_report(folder, document)
+            recorder.answer(document, [candidate.labels for candidate in answer.candidates], folder)
     return document
 
 
