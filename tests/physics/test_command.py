@@ -61,7 +61,7 @@ FAILURES = {
     "if images.mean() > 0.5: print('mesh tangled.'); sys.exit(3)": "ended with exit code 3, saying: mesh tangled.",
     "if images.mean() > 0.5: raise OSError('no licence')": "ended with exit code 1, saying: OSError: no licence.",
     "if images.mean() > 0.5: import os; os.kill(os.getpid(), 9)": "ended with signal SIGKILL.",
-    "if images.mean() > 0.5: import time; time.sleep(60)": "took longer than 2 s and was ended.",
+    "if images.mean() > 0.5: import time; time.sleep(90)": "took longer than 5 s and was ended.",
     "if images.mean() > 0.5: sys.exit(0)": "wrote no properties.json.",
     "if images.mean() > 0.5: open('properties.json', 'w').write('{'); sys.exit(0)": "that is not valid JSON",
     "if images.mean() > 0.5: rows = [1, 2]": "wrote 2 entries to properties.json; expected a list of 1, one an image.",
@@ -76,8 +76,10 @@ FAILURES = {
 @pytest.mark.parametrize("extra", FAILURES, ids=FAILURES.values())
 def test_a_failure_is_one_sentence_and_costs_one_image(tmp_path: Path, extra: str) -> None:
     started = time.monotonic()
-    values = run(program(tmp_path, extra.replace("{{", "{").replace("}}", "}"), timeout=2))
-    assert time.monotonic() - started < 30
+    # Short where it is what is tested: programs that start slowly on a busy machine must not run into it.
+    timeout = 5 if "sleep" in extra else 60
+    values = run(program(tmp_path, extra.replace("{{", "{").replace("}}", "}"), timeout=timeout))
+    assert time.monotonic() - started < 60
     np.testing.assert_array_equal(np.isnan(values["Ex"]), [False, False, False, True])
     np.testing.assert_allclose(values["Ex"][:3], [1 / 6, 2 / 6, 3 / 6])
     assert not any(values["error"][:3])
