@@ -59,9 +59,12 @@ def hold(folder: str) -> IO[str] | None:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         file.close()
         raise InputError(f"{folder}: is in use by another process, or open in this one; end that first.") from None
+    except OSError as error:
+        file.close()
+        raise StorageError(f"{path}: cannot be locked ({error.strerror or error}).") from None
     return file
 
 

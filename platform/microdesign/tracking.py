@@ -69,7 +69,7 @@ class Run:
         data = self._client.get_run(self.run_id).data
         tags = {f"changed.{_allowed(name)}": str(value)[:_LONGEST_PARAM] for name, value in _flatten(values)}
         known = {f"changed.{name}": value for name, value in data.params.items()} | data.tags
-        self.log_tags({name: value for name, value in tags.items() if known.get(name, value) != value})
+        self.log_tags({name: value for name, value in tags.items() if known.get(name) != value})
 
     def log_tags(self, values: Mapping[str, str]) -> None:
         """Sets tags."""

@@ -100,7 +100,7 @@ def test_the_page_says_what_the_document_says(tmp_path: Path) -> None:
         "1 to 9.87",
         "33.5 s",
         "87.60 %",
-        "49 evaluations of redraws",
+        "49 redraws and blind draws",
     ):
         assert expected in text
     for expected in (

@@ -281,3 +281,34 @@ def test_a_dead_node_costs_nothing_but_time(tmp_path: Path) -> None:
     trials = json.loads(done.stdout.splitlines()[-1])
     assert [state for state, _, _ in trials] == ["succeeded"] * 12
     assert 1 <= sum(attempts > 1 for _, attempts, _ in trials) <= 2
+
+
+def test_a_training_that_the_search_outruns_may_fail(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    """The campaign has its answer all the same, and says why it ended before it waits."""
+    lines = list[str]()
+
+    def retrain(trials: list[Any]) -> LocalSurrogate:
+        limit = time.monotonic() + 100
+        while not any("is waited for" in line for line in lines) and time.monotonic() < limit:
+            time.sleep(0.05)
+        raise InputError("the data set is gone")
+
+    config = settings(tmp_path, retrain_every=5)
+    answer = run_campaign(config, surrogate, FFTEvaluator(), materials, lines.append, retrain=retrain)
+    assert len(answer.evaluations) == 14
+    (waits,) = (line for line in lines if "is waited for" in line)
+    assert waits.startswith("the budget of 14 evaluations is spent; a training is still in progress")
+    assert "that training failed: the data set is gone" in lines
+    assert 0 < answer.utilization <= 1
+
+
+def test_no_training_is_begun_whose_model_could_propose_nothing(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    def retrain(trials: list[Any]) -> LocalSurrogate:
+        raise AssertionError("it has been begun")
+
+    config = settings(tmp_path, retrain_every=14)
+    assert len(run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain).evaluations) == 14

@@ -183,7 +183,7 @@ def test_a_property_that_the_model_does_not_know_is_aimed_at_by_what_the_process
 
 
 def test_on_the_way_to_an_optimum_the_prior_may_be_thinner():
-    """5.5 standard deviations in six dimensions: one draw of a hundred thousand."""
+    """5.5 standard deviations in six dimensions: a few draws of a hundred thousand."""
     z, component = np.zeros((1, LATENT)), np.zeros(1, int)
     z[0, 0] = 5.5
     optimum = Target.model_validate({"properties": {"Ex": {"maximize": True}, "kx": 3.0}})

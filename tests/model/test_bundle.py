@@ -96,9 +96,9 @@ def test_damaged_weights(tmp_path: Path, damage: str) -> None:
     ("text", "message"),
     [
         ("{", r"model\.json: is not valid JSON"),
-        ("[1, 2]", r"model\.json: format None is not supported; expected 3\."),
-        ('{"hello": "world"}', r"model\.json: format None is not supported; expected 3\."),
-        ('{"format": 2}', r"model\.json: format 2 is not supported; expected 3\."),
+        ("[1, 2]", r"model\.json: format None is not supported; expected 3; train it again\."),
+        ('{"hello": "world"}', r"model\.json: format None is not supported; expected 3; train it again\."),
+        ('{"format": 2}', r"model\.json: format 2 is not supported; expected 3; train it again\."),
         ('{"format": 3}', r"model\.json: 'model' is missing\."),
     ],
 )

@@ -401,5 +401,5 @@ def campaign_identity(
 def _number(trial: Trial, name: str, value: Any) -> float:
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"Trial {trial.number}: {name} = {value!r}; expected a number.") from None

@@ -37,7 +37,7 @@ def describe_standing(
         trials: The campaign's.
         materials: The phases.
         feasibility: What was known of the target before the search.
-        folder: Where images go; those of candidates of an earlier state are removed.
+        folder: Where images go.
         training: The training set's two-point statistics `(m, X, Y)`.
     """
     standings, target = Standings(config, trials), config.target
@@ -45,10 +45,6 @@ def describe_standing(
     described = [
         describe_candidate(trial, number, folder, target, training) for number, trial in enumerate(candidates, start=1)
     ]
-    current = {Path(path) for entry in described for path in entry["files"].values()}
-    for path in (folder / "candidates").glob("candidate-*"):
-        if path not in current:
-            path.unlink()
     return {
         **describe_target(target, materials, feasibility),
         "candidates": described,

@@ -162,9 +162,7 @@ class _Engine:
                 stopped = self._loop(executor)
             finally:
                 self._pool.close()
-        if self._training is not None:
-            self._progress("the training that was begun is waited for; its model is for the next campaign")
-            self._training.result()
+        self._let_training_end(stopped)
         self.campaign.abandon()
         if not self.campaign.ledger.succeeded:
             errors = [trial.error for trial in self.campaign.ledger.evaluations]
@@ -181,7 +179,7 @@ class _Engine:
             campaign.history(),
             resumed,
             stopped,
-            self._busy / wall if wall > 0 else 0.0,
+            min(1.0, self._busy / wall) if wall > 0 else 0.0,
         )
 
     def _loop(self, executor: ThreadPoolExecutor) -> str:
@@ -190,8 +188,8 @@ class _Engine:
         while not (stopped := self.campaign.reason_to_stop()):
             self._start_waiting()
             self._train_when_due()
-            if proposal is None:
-                self._adopt_what_is_trained()  # a proposal in the making is of the present model
+            if proposal is None and self._adopt_what_is_trained():  # a proposal in the making is of the present model
+                exhausted = False  # another model may propose more
             if proposal is None and not exhausted and len(self._queue) < self._ahead():
                 proposal = executor.submit(self.campaign.propose, self._wanted())
             if proposal is not None and (proposal.done() or not len(self._pool)):
@@ -202,12 +200,13 @@ class _Engine:
                 exhausted = not trials
                 continue
             if not len(self._pool) and self._training is not None:
-                wait([self._training], _POLL)  # no processor is left for physics, or another model may propose more
-                exhausted = exhausted and not self._training.done()
+                wait([self._training], _POLL)  # no processor is left for physics, or nothing to propose without it
                 continue
             if not len(self._pool) and not self._queue:
                 return "no new design can be proposed"
-            finished = self._pool.collect(self.campaign.seconds_left if proposal is None else _POLL)
+            finished = self._pool.collect(
+                _POLL if proposal is not None or self._training else self.campaign.seconds_left
+            )
             if finished:
                 exhausted = False
                 self._answer(finished)
@@ -294,10 +293,9 @@ class _Engine:
     @property
     def _lent(self) -> int:
         """Workers of physics that the training in progress has the processors of."""
-        if self._training is None:
+        if self._training is None or self._training.done():
             return 0
-        config = self.campaign.config
-        return min(self._pool.width, math.ceil(config.retraining.cpus / config.cpus))
+        return _workers(self.campaign.config, self._pool.width)
 
     def _train_when_due(self) -> None:
         """Begins to train when there are enough new values; on resume what was trained then is found again."""
@@ -305,18 +303,44 @@ class _Engine:
             return
         succeeded = self.campaign.ledger.succeeded
         due = len(succeeded) // self._every
-        if due > self._trained:
+        known = sum(trial.state is not State.ABANDONED for trial in self.campaign.ledger.trials)
+        if due > self._trained and known < self.campaign.config.evaluations:  # or nothing would be proposed with it
             self._trained, self._training_since = due, time.monotonic()
             self._progress(f"the model learns from {due * self._every} values of physics")
             self._training = _in_background(self._retrain, succeeded[: due * self._every])
 
-    def _adopt_what_is_trained(self) -> None:
-        if self._training is not None and self._training.done():
-            surrogate, lent = self._training.result(), self._lent
-            self._training = None
-            if self._first_answer:
-                self._lent_seconds += lent * (time.monotonic() - max(self._training_since, self._first_answer))
-            self.campaign.adopt(surrogate)
+    def _adopt_what_is_trained(self) -> bool:
+        """Goes on with the model that was in training, if it is done; returns whether."""
+        if self._training is None or not self._training.done():
+            return False
+        surrogate = self._training.result()
+        self._training = None
+        self._note_lent()
+        self.campaign.adopt(surrogate)
+        return True
+
+    def _let_training_end(self, stopped: str) -> None:
+        """Waits for a training that the search has outrun; its model is for the next one, so that it may fail."""
+        if self._training is None:
+            return
+        self._note_lent()
+        self._progress(
+            f"{stopped}; a training is still in progress, and its model for the next campaign: it is waited for"
+        )
+        try:
+            self._training.result()
+        except Exception as error:
+            self._progress(f"that training failed: {error}")
+
+    def _note_lent(self) -> None:
+        if self._first_answer:
+            workers = _workers(self.campaign.config, self._pool.width)
+            self._lent_seconds += workers * (time.monotonic() - max(self._training_since, self._first_answer))
+
+
+def _workers(config: CampaignConfig, width: int) -> int:
+    """Workers of physics, of `width`, whose processors a training takes."""
+    return min(width, math.ceil(config.retraining.cpus / config.cpus))
 
 
 def _in_background(retrain: Retrain, trials: list[Trial]) -> Future[Surrogate]:

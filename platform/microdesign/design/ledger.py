@@ -105,7 +105,10 @@ def read_trials(folder: str) -> tuple[Trials, dict[str, Any]]:
     try:
         with fs.open_input_stream(f"{path}/campaign.json") as stream:
             identity = json.loads(stream.read())
-        return Trials(_read(fs, _parts(fs, f"{path}/evaluations"))), dict(identity)
+        try:
+            return Trials(_read(fs, _parts(fs, f"{path}/evaluations"))), dict(identity)
+        except FileNotFoundError:  # its driver has just merged the parts
+            return Trials(_read(fs, _parts(fs, f"{path}/evaluations"))), dict(identity)
     except FileNotFoundError:
         raise InputError(f"{folder}: holds no campaign; expected a folder that `design` has begun.") from None
     except (OSError, ValueError, TypeError) as error:
@@ -122,6 +125,8 @@ def _read(fs: pafs.FileSystem, names: Sequence[str]) -> list[Trial]:
     for name in names:
         try:
             trials += _from_table(pq.read_table(name, filesystem=fs))
+        except FileNotFoundError:
+            raise
         except (pa.ArrowException, KeyError, ValueError, OSError) as error:
             raise InputError(f"{name}: is damaged ({error}); expected a part of a campaign's ledger.") from None
     return trials

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -26,11 +27,17 @@ from microdesign.microstructure.npy import read_npy
 
 DOCUMENT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlflow.json"
 """Files of a campaign's folder: its answer, the page, what it was told, and where MLflow keeps it."""
+_CANDIDATE = re.compile(r"candidate-\d+\.(npy|png|vti)")
 
 
 def write_report(folder: Path, document: Mapping[str, Any]) -> Path:
     """Writes `result.json` and `report.html` into a campaign's folder; returns the page's path."""
     write_json(folder / DOCUMENT, document)
+    # What an earlier end of the campaign had more of.
+    named = {Path(path) for entry in document["candidates"] for path in entry.get("files", {}).values()}
+    for path in (folder / "candidates").glob("candidate-*"):
+        if _CANDIDATE.fullmatch(path.name) and named and path not in named:
+            path.unlink()
     return render_report(folder)
 
 
@@ -52,6 +59,8 @@ def report_campaign(folder: Path) -> Path:
 
 def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> dict[str, Any]:
     """The document of a campaign that is running or was cut off: what needs no model and no physics."""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder}: has no {CONFIG}; only a campaign of `microdesign design` has a report.")
     config = load_config(CampaignConfig, folder / CONFIG)
     if config.materials is None:
         raise InputError(f"{folder / CONFIG}: expected `materials`, as `microdesign design` writes them there.")

@@ -81,7 +81,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     """Reads a bundle.
 
     Raises:
-        InputError: The folder is no bundle, its files do not belong together, or the format is newer than this version.
+        InputError: The folder is no bundle, its files do not belong together, or the format is not this version's.
     """
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file() or not (folder / WEIGHTS).is_file():
@@ -89,7 +89,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     values = read_json(folder / DESCRIPTION)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else None
-        raise InputError(f"{folder / DESCRIPTION}: format {found} is not supported; expected {FORMAT}.")
+        raise InputError(f"{folder / DESCRIPTION}: format {found} is not supported; expected {FORMAT}; train it again.")
     description = validate_config(Description, values, str(folder / DESCRIPTION))
     tensors = _read(folder / WEIGHTS, description.weights)
     model = VAERegression(description.model, len(description.standardization.names))
