@@ -312,3 +312,20 @@ def test_no_training_is_begun_whose_model_could_propose_nothing(
 
     config = settings(tmp_path, retrain_every=14)
     assert len(run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain).evaluations) == 14
+
+
+def test_a_resumed_search_goes_on_with_the_model_that_had_learned(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    class Renamed(LocalSurrogate):
+        digest = "retrained"
+
+    def retrain(trials: list[Any]) -> LocalSurrogate:
+        time.sleep(1)  # long enough for a proposal of the first model
+        return Renamed(surrogate.bundle)
+
+    run_campaign(settings(tmp_path, evaluations=6), surrogate, FFTEvaluator(), materials)
+    config = settings(tmp_path, retrain_every=5)
+    answer = run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain)
+    models = [trial.model for trial in sorted(answer.evaluations, key=lambda trial: trial.number)]
+    assert models[6:] == ["retrained"] * 8

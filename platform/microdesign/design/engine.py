@@ -159,6 +159,10 @@ class _Engine:
         with ThreadPoolExecutor(1, "proposer") as executor:
             try:
                 self._enqueue(self.campaign.requeue())  # another campaign of this store may have had them done
+                self._train_when_due()
+                if self._training is not None:  # a resumed search goes on with the model that it had
+                    wait([self._training])
+                    self._adopt_what_is_trained()
                 stopped = self._loop(executor)
             finally:
                 self._pool.close()

@@ -8,7 +8,7 @@ from microdesign.config import Config
 from microdesign.files import digest_json
 from microdesign.learning.loop_config import LoopConfig
 from microdesign.learning.teacher import TeacherConfig
-from microdesign.model.bundle import load_bundle
+from microdesign.model.bundle import FORMAT, load_bundle
 
 
 class TrainConfig(Config):
@@ -74,9 +74,9 @@ class TrainConfig(Config):
         return {"CPU": self.cpus_per_worker, "GPU": float(self.use_gpu)}
 
     def run_name(self, dataset_digest: str) -> str:
-        """Names what this config makes of a data set: the same settings resume, others start anew."""
+        """Names what this config makes of a data set: the same settings resume; others, or another format, start anew."""
         settings = self.model_dump(
             mode="json", include={"properties", "loop", "teacher", "unlabelled", "workers", "use_gpu"}
         )
-        known = [settings, dataset_digest] + ([] if self.start is None else [load_bundle(self.start).digest])
+        known = [settings, dataset_digest, FORMAT] + ([] if self.start is None else [load_bundle(self.start).digest])
         return f"{self.name}-{digest_json(known)[:10]}"
