@@ -74,7 +74,7 @@ class TrainConfig(Config):
         return {"CPU": self.cpus_per_worker, "GPU": float(self.use_gpu)}
 
     def run_name(self, dataset_digest: str) -> str:
-        """Names what this config makes of a data set: the same settings resume; others, or another format, start anew."""
+        """Names what this config makes of a data set: the same settings and bundle format resume, others start anew."""
         settings = self.model_dump(
             mode="json", include={"properties", "loop", "teacher", "unlabelled", "workers", "use_gpu"}
         )
