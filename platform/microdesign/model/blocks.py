@@ -46,6 +46,15 @@ def pad_periodic(x: Tensor, low: int, high: int | None = None) -> Tensor:
     return _PeriodicPad.apply(x, low, low if high is None else high)
 
 
+def pad_zero(x: Tensor) -> Tensor:
+    """Pads every spatial axis of `(B, C, *N)` with one zero before and after.
+
+    Not by the convolution itself: in torch 2.13 the gradient of a padded bfloat16 `Conv3d` now and then reads, on the
+    CPU, memory that nobody has written.
+    """
+    return F.pad(x, (1, 1) * (x.ndim - 2))
+
+
 def channels_last(x: Tensor) -> Tensor:
     """Returns `(B, C, *N)` in channels-last layout."""
     return x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
@@ -90,17 +99,19 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, dimensions: int = 2, padding: Padding = "periodic") -> None:
         super().__init__()
         self.periodic = padding == "periodic"
-        own = 0 if self.periodic else 1
-        self.first = convolution(channels_in, channels_out, 3, dimensions, padding=own)
-        self.second = convolution(channels_out, channels_out, 3, dimensions, padding=own)
+        self.first = convolution(channels_in, channels_out, 3, dimensions)
+        self.second = convolution(channels_out, channels_out, 3, dimensions)
         self.skip: nn.Module = nn.Identity()
         if channels_in != channels_out:
             self.skip = convolution(channels_in, channels_out, 1, dimensions, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `(B, C_in, *N)` to `(B, C_out, *N)`."""
-        padded = pad_periodic(x, 2) if self.periodic else x
-        return F.relu(self.second(F.relu(self.first(padded))) + self.skip(x))
+        if self.periodic:
+            inner = F.relu(self.first(pad_periodic(x, 2)))
+        else:
+            inner = pad_zero(F.relu(self.first(pad_zero(x))))
+        return F.relu(self.second(inner) + self.skip(x))
 
 
 def halve(x: Tensor) -> Tensor:
