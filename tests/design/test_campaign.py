@@ -203,9 +203,10 @@ def test_what_is_told_must_belong_and_be_complete(asked: tuple[Campaign, Trial])
         campaign.tell([Result("0" * 64, {"Ex": 1.0, "kx": 1.0})])
     with pytest.raises(InputError, match="kx"):
         campaign.tell([Result(trial.key, {"Ex": 1.0})])
-    words: dict[str, Any] = {"Ex": "stiff", "kx": 1.0}
-    with pytest.raises(InputError, match="Trial 0: Ex = 'stiff'; expected a number"):
-        campaign.tell([Result(trial.key, words)])
+    for value, shown in [("stiff", "'stiff'"), ("2.3", "'2.3'"), (True, "True"), (None, "None"), (10**400, "10")]:
+        words: dict[str, Any] = {"Ex": value, "kx": 1.0}
+        with pytest.raises(InputError, match=f"Trial 0: Ex = {shown}.*; expected a number"):
+            campaign.tell([Result(trial.key, words)])
     with pytest.raises(InputError, match="Trial 0 is told twice at once"):
         campaign.tell([measure(trial), measure(trial)])
     assert len(campaign.ledger) == 0

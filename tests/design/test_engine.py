@@ -252,15 +252,21 @@ def test_a_training_with_all_processors_holds_physics_up_until_it_is_done(
     surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     config = settings(tmp_path, retrain_every=5, retraining={"cpus": 8})
-    lines = list[str]()
+    answers: list[tuple[int, int]] = []
 
     def retrain(trials: list[Any]) -> LocalSurrogate:
-        time.sleep(1)
+        limit = time.monotonic() + 100
+        while any(trial.state is State.RUNNING for trial in read_trials(str(tmp_path))[0].open):  # begun before
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+        before = len(read_trials(str(tmp_path))[0].evaluations)
+        time.sleep(3)
+        answers.append((before, len(read_trials(str(tmp_path))[0].evaluations)))
         return surrogate
 
-    answer = run_campaign(config, surrogate, FFTEvaluator(), materials, lines.append, retrain=retrain)
+    answer = run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain)
     assert len(answer.evaluations) == 14
-    assert "the model learns from 5 values of physics" in lines
+    assert [after - before for before, after in answers] == [0, 0]
 
 
 def test_a_training_that_fails_ends_the_campaign_with_its_reason(

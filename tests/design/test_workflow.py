@@ -201,7 +201,9 @@ def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_
     assert f"verified by {answered} physics evaluations; the search has not ended yet" in page
     assert "Candidate 1" in page
     assert str(uri) in page
+    assert (campaign / "unfinished").is_dir()
     ended = design(config, tracking_uri=uri)
+    assert not (campaign / "unfinished").exists()
     assert set(ended["baselines"]) == {"training_set"}
     assert ended["after_search"]["evaluations"] == 0
     assert ended["stopped"] in report_campaign(campaign).read_text()

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import mlflow
@@ -14,6 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from microdesign.errors import InputError, MicrodesignError
+from microdesign.files import hold
 from microdesign.learning.train import train
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.container import Microstructures
@@ -120,6 +122,15 @@ def test_impossible_numbers_of_workers(config: Callable[..., TrainConfig], worke
 def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
     with pytest.raises(InputError, match="Training asks for 4 CPU in 4 workers; this machine's Ray has 2: change"):
         train(config(workers=[4, 5], cpus_per_worker=1, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
+
+
+def test_two_processes_are_not_at_one_training(
+    dataset: Dataset, config: Callable[..., TrainConfig], uri: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / config().run_name(dataset.manifest.digest)
+    with hold(str(folder)) or nullcontext(), pytest.raises(InputError, match=f"{folder.name}: is in use by another"):
+        train(config(), tracking_uri=uri)
+    assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
 @pytest.fixture(scope="module")

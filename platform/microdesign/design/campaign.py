@@ -7,7 +7,9 @@ after any crash the same command goes on.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -399,7 +401,7 @@ def campaign_identity(
 
 
 def _number(trial: Trial, name: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"Trial {trial.number}: {name} = {value!r}; expected a number.") from None
+    with suppress(OverflowError):
+        if isinstance(value, Real) and not isinstance(value, bool):
+            return float(value)
+    raise InputError(f"Trial {trial.number}: {name} = {value!r}; expected a number.")

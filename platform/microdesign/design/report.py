@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import shutil
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +28,8 @@ from microdesign.microstructure.npy import read_npy
 
 DOCUMENT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlflow.json"
 """Files of a campaign's folder: its answer, the page, what it was told, and where MLflow keeps it."""
+_UNFINISHED = "unfinished"
+"""Folder of the images of a report before the end."""
 _CANDIDATE = re.compile(r"candidate-\d+\.(npy|png|vti)")
 
 
@@ -38,7 +41,9 @@ def write_report(folder: Path, document: Mapping[str, Any]) -> Path:
     for path in (folder / "candidates").glob("candidate-*"):
         if _CANDIDATE.fullmatch(path.name) and named and path not in named:
             path.unlink()
-    return render_report(folder)
+    page = render_report(folder)
+    shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
+    return page
 
 
 def report_campaign(folder: Path) -> Path:
@@ -54,7 +59,10 @@ def report_campaign(folder: Path) -> Path:
     trials, identity = read_trials(str(folder))
     if ended is not None and ended["evaluations"] >= len(trials):
         return render_report(folder)
-    return _render(folder, _unfinished(folder, trials, identity))
+    page = _render(folder, _unfinished(folder, trials, identity))
+    if (folder / DOCUMENT).is_file() and read_json(folder / DOCUMENT) != ended:  # the campaign has ended meanwhile
+        return render_report(folder)
+    return page
 
 
 def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +74,7 @@ def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> di
         raise InputError(f"{folder / CONFIG}: expected `materials`, as `microdesign design` writes them there.")
     feasibility = assess(config.target, config.materials)
     run = read_json(folder / RUN) if (folder / RUN).is_file() else {}
-    return describe_standing(config, trials, config.materials, feasibility, folder / "unfinished") | {
+    return describe_standing(config, trials, config.materials, feasibility, folder / _UNFINISHED) | {
         "baselines": {},
         "after_search": None,
         "utilization": None,

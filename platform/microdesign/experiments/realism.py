@@ -64,7 +64,7 @@ def morphology(labels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def kinship(labels: np.ndarray, partners: int = 8) -> np.ndarray:
-    """How alike two-phase images uint8 `(n, X, Y)` are to others of them, `(n,)`, 0 to 1.
+    """How alike two-phase images uint8 `(n, X, Y)`, two at least, are to others of them, `(n,)`, 0 to 1.
 
     The largest correlation, over all periodic shifts and inversions of the phases, with each of some partners drawn at
     random, and the mean over these. Images of one noise realisation are kin, whatever their statistics.

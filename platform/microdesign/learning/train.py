@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ray.util.queue import Empty, Queue
 
 from microdesign.config import dump_yaml, validate_config
 from microdesign.errors import MicrodesignError
-from microdesign.files import read_json, write_json, write_text
+from microdesign.files import hold, read_json, write_json, write_text
 from microdesign.learning.checkpoints import load_state, state_checkpoint
 from microdesign.learning.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.failures import NoSecondTry, driver_error
@@ -39,7 +39,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         tracking_uri: MLflow address; the environment's or the embedded default when None.
 
     Raises:
-        InputError: The data set is missing or lacks a property.
+        InputError: The data set is missing or lacks a property; or another process is at the same training.
         MicrodesignError: Training failed on every try; the message carries the worker's error.
     """
     dataset = Dataset.open(config.dataset)
@@ -55,8 +55,11 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     if place in registered:
         progress(f"the model {name} is trained already")
         return folder / "bundle"
-    write_text(folder / "config.yaml", dump_yaml(config))
-    with ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run:
+    with (
+        hold(str(folder)) or nullcontext(),
+        ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run,
+    ):
+        write_text(folder / "config.yaml", dump_yaml(config))
         if not registered:
             _make_bundle(config, dataset, folder, run, progress)
         metrics = load_bundle(folder / "bundle").description.metrics
