@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 
 from microdesign.experiments.draws import best_errors
-from microdesign.experiments.inverse import component_rows, direct_draws, error_figure, gallery, inverse_table
+from microdesign.experiments.inverse import (
+    component_errors,
+    component_table,
+    direct_draws,
+    error_figure,
+    gallery,
+    inverse_table,
+)
 from microdesign.experiments.physics import Solve, solver_of
 from microdesign.experiments.ranking import nearest_errors, worst_errors
 from microdesign.microstructure.dataset import Dataset
@@ -41,7 +48,14 @@ def test_draws_are_judged_by_physics_and_counted(bundle: Bundle, dataset: Datase
 def test_each_component_in_use_answers(bundle: Bundle, dataset: Dataset, solve: Solve) -> None:
     surrogate = LocalSurrogate(bundle)
     wanted = dataset.load("test").property_table(surrogate.properties)[:2]
-    rows = component_rows("model", surrogate, solve, wanted, 2, seed=0)
-    assert [row[1] for row in rows] == list(range(4))
-    assert sum(row[2] for row in rows) == pytest.approx(1)
-    assert all(row[4] <= row[3] for row in rows)
+    found = component_errors("model", surrogate, solve, wanted, 2, seed=0)
+    assert [each.component for each in found] == list(range(4))
+    assert sum(each.weight for each in found) == pytest.approx(1)
+    prior = surrogate.prior(dict(zip(surrogate.properties, wanted[1].tolist(), strict=True)))
+    noise = np.random.default_rng([0, 2]).standard_normal((2, 2, 4))[1]
+    true = worst_errors(solve(decode_labels(surrogate, prior.mean[2] + prior.std[2] * noise)), wanted[1])
+    assert found[2].errors["first draw"][1] == pytest.approx(true[0], rel=1e-5)
+    assert found[2].errors["best of 2 by oracle"][1] == pytest.approx(true.min(), rel=1e-5)
+    table = component_table(found)
+    assert table.titles[3:] == ("first draw / %", "best of 2 by regressor / %", "best of 2 by oracle / %")
+    assert table.rows[2][3] == pytest.approx(100 * np.median(found[2].errors["first draw"]))

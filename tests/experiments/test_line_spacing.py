@@ -1,5 +1,8 @@
+from typing import Any
+
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from microdesign.errors import InputError
 from microdesign.experiments.line_spacing import LinesConfig, lines, sensitivity, spacing_table
@@ -29,5 +32,17 @@ def test_the_table_shows_the_named_spacings() -> None:
     table = spacing_table(CONFIG, *sensitivity(CONFIG))
     assert [row[0] for row in table.rows] == [25, 26, 50]
     assert lines(56, 25).sum() == 2 * 56
-    with pytest.raises(InputError, match="spacing 60 does not fit; expected 1 to 55"):
-        sensitivity(CONFIG.model_copy(update={"named": (60,)}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"size": 64}, "spacing 100 does not fit; expected 1 to 63 pixels"),
+        ({"named": (300,)}, "spacing 300 does not fit; expected 1 to 223 pixels"),
+        ({"losses": ("mse+cess",)}, r"the loss 'mse\+cess' is a sum; expected single losses"),
+        ({"losses": ("alchemy",)}, "Unknown loss 'alchemy'"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_runs(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises((ValidationError, InputError), match=message):
+        LinesConfig(**changes)

@@ -41,13 +41,25 @@ def test_images_of_one_phase_have_finite_statistics() -> None:
         assert np.isfinite(values).all(), name
 
 
-def test_the_data_against_itself_is_within_the_floor_and_a_shift_is_not() -> None:
+def test_a_shift_is_no_chance() -> None:
     stream = np.random.default_rng(0)
     data = {"s": stream.normal(size=2000)}
     same = compare({"s": stream.normal(size=300)}, data)["s"]
     shifted = compare({"s": stream.normal(size=300) + 1}, data)["s"]
-    assert same.distance < 2 * same.floor
     assert shifted.distance == pytest.approx(1, abs=0.15)  # in standard deviations
-    assert shifted.distance > 3 * shifted.floor
+    assert shifted.distance > 3 * shifted.chance
     assert same.inside == pytest.approx(0.98, abs=0.03)
+    assert same.data_inside == pytest.approx(0.98, abs=1e-3)
     assert shifted.inside < same.inside
+
+
+@pytest.mark.parametrize("kin", [0.0, 0.5, 1.0])
+def test_draws_of_the_data_are_within_chance_nineteen_times_in_twenty(kin: float) -> None:
+    """Four answers a target, independent or the same: the more alike, the fewer images they are worth."""
+    stream, beyond = np.random.default_rng(0), []
+    for _ in range(100):
+        own, shared = stream.normal(size=(50, 4)), stream.normal(size=(50, 1))
+        draws = np.sqrt(kin) * shared + np.sqrt(1 - kin) * own
+        found = compare({"s": draws.ravel()}, {"s": stream.normal(size=200)}, group=4, rounds=60)["s"]
+        beyond.append(found.distance > found.chance)
+    assert np.mean(beyond) <= 0.12

@@ -91,8 +91,17 @@ def test_tables_are_text_for_people_and_numbers_for_programs() -> None:
 
 def test_a_model_starts_from_one_that_is_trained_before(bundle_folder: Path, dataset: Dataset) -> None:
     def models(**given: object) -> TrainedModels:
-        return TrainedModels.model_validate({"train": {"dataset": str(dataset.folder)}, "models": given})
+        train = {"dataset": str(dataset.folder), "properties": ["Ex", "kx"]}
+        return TrainedModels.model_validate({"train": train, "models": given})
 
-    for wrong in (models(fine={"start": "plain"}, plain={}), models(plain=str(bundle_folder), fine={"start": "plain"})):
-        with pytest.raises(InputError, match=r"models.fine: starts from plain, which is not trained before it"):
-            wrong.bundles(Path("none"), "sqlite:///unused.db", lambda line: None)
+    def refused(models: TrainedModels, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            models.bundles(Path("none"), "sqlite:///unused.db", lambda line: None)
+
+    refused(models(fine={"start": "plain"}, plain={}), "models.fine: starts from plain, which is not trained before it")
+    smaller = {"start": "plain", "loop.batch_size": 8, "loop.model.network.size": 32}
+    # From a given one it may: what is refused is that this one has other layers.
+    refused(
+        models(plain=str(bundle_folder), fine=smaller),
+        f"start: {bundle_folder} is of another architecture",
+    )

@@ -1,23 +1,35 @@
 import json
 from pathlib import Path
+from typing import TypeVar
 
+import numpy as np
 import pytest
 
 from microdesign.config import Config, load_config
 from microdesign.errors import InputError
+from microdesign.experiments.config import ExperimentConfig
 from microdesign.experiments.fidelity_run import FidelityExperiment
 from microdesign.experiments.forward import ForwardExperiment
 from microdesign.experiments.inverse import InverseExperiment
 from microdesign.experiments.latent import LatentExperiment
 from microdesign.experiments.reconstruction_run import ReconstructionExperiment
 from microdesign.experiments.run import evaluate, load_experiment
+from microdesign.experiments.statistics_regression import StatisticsRegressor
 from microdesign.experiments.trained import TrainedModels
 from microdesign.learning.train_config import TrainConfig
 from microdesign.microstructure.dataset import Dataset
-from microdesign.microstructure.generate import GenerateJob
-from microdesign.physics.labelling import LabelConfig
+from microdesign.microstructure.generate import GenerateConfig, GenerateJob, generate_dataset
+from microdesign.model.bundle import load_bundle, save_bundle
+from microdesign.model.priors import PriorConfig
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import VAERegression
+from microdesign.physics.evaluator import FFTEvaluator
+from microdesign.physics.labelling import LabelConfig, label_dataset
+from microdesign.physics.materials import Materials
+from microdesign.physics.pool import TaskPool
 from microdesign.physics.store import ResultStore
 
+ConfigT = TypeVar("ConfigT", bound=ExperimentConfig)
 CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"
 
 
@@ -32,7 +44,7 @@ def settings(folder: Path, bundle: Path, dataset: Dataset) -> FidelityExperiment
 
 @pytest.mark.ray
 def test_a_second_run_asks_physics_for_nothing(
-    tmp_path: Path, bundle_folder: Path, dataset: Dataset, local_ray: None
+    tmp_path: Path, bundle_folder: Path, dataset: Dataset, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config, uri = settings(tmp_path, bundle_folder, dataset), f"sqlite:///{tmp_path / 'mlflow.db'}"
     first = evaluate(config, tracking_uri=uri)
@@ -41,11 +53,84 @@ def test_a_second_run_asks_physics_for_nothing(
         "fidelity.json", "fidelity.md", "config.yaml", "errors.png", "gallery.png", "realism.png", "results",
     }  # fmt: skip
     assert json.loads((out / "fidelity.json").read_text())["metrics"] == first["metrics"]
-    known = len(ResultStore(out / "results"))
-    assert known >= 3 * 2 + 3
+    assert len(ResultStore(out / "results")) >= 3 * 2 + 3
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("physics is asked again")
+
+    monkeypatch.setattr(TaskPool, "submit", refuse)
     second = evaluate(config, tracking_uri=uri)
-    assert len(ResultStore(out / "results")) == known
     assert second["metrics"] == first["metrics"]
+
+
+def trained(what: type[ConfigT], bundle: Path, dataset: Dataset, folder: Path, **changes: object) -> ConfigT:
+    """An experiment on one model that is there already."""
+    train = {"dataset": str(dataset.folder), "properties": ["Ex", "kx"]}
+    settings = {"train": train, "models": {"given": str(bundle)}, "folder": str(folder / "out")}
+    return what.model_validate(settings | changes)
+
+
+@pytest.mark.ray
+def test_the_papers_experiments_run_and_run_again(
+    tmp_path: Path, bundle_folder: Path, dataset: Dataset, local_ray: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each twice: what physics has answered, and what a baseline has said, is not asked for again."""
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    forest = {"forest": {"kind": "random_forest", "components": 3}}
+    few = {"targets": 2, "draws": 2, "component_draws": 2, "local_search": {"targets": 1, "budget": 4, "draws": 2}}
+    measured = {"model": str(bundle_folder), "dataset": str(dataset.folder), "folder": str(tmp_path / "l")}
+    configs: list[ExperimentConfig] = [
+        trained(ForwardExperiment, bundle_folder, dataset, tmp_path / "f", baselines=forest),
+        trained(InverseExperiment, bundle_folder, dataset, tmp_path / "i", **few),
+        LatentExperiment.model_validate(measured | {"steps": 3, "dimensions": 2}),
+    ]
+    first = [evaluate(config, tracking_uri=uri) for config in configs]
+    forward, inverse, latent = first
+    assert [row[0] for row in forward["table"][1:]] == ["given", "forest"]
+    assert [row[0] for row in inverse["table"][1:]] == ["nearest training image", "given"]
+    assert len(latent["table"]) == 1 + 1 + 3
+    assert (tmp_path / "i" / "out" / "components.csv").read_text().count("given,") == 4
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("it is computed again")
+
+    monkeypatch.setattr(TaskPool, "submit", refuse)
+    monkeypatch.setattr(StatisticsRegressor, "fit", refuse)
+    assert [evaluate(config, tracking_uri=uri) for config in configs] == first
+
+
+@pytest.mark.ray
+def test_what_cannot_be_measured_is_refused_at_once(
+    tmp_path: Path, bundle_folder: Path, dataset: Dataset, materials: Materials, local_ray: None
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+    def refused(config: ExperimentConfig, message: str) -> None:
+        with pytest.raises(InputError, match=message):
+            evaluate(config, tracking_uri=uri)
+
+    train = {"dataset": str(dataset.folder), "properties": ["Ex", "Ey", "kx"]}
+    for what in (ForwardExperiment, InverseExperiment):
+        config = trained(what, bundle_folder, dataset, tmp_path, train=train)
+        refused(config, r"models.given: .* predicts Ex, kx; expected Ex, Ey, kx, as train.properties")
+        config = trained(what, bundle_folder, dataset, tmp_path, train=train | {"properties": []})
+        refused(config, "train.properties is empty; expected what the models of .* predict")
+    images = generate_dataset(GenerateConfig(families=("GRF",), count_per_family=20, size=32), tmp_path / "images")
+    refused(
+        settings(tmp_path, bundle_folder, images), "images: has no materials; label it with `microdesign data label`"
+    )
+    phases = GenerateConfig(families=("Polycrystal",), count_per_family=20, size=32, n_phases=3)
+    three = generate_dataset(phases, tmp_path / "three")
+    config = trained(InverseExperiment, bundle_folder, three, tmp_path)
+    refused(config, "three: holds 3 phases in 2 dimensions; expected 2 phases in 2 or 3 dimensions")
+    other = label_dataset(images, tmp_path / "rotated", materials, FFTEvaluator(discretization="rotated"))
+    refused(settings(tmp_path, bundle_folder, other), r"labels are \d.\d% off the built-in physics \(fft, q1\)")
+    given = load_bundle(bundle_folder).description
+    model = given.model.model_copy(update={"prior": PriorConfig(kind="standard")})
+    nothing = Standardization.fit(np.zeros((2, 0)), (), ())
+    description = given.model_copy(update={"model": model, "standardization": nothing})
+    save_bundle(tmp_path / "nothing", VAERegression(model, 0), description)
+    refused(settings(tmp_path, tmp_path / "nothing", dataset), "nothing predicts no properties; expected one that does")
 
 
 def test_the_experiment_is_named_by_the_file_or_beside_it(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from microdesign.design.distinctness import DISTINCT, novelty, statistics_of
 from microdesign.errors import InputError
 from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
 from microdesign.experiments.kept import kept_arrays
-from microdesign.experiments.physics import Physics, Solve, solver_of
+from microdesign.experiments.physics import Physics, Solve, check_labels, check_measurable, solver_of
 from microdesign.experiments.ranking import count_distinct, nearest_errors, worst_errors
-from microdesign.experiments.realism import compare, kinship, morphology
+from microdesign.experiments.realism import Comparison, compare, kinship, morphology
 from microdesign.files import digest_json
 from microdesign.microstructure.container import Microstructures
 from microdesign.microstructure.dataset import Dataset
@@ -72,7 +72,9 @@ class Row:
 
     @classmethod
     def of(cls, figure: str, name: str, values: np.ndarray, data: float | None = None) -> Self:
-        """A line for a distribution."""
+        """A line for a distribution; NaN of none."""
+        if not len(values):
+            return cls(figure, name, np.nan, np.nan, data=data)
         return cls(figure, name, float(np.median(values)), float(np.quantile(values, 0.9)), data=data)
 
 
@@ -125,8 +127,10 @@ def measure(
         kept: Folder of aimed draws, which take longest: those in it are not made again.
 
     Raises:
-        InputError: The data set lacks a property of the model, or has fewer held-out images than two.
+        InputError: The data set lacks a property of the model, has fewer held-out images than two, is not of two phases
+            in two dimensions, or is labelled by another physics.
     """
+    check_measurable(dataset)
     surrogate = Averaged(surrogate) if config.averaged else surrogate
     names = surrogate.properties
     held_out = dataset.load(config.split).with_known(names)
@@ -138,6 +142,7 @@ def measure(
     wanted = targets.property_table(names)
 
     solve = solver_of(physics, names)
+    check_labels(solve, targets.labels, wanted)
     progress(f"{len(targets)} targets: reconstructions")
     reconstructions = decode_labels(surrogate, surrogate.encode(targets.labels)[0])
     reconstruction_error = worst_errors(solve(reconstructions), wanted)
@@ -162,19 +167,24 @@ def measure(
     rows += [Row.of("b", name, values) for name, values in errors.items() if "draw" in name or "best" in name]
     for kind, draws in (("", direct), (", aimed", aimed)):
         regressor = draws.regressor_error[np.isfinite(draws.regressor_error)]
-        ratio = float(np.median(regressor) / max(np.median(on_data), 1e-12))
-        rows.append(Row.of("c", f"regressor on decodes{kind}", regressor, float(np.median(on_data))))
-        rows.append(Row("c", f"regressor on decodes over on data{kind}", value=ratio))
+        row = Row.of("c", f"regressor on decodes{kind}", regressor, float(np.median(on_data)))
+        ratio = row.median / max(row.data, 1e-12)
+        rows += [row, Row("c", f"regressor on decodes over on data{kind}", value=ratio)]
     progress("realism")
-    some = direct.labels[:, : config.realism_draws].reshape(-1, *targets.labels.shape[1:])
-    like = np.random.default_rng([config.seed, 1]).permutation(len(held_out))[: config.realism_images]
-    decode_statistics, data_statistics = morphology(some), morphology(held_out.labels[like])
-    rows += _realism_rows(reconstructions, targets, decode_statistics, data_statistics)
-    rows.append(Row.of("d", "kinship of draws", kinship(some), float(np.median(kinship(held_out.labels[like])))))
-    gap_of_data = _rotated_gap(solve, targets.labels)
+    like = held_out.labels[np.random.default_rng([config.seed, 1]).permutation(len(held_out))[: config.realism_images]]
+    data_statistics, gap_of_data = morphology(like), _rotated_gap(solve, targets.labels)
+    rows += _copy_rows(reconstructions, targets)
+    shown: dict[str, dict[str, np.ndarray]] = {}
     for kind, draws in (("", direct), (", aimed", aimed)):
+        some = draws.labels[:, : config.realism_draws]
+        images = some.reshape(-1, *targets.labels.shape[1:])
+        shown[kind] = morphology(images)
+        rows += _realism_rows(kind, compare(shown[kind], data_statistics, some.shape[1]))
+        rows.append(Row.of("d", f"kinship of draws{kind}", kinship(images), float(np.median(kinship(like)))))
         gap = _rotated_gap(solve, draws.labels[:, 0])
         rows.append(Row.of("d", f"gap q1 rotated{kind}", gap, float(np.median(gap_of_data))))
+    gap = _rotated_gap(solve, aimed.chosen)
+    rows.append(Row.of("d", "gap q1 rotated of chosen", gap, float(np.median(gap_of_data))))
     rows.append(Row.of("d", "gap q1 rotated of held-out data", gap_of_data))
     progress("components and novelty")
     rows += _diversity_rows(direct, len(surrogate.prior(conditions[0]).weights))
@@ -189,7 +199,7 @@ def measure(
         reconstructions=reconstructions,
         chosen=aimed.chosen,
         errors=errors,
-        morphology={name: (values, data_statistics[name]) for name, values in decode_statistics.items()},
+        morphology={name: (values, data_statistics[name]) for name, values in shown[""].items()},
     )
 
 
@@ -208,19 +218,21 @@ def _aimed(
     return Draws(**kept_arrays(kept / f"{name[:24]}.npz", make))
 
 
-def _realism_rows(
-    reconstructions: np.ndarray, targets: Microstructures, decodes: dict[str, np.ndarray], data: dict[str, np.ndarray]
-) -> list[Row]:
+def _copy_rows(reconstructions: np.ndarray, targets: Microstructures) -> list[Row]:
     images, copies = (torch.from_numpy(labels).float()[:, None] for labels in (targets.labels, reconstructions))
     fraction = (images.mean((1, 2, 3)) - copies.mean((1, 2, 3))).abs()
-    rows = [
+    return [
         Row.of("d", "excess CESS of reconstruction", excess_cess(images, copies).numpy()),
         Row.of("d", "volume fraction error of reconstruction", fraction.numpy()),
     ]
-    for name, comparison in compare(decodes, data).items():
-        rows.append(Row("d", f"{name}, mean", value=comparison.decodes, data=comparison.data))
-        rows.append(Row("d", f"{name}, distance", value=comparison.distance, data=comparison.floor))
-        rows.append(Row("d", f"{name}, inside", value=comparison.inside, data=0.98))
+
+
+def _realism_rows(kind: str, comparisons: Mapping[str, Comparison]) -> list[Row]:
+    rows = []
+    for name, each in comparisons.items():
+        rows.append(Row("d", f"{name}, mean{kind}", value=each.decodes, data=each.data))
+        rows.append(Row("d", f"{name}, distance{kind}", value=each.distance, data=each.chance))
+        rows.append(Row("d", f"{name}, inside{kind}", value=each.inside, data=each.data_inside))
     return rows
 
 

@@ -47,7 +47,7 @@ def run_forward(config: ForwardExperiment, folder: Path, uri: str, progress: Pro
         InputError: A setting, a data set or a model is not valid.
         MicrodesignError: A training failed.
     """
-    names = config.train.properties
+    names = config.wanted
     dataset = Dataset.open(config.train.dataset)
     bundles, left_out = config.bundles(folder / "models", uri, progress)
     test = dataset.load("test").with_known(names)

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from microdesign.config import Config
 from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics import cross_correlation
 from microdesign.model.binarization import binarize
-from microdesign.model.losses import build_losses
+from microdesign.model.losses import build_losses, split_names
 from microdesign.model.phases import probabilities
 
 
@@ -36,6 +36,13 @@ class CirclesConfig(Config):
     learning_rate: float = Field(0.1, gt=0, description="of the logits of the pixels")
     starts: int = Field(4, ge=1, description="random starts of an image; the one of the lowest loss counts")
     seed: int = Field(0, ge=0, description="seed of the discs and of the starts")
+
+    @field_validator("losses")
+    @classmethod
+    def _check(cls, losses: tuple[str, ...]) -> tuple[str, ...]:
+        for loss in losses:
+            split_names(loss)
+        return losses
 
 
 def discs(config: CirclesConfig) -> np.ndarray:

@@ -6,9 +6,9 @@ physics judges every decode. Images or volumes.
 Shapes: T targets, N draws a target, K components, P properties.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +18,15 @@ from microdesign.experiments.config import ExperimentConfig
 from microdesign.experiments.draws import VerifiedDraws, best_errors, verified
 from microdesign.experiments.local_search import LocalSearchConfig, evaluations_needed, local_search_table
 from microdesign.experiments.outcome import Cell, Outcome, Table
-from microdesign.experiments.physics import Solve, materials_of, solver_of, stored_physics
+from microdesign.experiments.physics import (
+    Solve,
+    check_labels,
+    check_measurable,
+    labelled_materials,
+    materials_of,
+    solver_of,
+    stored_physics,
+)
 from microdesign.experiments.ranking import nearest_errors
 from microdesign.experiments.trained import TrainedModels
 from microdesign.microstructure.dataset import Dataset
@@ -43,7 +51,7 @@ class InverseExperiment(ExperimentConfig, TrainedModels):
     split: SplitName = Field("test", description="held-out split that the targets are taken from")
     targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
     draws: int = Field(16, ge=1, description="draws from p(z|c*) for each target")
-    component_draws: int = Field(4, ge=1, description="draws from each component in use, for each target")
+    component_draws: int = Field(16, ge=1, description="draws from each component in use, for each target")
     local_search: LocalSearchConfig | None = Field(
         LocalSearchConfig(), description="searches from draws and from random starts; null: none"
     )
@@ -57,8 +65,10 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
         InputError: A setting, a data set or a model is not valid.
         MicrodesignError: A training failed.
     """
-    names = config.train.properties
+    names = config.wanted
     dataset = Dataset.open(config.train.dataset)
+    check_measurable(dataset, (2, 3))
+    labelled_materials(dataset)
     bundles, left_out = config.bundles(folder / "models", uri, progress)
     held_out = dataset.load(config.split).with_known(names)
     chosen = np.sort(np.random.default_rng(config.seed).permutation(len(held_out))[: config.targets])
@@ -68,16 +78,17 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
     errors = {"nearest training image": {"first draw": nearest_errors(wanted, known.property_table(names))}}
     searches: dict[str, dict[str, np.ndarray]] = {}
     found: dict[str, VerifiedDraws] = {}
-    components: list[list[Cell]] = []
+    components: list[ComponentErrors] = []
     store = ResultStore(config.store or folder / "results")
     for name, bundle in bundles.items():
         progress(f"{name}: {config.draws} draws for each of {len(wanted)} targets")
         surrogate = LocalSurrogate(bundle)
         solve = solver_of(stored_physics(materials_of(surrogate, dataset), store), surrogate.properties)
         goal = targets.property_table(surrogate.properties)
+        check_labels(solve, targets.labels, goal)
         found[name] = direct_draws(surrogate, solve, goal, config.draws, config.seed)
         errors[name] = best_errors("", found[name])
-        components += component_rows(name, surrogate, solve, goal, config.component_draws, config.seed)
+        components += component_errors(name, surrogate, solve, goal, config.component_draws, config.seed)
         if config.local_search is not None:
             progress(f"{name}: local search from draws and from random starts")
             searches[name] = evaluations_needed(surrogate, solve, goal, known.labels, config.local_search)
@@ -87,10 +98,7 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
     return Outcome(
         tables={
             "inverse": inverse_table(errors, found),
-            "components": Table(
-                ("model", "component", "mean weight", "first draw / %", f"best of {config.component_draws} / %"),
-                components,
-            ),
+            "components": component_table(components),
             **searched,
         },
         figures={"errors": error_figure(errors), "gallery": gallery(targets.labels, found)},
@@ -117,26 +125,39 @@ def direct_draws(surrogate: Surrogate, solve: Solve, wanted: np.ndarray, n: int,
     return verified(surrogate, solve, wanted, draws)
 
 
-def component_rows(
-    model: str,
-    surrogate: Surrogate,
-    solve: Solve,
-    wanted: np.ndarray,
-    n: int,
-    seed: int,
-) -> list[list[Cell]]:
-    """Component by component: mean weight, and the median errors of its first draw and its best of n, in per cent."""
+class ComponentErrors(NamedTuple):
+    """A component of a model, its mean weight, and the errors of its draws by ranking, each `(T,)`."""
+
+    model: str
+    component: int
+    weight: float
+    errors: Mapping[str, np.ndarray]
+
+
+def component_errors(
+    model: str, surrogate: Surrogate, solve: Solve, wanted: np.ndarray, n: int, seed: int
+) -> list[ComponentErrors]:
+    """Errors of n draws of each component in use for each target's properties `(T, P)`, component by component."""
     priors = [surrogate.prior(dict(zip(surrogate.properties, row, strict=True))) for row in wanted.tolist()]
     weights = np.stack([prior.weights for prior in priors])
-    rows: list[list[Cell]] = []
+    found = []
     for k in np.flatnonzero(weights.mean(0) >= LEAST_WEIGHT):
         noise = np.random.default_rng([seed, int(k)]).standard_normal((len(priors), n, priors[0].mean.shape[1]))
         z = [prior.mean[k] + prior.std[k] * each for prior, each in zip(priors, noise, strict=True)]
         draws = [Draws(each, np.full(n, k), prior.log_density(each)) for prior, each in zip(priors, z, strict=True)]
-        error = verified(surrogate, solve, wanted, draws).error
-        medians = [float(100 * np.median(each)) for each in (error[:, 0], error.min(1))]
-        rows.append([model, int(k), float(weights[:, k].mean()), *medians])
-    return rows
+        errors = best_errors("", verified(surrogate, solve, wanted, draws))
+        found.append(ComponentErrors(model, int(k), float(weights[:, k].mean()), errors))
+    return found
+
+
+def component_table(components: Sequence[ComponentErrors]) -> Table:
+    """Medians over targets, in per cent, a row for each component."""
+    rows: list[list[Cell]] = [
+        [each.model, each.component, each.weight, *(float(100 * np.median(values)) for values in each.errors.values())]
+        for each in components
+    ]
+    kinds = [f"{kind} / %" for kind in components[0].errors] if components else []
+    return Table(("model", "component", "mean weight", *kinds), rows)
 
 
 def inverse_table(errors: Mapping[str, Mapping[str, np.ndarray]], found: Mapping[str, VerifiedDraws]) -> Table:

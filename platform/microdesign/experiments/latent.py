@@ -15,9 +15,10 @@ from microdesign.design.gauss_newton import follow
 from microdesign.experiments.config import ExperimentConfig
 from microdesign.experiments.measured import MeasuredModel
 from microdesign.experiments.outcome import Outcome, Table
-from microdesign.experiments.physics import solver_of
+from microdesign.experiments.physics import check_measurable, solver_of
 from microdesign.experiments.ranking import worst_errors
 from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.dataset import Dataset
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.manifest import SplitName
 from microdesign.model.surrogate import Prior, Surrogate, decode_labels
@@ -45,7 +46,8 @@ def run_latent(config: LatentExperiment, folder: Path, uri: str, progress: Progr
     Raises:
         InputError: The model or the data set cannot be had, or the materials differ.
     """
-    measured = config.opened(folder, uri)
+    check_measurable(Dataset.open(config.dataset), (2, 3))
+    measured = config.opened(folder, uri, progress)
     surrogate, names = measured.surrogate, measured.surrogate.properties
     solve = solver_of(measured.physics, names)
     data = measured.dataset.load(config.split).with_known(names)

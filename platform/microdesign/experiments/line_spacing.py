@@ -7,14 +7,15 @@ their distance, and those of another distance meet none but the first.
 Shapes: S spacings, X Y image.
 """
 
+from typing import Self
+
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from microdesign.config import Config
-from microdesign.errors import InputError
 from microdesign.experiments.outcome import Table
-from microdesign.model.losses import build_losses
+from microdesign.model.losses import build_losses, split_names
 
 SURE = 20.0
 """Size of the logits that stand for pixels which are all of one phase."""
@@ -28,6 +29,16 @@ class LinesConfig(Config):
     named: tuple[int, ...] = Field((101, 200), description="other spacings that the table shows")
     losses: tuple[str, ...] = Field(("mse", "msess", "cess", "cess_crop"), min_length=1, description="what compares")
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for spacing in (self.spacing, *self.named):
+            if not 0 < spacing < self.size:
+                raise ValueError(f"spacing {spacing} does not fit; expected 1 to {self.size - 1} pixels")
+        for loss in self.losses:
+            if len(split_names(loss)) > 1:
+                raise ValueError(f"the loss '{loss}' is a sum; expected single losses")
+        return self
+
 
 def lines(size: int, spacing: int) -> np.ndarray:
     """Two lines of phase 1, a pixel thick and `spacing` pixels apart, uint8 `(X, Y)`."""
@@ -37,14 +48,7 @@ def lines(size: int, spacing: int) -> np.ndarray:
 
 
 def sensitivity(config: LinesConfig) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Each loss of lines at any spacing against those of `config.spacing`: spacings `(S,)`, and values `(S,)` by name.
-
-    Raises:
-        InputError: A spacing does not fit into the image, or a loss is unknown.
-    """
-    for spacing in (config.spacing, *config.named):
-        if not 0 < spacing < config.size:
-            raise InputError(f"spacing {spacing} does not fit; expected 1 to {config.size - 1} pixels.")
+    """Each loss of lines at any spacing against those of `config.spacing`: spacings `(S,)`, values `(S,)` by name."""
     spacings = np.arange(1, config.size)
     target = torch.from_numpy(lines(config.size, config.spacing)).float()[None, None]
     losses = {name: build_losses(name)[name][1] for name in config.losses}

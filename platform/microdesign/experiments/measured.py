@@ -9,10 +9,12 @@ from pydantic import Field
 from microdesign.config import Config
 from microdesign.design.surrogates import open_surrogate
 from microdesign.design.wire import TOKEN_VARIABLE
+from microdesign.errors import InputError
 from microdesign.experiments.physics import Physics, materials_of, stored_physics
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.surrogate import Surrogate
 from microdesign.physics.store import ResultStore
+from microdesign.progress import Progress, silent
 
 
 class Measured(NamedTuple):
@@ -35,13 +37,22 @@ class MeasuredModel(Config):
     dataset: str = Field(description="folder of the labelled data set that the model was trained on")
     store: str | None = Field(None, description="folder of known results; one in `folder` when None")
 
-    def opened(self, folder: Path, uri: str) -> Measured:
+    def opened(self, folder: Path, uri: str, progress: Progress = silent) -> Measured:
         """Opens them; what is downloaded or computed is kept in the folder.
 
         Raises:
-            InputError: The model or the data set cannot be had, or their materials differ.
+            InputError: The model or the data set cannot be had, their materials differ or are not known, or the model
+                predicts nothing.
         """
         surrogate = open_surrogate(self.model, folder / "models", uri, os.environ.get(TOKEN_VARIABLE))
         dataset = Dataset.open(self.dataset)
+        if not surrogate.properties:
+            raise InputError(f"The model {self.model} predicts no properties; expected one that does.")
+        trained_on = surrogate.describe().get("dataset")
+        if trained_on != dataset.manifest.digest:
+            progress(
+                f"the model was trained on another data set than {self.dataset}: whether it has seen what is held out "
+                "there is not known"
+            )
         store = ResultStore(self.store or folder / "results")
         return Measured(surrogate, dataset, stored_physics(materials_of(surrogate, dataset), store))

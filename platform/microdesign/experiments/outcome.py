@@ -69,13 +69,10 @@ class Outcome:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The outcome as JSON takes it; `table` is the first table as text."""
-        return {
-            "metrics": dict(self.metrics),
-            "table": next(iter(self.tables.values())).texts(),
-            **self.details,
-            **self.tags,
-        }
+        """The outcome as JSON takes it, with None for what is not finite; `table` is the first table as text."""
+        table = next(iter(self.tables.values())).texts()
+        document: dict[str, Any] = _finite({"metrics": self.metrics, "table": table, **self.details, **self.tags})
+        return document
 
 
 def keep(outcome: Outcome, config: Config, name: str, folder: Path, run: Run) -> None:
@@ -93,6 +90,14 @@ def keep(outcome: Outcome, config: Config, name: str, folder: Path, run: Run) ->
     write_json(folder / f"{name}.json", outcome.document)
     for file in (*files, f"{name}.json", *(f"{title}.png" for title in outcome.figures)):
         run.log_file(folder / file)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _text(cell: Cell) -> str:

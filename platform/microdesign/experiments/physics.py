@@ -6,12 +6,16 @@ import numpy as np
 
 from microdesign.config import validate_config
 from microdesign.errors import InputError
+from microdesign.experiments.ranking import worst_errors
 from microdesign.microstructure.dataset import Dataset
 from microdesign.model.surrogate import Surrogate
 from microdesign.physics.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
 from microdesign.physics.parallel import evaluate_parallel
 from microdesign.physics.store import ResultStore
+
+_SAME = 0.005
+"""Difference of labels from the judge's values that is no matter: a solver's tolerance, several times."""
 
 Physics = Callable[[np.ndarray, str], Values]
 """Maps images uint8 `(n, *N)` and a discretisation, `q1` or `rotated`, to their properties."""
@@ -40,12 +44,58 @@ def solver_of(physics: Physics, names: Sequence[str]) -> Solve:
     return solve
 
 
+def check_measurable(dataset: Dataset, dimensions: Sequence[int] = (2,)) -> None:
+    """Refuses what the measurements are not made for.
+
+    Raises:
+        InputError: The data set has more than two phases, or images of other dimensions.
+    """
+    manifest = dataset.manifest
+    if manifest.n_phases != 2 or len(manifest.shape) not in dimensions:
+        expected = " or ".join(f"{number}" for number in dimensions)
+        raise InputError(
+            f"{dataset.folder}: holds {manifest.n_phases} phases in {len(manifest.shape)} dimensions; "
+            f"expected 2 phases in {expected} dimensions."
+        )
+
+
+def labelled_materials(dataset: Dataset) -> Materials:
+    """The phases that the data set's labels are of.
+
+    Raises:
+        InputError: It is not labelled, or not by materials that are known.
+    """
+    if dataset.manifest.materials is None:
+        raise InputError(f"{dataset.folder}: has no materials; label it with `microdesign data label`.")
+    return validate_config(Materials, dataset.manifest.materials, "the data set's materials")
+
+
 def materials_of(surrogate: Surrogate, dataset: Dataset) -> Materials:
     """The phases that the model was trained on and the data set's labels are of.
 
     Raises:
-        InputError: They are not the same.
+        InputError: They are not the same, or not known.
     """
+    materials = labelled_materials(dataset)
     if surrogate.describe().get("materials") != dataset.manifest.materials:
         raise InputError("The model was trained on labels of other materials than the data set's; expected the same.")
-    return validate_config(Materials, dataset.manifest.materials, "the data set's materials")
+    return materials
+
+
+def check_labels(solve: Solve, labels: np.ndarray, known: np.ndarray) -> None:
+    """Refuses labels of another physics than the judge's: their difference would count as the model's error.
+
+    Args:
+        solve: The judge.
+        labels: Images uint8 `(n, *N)`.
+        known: Their properties by the data set `(n, P)`.
+
+    Raises:
+        InputError: They differ by more than `_SAME` in the median of the worst property.
+    """
+    off = float(np.median(worst_errors(solve(labels), known)))
+    if off > _SAME:
+        raise InputError(
+            f"The data set's labels are {off:.1%} off the built-in physics (fft, q1) that judges decodes; expected "
+            f"{_SAME:.1%} at most: label the images with it."
+        )

@@ -25,15 +25,18 @@ class Comparison:
     Attributes:
         decodes, data: Means.
         distance: Earth mover's distance (Wasserstein-1) of the two distributions in standard deviations of the data.
-        floor: 95th percentile of that distance for as many images drawn from the data: what is no difference.
+        chance: 95th percentile of that distance for as many groups, each of one image of the data: what is no
+            difference. Images of one group may be as alike as they like, as answers to one target are.
         inside: Share of decodes between the 1st and the 99th percentile of the data.
+        data_inside: The same share of the data themselves.
     """
 
     decodes: float
     data: float
     distance: float
-    floor: float
+    chance: float
     inside: float
+    data_inside: float
 
 
 def morphology(labels: np.ndarray) -> dict[str, np.ndarray]:
@@ -83,24 +86,34 @@ def kinship(labels: np.ndarray, partners: int = 8) -> np.ndarray:
 
 
 def compare(
-    decodes: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray], rounds: int = 100
+    decodes: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray], group: int = 1, rounds: int = 200
 ) -> dict[str, Comparison]:
-    """Compares the statistics of decodes with those of held-out images, name by name; seeded."""
+    """Compares the statistics of decodes with those of held-out images, name by name; seeded.
+
+    Args:
+        decodes: Statistics of decodes, each `(n,)`.
+        data: The same statistics of images.
+        group: How many decodes share a target.
+        rounds: Draws of the data that chance is taken from, both sides of the comparison drawn anew.
+    """
     stream = np.random.default_rng(0)
-    n = len(next(iter(decodes.values())))
     found = {}
     for name, values in decodes.items():
         reference = data[name]
         scale = max(float(reference.std()), 1e-12)
+        groups = max(1, len(values) // group)
         chance = [
-            wasserstein_distance(stream.choice(reference, n, replace=True), reference) / scale for _ in range(rounds)
+            wasserstein_distance(stream.choice(reference, groups), stream.choice(reference, len(reference))) / scale
+            for _ in range(rounds)
         ]
         low, high = np.quantile(reference, (0.01, 0.99))
+        inside, data_inside = (float(((x >= low) & (x <= high)).mean()) for x in (values, reference))
         found[name] = Comparison(
             decodes=float(values.mean()),
             data=float(reference.mean()),
             distance=float(wasserstein_distance(values, reference) / scale),
-            floor=float(np.quantile(chance, 0.95)),
-            inside=float(((values >= low) & (values <= high)).mean()),
+            chance=float(np.quantile(chance, 0.95)),
+            inside=inside,
+            data_inside=data_inside,
         )
     return found

@@ -13,6 +13,7 @@ from microdesign.experiments.from_statistics import CirclesConfig, descend, disc
 from microdesign.experiments.kept import kept_arrays
 from microdesign.experiments.line_spacing import LinesConfig, sensitivity, spacing_table
 from microdesign.experiments.outcome import Outcome
+from microdesign.experiments.physics import check_measurable
 from microdesign.experiments.reconstruction import score_models
 from microdesign.experiments.trained import TrainedModels
 from microdesign.files import digest_json
@@ -43,6 +44,7 @@ def run_reconstruction(config: ReconstructionExperiment, folder: Path, uri: str,
         MicrodesignError: A training failed.
     """
     dataset = Dataset.open(config.train.dataset)
+    check_measurable(dataset)
     bundles, left_out = config.bundles(folder / "models", uri, progress)
     data = dataset.load(config.split)
     progress(f"{len(data)} images: scores")

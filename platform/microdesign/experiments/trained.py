@@ -25,8 +25,19 @@ class TrainedModels(Config):
     models: Models = Field(
         min_length=1,
         description="name -> settings of `train` by dotted name, such as loop.objective.loss; or a bundle folder or "
-        "models:/NAME@ALIAS, which is not trained; the setting start may name a model that is trained before",
+        "models:/NAME@ALIAS, which is not trained; the setting start may name a model that comes before",
     )
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The properties that all predict.
+
+        Raises:
+            InputError: There are none.
+        """
+        if not self.train.properties:
+            raise InputError(f"train.properties is empty; expected what the models of {self.train.dataset} predict.")
+        return self.train.properties
 
     def training(self, name: str) -> TrainConfig:
         """The training of a model.
@@ -47,30 +58,38 @@ class TrainedModels(Config):
             The models by name, and why those are left out that need the style loss where its weights are not installed.
 
         Raises:
-            InputError: A setting is not valid (said before anything is trained), or a data set or bundle is missing.
+            InputError: A setting is not valid, or a given model is missing or predicts other properties (said before
+                anything is trained); or a data set is missing.
             MicrodesignError: A training failed.
         """
-        trainings = {name: self.training(name) for name, given in self.models.items() if not isinstance(given, str)}
-        order = list(self.models)
+        places: dict[str | None, str] = {name: given for name, given in self.models.items() if isinstance(given, str)}
+        trainings = {name: self.training(name) for name in self.models if name not in places}
+        left_out: dict[str, str] = {}
+        order = list(trainings)
         for name, each in trainings.items():
-            if each.start in order and (each.start not in trainings or order.index(each.start) >= order.index(name)):
+            if each.start in order and order.index(each.start) >= order.index(name):
                 raise InputError(f"models.{name}: starts from {each.start}, which is not trained before it.")
-        left_out = {name: reason for name, each in trainings.items() if (reason := _lacks_style_weights(each))}
-        for name, reason in left_out.items():
-            progress(f"model {name} is left out: {reason}")
-        bundles: dict[str, Bundle] = {}
-        folders: dict[str | None, str] = {}
-        for name, given in self.models.items():
-            if isinstance(given, str):
-                bundles[name] = load_model(given, cache, uri)
-            elif name not in left_out:
+            parent = f"it starts from {each.start}" if each.start in left_out else ""
+            if reason := parent or _lacks_style_weights(each):
+                left_out[name] = reason
+                progress(f"model {name} is left out: {reason}")
+        bundles = {name: self._given(name, place, cache, uri) for name, place in places.items() if name is not None}
+        for name, each in trainings.items():
+            if name not in left_out:
                 progress(f"model {name}")
-                training = trainings[name]
-                folder = train(
-                    training.model_copy(update={"start": folders.get(training.start, training.start)}), progress, uri
-                )
-                bundles[name], folders[name] = load_bundle(folder), str(folder)
-        return bundles, left_out
+                folder = train(each.model_copy(update={"start": places.get(each.start, each.start)}), progress, uri)
+                bundles[name], places[name] = load_bundle(folder), str(folder)
+        return {name: bundles[name] for name in self.models if name in bundles}, left_out
+
+    def _given(self, name: str, place: str, cache: Path, uri: str) -> Bundle:
+        """A model that is not trained here, of the same properties as those that are."""
+        bundle, wanted = load_model(place, cache, uri), self.train.properties
+        if wanted and set(bundle.properties) != set(wanted):
+            raise InputError(
+                f"models.{name}: {place} predicts {', '.join(bundle.properties) or 'no properties'}; expected "
+                f"{', '.join(wanted)}, as train.properties."
+            )
+        return bundle
 
 
 def _lacks_style_weights(training: TrainConfig) -> str:
