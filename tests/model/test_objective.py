@@ -53,6 +53,7 @@ def test_terms_add_up(kl: str) -> None:
     config = ObjectiveConfig.model_validate(
         {"loss": "bce+cess", "weights": {"cess": 3.0, "mse": 9.0}, "kl": kl}
         | {"beta": 0.3, "gamma": 0.7, "consistency": 0.4, "balance": 0.2, "likeness": 0.5, "concentration": 0.6}
+        | {"resemblance": 0.8}
     )
     _, outputs = passed()
     terms = Objective(config)(outputs, *batch())
@@ -65,18 +66,19 @@ def test_terms_add_up(kl: str) -> None:
         "imbalance",
         "concentration",
         "likeness",
+        "resemblance",
         "total",
     ]
     assert all(term.shape == () and term.isfinite() for term in terms.values())
     expected = terms["bce"] + 3 * terms["cess"] + 0.3 * terms["kl"] + 0.7 * terms["regression"]
     expected = expected + 0.4 * terms["consistency"] + 0.2 * terms["imbalance"] + 0.5 * terms["likeness"]
-    expected = expected + 0.6 * terms["concentration"]
+    expected = expected + 0.6 * terms["concentration"] + 0.8 * terms["resemblance"]
     torch.testing.assert_close(terms["total"], expected)
 
 
 def test_weights_of_zero_remove_their_terms() -> None:
     model, outputs = passed()
-    none = {"beta": 0, "balance": 0, "consistency": 0, "likeness": 0, "concentration": 0}
+    none = {"beta": 0, "balance": 0, "consistency": 0, "likeness": 0, "concentration": 0, "resemblance": 0}
     total = Objective(ObjectiveConfig.model_validate(none))(outputs, *batch())["total"]
     gradients = torch.autograd.grad(total, list(model.prior.parameters()), allow_unused=True)
     assert all(gradient is None or not gradient.any() for gradient in gradients)

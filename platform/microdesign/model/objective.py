@@ -17,6 +17,7 @@ from microdesign.config import Config
 from microdesign.microstructure.statistics import relative_distance, two_point
 from microdesign.model.losses import LossSettings, build_losses, split_names
 from microdesign.model.mixture import Gaussian, Mixture, kl_bound, kl_monte_carlo
+from microdesign.model.resemblance import resemblance
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import Outputs
 
@@ -48,6 +49,10 @@ class ObjectiveConfig(Config):
     )
     likeness: float = Field(
         0.003, ge=0, description="weight of the likeness of two components' draws for the same properties"
+    )
+
+    resemblance: float = Field(
+        0.05, ge=0, description="weight of the distance of decodes from images as populations, in shapes and properties"
     )
 
     @field_validator("loss")
@@ -121,6 +126,9 @@ class Objective:
         if len(outputs.pairs):
             terms["likeness"] = likeness(outputs.decodes, outputs.pairs)
             total = total + config.likeness * terms["likeness"]
+        if generative and c.shape[1] and config.resemblance:
+            terms["resemblance"] = resemblance(outputs.decodes, outputs.asked, x, c)
+            total = total + config.resemblance * terms["resemblance"]
         return terms | {"total": total}
 
     def _regression(self, outputs: Outputs, c: Tensor, taught_c: Tensor | None) -> Tensor:

@@ -1,0 +1,65 @@
+"""How far decodes are from images as a population: an energy distance in shapes and properties.
+
+A reconstruction is compared with its own image. A draw from p(z|c) has none, and held to its properties alone it finds
+ragged textures that have them; what draws and images share is a distribution. No discriminator has to be trained.
+
+Shapes: B images, n decodes, C channels, `*N` image, P properties, F descriptors.
+"""
+
+import torch
+from torch import Tensor
+
+from microdesign.microstructure.morphology import lineal_path
+from microdesign.model.phases import all_phases
+
+LONGEST = 6
+"""Longest run in pixels that the descriptors tell of: edges and thin places. Long ones are for two-point statistics."""
+RARE = 0.01
+"""Floor of the probabilities that are divided by, and of the deviations: what is rarer does not count."""
+
+
+def descriptors(x: Tensor) -> Tensor:
+    """Volume fractions and, by phase and axis, the probability that a run of 1 to 6 pixels ends there: `(B, F)`.
+
+    The latter are 1 - L(r) / L(r - 1) of the lineal path function, the first of which is the specific surface's share:
+    ragged edges and thin places have large ones.
+
+    Args:
+        x: Indicators `(B, C, *N)`, hard.
+    """
+    dims = x.ndim - 2
+    with torch.autocast(x.device.type, enabled=False):
+        paths = lineal_path(all_phases(x.float()), dims, min(LONGEST, min(x.shape[2:]) - 1))
+        ends = (paths[..., :-1] - paths[..., 1:]) / paths[..., :-1].clamp_min(RARE)
+        return torch.cat((paths[..., 0, 0], ends.flatten(1)), dim=1)
+
+
+def resemblance(decodes: Tensor, asked: Tensor, x: Tensor, c: Tensor) -> Tensor:
+    """Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 1249, 2013) of decodes from images, a scalar.
+
+    2 E|a - b| - E|a - a'| - E|b - b'| of joint vectors of descriptors, in deviations of the images, and properties:
+    zero in the mean where decodes for given properties are distributed as images of these are. Pairs of the same row
+    are left out, so that it is unbiased; a batch's value may be negative.
+
+    Args:
+        decodes: Hard indicators `(n, C, *N)`.
+        asked: The row of the batch that each is for, int `(n,)`.
+        x: Indicators of the batch `(B, C, *N)`.
+        c: Standardised properties `(B, P)`, NaN where not known.
+    """
+    rows = torch.arange(len(x), device=x.device)
+    given, drawn = descriptors(x), descriptors(decodes)
+    mean, std = given.mean(0), given.std(0).clamp_min(RARE)
+    known = c.nan_to_num()
+    images, answers = (
+        torch.cat(((each - mean) / std / each.shape[1] ** 0.5, known[of] / max(1, c.shape[1]) ** 0.5), dim=1)
+        for each, of in ((given, rows), (drawn, asked))
+    )
+
+    def mean_distance(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
+        others = of_a[:, None] != of_b
+        squares = (a[:, None] - b).square().sum(-1)[others]
+        return (squares + 1e-8).sqrt().sum() / others.sum().clamp_min(1)
+
+    between = mean_distance(answers, images, asked, rows)
+    return 2 * between - mean_distance(answers, answers, asked, asked) - mean_distance(images, images, rows, rows)
