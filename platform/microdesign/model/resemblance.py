@@ -3,14 +3,13 @@
 A reconstruction is compared with its own image. A draw from p(z|c) has none, and held to its properties alone it finds
 ragged textures that have them; what draws and images share is a distribution. No discriminator has to be trained.
 
-Shapes: B images, n decodes, C channels, `*N` image, P properties, F descriptors of a kind.
+Shapes: B images, n decodes, C channels, `*N` image, P properties, F descriptors.
 """
 
 import torch
 from torch import Tensor
 
-from microdesign.microstructure.morphology import corner_contacts, lineal_path
-from microdesign.microstructure.statistics import anisotropy
+from microdesign.microstructure.morphology import lineal_path
 from microdesign.model.phases import all_phases
 
 LONGEST = 6
@@ -19,29 +18,27 @@ RARE = 0.01
 """Floor of the probabilities that are divided by, and of the deviations: what is rarer does not count."""
 
 
-def descriptors(x: Tensor) -> tuple[Tensor, ...]:
-    """Four kinds of descriptors, each `(B, F)`, with gradients.
+def descriptors(x: Tensor) -> Tensor:
+    """Volume fractions and, by phase and axis, the probability that a run of 1 to 6 pixels ends there: `(B, F)`.
 
-    Volume fractions; by phase and axis the probability that a run of 1 to 6 pixels ends there, 1 - L(r) / L(r - 1) of
-    the lineal path function, large for ragged edges and thin places; anisotropy; corner contacts per hundred pixels.
+    The latter are 1 - L(r) / L(r - 1) of the lineal path function, large for ragged edges and thin places.
 
     Args:
         x: Indicators `(B, C, *N)`, hard.
     """
-    dims, phases = x.ndim - 2, all_phases(x.float())
+    dims = x.ndim - 2
     with torch.autocast(x.device.type, enabled=False):
-        paths = lineal_path(phases, dims, min(LONGEST, min(x.shape[2:]) - 1))
+        paths = lineal_path(all_phases(x.float()), dims, min(LONGEST, min(x.shape[2:]) - 1))
         ends = (paths[..., :-1] - paths[..., 1:]) / paths[..., :-1].clamp_min(RARE)
-        corners = 100 / phases[0, 0].numel() * corner_contacts(phases, dims)
-        return paths[..., 0, 0], ends.flatten(1), anisotropy(phases, dims), corners
+        return torch.cat((paths[..., 0, 0], ends.flatten(1)), dim=1)
 
 
 def resemblance(decodes: Tensor, asked: Tensor, x: Tensor, c: Tensor) -> Tensor:
     """Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 1249, 2013) of decodes from images, a scalar.
 
-    2 E|a - b| - E|a - a'| - E|b - b'| of joint vectors of descriptors, in deviations of the images, and properties, in
-    which each kind counts alike: zero in the mean where decodes for given properties are distributed as images of these
-    are. Pairs of the same row are left out, so that it is unbiased; a batch's value may be negative.
+    2 E|a - b| - E|a - a'| - E|b - b'| of joint vectors of descriptors, in deviations of the images, and properties:
+    zero in the mean where decodes for given properties are distributed as images of these are. Pairs of the same row
+    are left out, so that it is unbiased; a batch's value may be negative.
 
     Args:
         decodes: Hard indicators `(n, C, *N)`.
@@ -50,12 +47,9 @@ def resemblance(decodes: Tensor, asked: Tensor, x: Tensor, c: Tensor) -> Tensor:
         c: Standardised properties `(B, P)`, NaN where not known.
     """
     rows, wanted = torch.arange(len(x), device=x.device), c.nan_to_num() / max(1, c.shape[1]) ** 0.5
-    images, answers = [wanted], [wanted[asked]]
-    for given, drawn in zip(descriptors(x), descriptors(decodes), strict=True):
-        scale = given.std(0).clamp_min(RARE) * given.shape[1] ** 0.5
-        images.append(given / scale)
-        answers.append(drawn / scale)
-    a, b = torch.cat(answers, dim=1), torch.cat(images, dim=1)
+    given, drawn = descriptors(x), descriptors(decodes)
+    scale = given.std(0).clamp_min(RARE) * given.shape[1] ** 0.5
+    a, b = torch.cat((drawn / scale, wanted[asked]), dim=1), torch.cat((given / scale, wanted), dim=1)
     between, within_a = _mean_distance(a, b, asked, rows), _mean_distance(a, a, asked, asked)
     return 2 * between - within_a - _mean_distance(b, b, rows, rows)
 
