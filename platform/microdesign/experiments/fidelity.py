@@ -167,9 +167,10 @@ def measure(
     rows += [Row.of("b", name, values) for name, values in errors.items() if "draw" in name or "best" in name]
     for kind, draws in (("", direct), (", aimed", aimed)):
         regressor = draws.regressor_error[np.isfinite(draws.regressor_error)]
-        row = Row.of("c", f"regressor on decodes{kind}", regressor, float(np.median(on_data)))
-        ratio = row.median / max(row.data, 1e-12)
-        rows += [row, Row("c", f"regressor on decodes over on data{kind}", value=ratio)]
+        rows.append(Row.of("c", f"regressor on decodes{kind}", regressor, float(np.median(on_data))))
+        if len(regressor):
+            ratio = float(np.median(regressor) / max(np.median(on_data), 1e-12))
+            rows.append(Row("c", f"regressor on decodes over on data{kind}", value=ratio))
     progress("realism")
     like = held_out.labels[np.random.default_rng([config.seed, 1]).permutation(len(held_out))[: config.realism_images]]
     data_statistics, gap_of_data = morphology(like), _rotated_gap(solve, targets.labels)
