@@ -52,7 +52,7 @@ class ObjectiveConfig(Config):
     )
 
     resemblance: float = Field(
-        0.05, ge=0, description="weight of the distance of decodes from images as populations, in shapes and properties"
+        0.05, ge=0, description="weight of the distance of draws from images as populations, in shapes and properties"
     )
 
     @field_validator("loss")
@@ -126,8 +126,8 @@ class Objective:
         if len(outputs.pairs):
             terms["likeness"] = likeness(outputs.decodes, outputs.pairs)
             total = total + config.likeness * terms["likeness"]
-        if generative and c.shape[1] and config.resemblance:
-            terms["resemblance"] = resemblance(outputs.decodes, outputs.asked, x, c)
+        if generative and config.resemblance and len(draws := outputs.draws) > 1:
+            terms["resemblance"] = resemblance(outputs.decodes[draws], outputs.asked[draws], x, c)
             total = total + config.resemblance * terms["resemblance"]
         return terms | {"total": total}
 

@@ -1,9 +1,9 @@
-"""How far decodes are from images as a population: an energy distance in shapes and properties.
+"""How far draws are from images as a population: an energy distance in shapes and properties.
 
 A reconstruction is compared with its own image. A draw from p(z|c) has none, and held to its properties alone it finds
 ragged textures that have them; what draws and images share is a distribution. No discriminator has to be trained.
 
-Shapes: B images, n decodes, C channels, `*N` image, P properties, F descriptors.
+Shapes: B images, n draws, C channels, `*N` image, P properties, F descriptors.
 """
 
 import torch
@@ -33,21 +33,21 @@ def descriptors(x: Tensor) -> Tensor:
         return torch.cat((paths[..., 0, 0], ends.flatten(1)), dim=1)
 
 
-def resemblance(decodes: Tensor, asked: Tensor, x: Tensor, c: Tensor) -> Tensor:
-    """Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 1249, 2013) of decodes from images, a scalar.
+def resemblance(draws: Tensor, asked: Tensor, x: Tensor, c: Tensor) -> Tensor:
+    """Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 1249, 2013) of draws from images, a scalar.
 
     2 E|a - b| - E|a - a'| - E|b - b'| of joint vectors of descriptors, in deviations of the images, and properties:
-    zero in the mean where decodes for given properties are distributed as images of these are. Pairs of the same row
+    zero in the mean where draws for given properties are distributed as images of these are. Pairs of the same row
     are left out, so that it is unbiased; a batch's value may be negative.
 
     Args:
-        decodes: Hard indicators `(n, C, *N)`.
+        draws: Hard indicators `(n, C, *N)`.
         asked: The row of the batch that each is for, int `(n,)`.
         x: Indicators of the batch `(B, C, *N)`.
         c: Standardised properties `(B, P)`, NaN where not known.
     """
     rows, wanted = torch.arange(len(x), device=x.device), c.nan_to_num() / max(1, c.shape[1]) ** 0.5
-    given, drawn = descriptors(x), descriptors(decodes)
+    given, drawn = descriptors(x), descriptors(draws)
     scale = given.std(0).clamp_min(RARE) * given.shape[1] ** 0.5
     a, b = torch.cat((drawn / scale, wanted[asked]), dim=1), torch.cat((given / scale, wanted), dim=1)
     between, within_a = _mean_distance(a, b, asked, rows), _mean_distance(a, a, asked, asked)

@@ -74,6 +74,11 @@ class Outputs(NamedTuple):
     asked: Tensor
     pairs: Tensor
 
+    @property
+    def draws(self) -> Tensor:
+        """Rows of `decodes` that are draws from p(z|c), int `(m,)`: those after the decodes of z."""
+        return torch.arange(_quarter(self.logits), len(self.decodes), device=self.decodes.device)
+
 
 class VAERegression(nn.Module):
     """The joint model; `forward` is the training pass, the other methods are its parts.
@@ -178,7 +183,7 @@ class VAERegression(nn.Module):
         none = rows.new_zeros(0, 2)
         if self.property_head is None:
             return logits[:0], rows[:0], none
-        quarter = max(1, len(logits) // 4)
+        quarter = _quarter(logits)
         first = rows[:quarter]
         if self.config.prior.kind == "standard":
             return binarize_straight_through(probabilities(logits[first])), first, none
@@ -241,3 +246,7 @@ def _split(q: Gaussian, n: int) -> tuple[Gaussian, Gaussian]:
 
 def _frozen(module: nn.Module, *inputs: Any) -> Any:
     return functional_call(module, {name: p.detach() for name, p in module.named_parameters()}, inputs)
+
+
+def _quarter(batch: Tensor) -> int:
+    return max(1, len(batch) // 4)
