@@ -77,7 +77,7 @@ class Outputs(NamedTuple):
     @property
     def draws(self) -> Tensor:
         """Rows of `decodes` that are draws from p(z|c), int `(m,)`: those after the decodes of z."""
-        return torch.arange(_quarter(self.logits), len(self.decodes), device=self.decodes.device)
+        return torch.arange(len(self.decodes), device=self.decodes.device)[_quarter(self.logits) :]
 
 
 class VAERegression(nn.Module):
