@@ -89,14 +89,14 @@ def test_tables_are_text_for_people_and_numbers_for_programs() -> None:
     assert table.csv() == "model,median\nmse,0.123456789\nnone,\n"
 
 
-def test_a_model_starts_from_one_that_is_trained_before(bundle_folder: Path, dataset: Dataset) -> None:
+def test_a_model_starts_from_one_that_is_trained_before(bundle_folder: Path, dataset: Dataset, tmp_path: Path) -> None:
     def models(**given: object) -> TrainedModels:
-        train = {"dataset": str(dataset.folder), "properties": ["Ex", "kx"]}
+        train = {"dataset": str(dataset.folder), "properties": ["Ex", "kx"], "storage": str(tmp_path / "runs")}
         return TrainedModels.model_validate({"train": train, "models": given})
 
     def refused(models: TrainedModels, message: str) -> None:
         with pytest.raises(InputError, match=message):
-            models.bundles(Path("none"), "sqlite:///unused.db", lambda line: None)
+            models.bundles(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", lambda line: None)
 
     refused(models(fine={"start": "plain"}, plain={}), "models.fine: starts from plain, which is not trained before it")
     smaller = {"start": "plain", "loop.batch_size": 8, "loop.model.network.size": 32}
