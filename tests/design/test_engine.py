@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def answer(local_ray: None, folder: Path, surrogate: LocalSurrogate, materials: Materials) -> Answer:
     return run_campaign(settings(folder), surrogate, FFTEvaluator(), materials, store=ResultStore(folder / "results"))
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Waits until it holds; at most 100 s."""
+    limit = time.monotonic() + 100
+    while not condition():
+        assert time.monotonic() < limit, "it is waited for in vain"
+        time.sleep(0.05)
 
 
 class Refuses(FFTEvaluator):
@@ -235,10 +244,7 @@ def test_physics_goes_on_while_the_model_learns(
         digest = "retrained"
 
     def retrain(trials: list[Any]) -> LocalSurrogate:
-        limit = time.monotonic() + 100
-        while len(read_trials(str(tmp_path))[0]) < len(trials) + 4:
-            assert time.monotonic() < limit, "no answer comes while the model learns"
-            time.sleep(0.05)
+        wait_for(lambda: len(read_trials(str(tmp_path))[0]) >= len(trials) + 4)
         return Renamed(surrogate.bundle)
 
     config = settings(tmp_path, retrain_every=5, evaluations=20)
@@ -255,10 +261,8 @@ def test_a_training_with_all_processors_holds_physics_up_until_it_is_done(
     answers: list[tuple[int, int]] = []
 
     def retrain(trials: list[Any]) -> LocalSurrogate:
-        limit = time.monotonic() + 100
-        while any(trial.state is State.RUNNING for trial in read_trials(str(tmp_path))[0].open):  # begun before
-            assert time.monotonic() < limit
-            time.sleep(0.05)
+        # What was begun before.
+        wait_for(lambda: not any(trial.state is State.RUNNING for trial in read_trials(str(tmp_path))[0].open))
         before = len(read_trials(str(tmp_path))[0].evaluations)
         time.sleep(3)
         answers.append((before, len(read_trials(str(tmp_path))[0].evaluations)))
@@ -296,9 +300,7 @@ def test_a_training_that_the_search_outruns_may_fail(
     lines = list[str]()
 
     def retrain(trials: list[Any]) -> LocalSurrogate:
-        limit = time.monotonic() + 100
-        while not any("is waited for" in line for line in lines) and time.monotonic() < limit:
-            time.sleep(0.05)
+        wait_for(lambda: any("is waited for" in line for line in lines))
         raise InputError("the data set is gone")
 
     config = settings(tmp_path, retrain_every=5)
