@@ -122,10 +122,12 @@ def test_impossible_numbers_of_workers(config: Callable[..., TrainConfig], worke
 def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
     with pytest.raises(InputError, match="Training asks for 4 CPU in 4 workers; this machine's Ray has 2: change"):
         train(config(workers=[4, 5], cpus_per_worker=1, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
+    assert not Path(config().storage).exists()
 
 
+@pytest.mark.ray
 def test_two_processes_are_not_at_one_training(
-    dataset: Dataset, config: Callable[..., TrainConfig], uri: str, tmp_path: Path
+    local_ray: None, dataset: Dataset, config: Callable[..., TrainConfig], uri: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "runs" / config().run_name(dataset.manifest.digest)
     with hold(str(folder)) or nullcontext(), pytest.raises(InputError, match=f"{folder.name}: is in use by another"):

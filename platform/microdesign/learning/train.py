@@ -55,6 +55,9 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     if place in registered:
         progress(f"the model {name} is trained already")
         return folder / "bundle"
+    if not registered:  # what cannot be trained leaves no folder and no run
+        check_training(config, dataset)
+        check_worker_resources(config)
     with (
         hold(str(folder)) or nullcontext(),
         ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run,
@@ -84,8 +87,6 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
 
 def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
-    check_training(config, dataset)
-    check_worker_resources(config)
     standardization = standardization_of(config, dataset)
     state = _fit(config, standardization, folder.name, run, progress)
     bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
