@@ -32,20 +32,20 @@ import ray
 import torch
 from peers.searches import SEARCHES, Problem, SpentError
 
-from microdesign.design.campaign import Campaign
-from microdesign.design.campaign_config import CampaignConfig
-from microdesign.design.coarse_grid import CoarseGrid
-from microdesign.design.conditioning import admitted
-from microdesign.design.conditioning import best_known as images_to_start_from
-from microdesign.design.engine import run_campaign
-from microdesign.design.other_materials import CarriedOver
-from microdesign.design.targets import Target
-from microdesign.design.trials import Result
-from microdesign.microstructure.dataset import Dataset
+from microdesign.design.campaign.campaign import Campaign
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.engine import run_campaign
+from microdesign.design.campaign.trials import Result
+from microdesign.design.search.conditioning import admitted
+from microdesign.design.search.conditioning import best_known as images_to_start_from
+from microdesign.design.target.targets import Target
+from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
-from microdesign.model.surrogate import LocalSurrogate, Surrogate
-from microdesign.physics.evaluator import FFTEvaluator, Values, evaluate_each
+from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values, evaluate_each
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.coarse_grid import CoarseGrid
+from microdesign.surrogate.local import LocalSurrogate, Surrogate
+from microdesign.surrogate.material_transfer import CarriedOver
 
 ENOUGH = 0.02
 OURS = "this campaign"

@@ -49,9 +49,9 @@ from peers.mugrid import MuGridConduction, MuGridElasticity
 from peers.scikit_fem_volumes import Multigrid
 
 from microdesign.microstructure.generators import generate
-from microdesign.physics.equations import Conduction, Elasticity, Equations
 from microdesign.physics.materials import Materials
-from microdesign.physics.solver import homogenize
+from microdesign.physics.solver.equations import Conduction, Elasticity, Equations
+from microdesign.physics.solver.homogenization import homogenize
 
 TOLERANCES = (0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 5e-5)
 RESIDUALS = (0.1, 0.05, 0.02, 0.01, 5e-3, 2e-3, 1e-3, 5e-4, 2e-4, 1e-4, 1e-5, 1e-6)

@@ -29,16 +29,16 @@ import torch
 from ray.train import Result
 from torch.utils.flop_counter import FlopCounterMode
 
-from microdesign.cluster import connected
-from microdesign.learning.feed import Feed, fit_standardization
-from microdesign.learning.loop import build_model
-from microdesign.learning.samples import Samples
-from microdesign.learning.train import build_trainer
-from microdesign.learning.train_config import TrainConfig
-from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.dataset import Dataset, DatasetWriter
+from microdesign.learning.data.feed import Feed, fit_standardization
+from microdesign.learning.data.samples import Samples
+from microdesign.learning.training.loop import build_model
+from microdesign.learning.training.train import build_trainer
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.model.losses import build_losses
 from microdesign.model.objective import Objective
+from microdesign.physics.execution.cluster import connected
 
 PROPERTIES = ("Ex", "Ey", "kx")
 MODELS: dict[str, dict[str, Any]] = {

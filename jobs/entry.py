@@ -7,10 +7,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from microdesign.cluster import connected
-from microdesign.config import ConfigT, load_config
-from microdesign.errors import InputError, MicrodesignError
-from microdesign.progress import Progress, show
+from microdesign.core.config import ConfigT, load_config
+from microdesign.core.errors import InputError, MicrodesignError
+from microdesign.core.progress import Progress, show
+from microdesign.physics.execution.cluster import connected
 
 
 def run_job(

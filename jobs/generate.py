@@ -1,8 +1,9 @@
-"""Job: generate images. `python -m jobs.generate CONFIG`."""
+"""Job: generate images. `python -m microdesign.jobs.generate CONFIG`."""
 
-from jobs.entry import run_job
-from microdesign.microstructure.generate import GenerateJob, generate_to
-from microdesign.progress import counted
+from microdesign.jobs.entry import run_job
+
+from microdesign.core.progress import counted
+from microdesign.microstructure.generators.generate import GenerateJob, generate_to
 
 if __name__ == "__main__":
     run_job(GenerateJob, lambda config, progress: generate_to(config, counted(progress, "images")))

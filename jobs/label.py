@@ -1,8 +1,9 @@
-"""Job: compute the effective properties of a data set's images. `python -m jobs.label CONFIG`."""
+"""Job: compute the effective properties of a data set's images. `python -m microdesign.jobs.label CONFIG`."""
 
-from jobs.entry import run_job
-from microdesign.physics.labelling import LabelConfig, label
-from microdesign.progress import counted
+from microdesign.jobs.entry import run_job
+
+from microdesign.core.progress import counted
+from microdesign.physics.execution.labelling import LabelConfig, label
 
 if __name__ == "__main__":
     run_job(LabelConfig, lambda config, progress: label(config, counted(progress, "labelled")))

@@ -1,8 +1,9 @@
-"""Job: sweep training settings. `python -m jobs.sweep CONFIG`."""
+"""Job: sweep training settings. `python -m microdesign.jobs.sweep CONFIG`."""
 
-from jobs.entry import run_job
-from microdesign.learning.sweep import sweep
-from microdesign.learning.sweep_config import SweepConfig
+from microdesign.jobs.entry import run_job
+
+from microdesign.learning.sweep.sweep import sweep
+from microdesign.learning.sweep.sweep_config import SweepConfig
 
 if __name__ == "__main__":
     run_job(SweepConfig, sweep)

@@ -1,17 +1,17 @@
-"""The application: `serve run serving.app:build bundle=FOLDER`, or `serve deploy serving/serve.yaml`."""
+"""The application: `serve run microdesign.serving.app:build bundle=FOLDER`, or `serve deploy serving/serve.yaml`."""
 
 import os
 from pathlib import Path
 
+from microdesign.serving.deployments import REGISTERED, Decoder, Encoder, PropertyPredictor, Source, cache
+from microdesign.serving.ingress import Ingress
 from pydantic import Field
 from ray.serve import Application
 
 from microdesign import tracking
-from microdesign.config import Config
-from microdesign.design.wire import TOKEN_VARIABLE
+from microdesign.core.config import Config
 from microdesign.model.bundle import load_bundle
-from serving.deployments import REGISTERED, Decoder, Encoder, PropertyPredictor, Source, cache
-from serving.ingress import Ingress
+from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 
 
 class ServeConfig(Config):

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import HTTPException, Request, Response
+from microdesign.serving.schemas import SampleRequest
 from pydantic import BaseModel, ValidationError
 
-from microdesign.design.wire import MEDIA_TYPE, pack, unpack
-from microdesign.errors import InputError
-from serving.schemas import SampleRequest
+from microdesign.core.errors import InputError
+from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 JSON = "application/json"

@@ -1,6 +1,6 @@
 """The model's parts as Ray Serve deployments: requests that arrive together share one pass through the network.
 
-Shapes as in `microdesign.model.surrogate`. A refusal is answered as an `InputError` and not raised: Serve logs an
+Shapes as in `microdesign.surrogate.local`. A refusal is answered as an `InputError` and not raised: Serve logs an
 exception of a replica as a crash, with its traceback, and bad input is none.
 """
 
@@ -16,10 +16,10 @@ import torch
 from ray import serve
 
 from microdesign import tracking
-from microdesign.errors import InputError
-from microdesign.model.assessment import assess
+from microdesign.core.errors import InputError
 from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.model.surrogate import LocalSurrogate, draw
+from microdesign.surrogate.intervals import assess
+from microdesign.surrogate.local import LocalSurrogate, draw
 
 REGISTERED = "models:/"
 WAIT = 0.005

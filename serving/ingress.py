@@ -13,17 +13,8 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from ray import serve
-from ray.exceptions import RayError
-from ray.serve.handle import DeploymentHandle
-from starlette.exceptions import HTTPException as StarletteHTTPException
-
-from microdesign.design.wire import MEDIA_TYPE
-from microdesign.errors import InputError
-from microdesign.model.assessment import assessed
-from microdesign.model.binarization import binarize
-from serving import schemas
-from serving.bodies import (
+from microdesign.serving import schemas
+from microdesign.serving.bodies import (
     answer,
     described,
     from_arrow,
@@ -34,7 +25,16 @@ from serving.bodies import (
     read_body,
     sentence,
 )
-from serving.deployments import Arrays
+from microdesign.serving.deployments import Arrays
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.handle import DeploymentHandle
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from microdesign.core.errors import InputError
+from microdesign.model.binarization import binarize
+from microdesign.surrogate.arrow_wire import MEDIA_TYPE
+from microdesign.surrogate.intervals import assessed
 
 HEALTHY_WITHIN = 10
 """Seconds within which a healthy application answers."""

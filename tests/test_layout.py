@@ -4,6 +4,7 @@ import ast
 import tomllib
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,33 +14,39 @@ PACKAGE = ROOT / "platform" / "microdesign"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 TEST_MODULES = sorted((ROOT / "tests").rglob("*.py"))
 
-FOUNDATION = {"errors", "config", "files", "progress", "resources"}
-"""All may import these; they import each other alone."""
-MAY_IMPORT = {
-    "microstructure": set(),
-    "physics": {"microstructure"},
-    "model": {"microstructure"},
-    "learning": {"model", "microstructure", "tracking"},
-    "design": {"model", "physics", "microstructure", "tracking"},
-    "experiments": {"design", "learning", "model", "physics", "microstructure", "tracking"},
-    "tracking": set(),
-    **{name: set() for name in FOUNDATION},
+ROOMS = (
+    "core",
+    "tracking",
+    "microstructure",
+    "physics",
+    "model",
+    "surrogate",
+    "learning",
+    "design",
+    "experiments",
+    "demo",
+    "jobs",
+    "cli",
+)
+"""From the ground up: a room imports itself and the rooms before it, but for what `NOT_FOR` adds."""
+NOT_FOR = {
+    "microstructure": {"tracking"},
+    "physics": {"tracking"},
+    "model": {"tracking", "physics"},
+    "surrogate": {"tracking"},
 }
-"""Parts of the package and the parts that they may import; other modules at the top put the parts together."""
-RAY_EDGE = {
-    "physics/parallel.py",
-    "physics/pool.py",
-    "learning/train.py",
-    "learning/sweep.py",
-    "learning/checkpoints.py",
-    "learning/failures.py",
-    "resources.py",
-}
+"""Rooms below that a room does without all the same: computation knows no MLflow, and networks know no physics."""
+RAY_EDGE = ("physics/execution/", "learning/training/", "learning/sweep/", "design/campaign/runners/")
+"""Where Ray may be imported, besides jobs and serving."""
 LONGEST = 500
 
 
 def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
+
+
+def module_of(path: Path) -> str:
+    return ".".join(("microdesign", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
 
 def part_of(path: Path) -> str:
@@ -78,30 +85,40 @@ def test_the_source_root_is_no_package() -> None:
 
 
 def test_the_modules_are_found() -> None:
-    assert {part_of(path) for path in MODULES} >= set(MAY_IMPORT)
+    assert {part_of(path) for path in MODULES} - {"__init__"} == set(ROOMS) - {"jobs"}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_point_down(path: Path) -> None:
-    part = part_of(path)
-    if part in MAY_IMPORT:
-        allowed = FOUNDATION if part in FOUNDATION else FOUNDATION | {part} | MAY_IMPORT[part]
-        assert parts_imported(path) <= allowed
+def test_imports_point_down() -> None:
+    upward = {}
+    for path in MODULES:
+        part = part_of(path)
+        if part in ROOMS:
+            allowed = set(ROOMS[: ROOMS.index(part) + 1]) - NOT_FOR.get(part, set())
+            upward[name_of(path)] = parts_imported(path) - allowed
+    assert {name: parts for name, parts in upward.items() if parts} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_ray_and_mlflow_stay_at_the_edge(path: Path) -> None:
-    libraries = libraries_imported(path)
-    at_top = path.parent == PACKAGE and part_of(path) not in MAY_IMPORT
-    if "ray" in libraries:
-        assert at_top or name_of(path) in RAY_EDGE
-    if "mlflow" in libraries:
-        assert name_of(path) == "tracking.py"
+def test_no_circle_of_modules() -> None:
+    known = {module_of(path): path for path in MODULES}
+    graph = {}
+    for name, path in known.items():
+        targets = {found if found in known else found.rpartition(".")[0] for found in imports(path)}
+        graph[name] = (targets & set(known)) - {name, "microdesign"}
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TEST_MODULES], ids=lambda path: path.name)
-def test_no_long_modules(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+def test_ray_and_mlflow_stay_at_the_edge() -> None:
+    users: dict[str, set[str]] = {
+        library: {name_of(path) for path in MODULES if library in libraries_imported(path)}
+        for library in ("ray", "mlflow")
+    }
+    assert {name for name in users["ray"] if not name.startswith(RAY_EDGE)} == set()
+    assert users["mlflow"] == {"tracking.py"}
+
+
+def test_no_long_modules() -> None:
+    long = [path.name for path in (*MODULES, *TEST_MODULES) if len(path.read_text("utf-8").splitlines()) > LONGEST]
+    assert long == []
 
 
 def public_without_docstring(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
@@ -113,16 +130,16 @@ def public_without_docstring(body: list[ast.stmt], prefix: str = "") -> Iterator
                 yield from public_without_docstring(node.body, f"{node.name}.")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_public_names_have_docstrings(path: Path) -> None:
-    assert ast.get_docstring(parsed(path))
-    assert not list(public_without_docstring(parsed(path).body))
+def test_public_names_have_docstrings() -> None:
+    assert [name_of(path) for path in MODULES if not ast.get_docstring(parsed(path))] == []
+    bare = {name_of(path): list(public_without_docstring(parsed(path).body)) for path in MODULES}
+    assert {name: names for name, names in bare.items() if names} == {}
 
 
 def test_the_wheel_holds_every_package() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     found = {".".join(("microdesign", *path.relative_to(PACKAGE).parent.parts)) for path in MODULES}
-    assert {name for name in listed if name.startswith("microdesign")} == found
+    assert set(listed) == found | {"microdesign.jobs", "microdesign.serving"}
 
 
 def test_the_import_reader_sees_every_form() -> None:

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from mlflow.entities import Run as StoredRun
 
-from microdesign.errors import InputError
+from microdesign.core.errors import InputError
 from microdesign.tracking import (
     Run,
     continued,

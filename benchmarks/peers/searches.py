@@ -18,11 +18,11 @@ from botorch.optim import optimize_acqf
 from cmaes import CMA
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
-from microdesign.design.targets import Target
-from microdesign.microstructure.container import Microstructures
-from microdesign.model.surrogate import Surrogate, decode_labels
-from microdesign.physics.evaluator import Evaluator, evaluate_each
+from microdesign.design.target.targets import Target
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.physics.evaluators.evaluator import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.local import Surrogate, decode_labels
 
 PENALTY = 10.0
 

@@ -10,27 +10,27 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from microdesign.config import Config, dump_yaml, validate_config
-from microdesign.design.campaign_config import CampaignConfig, SearchConfig
-from microdesign.design.targets import Target
+from microdesign.core.config import Config, dump_yaml, validate_config
+from microdesign.core.errors import InputError
+from microdesign.core.files import digest_json, read_json, write_json, write_text
+from microdesign.core.progress import Progress, counted, silent
+from microdesign.design.campaign.campaign_config import CampaignConfig, SearchConfig
+from microdesign.design.campaign.retraining import retrainer
+from microdesign.design.target.targets import Target
 from microdesign.design.workflow import design
-from microdesign.errors import InputError
-from microdesign.files import digest_json, read_json, write_json, write_text
-from microdesign.learning.loop_config import LoopConfig
-from microdesign.learning.train import train
-from microdesign.learning.train_config import TrainConfig
-from microdesign.microstructure.generate import GenerateConfig, generate_dataset
-from microdesign.microstructure.npy import read_npy
-from microdesign.physics.evaluator import FFTEvaluator
-from microdesign.physics.labelling import label_dataset
+from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.train import train
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.io.npy import read_npy
+from microdesign.physics.bounds.reachability import check_reachable
+from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.execution.labelling import label_dataset
+from microdesign.physics.execution.parallel import evaluate_shards
+from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.physics.parallel import evaluate_shards
 from microdesign.physics.properties import PROPERTY_NAMES
-from microdesign.physics.reachability import check_reachable
 from microdesign.physics.report import homogenize_report
-from microdesign.physics.store import ResultStore
-from microdesign.progress import Progress, counted, silent
-from microdesign.retraining import retrainer
 from microdesign.tracking import default_uri
 
 DEFAULT_TARGET = {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}

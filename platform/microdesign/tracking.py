@@ -20,8 +20,8 @@ import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from microdesign.errors import InputError, StorageError
-from microdesign.files import read_json, write_json
+from microdesign.core.errors import InputError, StorageError
+from microdesign.core.files import read_json, write_json
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

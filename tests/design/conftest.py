@@ -2,8 +2,8 @@
 
 import pytest
 
-from microdesign.model.surrogate import LocalSurrogate
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.local import LocalSurrogate
 from tests.design.small_model import MATERIALS, small_surrogate
 
 

@@ -14,9 +14,9 @@ import ray
 from ray.cluster_utils import Cluster
 from small_model import MATERIALS, small_surrogate
 
-from microdesign.design.campaign_config import CampaignConfig
-from microdesign.design.engine import run_campaign
-from microdesign.physics.evaluator import FFTEvaluator, Values
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.engine import run_campaign
+from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
 
 MARKS = Path(sys.argv[1]) / "marks"

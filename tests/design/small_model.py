@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 import torch
 
-from microdesign.design.sampling import Strata
+from microdesign.design.search.sampling import Strata
 from microdesign.model.bundle import Bundle, Description
-from microdesign.model.networks import NetworkConfig
+from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.surrogate import LocalSurrogate, Prior
 from microdesign.model.vae import ModelConfig, VAERegression
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.local import LocalSurrogate, Prior
 
 MATERIALS = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]})
 

@@ -9,24 +9,24 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from microdesign.config import validate_config
-from microdesign.design.campaign_config import CampaignConfig
-from microdesign.design.coarse_grid import coarsened
-from microdesign.design.ledger import read_trials
-from microdesign.design.problem import open_problem
-from microdesign.design.report import report_campaign
-from microdesign.design.trials import Trial
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.ledger import read_trials
+from microdesign.design.campaign.trials import Trial
+from microdesign.design.report.html import report_campaign
+from microdesign.design.setup import open_problem
 from microdesign.design.workflow import design
-from microdesign.errors import InputError
-from microdesign.microstructure.dataset import Dataset
-from microdesign.microstructure.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
 from microdesign.model.bundle import load_bundle, save_bundle
-from microdesign.model.networks import NetworkConfig
-from microdesign.model.surrogate import LocalSurrogate
+from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.vae import ModelConfig, VAERegression
-from microdesign.physics.evaluator import FFTEvaluator
-from microdesign.physics.labelling import label_dataset
+from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.coarse_grid import coarsened
+from microdesign.surrogate.local import LocalSurrogate
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 

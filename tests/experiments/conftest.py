@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from microdesign.learning.feed import fit_standardization
-from microdesign.microstructure.dataset import Dataset
-from microdesign.microstructure.generate import GenerateConfig, generate_dataset
+from microdesign.learning.data.feed import fit_standardization
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
 from microdesign.model.bundle import Bundle, Description, save_bundle
-from microdesign.model.networks import NetworkConfig
+from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.vae import ModelConfig, VAERegression
-from microdesign.physics.evaluator import FFTEvaluator
-from microdesign.physics.labelling import label_dataset
+from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.materials import Materials
 
 NAMES = ("Ex", "kx")

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.learning.evaluation import complete
-from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.dataset import Dataset, DatasetWriter
+from microdesign.learning.evaluation.evaluation import complete
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators import generate
 from microdesign.model.bundle import Bundle, Description
-from microdesign.model.networks import NetworkConfig
-from microdesign.model.priors import PriorConfig
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 

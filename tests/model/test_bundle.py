@@ -8,11 +8,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from microdesign.errors import InputError
-from microdesign.files import digest
+from microdesign.core.errors import InputError
+from microdesign.core.files import digest
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
-from microdesign.model.networks import NetworkConfig
-from microdesign.model.priors import PriorConfig
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 

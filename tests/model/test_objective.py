@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from microdesign.config import load_config
-from microdesign.errors import InputError
+from microdesign.core.config import load_config
+from microdesign.core.errors import InputError
 from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.losses.two_point import CessCrop
-from microdesign.model.mixture import Gaussian, Mixture, gaussian_kl
-from microdesign.model.networks import NetworkConfig
+from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.objective import (
     LARGE,
     Objective,
@@ -22,7 +21,8 @@ from microdesign.model.objective import (
     likeness,
     regression,
 )
-from microdesign.model.priors import PriorConfig
+from microdesign.model.prior.mixture import Gaussian, Mixture, gaussian_kl
+from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.statistics import two_point
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.statistics.two_point import two_point
 from microdesign.model.reference import KEPT, Reference, statistics
 
 

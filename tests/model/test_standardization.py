@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.config import validate_config
-from microdesign.errors import InputError
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
 from microdesign.model.standardization import Standardization
 
 NAMES, UNITS = ("Ex", "vxy", "kx"), ("MPa", "1", "W/m/K")

@@ -6,7 +6,7 @@ import pytest
 from microdesign.model.symmetry import symmetries
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import PROPERTY_NAMES, VOLUME_PROPERTY_NAMES, properties_of
-from microdesign.physics.solver import homogenize
+from microdesign.physics.solver.homogenization import homogenize
 
 MATERIALS = Materials.model_validate(
     {"phases": [{"E": 1.0, "nu": 0.3, "k": 1.0}, {"E": 9.0, "nu": 0.2, "k": 5.0}, {"E": 3.0, "nu": 0.4, "k": 20.0}]}

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from microdesign.errors import InputError
+from microdesign.core.errors import InputError
 from microdesign.model.binarization import binarize
-from microdesign.model.networks import NetworkConfig
-from microdesign.model.phases import indicators
-from microdesign.model.priors import PriorConfig
+from microdesign.model.indicators import indicators
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.vae import ModelConfig, Outputs, VAERegression
 
 B, D, P = 8, 4, 2

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microdesign.errors import InputError
+from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials, lame, load_materials
 
 

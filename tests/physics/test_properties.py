@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from microdesign.errors import InputError
+from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import (
     PROPERTY_NAMES,
@@ -15,7 +15,7 @@ from microdesign.physics.properties import (
     property_units,
     property_values,
 )
-from microdesign.physics.solver import homogenize
+from microdesign.physics.solver.homogenization import homogenize
 
 
 def test_isotropic_plane_stress_gives_back_the_phase() -> None:

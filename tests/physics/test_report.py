@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microdesign.errors import InputError
-from microdesign.microstructure.convert import convert
+from microdesign.core.errors import InputError
+from microdesign.microstructure.io.convert import convert
 from microdesign.physics.materials import Materials
 from microdesign.physics.report import homogenize_report, read_labels
 

@@ -5,18 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from microdesign.serving.app import TOKEN_VARIABLE, ServeConfig, build
 from ray import serve
 from ray.serve import RunTarget
 
-from microdesign.microstructure.container import Microstructures
+from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.bundle import Description, load_bundle, save_bundle
 from microdesign.model.calibration import Calibration
-from microdesign.model.networks import NetworkConfig
+from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.reference import Reference
 from microdesign.model.standardization import Standardization
-from microdesign.model.surrogate import LocalSurrogate
 from microdesign.model.vae import ModelConfig, VAERegression
-from serving.app import TOKEN_VARIABLE, ServeConfig, build
+from microdesign.surrogate.local import LocalSurrogate
 
 TOKEN = "open-sesame"
 

@@ -10,25 +10,25 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
+from microdesign.serving import deployments
+from microdesign.serving.app import ServeConfig, build, find_source
+from microdesign.serving.bodies import from_json, from_nested
+from microdesign.serving.deployments import Source, together
+from microdesign.serving.schemas import Images
 from pydantic import ValidationError
 from ray import serve
 from ray.serve.schema import ServeDeploySchema
 
 from microdesign import tracking
-from microdesign.design.wire import pack, unpack
-from microdesign.errors import InputError
-from microdesign.model.surrogate import LocalSurrogate
-from serving import deployments
-from serving.app import ServeConfig, build, find_source
-from serving.bodies import from_json, from_nested
-from serving.deployments import Source, together
-from serving.schemas import Images
+from microdesign.core.errors import InputError
+from microdesign.surrogate.arrow_wire import pack, unpack
+from microdesign.surrogate.local import LocalSurrogate
 
 
 def test_serve_yaml_is_valid() -> None:
     text = (Path(__file__).parents[2] / "serving" / "serve.yaml").read_text()
     (application,) = ServeDeploySchema.model_validate(yaml.safe_load(text)).applications
-    assert application.import_path == "serving.app:build"
+    assert application.import_path == "microdesign.serving.app:build"
     config = ServeConfig.model_validate(application.args)
     assert config.bundle == f"models:/microdesign@{tracking.CHAMPION}"
 

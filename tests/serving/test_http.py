@@ -6,9 +6,9 @@ import httpx
 import numpy as np
 import pytest
 
-from microdesign.design.wire import MEDIA_TYPE, pack, unpack
-from microdesign.model.assessment import assess
-from microdesign.model.surrogate import LocalSurrogate
+from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
+from microdesign.surrogate.intervals import assess
+from microdesign.surrogate.local import LocalSurrogate
 
 pytestmark = pytest.mark.ray
 TARGET = {"Ex": 20.0, "vxy": 0.3, "kx": 1.5}

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from microdesign.design import remote
-from microdesign.design.remote import RemoteSurrogate
-from microdesign.errors import InputError
-from microdesign.model.surrogate import LocalSurrogate, Surrogate, decode_labels
+from microdesign.core.errors import InputError
+from microdesign.surrogate import remote
+from microdesign.surrogate.local import LocalSurrogate, Surrogate, decode_labels
+from microdesign.surrogate.remote import RemoteSurrogate
 
 TARGET = {"Ex": 20.0, "vxy": 0.3, "kx": 1.5}
 

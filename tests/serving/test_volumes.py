@@ -4,11 +4,11 @@ import httpx
 import numpy as np
 import pytest
 
-from microdesign.design.remote import RemoteSurrogate
-from microdesign.errors import InputError
-from microdesign.model.assessment import assess
+from microdesign.core.errors import InputError
 from microdesign.model.bundle import load_bundle
-from microdesign.model.surrogate import LocalSurrogate, decode_labels
+from microdesign.surrogate.intervals import assess
+from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.surrogate.remote import RemoteSurrogate
 
 pytestmark = pytest.mark.ray
 TARGET = {"Ex": 20.0, "vxy": 0.3, "kx": 1.5}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microdesign.physics.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
 
 

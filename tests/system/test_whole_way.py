@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from microdesign.microstructure.dataset import Dataset
+from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants
-from microdesign.physics.solver import homogenize
+from microdesign.physics.solver.homogenization import homogenize
 from tests.system.settings import BIN, ROOT, SMALL_LOOP, Command, answers, campaign_settings, free_port, wait_until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
@@ -116,12 +116,12 @@ def test_campaign_submitted_to_the_cluster(
 ) -> None:
     settings = campaign_settings(labelled, str(bundle), str(folder / "runs" / "submitted"), evaluations=14)
     (folder / "submitted.yaml").write_text(yaml.safe_dump(settings))
-    done = command("submit", cluster["jobs"], "campaign", "submitted.yaml")
+    done = command("submit", cluster["jobs"], "design", "submitted.yaml")
     assert "14 evaluations" in done.stderr
     verify(json.loads((folder / "runs" / "submitted" / "result.json").read_text()))
     settings["target"]["properties"]["Ex"] = 11.0
     (folder / "refused.yaml").write_text(yaml.safe_dump(settings))
-    assert "out of reach" in command("submit", cluster["jobs"], "campaign", "refused.yaml", code=1).stderr
+    assert "out of reach" in command("submit", cluster["jobs"], "design", "refused.yaml", code=1).stderr
 
 
 def test_campaign_over_http(

@@ -7,22 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from microdesign.config import dump_yaml
-from microdesign.design import document as describe
-from microdesign.design import report
-from microdesign.design.baselines import best_of_random_draws, best_of_training_set
-from microdesign.design.campaign import Campaign
-from microdesign.design.campaign_config import CampaignConfig
-from microdesign.design.conditioning import conditions
-from microdesign.design.engine import Answer, Retrain, drive
-from microdesign.design.problem import Problem, open_problem
-from microdesign.design.record import Recorder
-from microdesign.design.robustness import discretization_gap, robustness
-from microdesign.design.trials import Trial, Trials
-from microdesign.errors import InputError
-from microdesign.files import digest_json, write_text
-from microdesign.model.surrogate import Surrogate
-from microdesign.progress import Progress, silent
+from microdesign.core.config import dump_yaml
+from microdesign.core.errors import InputError
+from microdesign.core.files import digest_json, write_text
+from microdesign.core.progress import Progress, silent
+from microdesign.design.campaign.campaign import Campaign
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.engine import Answer, Retrain, drive
+from microdesign.design.campaign.trials import Trial, Trials
+from microdesign.design.report import html as report
+from microdesign.design.report import result as describe
+from microdesign.design.report.baselines import best_of_random_draws, best_of_training_set
+from microdesign.design.report.mlflow_logger import Recorder
+from microdesign.design.report.robustness import discretization_gap, robustness
+from microdesign.design.search.conditioning import conditions
+from microdesign.design.setup import Problem, open_problem
+from microdesign.surrogate.local import Surrogate
 from microdesign.tracking import Run, continued, default_uri, ending, start_run
 
 
@@ -47,7 +47,7 @@ def design(
     if config.retrain_every and retrain is None:
         raise InputError(
             f"retrain_every = {config.retrain_every}: nobody trains here; set it to 0, or give `design` a "
-            "`retrain`, such as `retrainer(config)` of microdesign.retraining."
+            "`retrain`, such as `retrainer(config)` of microdesign.design.campaign.retraining."
         )
     if "://" in config.folder:
         raise InputError(

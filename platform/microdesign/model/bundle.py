@@ -13,9 +13,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from microdesign.config import Config, validate_config
-from microdesign.errors import InputError
-from microdesign.files import digest, read_json, replacing, write_json
+from microdesign.core.config import Config, validate_config
+from microdesign.core.errors import InputError
+from microdesign.core.files import digest, read_json, replacing, write_json
 from microdesign.model.calibration import Calibration
 from microdesign.model.reference import Reference
 from microdesign.model.standardization import Standardization

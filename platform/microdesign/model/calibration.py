@@ -10,7 +10,7 @@ import math
 import numpy as np
 from pydantic import Field, NonNegativeFloat
 
-from microdesign.config import Config
+from microdesign.core.config import Config
 from microdesign.model.standardization import Standardization
 
 LEVEL = 0.9

@@ -13,11 +13,11 @@ from pydantic import Field, field_validator
 from torch import Tensor, distributed
 from torch.distributed.nn.functional import all_reduce
 
-from microdesign.config import Config
-from microdesign.microstructure.statistics import relative_distance, two_point
+from microdesign.core.config import Config
+from microdesign.microstructure.statistics.two_point import relative_distance, two_point
+from microdesign.model.distribution_matching import resemblance
 from microdesign.model.losses import LossSettings, build_losses, split_names
-from microdesign.model.mixture import Gaussian, Mixture, kl_bound, kl_monte_carlo
-from microdesign.model.resemblance import resemblance
+from microdesign.model.prior.mixture import Gaussian, Mixture, kl_bound, kl_monte_carlo
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import Outputs
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from microdesign.microstructure.container import Microstructures
-from microdesign.microstructure.statistics import two_point
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.statistics.two_point import two_point
 
 KEPT = 500
 """Training samples that are kept: a megabyte at most at usual sizes."""

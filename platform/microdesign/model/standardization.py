@@ -10,8 +10,8 @@ import torch
 from pydantic import PositiveFloat, model_validator
 from torch import Tensor
 
-from microdesign.config import Config
-from microdesign.errors import InputError
+from microdesign.core.config import Config
+from microdesign.core.errors import InputError
 
 _SIGNED = re.compile(r"(v[xyz]{2}|C[1-3][4-6]|C4[56]|C56|k12|k13|k23|AU)(\.\d+)?")
 """Properties that can be negative or zero: Poisson ratios, couplings, the anisotropy index; others are positive."""

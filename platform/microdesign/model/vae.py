@@ -11,18 +11,18 @@ from pydantic import model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from microdesign.config import Config
-from microdesign.errors import InputError
+from microdesign.core.config import Config
+from microdesign.core.errors import InputError
 from microdesign.model.binarization import binarize_straight_through
-from microdesign.model.blocks import with_channels_last_weights
-from microdesign.model.decoders import build_decoder
-from microdesign.model.heads import Head, SpatialHead
-from microdesign.model.mixture import Gaussian, Mixture
-from microdesign.model.networks import NetworkConfig
-from microdesign.model.phases import probabilities
-from microdesign.model.priors import PriorConfig, build_prior
-from microdesign.model.rehearsal import aimed_decodes
-from microdesign.model.trunk import Features, Trunk
+from microdesign.model.condition_correction import aimed_decodes
+from microdesign.model.indicators import probabilities
+from microdesign.model.networks.blocks import with_channels_last_weights
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.networks.decoders import build_decoder
+from microdesign.model.networks.encoder import Features, Trunk
+from microdesign.model.networks.heads import Head, SpatialHead
+from microdesign.model.prior.mixture import Gaussian, Mixture
+from microdesign.model.prior.priors import PriorConfig, build_prior
 
 
 class ModelConfig(Config):
@@ -235,7 +235,7 @@ class VAERegression(nn.Module):
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.model.phases.probabilities`."""
+        """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.model.indicators.probabilities`."""
         return probabilities(self.decoder(z))
 
 

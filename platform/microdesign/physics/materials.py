@@ -8,9 +8,9 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from microdesign.config import Config, load_config
-from microdesign.errors import InputError
-from microdesign.files import digest_json
+from microdesign.core.config import Config, load_config
+from microdesign.core.errors import InputError
+from microdesign.core.files import digest_json
 from microdesign.physics.tensors import (
     euler_rotation,
     isotropic_stiffness,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from microdesign.errors import EvaluationError, InputError
+from microdesign.core.errors import EvaluationError, InputError
 from microdesign.physics.materials import Materials
 
 PROPERTY_NAMES = ("Ex", "vxy", "Ey", "vyx", "Gxy", "kx", "ky")

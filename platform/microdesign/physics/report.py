@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from microdesign.errors import EvaluationError, InputError
-from microdesign.microstructure.formats.options import ReadOptions
-from microdesign.microstructure.readers import find_reader, read_images
+from microdesign.core.errors import EvaluationError, InputError
+from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.readers import find_reader, read_images
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import properties_of
-from microdesign.physics.solver import Homogenization, homogenize
-from microdesign.physics.uncertainty import Uncertainty, discretization_uncertainty, property_bracket
+from microdesign.physics.solver.homogenization import Homogenization, homogenize
+from microdesign.physics.solver.uncertainty import Uncertainty, discretization_uncertainty, property_bracket
 
 
 def homogenize_report(

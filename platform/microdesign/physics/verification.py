@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from microdesign.config import validate_config
-from microdesign.errors import InputError
-from microdesign.physics.evaluator import Values, evaluate_each, load_evaluator
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
+from microdesign.physics.evaluators.evaluator import Values, evaluate_each, load_evaluator
 from microdesign.physics.materials import Materials
 
 

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from microdesign.errors import InputError
+from microdesign.core.errors import InputError
+from microdesign.model.indicators import indicators
 from microdesign.model.losses import LOSSES, Loss, LossSettings, build_losses
 from microdesign.model.losses.clamp import Clamp
 from microdesign.model.losses.pixel import bce, mse
 from microdesign.model.losses.style import Style
 from microdesign.model.losses.two_point import CessCrop
-from microdesign.model.phases import indicators
 
 SATURATED = 30.0
 GRIDS = [(2, (32, 32)), (3, (24, 20)), (2, (16, 18, 17)), (3, (16, 16, 16))]

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from microdesign.config import load_config
-from microdesign.errors import InputError
+from microdesign.core.config import load_config
+from microdesign.core.errors import InputError
 from microdesign.model.losses.style import Style
 from microdesign.model.losses.vgg import VGG19
 from microdesign.model.losses.vgg_weights import load_vgg
@@ -137,7 +137,7 @@ def test_narrow_images_are_refused(style: Style) -> None:
         ("layer_weights=[1.0]", "1 layer_weights for 5 layers; expected as many"),
         (
             "slice=3",
-            "unknown key 'slice'; expected one of: layer_weights, layers, periodic, precision, slices, weights",
+            "unknown key 'slice'; did you mean 'slices'?",
         ),
     ],
 )

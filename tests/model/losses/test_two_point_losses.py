@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from microdesign.microstructure.statistics import two_point_set
+from microdesign.microstructure.statistics.two_point import two_point_set
+from microdesign.model.indicators import indicators
 from microdesign.model.losses.two_point import Cess, CessCrop, excess_cess, msess
-from microdesign.model.phases import indicators
 
 
 def noise(n: int = 3, size: int = 32, fraction: float = 0.4, seed: int = 0) -> Tensor:

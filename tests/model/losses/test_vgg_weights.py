@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from microdesign.errors import InputError
+from microdesign.core.errors import InputError
 from microdesign.model.losses import vgg_weights
 from microdesign.model.losses.style import Style
 from microdesign.model.losses.vgg import NAMES, WIDTHS

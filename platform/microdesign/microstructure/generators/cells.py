@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from microdesign.microstructure.container import MAX_PHASES
+from microdesign.microstructure.data.container import MAX_PHASES
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
 from microdesign.microstructure.generators.fields import clustered_order
 from microdesign.microstructure.generators.kernels import nearest_points

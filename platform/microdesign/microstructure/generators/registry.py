@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from microdesign.errors import InputError
-from microdesign.microstructure.container import MAX_PHASES, Microstructures
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 
 Image = NDArray[np.uint8]
 Drawn = tuple[Image, dict[str, Any]]

@@ -1,15 +1,15 @@
 """Reconstruction losses by name, and weighted sums of them such as `mse+cess`.
 
 A loss maps logits and the target's indicators, both `(B, C, *N)` with two or three spatial axes and the channels of
-`microdesign.model.phases`, to one value per image, `(B,)`, in float32.
+`microdesign.model.indicators`, to one value per image, `(B,)`, in float32.
 """
 
 from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from microdesign.config import Config, load_named
-from microdesign.errors import InputError
+from microdesign.core.config import Config, load_named
+from microdesign.core.errors import InputError
 from microdesign.model.losses.clamp import Clamp
 from microdesign.model.losses.lineal_path import LinealPath
 from microdesign.model.losses.pixel import bce, mse

@@ -6,8 +6,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from microdesign.config import Config
-from microdesign.model.phases import all_phases, probabilities
+from microdesign.core.config import Config
+from microdesign.model.indicators import all_phases, probabilities
 
 
 class Clamp(Config):

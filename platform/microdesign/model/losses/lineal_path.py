@@ -4,10 +4,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from microdesign.config import Config
-from microdesign.microstructure.morphology import lineal_path
+from microdesign.core.config import Config
+from microdesign.microstructure.statistics.morphology import lineal_path
 from microdesign.model.binarization import binarize_straight_through
-from microdesign.model.phases import all_phases, probabilities
+from microdesign.model.indicators import all_phases, probabilities
 
 LEAST_VARIANCE = 0.05
 """Floor of phi (1 - phi), below which a phase is too rare for its shapes to count."""

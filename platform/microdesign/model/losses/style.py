@@ -11,11 +11,11 @@ import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
-from microdesign.config import Config
-from microdesign.errors import InputError
+from microdesign.core.config import Config
+from microdesign.core.errors import InputError
+from microdesign.model.indicators import probabilities
 from microdesign.model.losses.vgg import VGG19, WIDTHS
 from microdesign.model.losses.vgg_weights import load_vgg
-from microdesign.model.phases import probabilities
 
 NARROWEST = 16
 """Pixels that a slice must have along each axis: four poolings leave one of them."""

@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from microdesign.config import Config
-from microdesign.microstructure.statistics import pair_multiplicities, two_point_pairs
-from microdesign.model.phases import probabilities
+from microdesign.core.config import Config
+from microdesign.microstructure.statistics.two_point import pair_multiplicities, two_point_pairs
+from microdesign.model.indicators import probabilities
 
 EPS = 1e-4
 """Floor of a statistic before the logarithm: sparse images have true zeros and rounding makes tiny negatives."""

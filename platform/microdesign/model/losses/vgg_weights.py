@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from microdesign.errors import InputError
-from microdesign.files import replacing
+from microdesign.core.errors import InputError
+from microdesign.core.files import replacing
 from microdesign.model.losses.vgg import NAMES, VGG19, WIDTHS
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

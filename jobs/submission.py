@@ -1,0 +1,69 @@
+"""Submits a job to a cluster through Ray's job API."""
+
+import time
+from pathlib import Path
+
+import yaml
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from microdesign.core.config import read_yaml_mapping
+from microdesign.core.errors import InputError, MicrodesignError
+from microdesign.core.files import digest_json
+from microdesign.core.progress import Progress
+
+JOBS = ("generate", "label", "train", "sweep", "design", "evaluate")
+
+
+def submit(address: str, job: str, config: Path, wait: bool, progress: Progress) -> str:
+    """Submits `jobs/JOB.py` with a config file and, when asked, follows its log; returns the job's id.
+
+    The config's text travels with the job; paths in it are the cluster's. The cluster's environment must hold
+    microdesign: the job runs there with the Python of the head node.
+
+    Raises:
+        InputError: The job is unknown, the config cannot be read, or the cluster does not answer.
+        MicrodesignError: The cluster did not take the job, or the job failed.
+    """
+    if job not in JOBS:
+        raise InputError(f"Unknown job '{job}'; expected one of {', '.join(JOBS)}.")
+    settings = read_yaml_mapping(config)
+    try:
+        client = JobSubmissionClient(address)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:150]
+        raise InputError(
+            f"The Ray cluster at {address} does not answer ({reason}); expected http://HEAD:8265."
+        ) from None
+    text = yaml.safe_dump(settings, sort_keys=False)
+    name = f"{job}-{digest_json(settings)[:8]}.yaml"
+    # The head's PATH may lead to another Python; the cluster says which one runs Ray.
+    python = '"${MICRODESIGN_PYTHON:-python}"'
+    shell = f"cat > /tmp/{name} <<'EOF'\n{text}EOF\n{python} -m microdesign.jobs.{job} /tmp/{name}"
+    environment = {"env_vars": {"RAY_ADDRESS": "auto"}}
+    try:
+        identifier = client.submit_job(entrypoint=shell, runtime_env=environment, metadata={"job": job})
+    except RuntimeError as error:
+        raise MicrodesignError(f"The cluster at {address} took no job: {' '.join(str(error).split())[:200]}") from None
+    progress(f"submitted {identifier}")
+    if wait:
+        _follow(client, identifier, progress)
+    return identifier
+
+
+def _follow(client: JobSubmissionClient, identifier: str, progress: Progress) -> None:
+    seen = 0
+    while True:
+        try:
+            status = client.get_job_status(identifier)
+            logs = client.get_job_logs(identifier)
+        except (RuntimeError, OSError) as error:
+            reason = " ".join(str(error).split())[:150]
+            raise MicrodesignError(f"Job {identifier} runs on, but the cluster no longer answers ({reason}).") from None
+        for line in logs[seen:].splitlines():
+            progress(line)
+        seen = len(logs)
+        if status.is_terminal():
+            break
+        time.sleep(1)
+    if status != JobStatus.SUCCEEDED:
+        raise MicrodesignError(f"Job {identifier} ended as {status.value}; see its log above.")

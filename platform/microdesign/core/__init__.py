@@ -1,0 +1,1 @@
+"""What every other room stands on: errors, config, files, progress. Imports nothing of ours."""

@@ -1,0 +1,173 @@
+"""One configuration mechanism: pydantic models filled by YAML files and by `--set a.b=value` overrides."""
+
+import difflib
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from microdesign.core.errors import InputError
+
+
+class Config(BaseModel):
+    """Base of every configuration: keyword-only, frozen, unknown keys are errors.
+
+    Attributes:
+        renamed: Keys of earlier versions and the key that each is now, for the error that an old file gets.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+
+
+def load_config(model: type[ConfigT], path: str | Path | None = None, overrides: Sequence[str] = ()) -> ConfigT:
+    """Builds a config from a YAML file and overrides.
+
+    Args:
+        model: The pydantic model to fill.
+        path: A YAML file that holds one mapping; None takes the model's defaults.
+        overrides: `a.b=value` strings, each value read as YAML, applied in order.
+
+    Raises:
+        InputError: The file is missing or no YAML mapping, an override has no `=`, or a field is unknown or invalid.
+    """
+    values = {} if path is None else read_yaml_mapping(path)
+    for override in overrides:
+        _apply(values, override)
+    return validate_config(model, values, source=str(path) if path is not None else "the settings")
+
+
+def validate_config(model: type[ConfigT], values: Any, source: str) -> ConfigT:
+    """Validates plain values as `model`; the first problem becomes one sentence.
+
+    Raises:
+        InputError: A field is unknown, missing or invalid.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        # A misspelt key is also a missing one; the unknown key says more.
+        problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        field = ".".join(str(part) for part in problem["loc"]) or "the whole"
+        if problem["type"] == "extra_forbidden":
+            raise InputError(f"{source}: {_unknown_key(model, problem['loc'])}") from None
+        if problem["type"] == "missing":
+            raise InputError(f"{source}: '{field}' is missing.") from None
+        given = "" if isinstance(problem["input"], dict | list) else f" = {problem['input']!r}"
+        message = problem["msg"].removeprefix("Value error, ").removesuffix(".")
+        raise InputError(f"{source}: '{field}'{given} is not valid: {message}.") from None
+
+
+def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
+    """Reads a YAML file that holds one mapping.
+
+    Raises:
+        InputError: The file is missing, unreadable, no YAML, or not a mapping.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a YAML file.") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or an impossible date
+        raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds a {type(values).__name__}; expected a mapping of settings.")
+    return values
+
+
+def dump_yaml(config: BaseModel) -> str:
+    """Returns the resolved config as YAML, readable by `load_config`."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def changed(config: ConfigT, settings: Mapping[str, Any], source: str) -> ConfigT:
+    """Returns the config with settings put in by their dotted names, such as `loop.objective.loss`.
+
+    Raises:
+        InputError: A name is no setting, or a value is not valid for it.
+    """
+    values = config.model_dump(mode="json")
+    for name, value in settings.items():
+        _put(values, name, value, f"{source}: {name}")
+    return validate_config(type(config), values, source)
+
+
+def load_named(reference: str, what: str, expected: str) -> Any:
+    """Imports what `module:name` names; the error says that `what` cannot be loaded and what was `expected`.
+
+    Raises:
+        InputError: There is no such module or name, or the module fails.
+    """
+    module, _, attribute = reference.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except Exception as error:  # A user's module may raise anything while it is imported.
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{what} cannot be loaded ({reason}); expected {expected}.") from None
+
+
+def _unknown_key(model: type[BaseModel], path: Sequence[str | int]) -> str:
+    """Why the last part of `path` is no key of its section, with the key that was probably meant."""
+    field, key = ".".join(str(part) for part in path), str(path[-1])
+    sections = list(_sections(model, path[:-1]))
+    for section in sections:
+        if key in getattr(section, "renamed", {}):
+            return f"'{field}' is now called '{section.renamed[key]}'."  # type: ignore[attr-defined]
+    known = sorted({name for section in sections for name in section.model_fields})
+    close = difflib.get_close_matches(key, known, n=1)
+    if close:
+        return f"unknown key '{field}'; did you mean '{close[0]}'?"
+    expected = f"one of: {', '.join(known)}" if len(known) <= 12 else f"one of the {len(known)} keys of its section"
+    return f"unknown key '{field}'; expected {expected}."
+
+
+def _sections(model: type[BaseModel], path: Sequence[str | int]) -> Iterator[type[BaseModel]]:
+    """The models that may stand at a place in a config, through optional, union and mapping types."""
+    if not path:
+        yield model
+        return
+    field = model.model_fields.get(str(path[0]))
+    for inner in _models_in(field.annotation) if field is not None else ():
+        rest = path[1:]
+        # Pydantic's path also names the item of a list or a mapping, or the member of a union: these are no sections.
+        while rest and str(rest[0]) not in inner.model_fields:
+            rest = rest[1:]
+        yield from _sections(inner, rest)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _apply(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise InputError(f"--set {override}: has no '='; expected key.subkey=value.")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise InputError(f"--set {override}: the value is not valid YAML.") from None
+    _put(values, key, value, f"--set {override}")
+
+
+def _put(values: dict[str, Any], key: str, value: Any, what: str) -> None:
+    *parents, last = key.split(".")
+    section = values
+    for name in parents:
+        section = section.setdefault(name, {})
+        if not isinstance(section, dict):
+            raise InputError(f"{what}: '{name}' is a value, not a section.")
+    section[last] = value

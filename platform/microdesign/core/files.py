@@ -1,0 +1,108 @@
+"""Files that are whole or absent: written beside their place, flushed, then renamed over it."""
+
+import fcntl
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from microdesign.core.errors import InputError, StorageError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yields a temporary path in the folder of `path`; on success it becomes `path`, on failure nothing is left.
+
+    Raises:
+        StorageError: The folder or the file cannot be written (no space, no permission).
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def hold(folder: str) -> IO[str] | None:
+    """Holds a folder for this process until the file that is returned is closed, or the process ends in any way.
+
+    None, and no hold, of a folder that is a URI.
+
+    Raises:
+        InputError: It is held already.
+        StorageError: The folder cannot be written.
+    """
+    if "://" in folder:
+        return None
+    path = Path(folder) / ".lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise InputError(f"{folder}: is in use by another process, or open in this one; end that first.") from None
+    except OSError as error:
+        file.close()
+        raise StorageError(f"{path}: cannot be locked ({error.strerror or error}).") from None
+    return file
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Writes `text` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Writes `value` as indented JSON to `path`, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        InputError: The file is missing or no JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a JSON file.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid JSON ({error}).") from None
+
+
+def digest(*parts: bytes | str) -> str:
+    """Returns the SHA-256 of the parts, each preceded by its length, as 64 hexadecimal digits."""
+    state = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little"))
+        state.update(data)
+    return state.hexdigest()
+
+
+def digest_json(value: Any) -> str:
+    """Returns the digest of a JSON value, independent of the order of keys."""
+    return digest(json.dumps(value, sort_keys=True, separators=(",", ":")))

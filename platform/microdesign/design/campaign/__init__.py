@@ -1,0 +1,1 @@
+"""A campaign: config, trials, ledger, engine."""

@@ -1,0 +1,89 @@
+"""What a campaign is told: how long and how widely to search, with which model and physics, and where its record is."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from microdesign.core.config import Config
+from microdesign.design.report.robustness import RobustnessConfig
+from microdesign.design.search.refinement import RefinementConfig
+from microdesign.design.target.targets import Target
+from microdesign.physics.materials import Materials
+
+
+class RetrainingConfig(Config):
+    """How the model learns from a campaign's values, together with the data set that it comes from."""
+
+    epochs: int = Field(3, ge=1, description="passes over the data set and the new values")
+    learning_rate: float = Field(3e-4, gt=0, description="peak of the learning rate")
+    cpus: float = Field(1, gt=0, description="processors of the training worker")
+    use_gpu: bool = Field(False, description="a GPU for it")
+    teacher: bool = Field(True, description="physics in the training loop, as training has it by default")
+
+
+class SearchConfig(Config):
+    """How long and how widely a campaign searches."""
+
+    candidates: int = Field(4, ge=1, description="distinct designs to answer with")
+    goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
+    samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
+    screened: int = Field(4, ge=1, description="of those, designs that physics evaluates in any case")
+    aimed: int = Field(
+        64, ge=0, description="of those, the most promising, which are aimed at the goals by the regressor"
+    )
+    aim_rounds: int = Field(3, ge=0, description="corrections of each one's aim")
+    slopes: bool = Field(True, description="whether to follow the slopes of a model in process; an endpoint has none")
+    aim_steps: int = Field(2, ge=0, description="steps down these slopes after the corrections")
+    conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
+    neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
+    spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
+    coarse_grid: int = Field(
+        1,
+        ge=1,
+        description="pixels an edge that become one of the grid on which physics predicts; 1: the regressor predicts",
+    )
+    least_novelty: float = Field(
+        0.0, ge=0, description="least two-point distance of a first design from the training set"
+    )
+    refiner: Literal["bayesian", "cmaes", "random"] = Field("bayesian", description="what proposes after these")
+    per_round: int = Field(8, ge=1, description="most designs that are proposed at a time")
+    evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
+    minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
+    core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
+    patience: int = Field(64, ge=1, description="evaluations without a better answer after which the search stops")
+    least_gain: float = Field(
+        0.2, ge=0, lt=1, description="relative decrease of a candidate's error, down to the goal, that counts as better"
+    )
+    time_limit: float | None = Field(None, gt=0, description="seconds after which an evaluation is ended; None waits")
+    retries: int = Field(2, ge=0, description="how often a trial is repeated whose worker or node died")
+    cpus: float = Field(1, gt=0, description="processors of an evaluation")
+    retrain_every: int = Field(
+        0, ge=0, description="new values of physics after which the model is fine-tuned on them; 0 is never"
+    )
+    retraining: RetrainingConfig = RetrainingConfig()
+    refinement: RefinementConfig = RefinementConfig()
+    robustness: RobustnessConfig = RobustnessConfig()
+    random_baseline: bool = Field(
+        True,
+        description="after the search, outside its budgets: the best of as many blind draws as it took evaluations",
+    )
+    seed: int = Field(0, ge=0, description="seed of every draw")
+
+
+class CampaignConfig(SearchConfig):
+    """A design campaign. Materials are the model's own unless given."""
+
+    target: Target
+    model: str = Field(
+        "models:/microdesign@champion", description="bundle folder, models:/NAME@ALIAS, or http://HOST:PORT"
+    )
+    materials: Materials | None = Field(None, description="phases; the physics is exact for any, the regressor is not")
+    folder: str = Field("runs/campaign", description="the campaign's folder; the same folder resumes")
+    dataset: str | None = Field(None, description="labelled data set: for reach, novelty and the baselines")
+    evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
+    evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
+    store: str | None = Field(None, description="folder of results; None takes `results` in the campaign's folder")
+    experiment: str = Field("microdesign", description="MLflow experiment")
+    token: str | None = Field(
+        None, description="bearer token of the Serve endpoint; better given as MICRODESIGN_SERVE_TOKEN", exclude=True
+    )

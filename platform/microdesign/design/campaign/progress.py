@@ -1,0 +1,95 @@
+"""How a campaign stands by its ledger alone: errors, leaders, candidates, and whether the answer gets better.
+
+No model is asked, so that whoever has the folder can see it. Shapes: n trials, P target properties, X Y image.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.trials import Trial, Trials
+from microdesign.design.search.distinctness import distinct_best, statistics_of
+
+
+class Standings:
+    """What a campaign has come to.
+
+    Args:
+        config: What is looked for.
+        trials: The campaign's, which may grow.
+    """
+
+    def __init__(self, config: CampaignConfig, trials: Trials) -> None:
+        self.config, self.target, self._trials = config, config.target, trials
+        self._statistics: dict[str, torch.Tensor] = {}
+        self._best: dict[int, list[Trial]] = {}
+
+    def verified(self, trials: Sequence[Trial]) -> np.ndarray:
+        """Physics' values of the target's properties, `(n, P)`."""
+        return np.array([[trial.verified[name] for name in self.target.names] for trial in trials])
+
+    def error(self, trial: Trial) -> float:
+        """Error of a verified trial's worst property, as the target counts it."""
+        return float(self.target.errors(self.verified([trial]))[0])
+
+    def candidates(self) -> list[Trial]:
+        """The best distinct designs within tolerance, from as many components as possible, best first."""
+        return self._candidates(self._trials.succeeded)
+
+    def leaders(self, trials: list[Trial]) -> list[Trial]:
+        """The best distinct ones of the trials, as many as candidates are asked for, best first.
+
+        Components have their turn where they meet the target; an optimum is one for all of them.
+        """
+        if not trials:
+            return []
+        verified = self.verified(trials)
+        ranks = self.target.ranks(verified).astype(float)
+        good = (self.target.errors(verified) <= self.target.tolerance) & (not self.target.senses.any())
+        component = np.array([trial.component for trial in trials])
+        best = distinct_best(ranks, component, self.statistics(trials), self.config.candidates, good)
+        return [trials[index] for index in best]
+
+    def statistics(self, trials: Sequence[Trial]) -> torch.Tensor:
+        """Two-point statistics of the trials' images, `(n, X, Y)`, each computed once."""
+        new = [trial for trial in trials if trial.key not in self._statistics]
+        if new:
+            computed = statistics_of(np.stack([trial.labels for trial in new]))
+            self._statistics |= zip((trial.key for trial in new), computed, strict=True)
+        return torch.stack([self._statistics[trial.key] for trial in trials]) if trials else torch.empty(0)
+
+    def history(self) -> list[float]:
+        """The best error so far after each evaluation that succeeded."""
+        done = self._trials.succeeded
+        return np.minimum.accumulate(self.target.errors(self.verified(done))).tolist() if done else []
+
+    def improved(self, order: int) -> bool:
+        """Whether the answers from `order` on made the answer better.
+
+        One more candidate does, and `least_gain` less error of one beyond the goal; while there is none, of the best
+        design. With optima any better design does.
+        """
+        done = self._trials.succeeded
+        before = [trial for trial in done if trial.order < order]
+        if not before or not done:
+            return len(done) > len(before)
+        now, then = self._candidates(done), self._candidates(before)
+        if self.target.senses.any():
+            best = done[int(self.target.ranks(self.verified(done)).argmin())]
+            return any(trial.order >= order for trial in [best, *now])
+        if len(now) > len(then):
+            return True
+        history, least, goal = self.history(), 1 - self.config.least_gain, self.config.goal
+        if not now:
+            return history[-1] < least * history[len(before) - 1]
+        pairs = zip(now, then, strict=False)
+        return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
+
+    def _candidates(self, done: list[Trial]) -> list[Trial]:
+        """The candidates when these were the answers, the first ones in their order; found once."""
+        if len(done) not in self._best:
+            met = self.target.errors(self.verified(done)) <= self.target.tolerance if done else []
+            self._best[len(done)] = self.leaders([t for t, good in zip(done, met, strict=True) if good])
+        return self._best[len(done)]

@@ -1,0 +1,108 @@
+"""A campaign that teaches its model: every so many new values of physics, training goes on from the model's weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.engine import Retrain
+from microdesign.design.campaign.trials import Trial
+from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.physics_feedback import TeacherConfig
+from microdesign.learning.training.train import train
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.model.bundle import load_bundle
+from microdesign.physics.materials import Materials
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.tracking import default_uri, download_bundle
+
+CLASS = "campaign"
+"""Class of a campaign's designs in the data set that the model learns from."""
+
+
+def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Retrain | None:
+    """What `design` calls every `config.retrain_every` values; None when that is 0.
+
+    Each time training starts from the campaign's first model, with the data set and all values so far, in the folder
+    `retraining`: what was trained there is found again when the campaign is resumed. Models are registered as
+    challengers of the one they come from.
+
+    Args:
+        config: The campaign.
+        progress: Called with lines for people.
+        tracking_uri: MLflow's address; `default_uri()` when None.
+
+    Raises:
+        InputError: There is no data set, the model is an endpoint's, or the phases are not those of the data set.
+    """
+    if not config.retrain_every:
+        return None
+    asked = f"retrain_every = {config.retrain_every}"
+    if config.dataset is None:
+        raise InputError(f"{asked}: expected `dataset`, the labelled images that the model learns from as well.")
+    if config.model.startswith(("http://", "https://")):
+        raise InputError(
+            f"{asked}: the model at {config.model} cannot be trained; expected a bundle or models:/NAME@ALIAS."
+        )
+    dataset, uri = Dataset.open(config.dataset), tracking_uri or default_uri()
+    given = dataset.manifest.materials
+    if None not in (given, config.materials) and config.materials != Materials.model_validate(given):
+        raise InputError(f"{asked}: {config.dataset} is labelled for other materials than the campaign's.")
+    folder = Path(config.folder).resolve() / "retraining"
+    registered = config.model.startswith("models:/")
+    name = config.model.removeprefix("models:/").split("@")[0].split("/")[0] if registered else "microdesign"
+
+    def retrain(trials: list[Trial]) -> LocalSurrogate:
+        start = Path(download_bundle(config.model, folder / "start", uri) if registered else config.model)
+        bundle = load_bundle(start)
+        settings = config.retraining
+        training = TrainConfig(
+            dataset=str(joined(dataset, trials, folder / f"dataset-{len(trials)}").folder),
+            properties=bundle.properties,
+            start=str(start),
+            loop=LoopConfig(
+                model=bundle.description.model, epochs=settings.epochs, learning_rate=settings.learning_rate
+            ),
+            teacher=TeacherConfig() if settings.teacher else None,
+            cpus_per_worker=settings.cpus,
+            use_gpu=settings.use_gpu,
+            storage=str(folder),
+            name=f"train-{len(trials)}",
+            experiment=config.experiment,
+            register_as=name,
+        )
+        return LocalSurrogate(load_bundle(train(training, progress, uri)))
+
+    return retrain
+
+
+def joined(dataset: Dataset, trials: Sequence[Trial], folder: Path) -> Dataset:
+    """Writes the data set and the trials with values, as one more shard of class `campaign`, into a folder."""
+    manifest = dataset.manifest
+    writer = DatasetWriter(
+        folder,
+        settings={"dataset": manifest.digest, "trials": [trial.key for trial in trials]},
+        units=manifest.properties,
+        materials=manifest.materials,
+        split=manifest.split,
+    )
+    for number, shard in enumerate(manifest.shards):
+        if not writer.has_shard(shard.name):
+            writer.write_shard(shard.name, dataset.read_shard(number))
+    values = {name: [trial.verified.get(name, np.nan) for trial in trials] for name in manifest.properties}
+    new = Microstructures(
+        labels=np.stack([trial.labels for trial in trials]),
+        n_phases=manifest.n_phases,
+        classes=(CLASS,) * len(trials),
+        properties={name: np.array(column) for name, column in values.items()},
+        periodic=manifest.periodic,
+        pixel_size=manifest.pixel_size,
+    )
+    if not writer.has_shard(CLASS):
+        writer.write_shard(CLASS, new)
+    return writer.finish([*(shard.name for shard in manifest.shards), CLASS])

@@ -1,0 +1,171 @@
+"""A trial: one design on its way through physics, its states, and everything that its record says.
+
+    proposed -> running -> succeeded
+                        -> failed                physics has no answer for this image
+                        -> failed-retryable      its worker or node died: it is queued again
+                        -> proposed              the process that had begun it died
+    proposed, running, failed-retryable -> abandoned      the search ended first
+
+Shapes: D latent, X Y image.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from microdesign.core.errors import InputError
+
+
+class State(StrEnum):
+    """Where a trial is in its life."""
+
+    PROPOSED = "proposed"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    RETRYABLE = "failed-retryable"
+    FAILED = "failed"
+    ABANDONED = "abandoned"
+
+    @property
+    def answered(self) -> bool:
+        """Whether physics has said its last word."""
+        return self in (State.SUCCEEDED, State.FAILED)
+
+    @property
+    def open(self) -> bool:
+        """Whether an answer is still to come."""
+        return self in (State.PROPOSED, State.RUNNING, State.RETRYABLE)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One design with what is known of it.
+
+    Attributes:
+        number: Its place in the order of proposals.
+        key: Digest of (image, materials, evaluator fingerprint).
+        labels: The image, uint8 `(X, Y)`.
+        z: Its latent `(D,)`.
+        component: Prior component that it stems from.
+        round: Number of the request for designs that it answered; 0 is the first.
+        stage: What proposed it: `draw`, or the refiner's name.
+        parent: Key of the trial that it was derived from; empty for draws.
+        model: Digest of the model that proposed it.
+        predicted: Property name to the regressor's mean; NaN where the model says nothing.
+        state: Where it is in its life.
+        verified: Property name to the physics value; empty unless it succeeded.
+        error: Why physics could not answer, or why the last attempt was lost; empty otherwise.
+        order: Its place in the order of answers; -1 while there is none.
+        attempts: How often it was started, but for what ended with the process that had started it.
+        worker: Who evaluated it: host and process, `store` for a result that was known, or what `tell` was given.
+        timings: Seconds: `proposing`, its share of the making of its round; `waiting` between that and physics, and
+            `evaluating`, both of all attempts; `proposed_at` and `answered_at`, the campaign's age, pauses left out.
+    """
+
+    number: int
+    key: str
+    labels: np.ndarray
+    z: np.ndarray
+    component: int
+    round: int
+    stage: str
+    parent: str
+    model: str
+    predicted: Mapping[str, float]
+    state: State = State.PROPOSED
+    verified: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    order: int = -1
+    attempts: int = 0
+    worker: str = ""
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of physics, all attempts together."""
+        return self.timings.get("evaluating", 0.0)
+
+    def moved(self, state: State, timings: Mapping[str, float] | None = None, **changes: Any) -> "Trial":
+        """The trial in another state; seconds are added to those of the same name.
+
+        Raises:
+            InputError: Physics has answered for it already.
+        """
+        if self.state.answered:
+            raise InputError(f"Trial {self.number} is {self.state} already; expected one that waits for an answer.")
+        added = {name: self.timings.get(name, 0.0) + seconds for name, seconds in (timings or {}).items()}
+        return replace(self, state=state, timings={**self.timings, **added}, **changes)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What physics, or a laboratory, says of one proposed design.
+
+    Attributes:
+        key: The trial's key.
+        values: Property name to value, in the materials' units; empty when there is none.
+        error: Why there is none.
+        retry: Whether asking again may help, as after the death of a worker.
+        seconds: How long it took.
+        worker: Who did it.
+    """
+
+    key: str
+    values: Mapping[str, float] = field(default_factory=dict)
+    error: str = ""
+    retry: bool = False
+    seconds: float = 0.0
+    worker: str = ""
+
+
+class Trials:
+    """The trials of a campaign by key, in the order of proposals.
+
+    Args:
+        trials: They, as they are after each change; of a key the last one counts.
+    """
+
+    def __init__(self, trials: Iterable[Trial] = ()) -> None:
+        self._trials: dict[str, Trial] = {}
+        self._note(trials)
+
+    def _note(self, trials: Iterable[Trial]) -> None:
+        self._trials |= {trial.key: trial for trial in trials}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._trials
+
+    def __getitem__(self, key: str) -> Trial:
+        return self._trials[key]
+
+    def __len__(self) -> int:
+        """Number of evaluations: trials that physics has answered."""
+        return sum(trial.state.answered for trial in self.trials)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All trials, in the order of proposals."""
+        return list(self._trials.values())
+
+    @property
+    def evaluations(self) -> list[Trial]:
+        """The trials that physics has answered, in the order of answers."""
+        return sorted((trial for trial in self.trials if trial.state.answered), key=lambda trial: trial.order)
+
+    @property
+    def succeeded(self) -> list[Trial]:
+        """The evaluations with values, in the order of answers."""
+        return [trial for trial in self.evaluations if trial.state is State.SUCCEEDED]
+
+    @property
+    def open(self) -> list[Trial]:
+        """The trials that wait for an answer, in the order of proposals."""
+        return [trial for trial in self.trials if trial.state.open]
+
+    @property
+    def rounds(self) -> int:
+        """The number of the next round: one more than the last that is on record."""
+        return 1 + max((trial.round for trial in self.trials), default=-1)

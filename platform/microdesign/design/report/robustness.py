@@ -1,0 +1,112 @@
+"""How much a candidate can be trusted: redraws near its latent, and another discretization of its image.
+
+Shapes: n redraws, D latent, P target properties.
+"""
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from microdesign.core.config import Config
+from microdesign.core.errors import EvaluationError, NotConvergedError
+from microdesign.design.target.targets import Target
+from microdesign.physics.evaluators.evaluator import Evaluator, FFTEvaluator
+from microdesign.physics.execution.parallel import evaluate_parallel
+from microdesign.physics.execution.store import ResultStore
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import plane_tensor_entries
+from microdesign.physics.solver.uncertainty import discretization_uncertainty
+from microdesign.surrogate.local import Surrogate, decode_labels
+
+
+class RobustnessConfig(Config):
+    """Redraws of each candidate."""
+
+    draws: int = Field(
+        8, ge=0, description="redraws of each candidate, evaluated by physics after the search; 0 leaves them out"
+    )
+    radius: float = Field(0.1, gt=0, description="distance of a redraw, in standard deviations of the component")
+
+
+def redraws(
+    z: np.ndarray, std: np.ndarray, surrogate: Surrogate, config: RobustnessConfig, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Latents near `z` `(D,)` in a component of standard deviations `std` `(D,)`, `(n, D)`, and their decodes."""
+    stream = np.random.default_rng([seed, 4])
+    near = z + config.radius * std * stream.standard_normal((config.draws, len(z)))
+    return near, decode_labels(surrogate, near)
+
+
+def robustness(
+    latents: np.ndarray,
+    deviations: np.ndarray,
+    surrogate: Surrogate,
+    target: Target,
+    evaluator: Evaluator,
+    materials: Materials,
+    config: RobustnessConfig,
+    seed: int,
+    store: ResultStore | None = None,
+) -> list[dict[str, Any]]:
+    """The spread of the properties over redraws near each of m candidates.
+
+    Args:
+        latents: Latents of the candidates, `(m, D)`.
+        deviations: Standard deviations of the component that each is from, `(m, D)`.
+        surrogate: What decodes.
+        target: What was asked.
+        evaluator: The physics.
+        materials: The phases.
+        config: How many redraws, and how near.
+        seed: Of the redraws.
+        store: Results that are known; new ones are added.
+
+    Returns:
+        For each candidate: `draws`, how many physics answered; `spread`, the relative standard deviation of each
+        property; `worst_error`, the largest error; `share_within`, the share that meets the target and its constraints.
+    """
+    if not config.draws or not len(latents):
+        return [{} for _ in latents]
+    images = np.concatenate(
+        [redraws(z, std, surrogate, config, seed)[1] for z, std in zip(latents, deviations, strict=True)]
+    )
+    values = evaluate_parallel(evaluator, images, materials, store=store)
+    solved = values.pop("error") == ""
+    table, admitted = target.table(values), target.admits(images)
+    errors = target.errors(table)
+    answers = []
+    for start in range(0, len(images), config.draws):
+        mine = np.arange(start, start + config.draws)
+        known = mine[solved[mine]]
+        spread = table[known].std(0) / np.maximum(np.abs(table[known].mean(0)), 1e-12) if len(known) else None
+        answers.append(
+            {
+                "draws": len(known),
+                "spread": {} if spread is None else dict(zip(target.names, spread.tolist(), strict=True)),
+                "worst_error": float(errors[known].max()) if len(known) else None,
+                "share_within": float((admitted & solved & (errors <= target.tolerance))[mine].mean()),
+            }
+        )
+    return answers
+
+
+def discretization_gap(
+    labels: np.ndarray, target: Target, evaluator: Evaluator, materials: Materials
+) -> dict[str, float] | None:
+    """How far two discretizations of an image `(X, Y)` are apart, relative to its value, for each target property.
+
+    None for other physics than the built-in, and where the other discretization has no answer.
+    """
+    if not isinstance(evaluator, FFTEvaluator):
+        return None
+    try:
+        found = discretization_uncertainty(labels[None], materials, tolerance=evaluator.tolerance)
+    except (EvaluationError, NotConvergedError):
+        return None
+    entries = [plane_tensor_entries(each.stiffness, each.conductivity) for each in (found.q1, found.rotated)]
+    values = {name: np.concatenate([each[name] for each in entries]) for name in entries[0]}
+    values |= {name: array[:, 0] for name, array in found.properties.items()}
+    q1, rotated = target.table(values)
+    gaps = np.abs(q1 - rotated) / np.maximum(np.abs(q1), 1e-12)
+    return dict(zip(target.names, gaps.tolist(), strict=True))

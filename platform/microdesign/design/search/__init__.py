@@ -1,0 +1,1 @@
+"""How a campaign searches: sampling, screening, refinement."""

@@ -1,0 +1,78 @@
+"""What makes two microstructures different answers, and which of many are: a distance of two-point statistics.
+
+Shapes: n designs, X Y image, `*N` image or volume.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from microdesign.microstructure.statistics.two_point import relative_distance, two_point
+
+DISTINCT = 0.1
+"""Distance from which two microstructures count as distinct: about that of an image to the nearest other one of
+near-equal properties in a data set of mixed families."""
+
+
+def statistics_of(labels: np.ndarray) -> torch.Tensor:
+    """Two-point autocorrelations of two-phase images or volumes, `(n, *N) -> (n, *N)`."""
+    images = torch.from_numpy(np.array(labels, np.float32))
+    return two_point(images, images.ndim - 1) if len(images) else images
+
+
+def distance(statistics: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    """Distances `(n,)` of statistics `(*N)` to `others` `(n, *N)`, see `relative_distance`; 0 for a shifted copy."""
+    return relative_distance(statistics, others, statistics.ndim)
+
+
+def is_distinct(statistics: torch.Tensor, others: torch.Tensor, threshold: float = DISTINCT) -> bool:
+    """Whether statistics `(X, Y)` differ from all `others` `(n, X, Y)` by at least `threshold`."""
+    return not len(others) or bool((distance(statistics, others) >= threshold).all())
+
+
+def novelty(labels: np.ndarray, reference: torch.Tensor) -> np.ndarray:
+    """Distance `(n,)` of images `(n, X, Y)` to the nearest of the reference's two-point statistics `(m, X, Y)`."""
+    return np.array([float(distance(f, reference).min()) for f in statistics_of(labels)])
+
+
+def distinct_best(
+    errors: np.ndarray, component: np.ndarray, statistics: torch.Tensor, count: int, good: np.ndarray | None = None
+) -> list[int]:
+    """Indices of the best designs that are distinct from each other, best first, at most `count`.
+
+    From as many components as have good ones: the best of each comes before the second of any. Components are taught to
+    answer one question differently, siblings of one to answer it alike.
+
+    Args:
+        errors: Errors `(n,)`.
+        component: Prior component of each, `(n,)`.
+        statistics: Two-point statistics `(n, X, Y)`.
+        count: Most designs to choose.
+        good: Which are good enough to stand for their component, bool `(n,)`; all when None.
+    """
+
+    def extended(chosen: list[int], candidates: Iterable[int], most: int) -> list[int]:
+        for index in candidates:
+            if len(chosen) < most and is_distinct(statistics[index], statistics[chosen]):
+                chosen = [*chosen, index]
+        return chosen
+
+    ranked = [int(index) for index in np.argsort(errors, kind="stable")]
+    chosen: list[int] = []
+    for k in dict.fromkeys(component[ranked].tolist()):
+        own = [index for index in ranked if component[index] == k and (good is None or good[index])]
+        chosen = extended(chosen, own, min(count, len(chosen) + 1))
+    chosen = extended(chosen, ranked, count)
+    return sorted(chosen, key=lambda index: float(errors[index]))
+
+
+def niche_of(statistics: torch.Tensor, component: np.ndarray, leaders: list[int]) -> np.ndarray:
+    """For each design, which of the `leaders` of its own component is nearest: its position, -1 if there is none."""
+    niches = np.full(len(component), -1)
+    for index in range(len(component)):
+        mine = [position for position, leader in enumerate(leaders) if component[leader] == component[index]]
+        if mine:
+            nearest = distance(statistics[index], statistics[[leaders[position] for position in mine]]).argmin()
+            niches[index] = mine[int(nearest)]
+    return niches

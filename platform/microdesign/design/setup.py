@@ -1,0 +1,201 @@
+"""Everything that a campaign needs, opened and checked before anything is computed."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.search.conditioning import admitted, best_known
+from microdesign.design.search.distinctness import statistics_of
+from microdesign.design.target.feasibility import Feasibility, assess, check_feasible
+from microdesign.design.target.matching import match
+from microdesign.design.target.targets import Target
+from microdesign.learning.models import open_surrogate
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.evaluators.evaluator import Evaluator, load_evaluator
+from microdesign.physics.execution.store import ResultStore
+from microdesign.physics.materials import Materials, Units
+from microdesign.physics.properties import property_values
+from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
+from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse
+from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.material_transfer import CarriedOver
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A campaign's parts.
+
+    Attributes:
+        config: The configuration; an image to match is replaced by its properties, and the materials are stated.
+        model: The model; for phases that it was not trained on, carried over to them.
+        materials: The phases.
+        evaluator: The physics.
+        store: Results of physics.
+        data: Training images; None without.
+        labelled: Whether their properties are those of `materials`.
+        feasibility: What is known of the target.
+    """
+
+    config: CampaignConfig
+    model: Surrogate
+    materials: Materials
+    evaluator: Evaluator
+    store: ResultStore
+    data: Microstructures | None
+    labelled: bool
+    feasibility: Feasibility
+
+    def predicting(self, model: Surrogate) -> Surrogate:
+        """A model with the predictions that the campaign asks for: its own, or those of physics on a coarse grid."""
+        factor = self.config.coarse_grid
+        return model if factor == 1 else CoarseGrid(model, self.evaluator, self.materials, factor)
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        """The model, and how it predicts."""
+        return self.predicting(self.model)
+
+    @cached_property
+    def table(self) -> dict[str, np.ndarray] | None:
+        """Properties by name, `(N,)` each, of the training images that tell where to look, those that are `admitted`.
+
+        They are carried over if labelled for other phases.
+        """
+        if self.data is None:
+            return None
+        target = self.config.target
+        settled = set(self.model.properties) <= set(target.fixed)
+        rows = slice(None) if settled else admitted(target, self.data.labels)
+        properties = {name: values[rows] for name, values in self.data.properties.items()}
+        if isinstance(self.model, CarriedOver) and not self.labelled:
+            return self.model.table(properties)
+        return properties
+
+    @property
+    def starts(self) -> np.ndarray | None:
+        """Training images to start from, `(s, X, Y)`: the `best_known` where they are labelled for these phases."""
+        return best_known(self.config.target, self.data) if self.data is not None and self.labelled else None
+
+    @cached_property
+    def training(self) -> torch.Tensor | None:
+        """Two-point statistics of the training images, `(N, X, Y)`."""
+        return None if self.data is None else statistics_of(self.data.labels)
+
+
+def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
+    """Opens the model, the physics and the data of a campaign, and checks that its target is possible.
+
+    Args:
+        config: What is asked.
+        folder: The campaign's.
+        uri: Tracking address, for a model in the registry.
+
+    Raises:
+        InputError: Anything cannot be had, or no microstructure can be what is asked.
+    """
+    if config.materials is not None:
+        check_feasible(config.target, config.materials)
+    token = config.token or os.environ.get(TOKEN_VARIABLE)
+    surrogate = open_surrogate(config.model, folder.parent / "models", uri, token)
+    trained = _trained_for(surrogate)
+    materials = config.materials or trained
+    if materials is None:
+        raise InputError("The model does not say what materials it was trained on; give the campaign `materials`.")
+    size = _image_size(surrogate)
+    if len(materials.phases) != 2:
+        raise InputError(f"The campaign's materials are {len(materials.phases)} phases; the model makes images of two.")
+    evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
+    target = match(config.target, surrogate.properties, evaluator, materials)
+    check_feasible(target, materials, evaluator)
+    target.constraints.check_size(size)
+    check_coarse(size, config.coarse_grid, evaluator, materials)
+    if trained is not None:
+        _check_units(trained.units, materials.units)
+    if trained is not None and trained.digest != materials.digest:
+        surrogate = CarriedOver(surrogate, trained, materials)
+    data, labelled = None, False
+    if config.dataset is not None:
+        dataset = Dataset.open(config.dataset)
+        labelled = _is_labelled(dataset, config.dataset, materials, trained)
+        data = _training_images(dataset, config.dataset, target, surrogate, size)
+    return Problem(
+        config=config.model_copy(update={"target": target, "materials": materials}),
+        model=surrogate,
+        materials=materials,
+        evaluator=evaluator,
+        store=ResultStore(config.store or folder / "results"),
+        data=data,
+        labelled=labelled,
+        feasibility=assess(target, materials, trained, data if labelled else None),
+    )
+
+
+def _trained_for(surrogate: Surrogate) -> Materials | None:
+    given = surrogate.describe().get("materials")
+    return None if given is None else validate_config(Materials, given, "the model's materials")
+
+
+def _image_size(surrogate: Surrogate) -> int:
+    """Edge of the model's images in pixels.
+
+    Raises:
+        InputError: The model is none of two-phase images.
+    """
+    network = surrogate.describe()["model"]["network"]
+    dimensions, phases = network.get("dimensions", 2), network.get("phases", 2)
+    if (dimensions, phases) != (2, 2):
+        kind = "volumes" if dimensions == 3 else "images"
+        raise InputError(f"The model makes {kind} of {phases} phases; campaigns design images of two.")
+    return int(network["size"])
+
+
+def _check_units(trained: Units, given: Units) -> None:
+    """Refuses materials that state other units than the model's; what states none is taken to mean the same."""
+    silent = Units()
+    for kind, (here, there) in {"E": (given.E, trained.E), "k": (given.k, trained.k)}.items():
+        if here != there and getattr(silent, kind) not in (here, there):
+            raise InputError(
+                f"The campaign's materials state {kind} in {here!r}, those of the model in {there!r}; nothing is "
+                "converted: state both in the same unit."
+            )
+
+
+def _is_labelled(dataset: Dataset, folder: str, materials: Materials, trained: Materials | None) -> bool:
+    """Whether the data's properties are those of the campaign's materials; those of the model's serve as well."""
+    given = dataset.manifest.materials
+    digest = materials.digest if given is None else validate_config(Materials, given, folder).digest
+    if digest not in (materials.digest, trained and trained.digest):
+        raise InputError(
+            f"{folder}: is labelled for other materials than the campaign's and the model's; label it again for these."
+        )
+    return digest == materials.digest
+
+
+def _training_images(dataset: Dataset, folder: str, target: Target, surrogate: Surrogate, size: int) -> Microstructures:
+    """The training split's samples whose properties are known: NaN says that physics could not answer."""
+    shape = tuple(dataset.manifest.shape)
+    if shape != (size, size):
+        raise InputError(f"{folder}: holds images of shape {shape}, the model makes {size} x {size}.")
+    data = dataset.load("train")
+    columns = []
+    for name in surrogate.properties:
+        if name not in data.properties:
+            raise InputError(f"{folder}: has no property '{name}', which the model is conditioned on; label it again.")
+        columns.append(data.properties[name])
+    for name in target.names:
+        try:
+            columns.append(property_values(data.properties, name))
+        except InputError:
+            continue  # physics has it, the data have not
+    known = np.isfinite(np.stack(columns, axis=1)).all(1)
+    if known.sum() < 2:
+        raise InputError(f"{folder}: fewer than 2 samples have finite values of their properties; label it again.")
+    return data.select(known)

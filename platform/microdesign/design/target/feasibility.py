@@ -1,0 +1,164 @@
+"""What can be said before anything is computed: what no microstructure can be, and what is unlike the training data.
+
+Refused, with the numbers: what is outside the bounds of the phases, at the volume fractions that the constraints allow.
+Warned of: what only anisotropic microstructures reach, what the training data do not reach, phases new to the model.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from microdesign.core.errors import InputError
+from microdesign.design.target.distance_to_data import Reach, reach
+from microdesign.design.target.targets import Target
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.physics.bounds.property_bounds import Interval, hashin_shtrikman, property_bounds
+from microdesign.physics.bounds.reachability import check_reachable, describe_interval, is_property
+from microdesign.physics.evaluators.evaluator import Evaluator, FFTEvaluator
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import property_unit, property_values
+
+_ISOTROPIC = {"Ex": "E", "Ey": "E", "E": "E", "Gxy": "mu", "G": "mu", "K": "K", "kx": "k", "ky": "k"}
+"""The modulus that each property of an isotropic microstructure is."""
+
+
+@dataclass(frozen=True)
+class Feasibility:
+    """What is known of a target before the search.
+
+    Attributes:
+        bounds: Of each target property that has some: what no microstructure within the constraints can leave
+            (Voigt and Reuss), and what no isotropic one can (Hashin and Shtrikman).
+        reach: How far the target is from the training data; None without data.
+        warnings: Sentences for people.
+    """
+
+    bounds: dict[str, dict[str, Interval]] = field(default_factory=dict)
+    reach: Reach | None = None
+    warnings: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As JSON; an open end is None."""
+        ends = {
+            name: {kind: [v if np.isfinite(v) else None for v in ends] for kind, ends in kinds.items()}
+            for name, kinds in self.bounds.items()
+        }
+        distances = None if self.reach is None else {"distance": self.reach.distance, "usual": self.reach.usual}
+        return {"bounds": ends, "reach": distances, "warnings": list(self.warnings)}
+
+
+def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | None = None) -> None:
+    """Refuses what no microstructure can be.
+
+    Args:
+        target: What is asked.
+        materials: The phases.
+        evaluator: The physics. Properties of its own, other than the built-in ones, are not looked at. None, when it is
+            not known yet, takes the built-in one.
+
+    Raises:
+        InputError: A property is unknown or asked in another unit than the materials'; the goals and the volume
+            fraction exclude each other by the bounds of the phases; or a tolerance is below that of the physics.
+    """
+    for name, unit in target.units.items():
+        if name not in target.properties:
+            known = ", ".join(target.names)
+            raise InputError(f"units name '{name}', which is no property of the target; expected some of {known}.")
+        if unit != (expected := property_unit(name, materials)):
+            raise InputError(f"{name} is asked in {unit}; the materials state {expected}, and nothing is converted.")
+    check_bounds(target, materials, all_known=evaluator is None or isinstance(evaluator, FFTEvaluator))
+    finest = getattr(evaluator, "tolerance", None)
+    if finest is None:
+        return
+    for name, goal in target.properties.items():
+        tolerance = goal.tolerance if goal.tolerance is not None else target.tolerance
+        if goal.equals is not None and tolerance < finest:
+            raise InputError(
+                f"the tolerance {tolerance:g} of {name} is below that of the physics, {finest:g}; "
+                "raise it or lower evaluator_settings.tolerance."
+            )
+
+
+def check_bounds(target: Target, materials: Materials, all_known: bool = False) -> None:
+    """Refuses goals and volume fractions that exclude each other by the bounds of the phases.
+
+    Args:
+        target: What is asked.
+        materials: The phases.
+        all_known: Whether a property that the built-in physics does not have is refused; else it is not looked at.
+
+    Raises:
+        InputError: They do.
+    """
+    goals = {name: (goal.low, goal.high) for name, goal in target.properties.items() if all_known or is_property(name)}
+    check_reachable(goals, materials, target.constraints.volume_fraction)
+
+
+def assess(
+    target: Target,
+    materials: Materials,
+    model_materials: Materials | None = None,
+    data: Microstructures | None = None,
+) -> Feasibility:
+    """Says what is known of a feasible target.
+
+    Args:
+        target: What is asked, after `check_feasible`.
+        materials: The phases.
+        model_materials: Those that the model was trained on; None when they are not known.
+        data: Labelled training images of these `materials`; None without.
+    """
+    bounds = _bounds(target, materials)
+    warnings = [_anisotropic(name, target, bounds[name]["isotropic"]) for name in bounds if "isotropic" in bounds[name]]
+    if model_materials is not None and model_materials.digest != materials.digest:
+        warnings.append(
+            "The model was trained on other phases. Physics is exact for these; what the model predicts is carried "
+            "over by the bounds of the phases and corrected by the campaign's own evaluations: expect to need more."
+        )
+    reached = _reach(target, data) if data is not None else None
+    return Feasibility(bounds, reached, tuple(warning for warning in warnings if warning))
+
+
+def _bounds(target: Target, materials: Materials) -> dict[str, dict[str, Interval]]:
+    fraction = target.constraints.volume_fraction
+    general = property_bounds(materials, fraction)
+    bounds: dict[str, dict[str, Interval]] = {n: {"any": general[n]} for n in target.names if n in general}
+    if len(materials.phases) == 2 and materials.has_stiffness and materials.has_conductivity:
+        f = np.linspace(*fraction, 501)
+        sides = hashin_shtrikman(materials, np.stack([1 - f, f], axis=1))
+        (K_low, K_high), (mu_low, mu_high) = sides["K"], sides["mu"]
+        with np.errstate(invalid="ignore"):
+            young = [np.nan_to_num(4 * K * mu / (K + mu)) for K, mu in ((K_low, mu_low), (K_high, mu_high))]
+        sides |= {"E": (young[0], young[1])}
+        for name in bounds:
+            if name in _ISOTROPIC:
+                low, high = sides[_ISOTROPIC[name]]
+                bounds[name]["isotropic"] = float(low.min()), float(high.max())
+    return bounds
+
+
+def _anisotropic(name: str, target: Target, isotropic: Interval) -> str:
+    goal = target.properties[name]
+    if isotropic[0] <= goal.high and goal.low <= isotropic[1]:
+        return ""
+    return (
+        f"{describe_interval(name, (goal.low, goal.high))} takes an anisotropic microstructure: isotropic ones of "
+        f"these volume fractions have {isotropic[0]:.4g} to {isotropic[1]:.4g} (Hashin-Shtrikman bounds)."
+    )
+
+
+def _reach(target: Target, data: Microstructures) -> Reach | None:
+    """The reach of what the data know; None if they know none of the properties."""
+    known = {}
+    for name, goal in target.properties.items():
+        try:
+            property_values(data.properties, name)
+        except InputError:
+            continue
+        known[name] = goal
+    if not known:
+        return None
+    part = target.model_copy(update={"properties": known})
+    table = part.table(data.properties)
+    return reach(part, table[np.isfinite(table).all(1)])

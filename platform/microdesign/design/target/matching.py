@@ -1,0 +1,38 @@
+"""A target from an image: its own properties, computed by the campaign's physics."""
+
+import math
+from collections.abc import Sequence
+
+from microdesign.core.errors import InputError
+from microdesign.design.target.goals import Goal
+from microdesign.design.target.targets import Target
+from microdesign.microstructure.io.npy import read_npy
+from microdesign.physics.evaluators.evaluator import Evaluator, evaluate_each
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import property_values
+
+
+def match(target: Target, names: Sequence[str], evaluator: Evaluator, materials: Materials) -> Target:
+    """Returns the target with the properties of the image `target.match`, which then is None.
+
+    Goals that the target states itself stay; every other one of `names` shall equal the image's value.
+
+    Raises:
+        InputError: The file does not hold one image of these phases, or physics has no value for it.
+    """
+    if target.match is None:
+        return target
+    batch = read_npy(target.match, n_phases=None)
+    if len(batch) != 1 or batch.labels.ndim != 3:
+        raise InputError(f"{target.match}: holds {len(batch)} images; expected one image (X, Y) to match.")
+    if batch.n_phases > len(materials.phases):
+        raise InputError(
+            f"{target.match}: has labels up to {batch.n_phases - 1}; expected phases 0 to {len(materials.phases) - 1}."
+        )
+    values = evaluate_each(evaluator, batch.labels, materials)
+    if values["error"][0]:
+        raise InputError(f"{target.match}: physics has no answer for it ({values['error'][0]}).")
+    given = {name: array for name, array in values.items() if name != "error"}
+    matched = {name: float(property_values(given, name)[0]) for name in names}
+    goals = {name: Goal(equals=value) for name, value in matched.items() if math.isfinite(value)}
+    return target.model_copy(update={"properties": {**goals, **target.properties}, "match": None})

@@ -1,0 +1,209 @@
+"""What a campaign is asked for: goals of properties and constraints on the microstructure.
+
+Shapes: n designs, P target properties, M of them to be maximised or minimised.
+"""
+
+from collections.abc import Mapping
+from typing import Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from microdesign.core.config import Config
+from microdesign.core.errors import InputError
+from microdesign.design.search.pareto import crowding, front_numbers
+from microdesign.design.target.constraints import Constraints
+from microdesign.design.target.goals import Goal
+from microdesign.physics.properties import is_signed, property_values
+from microdesign.surrogate.local import Surrogate, decode_labels
+
+_STEP = 1e-3
+"""Step of finite differences, in standard deviations."""
+_ROUNDING = 1e-9
+"""Relative deviation that is rounding."""
+
+
+class Target(Config):
+    """Goals and constraints.
+
+    Example:
+        >>> Target(properties={"Ex": 2.4, "ky": {"at_most": 8}, "kx/ky": {"maximize": True}})
+    """
+
+    properties: Mapping[str, Goal] = Field(
+        default_factory=dict, description="goal of each property, in the materials' units; `A/B` is the quotient of two"
+    )
+    match: str | None = Field(
+        None, description="image (.npy) whose properties, all that the model has, become goals; given ones stay"
+    )
+    units: Mapping[str, str] = Field(
+        default_factory=dict, description="unit of each property, checked against the materials', never converted"
+    )
+    tolerance: float = Field(0.05, gt=0, description="relative error of the worst property up to which a design counts")
+    constraints: Constraints = Constraints()
+
+    @model_validator(mode="after")
+    def _check_goals(self) -> Self:
+        if not self.properties and self.match is None:
+            raise ValueError("nothing is asked; expected properties, or an image to match")
+        for name, goal in self.properties.items():
+            if goal.equals == 0 and not is_signed(name):
+                raise ValueError(f"{name} = 0: expected a number other than 0")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the target properties, in the order of every property axis of a campaign."""
+        return tuple(self.properties)
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """The goals in the order of `names`."""
+        return tuple(self.properties.values())
+
+    @property
+    def lows(self) -> np.ndarray:
+        """Least values that meet the goals, `(P,)`: -inf without a bound; of `equals`, as `highs`, the value."""
+        return np.array([goal.low for goal in self.goals])
+
+    @property
+    def highs(self) -> np.ndarray:
+        """Largest values that meet the goals, `(P,)`: inf without a bound."""
+        return np.array([goal.high for goal in self.goals])
+
+    @property
+    def senses(self) -> np.ndarray:
+        """1 for each property to maximise, -1 to minimise, 0 for the others, `(P,)`."""
+        return np.array([goal.sense for goal in self.goals])
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """Value of each property that has to equal one."""
+        return {name: goal.equals for name, goal in self.properties.items() if goal.equals is not None}
+
+    def table(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The target's properties `(n, P)` out of named ones, each `(n,)`: quotients and derived ones are computed.
+
+        Raises:
+            InputError: A property is not among them and cannot be computed from them.
+        """
+        return np.stack([property_values(values, name) for name in self.names], axis=-1)
+
+    def predict(self, surrogate: Surrogate, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The regressor's mean and standard deviation of the target's properties, each `(n, P)`.
+
+        NaN for a property that those of the model do not determine. The deviation of a computed one is to first order,
+        as if the model's errors were independent.
+        """
+        mean, std = (dict(zip(surrogate.properties, array.T, strict=True)) for array in surrogate.predict(labels))
+        known = [_predicted(name, mean, std, len(labels)) for name in self.names]
+        return np.stack([m for m, _ in known], axis=-1), np.stack([s for _, s in known], axis=-1)
+
+    def slopes(self, surrogate: Surrogate, z: np.ndarray) -> np.ndarray | None:
+        """Derivatives `(n, P, D)` of what `predict` says of the decodes of latents `(n, D)`; None if not in process.
+
+        Those of a property that the model's own do not determine are NaN.
+        """
+        own = surrogate.sensitivities(z)
+        if own is None:
+            return None
+        means = surrogate.predict(decode_labels(surrogate, z))[0]
+        mean = dict(zip(surrogate.properties, means.T, strict=True))
+        rows = []
+        for name in self.names:
+            partial = [_derivative(name, mean, each) for each in surrogate.properties]
+            rows.append(np.einsum("mi,imd->id", np.stack(partial), own))
+        return np.stack(rows, axis=1)
+
+    def deviations(self, values: np.ndarray) -> np.ndarray:
+        """Signed relative deviations from the nearest value that meets each goal, `(n, P) -> (n, P)`.
+
+        Positive where a value is too large; 0 where a bound holds, and for an optimum without bounds. From a goal of 0
+        the deviation is absolute.
+        """
+        values = np.asarray(values, float)
+        nearest = np.clip(values, self.lows, self.highs)
+        return (values - nearest) / np.where(nearest == 0, 1, np.abs(nearest))
+
+    def errors(self, values: np.ndarray) -> np.ndarray:
+        """Error of the worst property, `(n, P) -> (n,)`: all goals are met where it is at most `tolerance`.
+
+        That is |deviation|, scaled where a goal has a tolerance of its own; what breaks a bound that has none counts
+        `tolerance` more. A value that is NaN, not predicted, does not count.
+        """
+        deviations = np.nan_to_num(np.abs(self.deviations(values)))
+        own = [goal.tolerance for goal in self.goals]
+        strict = np.array([goal.equals is None and not goal.tolerance for goal in self.goals])
+        scale = np.array([self.tolerance / each if each else 1.0 for each in own])
+        return (scale * deviations + self.tolerance * (strict & (deviations > _ROUNDING))).max(-1)
+
+    def objectives(self, values: np.ndarray) -> np.ndarray:
+        """What is to be maximised, `(n, P) -> (n, M)`: minimised properties with the sign turned; M may be 0."""
+        chosen = np.flatnonzero(self.senses)
+        return np.asarray(values, float)[..., chosen] * self.senses[chosen]
+
+    def ranks(self, values: np.ndarray) -> np.ndarray:
+        """Position of each of the designs, int `(n, P) -> (n,)`, 0 the best.
+
+        Without optima by error. With optima those that meet the other goals come first: by the objective, or, of
+        several, front by front (Pareto), within a front those that stand most alone first; then the others, by error.
+        """
+        errors, objectives = self.errors(values), self.objectives(values)
+        keys = [errors]
+        if objectives.shape[-1]:
+            missed = np.where(errors <= self.tolerance, 0, errors)
+            keys = [*_preference(objectives, missed), missed]
+        ranks = np.empty(len(errors), int)
+        ranks[np.lexsort(keys)] = np.arange(len(errors))
+        return ranks
+
+    def admits(self, labels: np.ndarray) -> np.ndarray:
+        """Whether two-phase images uint8 `(n, X, Y)` satisfy the constraints, bool `(n,)`."""
+        return self.constraints.admits(labels)
+
+    def constraint_values(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """What the constraints are about, `(n,)` each, of two-phase images uint8 `(n, X, Y)`."""
+        return self.constraints.values(labels)
+
+
+def _predicted(
+    name: str, mean: Mapping[str, np.ndarray], std: Mapping[str, np.ndarray], n: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of a property, each `(n,)`, NaN if the model's own do not determine it."""
+    if name in mean:
+        return mean[name], std[name]
+    try:
+        values = property_values(mean, name)
+    except InputError:
+        return np.full(n, np.nan), np.full(n, np.nan)
+    variance = np.zeros(n)
+    for each in mean:  # first-order propagation by finite differences, whatever the formula
+        shifted = {**mean, each: mean[each] + _STEP * std[each]}
+        variance += ((property_values(shifted, name) - values) / _STEP) ** 2
+    return values, np.sqrt(variance)
+
+
+def _derivative(name: str, mean: Mapping[str, np.ndarray], by: str) -> np.ndarray:
+    """Derivative of a property with respect to one of the model's own, `(n,)`; NaN if these do not determine it."""
+    if name in mean:
+        return np.full(len(mean[by]), float(name == by))
+    try:
+        values = property_values(mean, name)
+        step = _STEP * np.abs(mean[by]).clip(1e-9)
+        return (property_values({**mean, by: mean[by] + step}, name) - values) / step
+    except InputError:
+        return np.full(len(mean[by]), np.nan)
+
+
+def _preference(objectives: np.ndarray, missed: np.ndarray) -> list[np.ndarray]:
+    """Keys by which designs with the same `missed` are sorted, the last one first."""
+    if objectives.shape[-1] == 1:
+        return [-objectives[:, 0]]
+    met = missed == 0
+    fronts, alone = np.zeros(len(missed)), np.zeros(len(missed))
+    if met.any():
+        fronts[met] = front_numbers(objectives[met])
+        for number in np.unique(fronts[met]):
+            members = np.flatnonzero(met & (fronts == number))
+            alone[members] = crowding(objectives[members])
+    return [-alone, fronts]

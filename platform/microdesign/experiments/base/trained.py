@@ -1,0 +1,104 @@
+"""The models of an experiment that compares several: trained by itself one by one, or taken from elsewhere."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from microdesign.core.config import Config, changed
+from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress
+from microdesign.learning.models import load_model
+from microdesign.learning.training.train import train
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.model.losses import split_names
+
+Models = Mapping[str, str | Mapping[str, Any]]
+
+
+class TrainedModels(Config):
+    """Models by name, all of one training but for what is said of each."""
+
+    train: TrainConfig = Field(description="the training that all share; a model's name is added to its names")
+    models: Models = Field(
+        min_length=1,
+        description="name -> settings of `train` by dotted name, such as loop.objective.loss; or a bundle folder or "
+        "models:/NAME@ALIAS, which is not trained; the setting start may name a model that comes before",
+    )
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The properties that all predict.
+
+        Raises:
+            InputError: There are none.
+        """
+        if not self.train.properties:
+            raise InputError(f"train.properties is empty; expected what the models of {self.train.dataset} predict.")
+        return self.train.properties
+
+    def training(self, name: str) -> TrainConfig:
+        """The training of a model.
+
+        Raises:
+            InputError: It is not trained, or a setting is not valid.
+        """
+        settings = self.models[name]
+        if isinstance(settings, str):
+            raise InputError(f"models.{name}: is {settings}, which is trained already; expected settings.")
+        named = {"name": f"{self.train.name}-{name}", "register_as": f"{self.train.register_as}-{name}"}
+        return changed(self.train, named | dict(settings), f"models.{name}")
+
+    def bundles(self, cache: Path, uri: str, progress: Progress) -> tuple[dict[str, Bundle], dict[str, str]]:
+        """Trains what is not trained yet, each as `microdesign train` does; goes on with what was killed.
+
+        Returns:
+            The models by name, and why those are left out that need the style loss where its weights are not installed.
+
+        Raises:
+            InputError: A setting is not valid, or a given model is missing or predicts other properties (said before
+                anything is trained); or a data set is missing.
+            MicrodesignError: A training failed.
+        """
+        places: dict[str | None, str] = {name: given for name, given in self.models.items() if isinstance(given, str)}
+        trainings = {name: self.training(name) for name in self.models if name not in places}
+        left_out: dict[str, str] = {}
+        order = list(trainings)
+        for name, each in trainings.items():
+            if each.start in order and order.index(each.start) >= order.index(name):
+                raise InputError(f"models.{name}: starts from {each.start}, which is not trained before it.")
+            parent = f"it starts from {each.start}" if each.start in left_out else ""
+            if reason := parent or _lacks_style_weights(each):
+                left_out[name] = reason
+                progress(f"model {name} is left out: {reason}")
+        bundles = {name: self._given(name, place, cache, uri) for name, place in places.items() if name is not None}
+        for name, each in trainings.items():
+            if name not in left_out:
+                progress(f"model {name}")
+                folder = train(each.model_copy(update={"start": places.get(each.start, each.start)}), progress, uri)
+                bundles[name], places[name] = load_bundle(folder), str(folder)
+        return {name: bundles[name] for name in self.models if name in bundles}, left_out
+
+    def _given(self, name: str, place: str, cache: Path, uri: str) -> Bundle:
+        """A model that is not trained here, of the same properties as those that are."""
+        bundle, wanted = load_model(place, cache, uri), self.train.properties
+        if wanted and set(bundle.properties) != set(wanted):
+            raise InputError(
+                f"models.{name}: {place} predicts {', '.join(bundle.properties) or 'no properties'}; expected "
+                f"{', '.join(wanted)}, as train.properties."
+            )
+        return bundle
+
+
+def _lacks_style_weights(training: TrainConfig) -> str:
+    """Why a training that takes the style loss's default weights cannot have them; empty if it can or need not."""
+    objectives = [phase.objective for phase in training.loop.phases]
+    if not any("style" in split_names(each.loss) and each.settings.style.weights is None for each in objectives):
+        return ""
+    try:
+        training.loop.sources()
+    except InputError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,119 @@
+"""Whether decodes look like the data: statistics of morphology of the one beside the other, and the mesh's own share.
+
+Shapes: n images, X Y image.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.stats import wasserstein_distance
+
+from microdesign.microstructure.statistics.connectivity import percolates
+from microdesign.microstructure.statistics.morphology import corner_contacts, mean_chord_length, minimum_feature_size
+from microdesign.microstructure.statistics.two_point import anisotropy, specific_surface, volume_fractions
+
+SPECKS = 0.05
+"""Share of a phase that the feature size takes for specks and hairs."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A statistic of decodes beside that of held-out images.
+
+    Attributes:
+        decodes, data: Means.
+        distance: Earth mover's distance (Wasserstein-1) of the two distributions in standard deviations of the data.
+        chance: 95th percentile of that distance for as many groups, each of one image of the data: what is no
+            difference. Images of one group may be as alike as they like, as answers to one target are.
+        inside: Share of decodes between the 1st and the 99th percentile of the data.
+        data_inside: The same share of the data themselves.
+    """
+
+    decodes: float
+    data: float
+    distance: float
+    chance: float
+    inside: float
+    data_inside: float
+
+
+def morphology(labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Statistics of two-phase images uint8 `(n, X, Y)`, each `(n,)`; lengths in pixels.
+
+    Volume fraction; specific surface (pixel faces per pixel); mean chord of either phase over both axes (the image's
+    size where there is none); feature size of the thinner phase; whether either phase percolates, along both axes (0 to
+    1); anisotropy; corner contacts per thousand pixels.
+    """
+    x = torch.from_numpy(np.asarray(labels)).float()
+    phases = torch.stack((1 - x, x), 1)
+    size = float(x.shape[-1])
+    chords = torch.nan_to_num(mean_chord_length(phases), nan=size, posinf=size).clamp(max=size).mean(-1)
+    feature = torch.nan_to_num(minimum_feature_size(phases, ignore=SPECKS), nan=size, posinf=size).amin(1)
+    endless = percolates(phases).double().mean(-1)
+    values = {
+        "volume_fraction": volume_fractions(x),
+        "specific_surface": specific_surface(x),
+        "chord_phase_0": chords[:, 0],
+        "chord_phase_1": chords[:, 1],
+        "feature_size": feature,
+        "percolation_phase_0": endless[:, 0],
+        "percolation_phase_1": endless[:, 1],
+        "anisotropy": anisotropy(x.double()),
+        "corner_contacts": 1000 * corner_contacts(x) / x[0].numel(),
+    }
+    return {name: value.double().numpy() for name, value in values.items()}
+
+
+def kinship(labels: np.ndarray, partners: int = 8) -> np.ndarray:
+    """How alike two-phase images uint8 `(n, X, Y)`, two at least, are to others of them, `(n,)`, 0 to 1.
+
+    The largest correlation, over all periodic shifts and inversions of the phases, with each of some partners drawn at
+    random, and the mean over these. Images of one noise realisation are kin, whatever their statistics.
+    """
+    x = torch.from_numpy(np.asarray(labels)).double()
+    x = x - x.mean((1, 2), keepdim=True)
+    spectrum = torch.fft.rfft2(x / x.square().sum((1, 2), keepdim=True).clamp_min(1e-12).sqrt())
+    stream, values = np.random.default_rng(0), []
+    for _ in range(partners):
+        ring = stream.permutation(len(x))
+        partner = np.empty(len(x), int)
+        partner[ring] = np.roll(ring, 1)  # nobody's partner is itself
+        correlation = torch.fft.irfft2(spectrum * spectrum[partner].conj(), s=x.shape[1:])
+        values.append(correlation.abs().amax((1, 2)))
+    return torch.stack(values).mean(0).numpy()
+
+
+def compare(
+    decodes: Mapping[str, np.ndarray], data: Mapping[str, np.ndarray], group: int = 1, rounds: int = 200
+) -> dict[str, Comparison]:
+    """Compares the statistics of decodes with those of held-out images, name by name; seeded.
+
+    Args:
+        decodes: Statistics of decodes, each `(n,)`.
+        data: The same statistics of images.
+        group: How many decodes share a target.
+        rounds: Draws of the data that chance is taken from, both sides of the comparison drawn anew.
+    """
+    stream = np.random.default_rng(0)
+    found = {}
+    for name, values in decodes.items():
+        reference = data[name]
+        scale = max(float(reference.std()), 1e-12)
+        groups = max(1, len(values) // group)
+        chance = [
+            wasserstein_distance(stream.choice(reference, groups), stream.choice(reference, len(reference))) / scale
+            for _ in range(rounds)
+        ]
+        low, high = np.quantile(reference, (0.01, 0.99))
+        inside, data_inside = (float(((x >= low) & (x <= high)).mean()) for x in (values, reference))
+        found[name] = Comparison(
+            decodes=float(values.mean()),
+            data=float(reference.mean()),
+            distance=float(wasserstein_distance(values, reference) / scale),
+            chance=float(np.quantile(chance, 0.95)),
+            inside=inside,
+            data_inside=data_inside,
+        )
+    return found

@@ -1,0 +1,175 @@
+"""The samples that one of several training workers holds: images packed as on disk, their properties, their places."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures, property_table
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.microstructure.data.manifest import SplitName
+from microdesign.microstructure.data.shards import pack
+from microdesign.model.networks.config import NetworkConfig
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Samples:
+    """A worker's share of the training images.
+
+    Attributes:
+        packed: The n images as `pack` makes them: rows of bits for two phases, else of bytes.
+        shape: Pixels along each axis.
+        n_phases: Number of phases P.
+        periodic: Whether the images are periodic.
+        properties: Property name to values `(n,)`, NaN where they are not known.
+        positions: Place of each sample in the data set, `(n,)`.
+        total: Number of samples of all workers together.
+    """
+
+    packed: NDArray[np.uint8]
+    shape: tuple[int, ...]
+    n_phases: int
+    periodic: bool
+    properties: Mapping[str, NDArray[np.float64]]
+    positions: NDArray[np.int64]
+    total: int
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    @classmethod
+    def of(cls, data: Microstructures, rank: int = 0, world: int = 1) -> "Samples":
+        """Takes every world-th image of a batch in memory, from image `rank` on."""
+        mine = slice(rank, None, world)
+        return cls(
+            packed=pack(data.labels[mine], data.n_phases),
+            shape=data.shape,
+            n_phases=data.n_phases,
+            periodic=data.periodic,
+            properties={name: values[mine] for name, values in data.properties.items()},
+            positions=np.arange(len(data))[mine],
+            total=len(data),
+        )
+
+    @classmethod
+    def read(cls, dataset: Dataset, positions: NDArray[np.int64], rank: int = 0, world: int = 1) -> "Samples":
+        """Reads every world-th of the samples at `positions`, from the rank-th on: N workers hold each sample once.
+
+        Memory: the packed images of this worker, and one shard at a time.
+
+        Args:
+            dataset: The data set.
+            positions: Sorted places in the data set of the samples of all workers.
+            rank: This worker.
+            world: Number of workers.
+
+        Raises:
+            InputError: A shard is damaged.
+        """
+        mine = positions[rank::world]
+        manifest = dataset.manifest
+        packed, properties, start = [], [], 0
+        for batch in dataset.chunks():
+            inside = mine[(mine >= start) & (mine < start + len(batch))] - start
+            packed.append(pack(batch.labels[inside], manifest.n_phases))
+            properties.append([batch.properties[name][inside] for name in manifest.properties])
+            start += len(batch)
+        columns = (np.concatenate(parts) for parts in zip(*properties, strict=True))
+        return cls(
+            packed=np.concatenate(packed),
+            shape=manifest.shape,
+            n_phases=manifest.n_phases,
+            periodic=manifest.periodic,
+            properties=dict(zip(manifest.properties, columns, strict=True)),
+            positions=mine,
+            total=len(positions),
+        )
+
+
+def usable(dataset: Dataset, split: SplitName, names: Sequence[str], unlabelled: bool = False) -> NDArray[np.int64]:
+    """Returns the places of a split's samples that can be learned from, sorted, without reading an image.
+
+    Args:
+        dataset: The data set.
+        split: Which part of it.
+        names: Properties that have to be known.
+        unlabelled: Whether samples without them count too; some sample has to have them all the same.
+
+    Raises:
+        InputError: The data set lacks a property, or no sample has them all.
+    """
+    inside = dataset.split()[split]
+    known = np.isfinite(property_table(dataset.property_columns(), names, len(dataset))[inside]).all(1)
+    if not known.any():
+        raise InputError(
+            f"No sample of the {split} split has finite values of {', '.join(names)}; label the data set again."
+            if len(inside) and names
+            else f"{dataset.folder}: the split '{split}' holds no samples; use a larger share or more samples."
+        )
+    return inside if unlabelled else inside[known]
+
+
+def check_images(shape: Sequence[int], n_phases: int, network: NetworkConfig) -> None:
+    """Checks that a model can learn from a data set's images.
+
+    Raises:
+        InputError: It cannot; says why.
+    """
+    if len(set(shape)) > 1 or n_phases < 2:
+        raise InputError(
+            "Training needs square or cubic images of two phases or more; "
+            f"the data set has shape {tuple(shape)}, {n_phases} phases."
+        )
+    needed = {"size": shape[0], "dimensions": len(shape), "phases": n_phases}
+    change = {name: value for name, value in needed.items() if value != getattr(network, name)}
+    if change:
+        raise InputError(
+            f"The data set's images have {_described(shape)} in {n_phases} phases, the model takes "
+            f"{_described(network.shape)} in {network.phases}; "
+            f"set {', '.join(f'loop.model.network.{name} to {value}' for name, value in change.items())}."
+        )
+
+
+def _described(shape: Sequence[int]) -> str:
+    return f"{' x '.join(map(str, shape))} pixels"
+
+
+def check_varied(dataset: Dataset) -> None:
+    """Checks that some image has more than one phase; the first shard normally tells.
+
+    Raises:
+        InputError: None has.
+    """
+    for batch in dataset.chunks():
+        flat = batch.labels.reshape(len(batch), -1)
+        if (flat != flat[:, :1]).any():
+            return
+    raise InputError(f"Each of the {len(dataset)} images is of one phase alone; expected images of two.")
+
+
+def check_held_out(dataset: Dataset, split: SplitName, names: Sequence[str]) -> None:
+    """Checks, before hours are spent on training, that there is something to evaluate on.
+
+    Raises:
+        InputError: The split holds fewer than two samples with known properties.
+    """
+    n = len(usable(dataset, split, names))
+    if n < 2:
+        raise InputError(f"The data set's {split} split holds {n} usable sample; expected at least 2 to evaluate on.")
+
+
+def steps_per_epoch(images: int, batch_size: int, world: int) -> int:
+    """The number of whole batches that each of `world` workers makes of its part.
+
+    Raises:
+        InputError: There is not one.
+    """
+    steps = images // (world * batch_size)
+    if not steps:
+        raise InputError(
+            f"{images} training images are less than one batch of {batch_size} for each of {world} workers; "
+            "use a smaller batch_size or more images."
+        )
+    return steps

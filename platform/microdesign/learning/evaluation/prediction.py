@@ -1,0 +1,54 @@
+"""What a trained model says of images in files, with the bounds and the warning that it should be read with."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from microdesign.core.errors import InputError
+from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.physics.report import read_labels
+from microdesign.surrogate.intervals import assess
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.tracking import download_bundle
+
+
+def predict_files(
+    model: str, paths: Sequence[str | Path], tracking_uri: str | None = None
+) -> tuple[Bundle, list[dict[str, Any]]]:
+    """Predicts the properties of all images of files.
+
+    Args:
+        model: A bundle folder, or `models:/NAME@ALIAS`.
+        paths: Phase labels in any known format.
+        tracking_uri: MLflow address; the environment's or the embedded default when None.
+
+    Returns:
+        The model, and for each image `image`, its name, `properties` with `mean`, `std` and, where the model is
+        calibrated, `lower` and `upper`, and `unlike` where it has a reference (see `assess`).
+
+    Raises:
+        InputError: There is no such model, or an image cannot be read or does not fit the model.
+    """
+    if model.startswith("models:/"):
+        with tempfile.TemporaryDirectory() as cache:
+            bundle = load_bundle(download_bundle(model, cache, tracking_uri))
+    else:
+        bundle = load_bundle(model)
+    surrogate = LocalSurrogate(bundle)
+    rows = []
+    for path in paths:
+        for name, labels in read_labels(path):
+            try:
+                found = assess(surrogate, labels[None])
+            except InputError as error:
+                raise InputError(f"{name}: {error}") from None
+            unlike = found.pop("unlike", None)
+            properties = {
+                each: {kind: float(values[0, column]) for kind, values in found.items()}
+                for column, each in enumerate(bundle.properties)
+            }
+            rows.append(
+                {"image": name, "properties": properties, "unlike": None if unlike is None else float(unlike[0])}
+            )
+    return bundle, rows

@@ -1,0 +1,116 @@
+"""What models are compared by, measured on held-out images."""
+
+import copy
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.learning.evaluation.inverse_errors import Verifier, inverse_errors
+from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.model import objective
+from microdesign.model.bundle import Bundle, Description
+from microdesign.model.losses.two_point import excess_cess
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import VAERegression
+from microdesign.surrogate.local import LocalSurrogate, decode_labels
+
+Objective = Literal["loss", "mape", "r2", "excess_cess", "inverse_error"]
+LARGER_IS_BETTER = ("r2",)
+_PART = 64
+"""Images whose statistics are compared at a time."""
+NEEDS_PROPERTIES = ("mape", "r2", "inverse_error")
+MEANING: Mapping[Objective, str] = {
+    "loss": "the trial's own loss",
+    "mape": "mean relative error of the predicted properties",
+    "r2": "mean R2 of the predicted properties",
+    "excess_cess": "median excess cross entropy of the reconstructions' two-point statistics",
+    "inverse_error": "median relative error of the worst property of draws from the prior",
+}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out images, and how draws from the prior are judged.
+
+    Attributes:
+        data: Images that no model was trained on, with known properties.
+        standardization: Of the properties.
+        targets: Held-out property sets that are drawn for.
+        draws: Draws for each.
+        verifier: Judges the decodes; the model's own regressor when None.
+        materials: Of the labels.
+        seed: Seed of targets, draws and latents.
+    """
+
+    data: Microstructures
+    standardization: Standardization
+    targets: int
+    draws: int
+    verifier: Verifier | None = None
+    materials: Mapping[str, Any] | None = None
+    seed: int = 0
+
+    def metrics(self, model: VAERegression, loop: LoopConfig, wanted: Collection[str]) -> dict[str, float]:
+        """The wanted ones of `MEANING`. The model is left as it is."""
+        model = copy.deepcopy(model).cpu().eval()
+        values: dict[str, float] = {}
+        if "loss" in wanted:
+            values["loss"] = self._loss(model, loop)
+        surrogate = LocalSurrogate(Bundle(model, Description(model=loop.model, standardization=self.standardization)))
+        if "mape" in wanted or "r2" in wanted:
+            predicted = surrogate.predict(self.data.labels)[0]
+            values |= {"mape": float((np.abs(predicted - self._true) / np.abs(self._true)).mean())}
+            residual = ((predicted - self._true) ** 2).sum(0)
+            values |= {"r2": float((1 - residual / ((self._true - self._true.mean(0)) ** 2).sum(0)).mean())}
+        if "excess_cess" in wanted:
+            values["excess_cess"] = float(np.median(reconstruction_excess(surrogate, self.data)))
+        if "inverse_error" in wanted:
+            stream = np.random.default_rng(self.seed)
+            chosen = stream.choice(len(self.data), min(self.targets, len(self.data)), replace=False)
+            errors = inverse_errors(
+                surrogate, self._true[np.sort(chosen)], self.draws, self.seed, self.verifier, self.materials
+            )
+            values["inverse_error"] = float(np.median(errors))
+        return {name: value for name, value in values.items() if name in wanted}
+
+    @property
+    def _true(self) -> np.ndarray:
+        return self.data.property_table(self.standardization.names)
+
+    @torch.inference_mode()
+    def _loss(self, model: VAERegression, loop: LoopConfig) -> float:
+        """The mean over the images of what training minimises in the end, its latent draws seeded."""
+        c = torch.from_numpy(self.standardization.forward(self._true)).float()
+        measure = objective.Objective(loop.phases[-1].objective, self.standardization)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)
+            total = 0.0
+            for start in range(0, len(self.data), loop.batch_size):
+                part = slice(start, start + loop.batch_size)
+                images, labels = self.data.select(part).indicator(), c[part]
+                terms = measure(model(images, labels), images, labels)
+                total += len(images) * float(terms["total"])
+        return total / len(self.data)
+
+
+def reconstruction_excess(surrogate: LocalSurrogate, data: Microstructures) -> np.ndarray:
+    """Excess CESS of each image's reconstruction, the binarised decode of its posterior mean, `(N,)`."""
+    decodes = decode_labels(surrogate, surrogate.encode(data.labels)[0])
+    return excess(data, Microstructures(labels=decodes, n_phases=data.n_phases))
+
+
+def excess(data: Microstructures, copies: Microstructures) -> np.ndarray:
+    """Excess CESS of each copy, `(N,)`."""
+    return np.concatenate([excess_cess(x, y).numpy() for x, y in pairs_of(data, copies)])
+
+
+def pairs_of(data: Microstructures, copies: Microstructures) -> Iterator[tuple[Tensor, Tensor]]:
+    """Indicators of images and their copies, some at a time: they take many times the memory of labels."""
+    for start in range(0, len(data), _PART):
+        part = slice(start, start + _PART)
+        yield data.select(part).indicator(), copies.select(part).indicator()

@@ -1,0 +1,1 @@
+"""Sweeps of training settings on Ray Tune."""

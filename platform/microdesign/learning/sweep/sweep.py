@@ -1,0 +1,317 @@
+"""Sweeps over losses, priors and any other setting of the loop, on Ray Tune; the winner is trained and registered.
+
+A trial is the plain training loop in one process. What it did is in the sweep's own record (`trials`), so a sweep that
+was killed goes on: trials that are over are told to the search and not repeated, the others go on from their state, in
+the MLflow run that they began.
+"""
+
+import shutil
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import ray.tune
+import torch
+from ray.tune.schedulers import ASHAScheduler
+from ray.tune.search.optuna import OptunaSearch
+
+from microdesign.core.config import dump_yaml, validate_config
+from microdesign.core.errors import MicrodesignError
+from microdesign.core.files import read_json, write_json, write_text
+from microdesign.core.progress import Progress, silent
+from microdesign.learning.evaluation.inverse_errors import load_verifier
+from microdesign.learning.evaluation.validation import LARGER_IS_BETTER, HeldOut
+from microdesign.learning.sweep.search_space import (
+    Choice,
+    Space,
+    as_suggestion,
+    check_space,
+    combinations,
+    distributions,
+    loop_with,
+    suggested,
+)
+from microdesign.learning.sweep.sweep_config import SweepConfig
+from microdesign.learning.sweep.sweep_report import SweepReport
+from microdesign.learning.sweep.trials import Trial, TrialStore
+from microdesign.learning.training.failures import driver_error
+from microdesign.learning.training.loop import State, build_model, run_loop
+from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.preparation import check_training, prepare, standardization_of
+from microdesign.learning.training.train import check_worker_resources, train
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.execution.resources import check_resources
+from microdesign.tracking import Run, continued, default_uri, ending, start_run
+
+
+def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | None = None) -> dict[str, Any]:
+    """Runs or resumes a sweep; returns the document of `SweepReport`: trials, Pareto sets, winners, comparison.
+
+    Raises:
+        InputError: The data set is missing, lacks a property, or the space holds an unknown setting or value.
+        MicrodesignError: Every trial of a model failed.
+    """
+    dataset = _checked(config)
+    verifier = None if config.verifier is None else load_verifier(config.verifier)
+    name = config.run_name(dataset.manifest.digest)
+    folder = Path(config.train.storage).resolve() / name
+    uri = tracking_uri or default_uri()
+    with ending(
+        continued(folder / "mlflow.json", uri, lambda: start_run(config.train.experiment, name, uri))
+    ) as parent:
+        parent.log_tags({"stage": "sweep", "dataset": dataset.manifest.digest})
+        parent.log_text(dump_yaml(config), "config.yaml")
+        write_text(folder / "sweep.yaml", dump_yaml(config))
+        report = SweepReport(name, config.objectives)
+        for model, loop in config.studies().items():
+            store = TrialStore(folder / "trials" / model)
+            try:
+                _search(config, model, loop, store, dataset, parent, progress)
+            finally:
+                _end_interrupted(store)
+            trials = store.all()
+            best = report.add(model, trials)
+            progress(f"{model or name}: best {best.choice}: {best.metrics}")
+            if config.retrain:
+                bundle = train(_winner(config, model, loop, best), progress, uri)
+                report.bundles[model] = bundle
+        if report.bundles:
+            report.compare(dataset, verifier)
+        for artifact, figure in report.figures().items():
+            parent.log_figure(figure, f"{artifact}.png")
+        parent.log_text(report.table(), "trials.md")
+        parent.log_metrics(report.metrics())
+        write_json(folder / "result.json", document := report.document())
+    return document
+
+
+def _checked(config: SweepConfig) -> Dataset:
+    """Refuses, before anything runs, what would fail later; opens the data set."""
+
+    def check(loop: LoopConfig) -> None:
+        loop.sources()
+        build_model(loop, len(config.train.properties))
+
+    for loop in config.studies().values():
+        check_space(config.space, loop, config.search == "grid", check)
+    resources = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
+    check_resources("A trial", resources, "cpus_per_trial or gpus_per_trial")
+    if config.retrain:
+        check_worker_resources(config.train)
+    if config.verifier is not None:
+        load_verifier(config.verifier)
+    dataset = Dataset.open(config.train.dataset)
+    for loop in config.studies().values():
+        check_training(config.train.model_copy(update={"loop": loop}), dataset)
+    return dataset
+
+
+def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: Trial) -> TrainConfig:
+    """The full training of a search's best trial, under a name of its own where there are several models."""
+    suffix = f"-{model}" if model else ""
+    return config.train.model_copy(
+        update={
+            "loop": loop_with(loop, best.choice),
+            "name": f"{config.name}{suffix}-winner",
+            "register_as": f"{config.train.register_as}{suffix}",
+        }
+    )
+
+
+def _search(
+    config: SweepConfig,
+    model: str,
+    loop: LoopConfig,
+    store: TrialStore,
+    dataset: Dataset,
+    parent: Run,
+    progress: Progress,
+) -> None:
+    """Runs what is left of a model's trials."""
+    known = store.all()
+    over = [trial for trial in known if trial.is_over]
+    left = config.trials - len(over) - sum(trial.repeats for trial in over)
+    if config.search == "grid":
+        done = [dict(trial.choice) for trial in over]
+        choices = [choice for choice in combinations(config.space) if choice not in done]
+        left = len(choices)
+    progress(f"{model or config.name}: {len(over)} trials are done, {max(0, left)} to go")
+    if left <= 0:
+        return
+    # Tune's own files serve nobody after the search; a new start must not find old ones.
+    place = store.folder / "tune"
+    shutil.rmtree(place, ignore_errors=True)
+    directions = ["max" if name in LARGER_IS_BETTER else "min" for name in config.objectives]
+    trainable = ray.tune.with_parameters(
+        _trial,
+        settings=config.model_dump(mode="json")
+        | {"train": config.train.model_dump(mode="json") | {"dataset": str(dataset.folder.resolve())}},
+        model=model,
+        folder=str(store.folder),
+        parent=parent,
+    )
+    if config.search == "grid":
+        how: dict[str, Any] = {"num_samples": 1}
+        space: dict[str, Any] = {"choice": ray.tune.grid_search([as_suggestion(config.space, c) for c in choices])}
+    else:
+        how = {"num_samples": left, "search_alg": _searcher(config, known, directions)}
+        space = {}
+    if config.early_stopping:
+        how["scheduler"] = ASHAScheduler(
+            time_attr="epoch",
+            metric=config.objectives[0],
+            mode=directions[0],
+            max_t=config.trial_loop(loop, {}).total_epochs,
+            grace_period=config.grace_epochs,
+        )
+    tuner = ray.tune.Tuner(
+        ray.tune.with_resources(trainable, {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}),
+        param_space=space,
+        tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.max_concurrent, **how),
+        run_config=ray.tune.RunConfig(
+            name="tune", storage_path=str(store.folder), verbose=0, callbacks=[_Watch(config, store, progress)]
+        ),
+    )
+    results = tuner.fit()
+    shutil.rmtree(place, ignore_errors=True)
+    if not any(trial.has_result for trial in store.all()):
+        raise driver_error(results.errors[0], f"Every trial of {model or config.name}")
+
+
+def _searcher(config: SweepConfig, known: list[Trial], directions: list[str]) -> OptunaSearch:
+    """Optuna's search, told what is known; trials that were interrupted come first again."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = optuna.storages.InMemoryStorage()
+    # Another seed after each stop: with the same one the search would begin with the very draws that it made before.
+    sampler = optuna.samplers.TPESampler(seed=config.seed + len(known))
+    study = optuna.create_study(
+        storage=storage,
+        study_name="sweep",
+        directions=["maximize" if direction == "max" else "minimize" for direction in directions],
+    )
+    space = distributions(config.space)
+    for trial in known:
+        values = [trial.metrics.get(name, np.nan) for name in config.objectives]
+        if trial.has_result and np.isfinite(values).all():
+            params = as_suggestion(config.space, dict(trial.choice))
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=space, values=values))
+        elif not trial.is_over:
+            study.enqueue_trial(as_suggestion(config.space, dict(trial.choice)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return OptunaSearch(
+            space,
+            metric=list(config.objectives),
+            mode=directions,
+            sampler=sampler,
+            storage=storage,
+            study_name="sweep",
+        )
+
+
+def _end_interrupted(store: TrialStore) -> None:
+    """Ends the MLflow runs of trials that nobody works on any more; a later search opens them again."""
+    for trial in store.all():
+        record = store.path(trial.choice, "mlflow")
+        if not trial.is_over and record.is_file():
+            Run(**read_json(record)).end("KILLED")
+
+
+class _Watch(ray.tune.Callback):
+    """Tells of trials that are over, and records those that the scheduler stopped: they cannot do it themselves."""
+
+    def __init__(self, config: SweepConfig, store: TrialStore, progress: Progress) -> None:
+        self.config, self.store, self.progress = config, store, progress
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune in the driver when a trial ended without an error."""
+        choice = _choice(self.config.space, trial.config)
+        record = self.store.read(choice)
+        if record is not None and not record.is_over:
+            record = record.model_copy(update={"status": "stopped"})
+            self.store.write(record)
+            run = Run(**read_json(self.store.path(choice, "mlflow")))
+            run.log_tags({"ended": "stopped early"})
+            run.end("KILLED")
+        if record is not None:
+            values = ", ".join(f"{name} {value:.4g}" for name, value in record.metrics.items())
+            self.progress(f"{_label(choice)}: {values}{' (stopped early)' * (record.status == 'stopped')}")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """Called by Tune in the driver when a trial failed."""
+        choice = _choice(self.config.space, trial.config)
+        record = self.store.read(choice)
+        self.progress(f"{_label(choice)}: failed ({record.error if record and record.error else 'worker died'})")
+
+
+def _choice(space: Space, settings: Mapping[str, Any]) -> Choice:
+    return suggested(space, settings.get("choice", settings))
+
+
+def _label(choice: Mapping[str, Any]) -> str:
+    shown = {key: f"{value:.3g}" if isinstance(value, float) else value for key, value in choice.items()}
+    return ", ".join(f"{key.split('.')[-1]}={value}" for key, value in shown.items())
+
+
+def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, folder: str, parent: Run) -> None:
+    """What each Ray Tune trial runs: the plain training loop, then the validation split."""
+    config = validate_config(SweepConfig, settings, "the sweep config")
+    choice = _choice(config.space, suggestion)
+    store = TrialStore(folder)
+    record = store.read(choice) or Trial(choice=choice)
+    if record.has_result:
+        store.write(record.model_copy(update={"repeats": record.repeats + 1}))
+        ray.tune.report({"epoch": record.epochs, **record.metrics})
+        return
+    store.write(record)
+    name = ": ".join(filter(None, (model, _label(choice))))
+    with ending(continued(store.path(choice, "mlflow"), parent.uri, lambda: parent.child(name))) as run:
+        try:
+            loop = config.trial_loop(config.studies()[model], choice)
+            run.log_params(choice)
+            run.log_tags({"model": model or config.name})
+            _fit(config, loop, store, record, run)
+        except MicrodesignError as error:
+            store.write(record.model_copy(update={"status": "failed", "error": str(error)}))
+            raise
+    # After the run has ended: Tune may stop a trial in its last report, and that would look like a failure.
+    record = store.read(choice) or record
+    ray.tune.report({"epoch": record.epochs, **record.metrics})
+
+
+def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial, run: Run) -> None:
+    torch.set_num_threads(max(1, round(config.cpus_per_trial)))
+    device = torch.device("cuda" if config.gpus_per_trial else "cpu")
+    dataset = Dataset.open(config.train.dataset)
+    names = config.train.properties
+    standardization = standardization_of(config.train, dataset)
+    feed, teacher = prepare(config.train.model_copy(update={"loop": loop}), dataset, standardization, device)
+    validation = HeldOut(
+        dataset.load("validation").with_known(names),
+        standardization,
+        config.targets,
+        config.draws,
+        None if config.verifier is None else load_verifier(config.verifier),
+        dataset.manifest.materials,
+        config.seed,
+    )
+    model = build_model(loop, len(names)).to(device)
+
+    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
+        run.log_metrics(terms, step=done)
+        last = done == loop.total_epochs
+        metrics = validation.metrics(model, loop, config.objectives) if last or config.early_stopping else {}
+        if metrics:
+            run.log_metrics(metrics, step=done)
+        if not last:
+            store.save_state(record.choice, save())
+        status = "finished" if last else "running"
+        store.write(record.model_copy(update={"epochs": done, "metrics": metrics, "status": status}))
+        if metrics and not last:
+            ray.tune.report({"epoch": done, **metrics})
+
+    run_loop(model, feed, loop, on_epoch, store.load_state(record.choice), teacher=teacher)

@@ -1,0 +1,215 @@
+"""The training loop itself: plain PyTorch, the same under Ray Train, in a Ray Tune trial and in a notebook."""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from microdesign.core.errors import MicrodesignError
+from microdesign.core.files import digest, write_json
+from microdesign.learning.data.feed import Feed
+from microdesign.learning.training.loop_config import LoopConfig, Phase
+from microdesign.learning.training.physics_feedback import Teacher
+from microdesign.model.objective import Objective
+from microdesign.model.vae import VAERegression
+
+State = dict[str, Any]
+Save = Callable[[], State]
+OnEpoch = Callable[[int, dict[str, float], Save], None]
+
+
+class DivergedError(MicrodesignError, RuntimeError):
+    """The loss or its gradient is no longer finite.
+
+    Attributes:
+        record: Epoch, step, worker, the batch's digest and the places of its images in the data set.
+    """
+
+    def __init__(self, message: str, record: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.record = dict(record or {})
+
+
+def build_model(config: LoopConfig, properties: int) -> VAERegression:
+    """Builds the model with seeded weights, those that are not to be trained frozen."""
+    torch.manual_seed(config.seed)
+    model = VAERegression(config.model, properties)
+    if config.learns == "regressor":
+        model.rehearse()
+    return model
+
+
+def run_loop(
+    model: nn.Module,
+    feed: Feed,
+    config: LoopConfig,
+    on_epoch: OnEpoch,
+    state: State | None = None,
+    on_checkpoint: Callable[[Save], None] | None = None,
+    folder: Path | None = None,
+    teacher: Teacher | None = None,
+) -> None:
+    """Trains `model` in place, phase by phase, from the start or from a saved state.
+
+    Args:
+        model: A `VAERegression`, possibly wrapped for distributed training.
+        feed: The worker's batches.
+        config: Model, phases and optimiser.
+        on_epoch: Called after each epoch with (epochs done, mean terms, function that takes the state to save).
+        state: What that function returned: the run goes on after its last step, bitwise as if never stopped.
+        on_checkpoint: Called with that function within an epoch, every `checkpoint_minutes`, by all workers at once.
+        folder: Where `diverged-worker-R.json` tells of the batch at which a loss was not finite.
+        teacher: Physics in the loop, which judges decodes of every step; the regressor alone does when None.
+
+    Raises:
+        DivergedError: The loss or its gradient is not finite; names epoch, step and the batch's digest.
+    """
+    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state, teacher).all_phases()
+
+
+def describe_terms(terms: Mapping[str, float]) -> str:
+    """One line for people: the loss terms of an epoch."""
+    shown = [name for name in terms if name not in ("learning_rate", "samples_per_second", "total")]
+    return ", ".join([f"loss {terms['total']:.4f}", *(f"{name} {terms[name]:.3g}" for name in shown)])
+
+
+class _Run:
+    """A run and where it stands: epochs done, steps done of the next one, the sums of so many steps' terms."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        feed: Feed,
+        config: LoopConfig,
+        on_epoch: OnEpoch,
+        on_checkpoint: Callable[[Save], None] | None,
+        folder: Path | None,
+        state: State | None,
+        teacher: Teacher | None,
+    ) -> None:
+        self.model, self.feed, self.config, self.folder, self.teacher = model, feed, config, folder, teacher
+        self.forward = torch.compile(model) if config.compile else model
+        self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
+        self.device = next(model.parameters()).device
+        self.state = state or {"epoch": 0, "step": 0, "steps": feed.steps, "summed": 0, "sums": {}, "seconds": 0.0}
+        # With another number of workers an epoch has another number of steps.
+        self.epoch, self.step = self.state["epoch"], self.state["step"] * feed.steps // self.state["steps"]
+        self.summed = self.state["summed"]
+        self.sums: dict[str, Tensor] = {name: each.to(self.device) for name, each in self.state["sums"].items()}
+        if state is not None:
+            model.load_state_dict(state["model"])
+            if teacher is not None:
+                teacher.load_state(state["teacher"])
+        self.started = self.saved = time.monotonic() - self.state["seconds"]
+
+    def all_phases(self) -> None:
+        phases = self.config.phases
+        for phase in phases:
+            if self.epoch < phase.end:
+                self._begin(phase)
+                while self.epoch < phase.end and not (self.epoch and self._time_used(phase, phases[-1].end) >= 1):
+                    self._run_epoch(phase, phases[-1].end)
+                self.epoch = max(self.epoch, phase.end)
+
+    def _begin(self, phase: Phase) -> None:
+        self.objective = Objective(phase.objective, self.feed.standardization)
+        self.optimizer = self.config.optimizer.build(self.model.parameters())
+        resumed = "optimizer" in self.state and phase.start <= self.state["epoch"] < phase.end
+        if resumed and (self.state["epoch"], self.state["step"]) != (phase.start, 0):
+            self.optimizer.load_state_dict(self.state["optimizer"])
+
+    def _run_epoch(self, phase: Phase, total: int) -> None:
+        self.model.train()
+        self.saved = self._elapsed() if self.config.checkpoint_minutes else 0.0
+        first, clock = self.step, time.monotonic()
+        for x, c in self.feed.epoch(self.epoch, first):
+            progress = (self.epoch - phase.start + self.step / self.feed.steps) / phase.epochs
+            factor = self.config.optimizer.factor(max(progress, self._time_used(phase, total)), progress * phase.epochs)
+            for group in self.optimizer.param_groups:
+                group["lr"] = phase.learning_rate * factor
+            self._take_step(x, c)
+            self._checkpoint_when_due()
+        samples = (self.feed.steps - first) * self.feed.batch_size * self.feed.world
+        means = {name: float(sum_) / self.summed for name, sum_ in self.sums.items()}
+        means |= {"learning_rate": self.optimizer.param_groups[0]["lr"]}
+        means |= {"samples_per_second": samples / (time.monotonic() - clock)}
+        self.epoch, self.step, self.summed, self.sums = self.epoch + 1, 0, 0, {}
+        self.on_epoch(self.epoch, means, self._save)
+
+    def _take_step(self, x: Tensor, c: Tensor) -> None:
+        # Latent draws are seeded by step and worker: a state saved by one worker then resumes all, on any device.
+        entropy = [self.config.seed, self.epoch, self.step, self.feed.rank]
+        torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+        lesson = None if self.teacher is None else self.teacher.lesson(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+            outputs = self.forward(x, c) if lesson is None else self.forward(x, c, lesson.x)
+        if self.teacher is not None:
+            outputs = self.teacher.correct(outputs, self._progress())
+        terms = self.objective(outputs, x, c, None if lesson is None else lesson.c)
+        self.optimizer.zero_grad(set_to_none=True)
+        terms["total"].backward()
+        norm = self.config.optimizer.clip(self.model.parameters())
+        # One look at both: on a GPU each waits for the device.
+        if not torch.isfinite(terms["total"].detach() + norm):
+            raise self._diverged(x, c, terms["total"].item(), norm.item())
+        self.optimizer.step()
+        for name, term in terms.items():
+            self.sums[name] = self.sums.get(name, 0) + term.detach()
+        self.step, self.summed = self.step + 1, self.summed + 1
+
+    def _diverged(self, x: Tensor, c: Tensor, loss: float, norm: float) -> DivergedError:
+        batch = digest(x.cpu().contiguous().numpy().tobytes(), c.cpu().numpy().tobytes())
+        places = self.feed.positions(self.epoch, self.step).tolist()
+        record = {"epoch": self.epoch, "step": self.step, "worker": self.feed.rank, "loss": str(loss)}
+        record |= {"gradient_norm": str(norm), "batch": batch, "images": places}
+        if self.folder is not None:
+            write_json(self.folder / f"diverged-worker-{self.feed.rank}.json", record)
+        what = f"gradient's norm is {norm}" if math.isfinite(loss) else f"loss is {loss}"
+        where = f"epoch {self.epoch}, step {self.step}, batch {batch[:12]}"
+        return DivergedError(f"The {what} in {where}; lower the learning rate.", record)
+
+    def _checkpoint_when_due(self) -> None:
+        minutes = self.config.checkpoint_minutes
+        if minutes is None or self.on_checkpoint is None or self.step == self.feed.steps:
+            return
+        now = self._elapsed()
+        if now - self.saved >= 60 * minutes:
+            self.saved = now
+            self.on_checkpoint(self._save)
+
+    def _save(self) -> State:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "steps": self.feed.steps,
+            "summed": self.summed,
+            "sums": self.sums,
+            "seconds": time.monotonic() - self.started,
+            "teacher": {} if self.teacher is None else self.teacher.state(),
+        }
+
+    def _progress(self) -> float:
+        """Share of the run that is over, by steps or by time."""
+        steps = (self.epoch + self.step / self.feed.steps) / self.config.total_epochs
+        limit = self.config.max_minutes
+        return steps if limit is None else max(steps, self._elapsed() / (60 * limit))
+
+    def _time_used(self, phase: Phase, total: int) -> float:
+        """Share of the phase's time that is over: of the limit, what its epochs are of all epochs."""
+        if self.config.max_minutes is None:
+            return 0.0
+        return (self._elapsed() / (60 * self.config.max_minutes) * total - phase.start) / phase.epochs
+
+    def _elapsed(self) -> float:
+        """Seconds since the start by the clock of worker 0: by their own, workers would drift apart and stop apart."""
+        seconds = torch.tensor(time.monotonic() - self.started, dtype=torch.float64, device=self.device)
+        if torch.distributed.is_initialized():
+            torch.distributed.broadcast(seconds, src=0)
+        return seconds.item()

@@ -1,0 +1,217 @@
+"""Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from ray.train.torch import TorchTrainer, get_device, prepare_model
+from ray.util.queue import Empty, Queue
+
+from microdesign.core.config import dump_yaml, validate_config
+from microdesign.core.errors import MicrodesignError
+from microdesign.core.files import hold, read_json, write_json, write_text
+from microdesign.core.progress import Progress, silent
+from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
+from microdesign.learning.training.checkpoints import load_state, state_checkpoint
+from microdesign.learning.training.failures import NoSecondTry, driver_error
+from microdesign.learning.training.loop import State, build_model, describe_terms, run_loop
+from microdesign.learning.training.preparation import check_training, initial_model, prepare, standardization_of
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.standardization import Standardization
+from microdesign.physics.execution.resources import check_resources
+from microdesign.tracking import Run, continued, default_uri, download_bundle, ending, register_bundle, start_run
+
+
+def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
+    """Trains, evaluates, logs and registers a model; returns the bundle's folder.
+
+    A run that finished is not repeated: its bundle is returned. One that was killed goes on from its last checkpoint.
+
+    Args:
+        config: What to train on what.
+        progress: Called with a line for people, once an epoch and at each stage.
+        tracking_uri: MLflow address; the environment's or the embedded default when None.
+
+    Raises:
+        InputError: The data set is missing or lacks a property; or another process is at the same training.
+        MicrodesignError: Training failed on every try; the message carries the worker's error.
+    """
+    dataset = Dataset.open(config.dataset)
+    uri = tracking_uri or default_uri()
+    if config.start is not None and config.start.startswith("models:/"):
+        start = download_bundle(config.start, Path(config.storage).resolve() / "models", uri)
+        config = config.model_copy(update={"start": str(start)})
+    name = config.run_name(dataset.manifest.digest)
+    folder = Path(config.storage).resolve() / name
+    record = folder / "registered.json"
+    registered = read_json(record) if record.is_file() else {}
+    place = f"{config.register_as} at {uri}"
+    if place in registered:
+        progress(f"the model {name} is trained already")
+        return folder / "bundle"
+    if not registered:  # what cannot be trained leaves no folder and no run
+        check_training(config, dataset)
+        check_worker_resources(config)
+    with (
+        hold(str(folder)) or nullcontext(),
+        ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run,
+    ):
+        write_text(folder / "config.yaml", dump_yaml(config))
+        if not registered:
+            _make_bundle(config, dataset, folder, run, progress)
+        metrics = load_bundle(folder / "bundle").description.metrics
+        run.log_metrics(metrics)
+        version, alias = register_bundle(run, folder / "bundle", config.register_as)
+        write_json(record, registered | {place: version.number})
+        progress(f"registered {version} as {alias}: {summary(metrics, config.properties)}")
+    return folder / "bundle"
+
+
+def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
+    """A new MLflow run with what is known before training. A resumed training writes on in it, and not this again."""
+    sources = config.loop.sources()
+    run = start_run(config.experiment, name, uri)
+    run.log_params(config.model_dump(mode="json"))
+    start = {} if config.start is None else {"start": load_bundle(config.start).digest}
+    run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"} | start | sources)
+    run.log_dataset(dataset.folder, dataset.manifest.digest, {"samples": len(dataset)} | dataset.manifest.classes)
+    run.log_text(dump_yaml(config), "config.yaml")
+    return run
+
+
+def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
+    """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
+    standardization = standardization_of(config, dataset)
+    state = _fit(config, standardization, folder.name, run, progress)
+    bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
+    bundle = complete(bundle, dataset)
+    evaluation = evaluate_bundle(bundle, dataset)
+    for name, figure in evaluation.figures().items():
+        run.log_figure(figure, f"{name}.png")
+    description = bundle.description.model_copy(update={"metrics": evaluation.metrics})
+    save_bundle(folder / "bundle", bundle.model, description, bundle.reference)
+
+
+def check_worker_resources(config: TrainConfig) -> None:
+    """Refuses workers that do not fit this machine's Ray, see `check_resources`."""
+    check_resources("Training", config.resources, "workers, cpus_per_worker or use_gpu", config.workers_range[0])
+
+
+def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
+    """The Ray trainer of a run; `messages.put` gets (epochs done, mean terms) after each epoch, in worker 0."""
+    paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
+    resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
+    return TorchTrainer(
+        _worker,
+        train_loop_config={
+            "config": config.model_dump(mode="json") | resolved,
+            "standardization": standardization.model_dump(mode="json"),
+            "messages": messages,
+        },
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=config.workers, use_gpu=config.use_gpu, resources_per_worker=config.resources
+        ),
+        run_config=ray.train.RunConfig(
+            name=name,
+            storage_path=str(Path(config.storage).resolve()),
+            failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            callbacks=[NoSecondTry()],
+        ),
+    )
+
+
+def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Run, progress: Progress) -> State:
+    messages = Queue(actor_options={"num_cpus": 0})
+    trainer = build_trainer(config, standardization, name, messages)
+    try:
+        with _relayed(messages, config.loop.total_epochs, run, progress):
+            result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise driver_error(error, f"Training {name}") from error
+    state = load_state(result.checkpoint)
+    if state is None:
+        raise MicrodesignError(f"Training {name} ended without a checkpoint.")
+    return state
+
+
+def _worker(settings: dict[str, Any]) -> None:
+    """What each Ray Train worker runs."""
+    config = validate_config(TrainConfig, settings["config"], "the train config")
+    standardization = validate_config(Standardization, settings["standardization"], "the standardization")
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    torch.set_num_threads(max(1, round(config.cpus_per_worker)))
+    device = get_device()
+    dataset = Dataset.open(config.dataset)
+    feed, teacher = prepare(config, dataset, standardization, device, rank, world)
+    core = initial_model(config)
+    model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
+
+    def on_checkpoint(save: Callable[[], State]) -> None:
+        if rank != 0:
+            ray.train.report({})
+            return
+        with state_checkpoint(save) as checkpoint:
+            ray.train.report({}, checkpoint=checkpoint)
+
+    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
+        if rank == 0:
+            settings["messages"].put((done, terms))
+        on_checkpoint(save)
+
+    state = load_state(ray.train.get_checkpoint(), wrapped=world > 1)
+    folder = Path(config.storage).resolve() / context.get_experiment_name()
+    run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, teacher)
+
+
+def _bundle(
+    config: TrainConfig, standardization: Standardization, dataset: Dataset, state: State, folder: Path
+) -> Bundle:
+    """Writes the bundle of a final training state."""
+    model = build_model(config.loop, len(config.properties))
+    model.load_state_dict(state["model"])
+    manifest = dataset.manifest
+    description = Description(
+        model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
+    )
+    return save_bundle(folder, model, description)
+
+
+@contextmanager
+def _relayed(messages: Queue, epochs: int, run: Run, progress: Progress) -> Iterator[None]:
+    """Hands what the workers say of each epoch to MLflow and to `progress`; they do not wait for either."""
+    finished, failure = threading.Event(), []
+
+    def relay() -> None:
+        while True:
+            try:
+                done, terms = messages.get(timeout=0.5)
+            except Empty:
+                if finished.is_set():
+                    return
+                continue
+            speed = f"{terms['samples_per_second']:.0f} images/s"
+            try:
+                progress(f"epoch {done}/{epochs}: {describe_terms(terms)}; {speed}")
+                if not failure:
+                    run.log_metrics(terms, step=done)
+            except Exception as error:  # training goes on; the same command logs the rest of the record
+                failure.append(error)
+
+    thread = threading.Thread(target=relay, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()
+        messages.shutdown()
+    if failure:
+        raise failure[0]

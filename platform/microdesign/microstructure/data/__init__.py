@@ -1,0 +1,1 @@
+"""Microstructures in memory and data sets on disk."""

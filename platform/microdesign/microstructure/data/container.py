@@ -1,0 +1,199 @@
+"""The one image container: a batch of phase-label images with what is known about each sample."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from microdesign.core.errors import InputError
+
+MAX_PHASES = 256
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Microstructures:
+    """A batch of n microstructures of one shape.
+
+    Example:
+        >>> batch = Microstructures(labels=np.eye(4, dtype=np.uint8)[None], n_phases=2)
+        >>> len(batch), batch.shape
+        (1, (4, 4))
+
+    Attributes:
+        labels: Phase labels, uint8, `(n, *shape)` with two or three spatial axes; axis 1 is x, axis 2 is y (then z).
+            Any integer or bool array is accepted and stored as uint8.
+        n_phases: Number of phases P; labels are 0 to P - 1. A phase may be absent from a sample.
+        classes: Name of the class of each sample, n strings; empty strings when not given.
+        generation: How each sample was made, n strings (JSON for generated ones); empty strings when not given.
+        properties: Property name to values, float64 `(n,)`; NaN marks a value that is not known.
+        periodic: Whether the images tile space without a seam.
+        pixel_size: Edge length of a pixel, in the user's unit of length.
+
+    Raises:
+        InputError: The labels are no integers, lie outside the phases, or the lengths of the fields differ.
+    """
+
+    labels: NDArray[np.uint8]
+    n_phases: int
+    classes: tuple[str, ...] = ()
+    generation: tuple[str, ...] = ()
+    properties: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    periodic: bool = True
+    pixel_size: float = 1.0
+
+    def __post_init__(self) -> None:
+        labels = np.asarray(self.labels)
+        if labels.ndim not in (3, 4):
+            raise InputError(
+                f"labels has shape {labels.shape}; expected (n, X, Y) or (n, X, Y, Z), the first axis the sample."
+            )
+        if 0 in labels.shape[1:]:
+            raise InputError(f"labels has shape {labels.shape}; expected at least one pixel along each axis.")
+        if labels.dtype.kind not in ("b", "u", "i"):
+            raise InputError(f"labels has dtype {labels.dtype}; expected integers.")
+        if not 1 <= self.n_phases <= MAX_PHASES:
+            raise InputError(f"n_phases = {self.n_phases} is not supported; expected 1 to {MAX_PHASES}.")
+        if not self.pixel_size > 0:
+            raise InputError(f"pixel_size = {self.pixel_size} is not valid; expected a positive length.")
+        _check_range(labels, self.n_phases)
+        n = len(labels)
+        object.__setattr__(self, "labels", labels.astype(np.uint8, copy=False))
+        for name in ("classes", "generation"):
+            texts = tuple(getattr(self, name)) or ("",) * n
+            if len(texts) != n:
+                raise InputError(f"{name} has {len(texts)} entries; expected {n}, one per sample.")
+            object.__setattr__(self, name, texts)
+        properties = {name: np.asarray(values, dtype=np.float64) for name, values in self.properties.items()}
+        for name, values in properties.items():
+            if values.shape != (n,):
+                raise InputError(f"property '{name}' has shape {values.shape}; expected ({n},), one value per sample.")
+        object.__setattr__(self, "properties", properties)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of pixels along each spatial axis, x first."""
+        return self.labels.shape[1:]
+
+    def select(self, indices: ArrayLike | slice) -> Self:
+        """Returns the samples at `indices`: integers in any order, a boolean mask `(n,)`, or a slice (a view, no copy).
+
+        Raises:
+            InputError: An index lies outside the batch, or the indices are no integers.
+        """
+        if isinstance(indices, slice):
+            where: NDArray[np.int64] | slice = indices
+            positions: Sequence[int] = range(len(self))[indices]
+        else:
+            where = _as_positions(indices, len(self))
+            positions = where.tolist()
+        return type(self)(
+            labels=self.labels[where],
+            n_phases=self.n_phases,
+            classes=tuple(self.classes[i] for i in positions),
+            generation=tuple(self.generation[i] for i in positions),
+            properties={name: values[where] for name, values in self.properties.items()},
+            periodic=self.periodic,
+            pixel_size=self.pixel_size,
+        )
+
+    def property_table(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Returns the named properties as columns `(n, len(names))`.
+
+        Raises:
+            InputError: There is no such property.
+        """
+        return property_table(self.properties, names, len(self))
+
+    def with_known(self, names: Sequence[str]) -> Self:
+        """Leaves out the samples of which a named property is not known (NaN: physics could not answer for them).
+
+        Raises:
+            InputError: There is no such property, or no sample is left.
+        """
+        known = np.isfinite(self.property_table(names)).all(1)
+        if not known.any():
+            raise InputError(f"No sample has finite values of {', '.join(names)}; label the data set again.")
+        return self if known.all() else self.select(known)
+
+    @classmethod
+    def concatenate(cls, batches: Sequence["Microstructures"]) -> Self:
+        """Returns the batches one after the other; they must agree in shape, phases, properties and pixel size.
+
+        Raises:
+            InputError: The list is empty or the batches do not agree.
+        """
+        if not batches:
+            raise InputError("concatenate got no batches; expected at least one.")
+        first = batches[0]
+        for number, batch in enumerate(batches):
+            for name in ("shape", "n_phases", "periodic", "pixel_size"):
+                mine, other = getattr(first, name), getattr(batch, name)
+                if mine != other:
+                    raise InputError(f"batch {number} has {name} {other}; expected {mine}, as in batch 0.")
+            if set(batch.properties) != set(first.properties):
+                raise InputError(
+                    f"batch {number} has properties {sorted(batch.properties)}; "
+                    f"expected {sorted(first.properties)}, as in batch 0."
+                )
+        return cls(
+            labels=np.concatenate([batch.labels for batch in batches]),
+            n_phases=first.n_phases,
+            classes=tuple(name for batch in batches for name in batch.classes),
+            generation=tuple(text for batch in batches for text in batch.generation),
+            properties={
+                name: np.concatenate([batch.properties[name] for batch in batches]) for name in first.properties
+            },
+            periodic=first.periodic,
+            pixel_size=first.pixel_size,
+        )
+
+    def indicator(self) -> Tensor:
+        """Returns the phase indicators, float32 `(n, 1, *shape)` of phase 1 for two phases, else `(n, P, *shape)`."""
+        if self.n_phases == 2:
+            return torch.from_numpy(self.labels.astype(np.float32))[:, None]
+        phases = np.arange(self.n_phases, dtype=np.uint8).reshape(1, -1, *([1] * len(self.shape)))
+        return torch.from_numpy((self.labels[:, None] == phases).astype(np.float32))
+
+
+def property_table(properties: Mapping[str, NDArray], names: Sequence[str], n: int) -> NDArray[np.float64]:
+    """Returns the named columns of n samples as a table `(n, len(names))`.
+
+    Raises:
+        InputError: There is no such column.
+    """
+    missing = [name for name in names if name not in properties]
+    if missing:
+        listed = ", ".join(properties) or "none: label it first"
+        raise InputError(f"The data set has no property '{missing[0]}'; it has {listed}.")
+    return np.array([properties[name] for name in names], dtype=np.float64).reshape(len(names), n).T
+
+
+def _check_range(labels: NDArray, n_phases: int) -> None:
+    if labels.size == 0 or (int(labels.min()) >= 0 and int(labels.max()) < n_phases):
+        return
+    # Only a failing batch pays for the search of the place.
+    index = tuple(int(i) for i in np.argwhere((labels < 0) | (labels >= n_phases))[0])
+    raise InputError(
+        f"labels[{', '.join(map(str, index))}] = {labels[index]}; expected 0 to {n_phases - 1} for {n_phases} phases."
+    )
+
+
+def _as_positions(indices: ArrayLike, n: int) -> NDArray[np.int64]:
+    array = np.asarray(indices)
+    if array.size == 0 and array.ndim == 1:
+        return np.zeros(0, dtype=np.int64)
+    if array.dtype == bool and array.shape == (n,):
+        return np.flatnonzero(array)
+    if array.ndim != 1 or array.dtype.kind not in "ui":
+        raise InputError(f"indices have dtype {array.dtype}, shape {array.shape}; expected a list of integers.")
+    outside = array[(array < -n) | (array >= n)]
+    if outside.size:
+        raise InputError(f"index {outside[0]} lies outside the batch; expected {-n} to {n - 1}.")
+    return array.astype(np.int64) % max(n, 1)

@@ -1,0 +1,61 @@
+"""Contact sheets: the first images of each class side by side, as PNG."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.core.errors import InputError
+from microdesign.core.files import replacing
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.drawing import picture, png
+
+COLUMNS = 8
+ROWS = 4
+_MARGIN = 4
+_PAPER = 255
+
+
+def write_contact_sheets(
+    batches: Iterable[Microstructures], folder: str | Path, columns: int = COLUMNS, rows: int = ROWS
+) -> dict[str, Path]:
+    """Writes `<class>.png` for each class with its first `columns * rows` images, drawn as by `drawing`.
+
+    Returns:
+        The file of each class.
+
+    Raises:
+        InputError: There are no images.
+        StorageError: A file cannot be written.
+    """
+    wanted = columns * rows
+    first: dict[str, list[NDArray[np.uint8]]] = {}
+    n_phases = 1
+    for batch in batches:
+        n_phases = max(n_phases, batch.n_phases)
+        for name, image in zip(batch.classes, batch.labels, strict=True):
+            kept = first.setdefault(name or "unnamed", [])
+            if len(kept) < wanted:
+                kept.append(image.copy())
+    if not first:
+        raise InputError("there are no images for a contact sheet; expected at least one.")
+    files = {}
+    for name, images in first.items():
+        files[name] = Path(folder) / f"{name.replace('/', '_')}.png"
+        with replacing(files[name]) as temporary:
+            temporary.write_bytes(png(_sheet(images, columns, n_phases)))
+    return files
+
+
+def _sheet(images: list[NDArray[np.uint8]], columns: int, n_phases: int) -> NDArray[np.uint8]:
+    # Small images are enlarged by whole pixels, so that each pixel stays visible.
+    scale = max(1, 128 // max(images[0].shape[:2]))
+    tiles = [picture(image, n_phases, scale) for image in images]
+    height, width = (edge + _MARGIN for edge in tiles[0].shape)
+    columns = min(columns, len(tiles))
+    sheet = np.full((-(-len(tiles) // columns) * height + _MARGIN, columns * width + _MARGIN), _PAPER, dtype=np.uint8)
+    for number, tile in enumerate(tiles):
+        top, left = (number // columns) * height + _MARGIN, (number % columns) * width + _MARGIN
+        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return sheet

@@ -1,0 +1,195 @@
+"""From a configuration to a generated data set on disk, resumable by shard."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from microdesign.core.config import Config
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.data.manifest import SplitConfig
+from microdesign.microstructure.generators import FAMILIES, MIN_SIZE, generate
+from microdesign.microstructure.io.hdf5.micro2d import write_micro2d
+
+# Raise it when a generator changes what it draws, so that shards of the old one are not reused.
+GENERATORS_VERSION = 1
+MAX_PIXELS = 2**27
+# Of all samples of a shard, which is generated in memory; labels take a byte a pixel.
+MAX_SHARD_PIXELS = 2**28
+
+
+class GenerateConfig(Config):
+    """What to generate."""
+
+    families: tuple[str, ...] = ("GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium")
+    """Names of the families, each a class of the data set."""
+    count_per_family: int = Field(default=1000, ge=1)
+    """Number of samples of each family."""
+    size: int = Field(default=64, ge=MIN_SIZE, le=4096)
+    """Edge length in pixels."""
+    dims: Literal[2, 3] = 2
+    """Number of axes: 2 for images, 3 for volumes; not every family draws volumes."""
+    n_phases: int = Field(default=2, ge=2, le=MAX_PHASES)
+    """Number of phases; more than 2 for the family Polycrystal alone."""
+    seed: int = Field(default=0, ge=0)
+    """Seed of all images; sample i of a family depends on it, the family and i alone."""
+    shard_size: int = Field(default=500, ge=1)
+    """Largest number of samples in a shard: what a killed run loses at most. Large volumes get smaller shards."""
+    split: SplitConfig = SplitConfig()
+    """Seed and shares of training, validation and test."""
+
+    @field_validator("families")
+    @classmethod
+    def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in families if name not in FAMILIES]
+        if unknown or not families or len(set(families)) < len(families):
+            problem = f"'{unknown[0]}' is unknown; " if unknown else ""
+            raise ValueError(f"{problem}expected different names out of: {', '.join(sorted(FAMILIES))}")
+        return families
+
+    @field_validator("dims", "n_phases")
+    @classmethod
+    def _drawable(cls, value: int, info: ValidationInfo) -> int:
+        for name in info.data.get("families", ()):
+            refusal = FAMILIES[name].refusal(**{str(info.field_name): value})
+            if refusal is not None:
+                raise ValueError(f"the family {name} {refusal}")
+        if info.field_name == "dims" and info.data.get("size", 0) ** value > MAX_PIXELS:
+            raise ValueError(f"size = {info.data['size']} is too large; expected at most {MAX_PIXELS} pixels in all")
+        return value
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """The samples of one shard: `start` to `start + count - 1` of a family."""
+
+    name: str
+    family: str
+    start: int
+    count: int
+
+
+def plan_shards(config: GenerateConfig) -> list[ShardPlan]:
+    """Returns the shards of a configuration; each can be generated on its own, by any worker."""
+    length = min(config.shard_size, max(1, MAX_SHARD_PIXELS // config.size**config.dims))
+    return [
+        ShardPlan(f"{family}-{number:05d}", family, start, min(length, config.count_per_family - start))
+        for family in config.families
+        for number, start in enumerate(range(0, config.count_per_family, length))
+    ]
+
+
+def dataset_writer(config: GenerateConfig, folder: str | Path) -> DatasetWriter:
+    """Returns the writer for a configuration; its settings name everything that an image depends on."""
+    settings = {
+        "families": list(config.families),
+        "count_per_family": config.count_per_family,
+        "size": config.size,
+        "shard_size": config.shard_size,
+        "generators_version": GENERATORS_VERSION,
+        # Left out at their defaults, so that shards from before there was a choice are still good.
+        **({"dims": config.dims} if config.dims != 2 else {}),
+        **({"n_phases": config.n_phases} if config.n_phases != 2 else {}),
+    }
+    return DatasetWriter(folder, settings=settings, seed=config.seed, split=config.split)
+
+
+def generate_dataset(
+    config: GenerateConfig, folder: str | Path, on_progress: Callable[[int, int], None] | None = None
+) -> Dataset:
+    """Generates a data set; shards that are there already, made with the same settings, are kept.
+
+    Args:
+        config: What to generate.
+        folder: Where; a data set of other settings there is replaced.
+        on_progress: Called with (samples done, samples in all) after each shard.
+
+    Raises:
+        InputError: The folder is a file.
+        StorageError: A shard cannot be written.
+    """
+    if Path(folder).is_file():
+        raise InputError(f"{folder}: is a file; expected a folder for the data set.")
+    writer = dataset_writer(config, folder)
+    plan = plan_shards(config)
+    total = sum(shard.count for shard in plan)
+    done = 0
+    for shard in plan:
+        if not writer.has_shard(shard.name):
+            writer.write_shard(shard.name, _draw(config, shard.family, shard.start, shard.count))
+        done += shard.count
+        if on_progress is not None:
+            on_progress(done, total)
+    return writer.finish([shard.name for shard in plan])
+
+
+class GenerateJob(Config):
+    """What to generate, and where it goes."""
+
+    out: str
+    """Folder of the data set, or a `.h5` file in MICRO2D's layout."""
+    images: GenerateConfig = GenerateConfig()
+    """The images."""
+    preview: bool = False
+    """Whether to draw the first images of each class, `<class>.png` in the folder `<out>-preview`."""
+
+
+def generate_to(job: GenerateJob, on_progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Generates a data set folder, resumable by shard, or a MICRO2D file in one go; returns what was made.
+
+    Raises:
+        InputError: A folder is asked for where a file is.
+        StorageError: It cannot be written.
+    """
+    made: dict[str, Any]
+    if Path(job.out).suffix in (".h5", ".hdf5"):
+        made = {"file": job.out, "images": _write_micro2d(job, on_progress)}
+    else:
+        dataset = generate_dataset(job.images, job.out, on_progress)
+        made = {"dataset": str(dataset.folder), "images": len(dataset), "digest": dataset.manifest.digest}
+    if job.preview:
+        made["preview"] = [str(file) for file in draw_preview(job.images, preview_folder(job.out)).values()]
+    return made
+
+
+def preview_folder(out: str | Path) -> Path:
+    """Returns the folder beside a data set, or a file, where its contact sheets go."""
+    path = Path(out)
+    return path.with_name(f"{path.stem if path.suffix in ('.h5', '.hdf5') else path.name}-preview")
+
+
+def draw_preview(config: GenerateConfig, folder: str | Path) -> dict[str, Path]:
+    """Draws the first images of each family, generated again, on one contact sheet a family; returns the files.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    # Drawing takes a second to import, and is seldom asked for.
+    from microdesign.microstructure.generators.contact_sheets import COLUMNS, ROWS, write_contact_sheets
+
+    count = min(config.count_per_family, COLUMNS * ROWS)
+    return write_contact_sheets((_draw(config, family, 0, count) for family in config.families), folder)
+
+
+def _draw(config: GenerateConfig, family: str, start: int, count: int) -> Microstructures:
+    return generate(family, start, count, config.size, config.seed, dims=config.dims, n_phases=config.n_phases)
+
+
+def _write_micro2d(job: GenerateJob, on_progress: Callable[[int, int], None] | None) -> int:
+    plan = plan_shards(job.images)
+    total = sum(shard.count for shard in plan)
+
+    def batches() -> Iterator[Microstructures]:
+        done = 0
+        for shard in plan:
+            yield _draw(job.images, shard.family, shard.start, shard.count)
+            done += shard.count
+            if on_progress is not None:
+                on_progress(done, total)
+
+    write_micro2d(job.out, batches())
+    return total

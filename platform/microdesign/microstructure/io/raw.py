@@ -1,0 +1,159 @@
+"""From a file's raw numbers to batches of phase labels: the part that is common to all formats."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
+from microdesign.microstructure.data.label_arrays import as_labels
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+
+MOST_LEVELS = 16
+"""A picture with labels from here on is taken for grey levels, unless the number of phases is stated."""
+_BLACK_AND_WHITE = (0.0, 255.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawImages:
+    """The images of one source as it stores them, read from the start as often as needed.
+
+    Attributes:
+        chunks: Returns an iterator over arrays `(m, *shape)` of numbers, x first; called once or twice.
+        source: What messages name.
+        n_phases: Number of phases when the source states it.
+        picture: Whether the source is a picture, whose numbers may be grey levels.
+        counts_from_one: Whether ids start at 1 and 0 means unknown (DREAM.3D): without any 0 the label is the id - 1.
+        classes: Class of each sample; empty when not known.
+        generation: How each sample was made; empty when not known.
+        properties: Property values `(n,)`.
+        periodic: Whether the images are periodic.
+        pixel_size: Edge length of a pixel.
+    """
+
+    chunks: Callable[[], Iterator[NDArray]]
+    source: str
+    n_phases: int | None = None
+    picture: bool = False
+    counts_from_one: bool = False
+    classes: tuple[str, ...] = ()
+    generation: tuple[str, ...] = ()
+    properties: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    periodic: bool = True
+    pixel_size: float = 1.0
+
+
+def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
+    """Yields the images as they come; where nobody states the number of phases, the source is read twice.
+
+    Raises:
+        InputError: A number is no label or lies outside the phases, or a picture holds grey levels.
+    """
+    values, shift = options.values, 0
+    n_phases = options.n_phases or (len(values) if values is not None else raw.n_phases)
+    maybe_black_and_white = raw.picture and options.n_phases == 2
+    if values is None and (n_phases is None or raw.counts_from_one or maybe_black_and_white):
+        present = _present(raw)
+        if raw.picture and present.tolist() in ([0, 255], [255]):
+            values, n_phases = _BLACK_AND_WHITE, 2
+        elif raw.picture and n_phases is None and present[-1] >= MOST_LEVELS:
+            raise InputError(
+                f"{raw.source}: holds {len(present)} different grey levels up to {present[-1]}; threshold it first, or "
+                f"state the grey level of each phase (--values) or the number of phases (--phases)."
+            )
+        shift = int(raw.counts_from_one and present[0] > 0)
+        n_phases = n_phases or int(present[-1]) + 1 - shift
+    assert n_phases is not None
+    start = 0
+    for array in raw.chunks():
+        rows = slice(start, start + len(array))
+        labels = _labels(array, _where(raw, start), values)
+        try:
+            # Contiguous and a copy of what may be a mapped file, so that the batch does not hang on it.
+            yield Microstructures(
+                labels=np.array(labels, order="C") - np.uint8(shift),
+                n_phases=n_phases,
+                classes=raw.classes[rows],
+                generation=raw.generation[rows],
+                properties={name: column[rows] for name, column in raw.properties.items()},
+                periodic=raw.periodic,
+                pixel_size=raw.pixel_size,
+            )
+        except InputError as error:
+            raise InputError(f"{raw.source}: from image {start} on, {error}") from None
+        start = rows.stop
+
+
+def split_axes(shape: tuple[int, ...], dimension: int | None, source: str) -> tuple[int, tuple[int, ...]]:
+    """Returns the number of images and their shape in an array of shape `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`.
+
+    Args:
+        shape: Shape of the array.
+        dimension: 3 makes three axes one volume `(X, Y, Z)`; otherwise they are a stack of images.
+        source: What the message names.
+
+    Raises:
+        InputError: The shape is none of these, does not fit the dimension, or is without pixels.
+    """
+    axes = len(shape)
+    fits = axes in ((3, 4) if dimension == 3 else (2, 3) if dimension == 2 else (2, 3, 4))
+    if not fits:
+        expected = {
+            2: "one image (X, Y) or a stack (n, X, Y)",
+            3: "one volume (X, Y, Z) or volumes (n, X, Y, Z)",
+            None: "one image (X, Y), a stack (n, X, Y), or volumes (n, X, Y, Z)",
+        }[dimension]
+        raise InputError(f"{source}: has shape {shape}; expected {expected}.")
+    if 0 in shape:
+        raise InputError(f"{source}: has shape {shape}, without pixels; expected at least one image.")
+    if axes == (3 if dimension == 3 else 2):
+        return 1, shape
+    return shape[0], shape[1:]
+
+
+def gathered(images: Iterator[NDArray], length: int) -> Iterator[NDArray]:
+    """Yields single images as stacks `(m, *shape)` of up to `length`."""
+    held: list[NDArray] = []
+    for image in images:
+        held.append(image)
+        if len(held) == length:
+            yield np.stack(held)
+            held = []
+    if held:
+        yield np.stack(held)
+
+
+def _present(raw: RawImages) -> NDArray[np.int64]:
+    seen = np.zeros(MAX_PHASES, dtype=bool)
+    start = 0
+    for array in raw.chunks():
+        labels = _labels(array, _where(raw, start), None)
+        # Layer by layer: counting casts to eight bytes a pixel.
+        for layer in labels.reshape(-1, *labels.shape[2:]) if labels.ndim == 4 else labels:
+            seen |= np.bincount(layer.ravel(), minlength=MAX_PHASES) > 0
+        start += len(array)
+    if start == 0:
+        raise InputError(f"{raw.source}: holds no images; expected at least one.")
+    return np.flatnonzero(seen)
+
+
+def _labels(array: NDArray, source: str, values: tuple[float, ...] | None) -> NDArray[np.uint8]:
+    if values is None:
+        return as_labels(array, source)
+    labels = np.zeros(array.shape, dtype=np.uint8)
+    known = np.zeros(array.shape, dtype=bool)
+    for label, value in enumerate(values):
+        same = array == value
+        labels[same] = label
+        known |= same
+    if not known.all():
+        index = tuple(int(i) for i in np.argwhere(~known)[0])
+        expected = ", ".join(f"{value:g}" for value in values)
+        raise InputError(f"{source}: holds {array[index]} at index {list(index)}; expected one of --values {expected}.")
+    return labels
+
+
+def _where(raw: RawImages, start: int) -> str:
+    return raw.source if start == 0 else f"{raw.source} from image {start} on"

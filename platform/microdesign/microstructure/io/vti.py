@@ -1,0 +1,128 @@
+"""VTK image data (`.vti`) as ParaView reads it: phase labels per cell, properties as field data.
+
+A voxel is a cell; VTK's first axis is x and runs fastest. A two-dimensional image has no extent along z.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.core.errors import InputError
+from microdesign.core.files import replacing
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.label_arrays import chunk_length
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.pictures import natural
+from microdesign.microstructure.io.raw import RawImages, batches, gathered
+from microdesign.microstructure.io.vti_parser import parse_vti
+
+_ARRAY = "phase"
+_PHASES = "n_phases"
+
+
+def read_vti(
+    path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+) -> Iterator[Microstructures]:
+    """Yields the image of a `.vti` file, or those of a folder of such files in natural order.
+
+    The image is the array that `options.array` names, else the only integer one, of the cells or else of the points.
+    Field data of one number are properties; `n_phases` there is the number of phases.
+
+    Raises:
+        InputError: A file is damaged or no image data, its voxels are no cubes, it has no such array or several, or
+            the files of a folder differ in size.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.vti"), key=natural) if path.is_dir() else [path]
+    images = [parse_vti(file, options.array, with_labels=False) for file in files]
+    names = dict.fromkeys(name for image in images for name in image.fields)
+    phases = [int(image.fields.get(_PHASES, 0)) for image in images]
+    columns = {
+        name: np.array([image.fields.get(name, np.nan) for image in images]) for name in names if name != _PHASES
+    }
+
+    first = parse_vti(files[0], options.array, with_labels=True).labels
+    length = chunk_length(first.nbytes, chunk)
+
+    def stored() -> Iterator[NDArray]:
+        for file in files:
+            labels = parse_vti(file, options.array, with_labels=True).labels
+            if labels.shape != first.shape:
+                raise InputError(f"{file}: has {labels.shape} cells; expected {first.shape}, as in {files[0].name}.")
+            yield labels
+
+    raw = RawImages(
+        chunks=lambda: gathered(stored(), length),
+        source=str(path),
+        n_phases=max(phases) if min(phases) > 0 else None,
+        properties=columns,
+        pixel_size=images[0].pixel_size,
+    )
+    yield from batches(raw, options)
+
+
+def write_vti(path: str | Path, batch: Microstructures) -> None:
+    """Writes one sample as unsigned 8-bit cell data `phase`, whole or not at all.
+
+    Raises:
+        InputError: There is not exactly one sample.
+        StorageError: The file cannot be written.
+    """
+    if len(batch) != 1:
+        raise InputError(f"{path}: got {len(batch)} images; expected one per .vti file.")
+    extent = " ".join(f"0 {length}" for length in (*batch.shape, 0)[:3])
+    spacing = " ".join([repr(float(batch.pixel_size))] * 3)
+    known = {name: float(values[0]) for name, values in batch.properties.items() if math.isfinite(values[0])}
+    fields = "".join(
+        f'      <DataArray type="Float64" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{value!r}'
+        "</DataArray>\n"
+        for name, value in {_PHASES: float(batch.n_phases), **known}.items()
+    )
+    head = f"""<?xml version="1.0"?>
+<VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
+  <ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{spacing}">
+    <FieldData>
+{fields}    </FieldData>
+    <Piece Extent="{extent}">
+      <CellData Scalars="{_ARRAY}">
+        <DataArray type="UInt8" Name="{_ARRAY}" format="appended" offset="0"/>
+      </CellData>
+    </Piece>
+  </ImageData>
+  <AppendedData encoding="raw">
+_"""
+    labels = batch.labels[0].tobytes(order="F")
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(head.encode("utf-8"))
+        file.write(len(labels).to_bytes(8, "little"))
+        file.write(labels)
+        file.write(b"\n  </AppendedData>\n</VTKFile>\n")
+
+
+def write_vti_files(path: Path, images: Iterable[Microstructures]) -> Path:
+    """Writes one sample to `path`, several to the folder of that name without the suffix, and returns which.
+
+    The files of the folder are `NAME_00000.vti`, ...; ParaView opens them as one series.
+
+    Raises:
+        StorageError: A file cannot be written; the folder is then not whole.
+    """
+    folder = path.with_suffix("") if path.suffix else path
+    held: Microstructures | None = None
+    count = 0
+    for batch in images:
+        for number in range(len(batch)):
+            if held is not None:
+                write_vti(folder / f"{folder.name}_{count:05d}.vti", held)
+                count += 1
+            held = batch.select([number])
+    if held is not None and count == 0 and path.suffix:
+        write_vti(path, held)
+        return path
+    if held is not None:
+        write_vti(folder / f"{folder.name}_{count:05d}.vti", held)
+    return folder

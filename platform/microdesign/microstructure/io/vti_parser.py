@@ -1,0 +1,183 @@
+"""The XML of VTK image data: one piece; text, base64 or raw binary arrays; none, zlib or LZMA compression."""
+
+import base64
+import lzma
+import math
+import xml.etree.ElementTree as ET
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.label_arrays import refuse_pickle
+
+_TYPES = {
+    **{f"{sign}Int{8 * size}": f"{kind}{size}" for sign, kind in (("", "i"), ("U", "u")) for size in (1, 2, 4, 8)},
+    "Float32": "f4",
+    "Float64": "f8",
+}
+_UNPACK: dict[str, Callable[[bytes], bytes]] = {
+    "vtkZLibDataCompressor": zlib.decompress,
+    "vtkLZMADataCompressor": lzma.decompress,
+}
+
+
+@dataclass(frozen=True)
+class VtiImage:
+    """One image of a `.vti` file.
+
+    Attributes:
+        labels: The array as stored, `(X, Y)` or `(X, Y, Z)`; empty when it was not asked for.
+        pixel_size: Edge length of a voxel.
+        fields: Field data of one number each.
+    """
+
+    labels: NDArray
+    pixel_size: float
+    fields: dict[str, float]
+
+
+def parse_vti(path: Path, array: str | None, with_labels: bool) -> VtiImage:
+    """Reads a `.vti` file.
+
+    Args:
+        path: The file.
+        array: Name of the array of labels; None takes the only integer one, of the cells or else of the points.
+        with_labels: Whether to decode the labels.
+
+    Raises:
+        InputError: The file is missing, damaged, a pickle or no image data, its voxels are no cubes, or the array is
+            missing, one of several, or of another length than the extent.
+    """
+    refuse_pickle(path, "a .vti file of VTK image data")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a .vti file.") from None
+    try:
+        return _File(path, data).image(array, with_labels)
+    except InputError:
+        raise
+    except (ET.ParseError, ValueError, KeyError, IndexError, OverflowError, zlib.error, lzma.LZMAError) as error:
+        raise InputError(f"{path}: is no .vti file, or damaged ({' '.join(str(error).split())}).") from None
+
+
+class _File:
+    def __init__(self, path: Path, data: bytes) -> None:
+        self.path = path
+        cut = data.find(b"<AppendedData")
+        # Raw binary is no XML: only what stands before it is parsed.
+        self.root = ET.fromstring(data if cut < 0 else data[:cut] + b"</VTKFile>")
+        if self.root.tag != "VTKFile" or self.root.get("type") != "ImageData":
+            raise InputError(f"{path}: holds {self.root.get('type', self.root.tag)}; expected VTK ImageData.")
+        tag_end = data.find(b">", cut)
+        self.appended_raw = b"raw" in data[cut:tag_end]
+        self.appended = b"" if cut < 0 else data[data.index(b"_", tag_end) + 1 :]
+        self.order = ">" if self.root.get("byte_order") == "BigEndian" else "<"
+        self.count_type = np.dtype(self.order + _TYPES[self.root.get("header_type", "UInt32")])
+        self.compressor = self.root.get("compressor")
+
+    def image(self, wanted: str | None, with_labels: bool) -> VtiImage:
+        image = self.root.find("ImageData")
+        pieces = [] if image is None else image.findall("Piece")
+        if image is None or len(pieces) != 1:
+            raise InputError(f"{self.path}: holds {len(pieces)} pieces; expected one.")
+        bounds = [int(number) for number in (pieces[0].get("Extent") or image.attrib["WholeExtent"]).split()]
+        lengths = [bounds[2 * axis + 1] - bounds[2 * axis] for axis in range(3)]
+        section, element = self._choose(pieces[0], wanted)
+        shape = tuple(length + (section == "PointData") for length in lengths)
+        spans = [axis for axis in range(3) if lengths[axis] > 0]
+        spacing = [float(number) for number in image.get("Spacing", "1 1 1").split()]
+        sizes = [spacing[axis] for axis in spans]
+        if len(sizes) < 2 or not math.isclose(min(sizes), max(sizes), rel_tol=1e-5):
+            raise InputError(
+                f"{self.path}: has extent {lengths} and spacing {spacing}; expected square or cubic cells."
+            )
+        fields = {}
+        for field in image.iterfind("FieldData/DataArray"):
+            if field.get("type") in _TYPES and field.get("NumberOfTuples", "1") == "1":
+                values = self._decode(field)
+                if len(values) == 1:
+                    fields[field.get("Name", "")] = float(values[0])
+        labels = np.zeros(0)
+        if with_labels:
+            # An axis without extent holds no cells but one layer.
+            cells = [max(length, 1) for length in shape]
+            labels = self._decode(element)
+            if labels.size != math.prod(cells):
+                name = element.get("Name")
+                raise InputError(f"{self.path}: '{name}' holds {labels.size} values; expected {cells} by the extent.")
+            labels = labels.reshape([cells[axis] for axis in spans], order="F")
+        return VtiImage(labels=labels, pixel_size=sizes[0], fields=fields)
+
+    def _choose(self, piece: ET.Element, wanted: str | None) -> tuple[str, ET.Element]:
+        found = [
+            (section, element)
+            for section in ("CellData", "PointData")
+            for element in piece.iterfind(f"{section}/DataArray")
+            if element.get("NumberOfComponents", "1") in ("0", "1")
+        ]
+        names = ", ".join(f"{element.get('Name')} ({element.get('type')})" for _, element in found)
+        if wanted is not None:
+            found = [each for each in found if each[1].get("Name") == wanted]
+        else:
+            integer = [each for each in found if "Int" in each[1].get("type", "")]
+            cells = [each for each in integer if each[0] == "CellData"]
+            found = cells or integer or found
+        if len(found) != 1:
+            problem = f"has no array '{wanted}'" if wanted else f"holds {len(found)} arrays that could be the labels"
+            raise InputError(f"{self.path}: {problem}; name one by --array out of: {names}.")
+        return found[0]
+
+    def _decode(self, element: ET.Element) -> NDArray:
+        dtype = np.dtype(self.order + _TYPES[element.attrib["type"]])
+        if element.get("format", "ascii") == "ascii":
+            return np.array((element.text or "").split(), dtype=dtype)
+        if element.get("format") == "appended":
+            blocks = _Blocks(self.appended, self.appended_raw, int(element.get("offset", "0")))
+        else:
+            blocks = _Blocks((element.text or "").strip().encode(), False, 0)
+        return np.frombuffer(self._bytes(blocks), dtype)
+
+    def _bytes(self, blocks: "_Blocks") -> bytes:
+        width = self.count_type.itemsize
+
+        def counts(data: bytes) -> list[int]:
+            return [int(number) for number in np.frombuffer(data, self.count_type)]
+
+        if self.compressor is not None and self.compressor not in _UNPACK:
+            known = ", ".join(_UNPACK)
+            raise InputError(f"{self.path}: is compressed by {self.compressor}; expected none or one of: {known}.")
+        first = counts(blocks.read(width))[0]
+        if self.compressor is None:
+            return blocks.read(width + first)[width:]
+        sizes = counts(blocks.read(width * (3 + first)))[3:]
+        blocks.skip(width * (3 + first))
+        packed = blocks.read(sum(sizes))
+        ends = np.cumsum([0, *sizes])
+        return b"".join(_UNPACK[self.compressor](packed[a:b]) for a, b in pairwise(ends))
+
+
+@dataclass
+class _Blocks:
+    data: bytes
+    raw: bool
+    position: int
+
+    def read(self, size: int) -> bytes:
+        """Returns the next `size` bytes, without moving on."""
+        span = size if self.raw else 4 * math.ceil(size / 3)
+        piece = self.data[self.position : self.position + span]
+        piece = piece if self.raw else base64.b64decode(piece)
+        if len(piece) < size:
+            raise ValueError(f"{len(piece)} bytes where {size} are stated; the file is truncated")
+        return piece[:size]
+
+    def skip(self, size: int) -> None:
+        """Moves on by `size` bytes, written as a piece of their own."""
+        self.position += size if self.raw else 4 * math.ceil(size / 3)

@@ -1,0 +1,1 @@
+"""Statistics of microstructures: two-point, morphology, connectivity."""

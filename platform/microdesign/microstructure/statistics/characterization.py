@@ -1,0 +1,153 @@
+"""The table of statistics of images: one dictionary a sample, one value a phase."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.core.errors import InputError
+from microdesign.core.files import replacing
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.readers import read_images
+from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
+from microdesign.microstructure.statistics.morphology import (
+    chord_counts,
+    corner_contacts,
+    mean_chord_length,
+    minimum_feature_size,
+)
+from microdesign.microstructure.statistics.two_point import anisotropy, radial_average, specific_surface, two_point
+from microdesign.microstructure.statistics.two_point import volume_fractions as fractions_of
+
+SPECKS = 0.05
+"""Share of a phase that `feature_size` takes for specks and hairs."""
+
+
+def phase_indicators(batch: Microstructures) -> Tensor:
+    """Returns the indicators of all phases, float32 `(n, P, *shape)`, also for two phases."""
+    labels = torch.from_numpy(batch.labels)
+    return torch.stack([labels == phase for phase in range(batch.n_phases)], 1).float()
+
+
+def characterize(batch: Microstructures) -> list[dict[str, Any]]:
+    """Returns the statistics of each sample, as JSON takes them; None stands for what is infinite or not defined.
+
+    Each entry is a list over the phases; those by axis are lists over the axes within it. Lengths are in the unit of
+    the batch's `pixel_size`, counts in pixels:
+
+    - `volume_fractions`; `specific_surface` (1 / length, pixel faces); `anisotropy` (0 to 1);
+    - `mean_chord` by axis, None where the phase has no end or is absent; `minimum_feature_size`, and
+      `feature_size`, the same without the thinnest 5 % of the phase;
+    - `percolates` by axis (endless in the tiled image); `spans` by axis (from face to face in the image as it is);
+    - `clusters`, their number, and `largest_cluster`, the share of the phase in the largest one;
+    - `corner_contacts`, the number of 2 x 2 blocks whose pixels touch at a corner only;
+    - `chords` by axis: number of chords of 0, 1, 2, ... pixels; `two_point`: autocorrelation in rings of radius
+      `two_point_radius` (the same for all phases).
+
+    All but `spans` and `clusters` take the images as periodic; those two take `batch.periodic` into account.
+    """
+    dims = len(batch.shape)
+    x = phase_indicators(batch)
+    size = batch.pixel_size
+    radius, radial = radial_average(two_point(x, dims), dims)
+    parts: list[list[Any]] = [[clusters(image, batch.periodic) for image in phases] for phases in x.bool().numpy()]
+    columns: dict[str, list[Any]] = {
+        "volume_fractions": fractions_of(x, dims).tolist(),
+        "specific_surface": specific_surface(x, dims, size).tolist(),
+        "anisotropy": anisotropy(x.double(), dims).tolist(),
+        "mean_chord": (size * mean_chord_length(x, dims)).tolist(),
+        "minimum_feature_size": (size * minimum_feature_size(x, dims)).tolist(),
+        "feature_size": (size * minimum_feature_size(x, dims, ignore=SPECKS)).tolist(),
+        "percolates": percolates(x, dims).tolist(),
+        "spans": spans(x, dims).tolist(),
+        "clusters": [[len(part) for part in phases] for phases in parts],
+        "largest_cluster": [
+            [float(part.sizes[0] / part.sizes.sum()) if len(part) else None for part in phases] for phases in parts
+        ],
+        "corner_contacts": corner_contacts(x, dims).long().tolist(),
+        "chords": [[[_trimmed(axis) for axis in phase] for phase in phases] for phases in chord_counts(x, dims)],
+        "two_point": radial.tolist(),
+        "two_point_radius": [(size * radius).tolist()] * len(batch),
+    }
+    return [{name: _finite(values[number]) for name, values in columns.items()} for number in range(len(batch))]
+
+
+def characterize_files(paths: Sequence[str | Path], two_point_file: str | Path | None = None) -> list[dict[str, Any]]:
+    """Returns the statistics of all images of files that `read_images` reads, each with its name as `image`.
+
+    Args:
+        paths: Files of images.
+        two_point_file: Where to save the autocorrelations of all phases, float32 `(n, P, *shape)`, offset 0 first.
+
+    Raises:
+        InputError: A file cannot be read, or the autocorrelations are of several shapes.
+    """
+    rows: list[dict[str, Any]] = []
+    correlations: list[Tensor] = []
+    for path in paths:
+        entries: list[dict[str, Any]] = []
+        for batch in read_images(path):
+            entries += characterize(batch)
+            if two_point_file is not None:
+                correlations.append(two_point(phase_indicators(batch), len(batch.shape)))
+        names = [str(path)] if len(entries) == 1 else [f"{path}[{number}]" for number in range(len(entries))]
+        rows += [{"image": name, **entry} for name, entry in zip(names, entries, strict=True)]
+    if two_point_file is not None:
+        shapes = {tuple(f.shape[1:]) for f in correlations}
+        if len(shapes) != 1:
+            raise InputError(
+                f"the images have phases and sizes {sorted(shapes)}; expected one, for all two-point statistics to go "
+                f"into {two_point_file}."
+            )
+        with replacing(two_point_file) as temporary, temporary.open("wb") as file:
+            np.save(file, torch.cat(correlations).numpy(), allow_pickle=False)
+    return rows
+
+
+def statistics_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Returns titles and lines of a table for people, a line for each phase of each entry of `characterize_files`."""
+    axes = "xyz"[: max((len(row["percolates"][0]) for row in rows), default=0)]
+    chords = [f"chord {axis}" for axis in axes]
+    titles = ["image", "phase", "fraction", "surface", "anisotropy", *chords, "min. feature", "feature", "percolates"]
+    lines = []
+    for row in rows:
+        for phase, fraction in enumerate(row["volume_fractions"]):
+            lengths = [_short(length) for length in row["mean_chord"][phase]] + [""] * len(axes)
+            along = "".join(axis for axis, endless in zip(axes, row["percolates"][phase], strict=False) if endless)
+            lines.append(
+                [
+                    row["image"] if phase == 0 else "",
+                    str(phase),
+                    f"{fraction:.4f}",
+                    f"{row['specific_surface'][phase]:.4f}",
+                    f"{row['anisotropy'][phase]:.3f}",
+                    *lengths[: len(axes)],
+                    _short(row["minimum_feature_size"][phase]),
+                    _short(row["feature_size"][phase]),
+                    along or "no",
+                    str(row["corner_contacts"][phase]),
+                ]
+            )
+    return [*titles, "corner contacts"], lines
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _trimmed(counts: Tensor) -> list[int]:
+    """Without the zeros after the longest chord."""
+    values: list[int] = counts.tolist()
+    while values and values[-1] == 0:
+        values.pop()
+    return values
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""The networks: encoder, decoders and what they are built of."""

@@ -1,0 +1,91 @@
+"""The family of networks by one configuration: images or volumes, two or more phases, vector or spatial latents."""
+
+import math
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from microdesign.core.config import Config
+from microdesign.model.indicators import channels
+from microdesign.model.networks.blocks import Padding
+
+
+class NetworkConfig(Config):
+    """Sizes of the encoder, the decoder and the property head.
+
+    An image of n pixels an axis is halved once a stage, to ceil(n / 2): any size works, powers of two fastest. A
+    decoder that upsamples interpolates back to the very same sizes.
+    """
+
+    size: int = Field(64, ge=4, description="pixels along each axis of the square or cubic images")
+    dimensions: Literal[2, 3] = Field(2, description="2 for images, 3 for volumes")
+    phases: int = Field(2, ge=2, le=256, description="number of phases")
+    padding: Padding = Field("periodic", description="what convolutions see beyond the edges")
+    widths: tuple[PositiveInt, ...] = Field(
+        (16, 32, 48, 64), min_length=1, description="channels per stage, finest first; one stage halves the size"
+    )
+    depth: int = Field(1, ge=1, description="residual blocks per stage")
+    latent_kind: Literal["vector", "spatial"] = Field(
+        "vector", description="one latent vector per image, or one per pixel of the coarsest map"
+    )
+    latent: int = Field(24, ge=1, description="size of a latent vector")
+    decoder: Literal["texture", "upsampling"] = Field(
+        "texture", description="stationary texture with the latent's spectrum, or convolutions from coarse to fine"
+    )
+    textures: int = Field(default=6, ge=1, description="random fields that the texture decoder shapes")
+    smoothing: float = Field(
+        1.0, ge=0, description="pixels, standard deviation of the blur of the texture decoder's logits: no specks"
+    )
+    hidden: int = Field(192, ge=1, description="width of the dense layers")
+    regressor: Literal["shared", "own"] = Field(
+        "shared", description="feature maps of the property regressor: the encoder's, or those of a trunk of its own"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "NetworkConfig":
+        if self.coarse < 2:
+            raise ValueError(
+                f"size {self.size} with {len(self.widths)} stages is not supported; "
+                f"set size to at least {2 ** len(self.widths) + 1} or give fewer widths"
+            )
+        if self.latent_kind == "spatial" and self.decoder == "texture":
+            raise ValueError("latent_kind spatial is not supported with decoder texture; set decoder to upsampling")
+        if self.decoder == "texture" and self.textures < self.channels:
+            raise ValueError(
+                f"textures {self.textures} is not supported with {self.phases} phases; "
+                f"set textures to at least {self.channels}"
+            )
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+        return (self.size,) * self.dimensions
+
+    @property
+    def channels(self) -> int:
+        """Channels C of images and logits; see `microdesign.model.indicators`."""
+        return channels(self.phases)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Pixels an axis of the feature maps, one a stage, finest first."""
+        sizes = [self.size]
+        for _ in self.widths:
+            sizes.append((sizes[-1] + 1) // 2)
+        return tuple(sizes[1:])
+
+    @property
+    def coarse(self) -> int:
+        """Pixels an axis of the coarsest feature map."""
+        return self.sizes[-1]
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        """Shape of an image's latent: `(latent,)`, or `(latent, *n)` on the coarsest map."""
+        return (self.latent, *(self.coarse,) * self.dimensions) if self.latent_kind == "spatial" else (self.latent,)
+
+    @property
+    def latent_size(self) -> int:
+        """D: the numbers of an image's latent, which is flat, `(B, D)`, outside the networks."""
+        return math.prod(self.latent_shape)

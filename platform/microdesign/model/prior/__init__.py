@@ -1,0 +1,1 @@
+"""Latent priors p(z|c) and Gaussian mixtures."""

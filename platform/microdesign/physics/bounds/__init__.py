@@ -1,0 +1,1 @@
+"""Bounds on effective properties, and whether a target is within them."""

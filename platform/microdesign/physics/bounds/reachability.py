@@ -1,0 +1,216 @@
+"""Whether any microstructure of given phases could have the properties that are asked for.
+
+Voigt and Reuss bounds restrict the volume fractions f: a property that shall be at least v needs `sum f_i v_i >= v`,
+one that shall be at most v needs `sum f_i / v_i >= 1 / v`. Both are linear in f, so that several targets are compatible
+only if a linear programme has a solution, for any number of phases. Of two phases, kx and ky are also looked at
+together (`conductor_pair`), and so are quotients. Passing is necessary, not sufficient: there may still be no such
+microstructure.
+"""
+
+from collections.abc import Mapping
+from itertools import combinations
+
+import numpy as np
+from scipy.optimize import linprog
+
+from microdesign.core.errors import InputError
+from microdesign.physics.bounds.conductor_pair import pair_lens
+from microdesign.physics.bounds.property_bounds import (
+    Interval,
+    plane_moduli,
+    property_bounds,
+    reuss,
+    voigt,
+    young_planes,
+)
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import DERIVED_NAMES, PLANE_TENSOR_NAMES, PROPERTY_NAMES, property_names
+
+_MODULUS = {
+    **dict.fromkeys(("Ex", "Ey", "E"), "E"),
+    **dict.fromkeys(("Gxy", "G", "C33"), "mu"),
+    **dict.fromkeys(("kx", "ky", "k11", "k22"), "k"),
+    "K": "K",
+}
+"""The modulus of the phases whose Voigt and Reuss means bound a property."""
+
+_PLANES = np.linspace(0, 1, 401)
+"""Planes that stand for the upper bound of Young's modulus; they lie above it by less than 1e-4 of it."""
+
+_STEPS = 2001
+"""Volume fractions of two phases that are tried for what is not linear in them."""
+
+
+def is_property(name: str) -> bool:
+    """Whether the built-in physics gives a property of plane microstructures, or a quotient of two."""
+    parts = [part.strip() for part in name.split("/")]
+    return len(parts) <= 2 and all(part in (*PROPERTY_NAMES, *PLANE_TENSOR_NAMES, *DERIVED_NAMES) for part in parts)
+
+
+def check_reachable(
+    targets: Mapping[str, float | Interval],
+    materials: Materials,
+    fraction: Interval = (0.0, 1.0),
+    tolerance: float = 1e-3,
+) -> None:
+    """Refuses target properties that no microstructure of these phases can have.
+
+    Args:
+        targets: Value, or least and largest value, of each property asked for, in the units of the materials.
+        materials: The phases.
+        fraction: Least and largest volume fraction of phase 1.
+        tolerance: Relative slack of each value.
+
+    Raises:
+        InputError: A property is unknown, does not exist for these phases or is not a number, its value is outside
+            `property_bounds`, or no volume fractions of the phases satisfy the bounds of all the targets at once.
+    """
+    wanted = {name: _interval(name, value, materials, tolerance) for name, value in targets.items()}
+    bounds = property_bounds(materials, fraction)
+    for name, (low, high) in wanted.items():
+        if name in bounds and not (bounds[name][0] <= high and low <= bounds[name][1]):
+            raise InputError(_outside(name, targets[name], bounds[name], fraction))
+    needs = {name: _needs(name, interval, materials) for name, interval in wanted.items() if name in _MODULUS}
+    shares = _share_rows(len(materials.phases), fraction)
+    ends = _fraction_range([shares, *needs.values()])
+    if ends is None:
+        raise InputError(_conflict(targets, needs, shares, fraction))
+    if len(materials.phases) == 2:
+        _check_two_phases(targets, wanted, materials, np.linspace(*ends, _STEPS), fraction)
+
+
+def describe_interval(name: str, value: float | Interval) -> str:
+    """Returns `kx = 2`, `kx >= 2`, `kx <= 3` or `kx from 2 to 3`."""
+    low, high = (value, value) if isinstance(value, int | float) else value
+    if low == high:
+        return f"{name} = {low:g}"
+    if np.isinf(high):
+        return f"{name} >= {low:g}"
+    return f"{name} <= {high:g}" if np.isinf(low) else f"{name} from {low:g} to {high:g}"
+
+
+def _interval(name: str, value: float | Interval, materials: Materials, tolerance: float) -> Interval:
+    """Least and largest value with the slack."""
+    if not is_property(name):
+        known = ", ".join((*PROPERTY_NAMES, *PLANE_TENSOR_NAMES, *DERIVED_NAMES))
+        raise InputError(f"target {name!r} is no property; expected some of {known}, or a quotient such as kx/ky.")
+    given = {True: materials.has_conductivity, False: materials.has_stiffness}
+    for part in name.split("/"):
+        if not given[is_thermal := part.strip().startswith("k")]:
+            lacking = "conductivity (k)" if is_thermal else "stiffness (E and nu)"
+            raise InputError(
+                f"target {name} does not exist for these materials, whose phases have no {lacking}; expected some of "
+                f"{', '.join(property_names(materials))}."
+            )
+    low, high = (value, value) if isinstance(value, int | float) else value
+    if np.isnan([low, high]).any() or (low == high and np.isinf(low)):
+        raise InputError(f"target {name} = {value} is not a number.")
+    return low - tolerance * abs(low) if np.isfinite(low) else low, high + tolerance * abs(high)
+
+
+def _outside(name: str, value: float | Interval, bounds: Interval, fraction: Interval) -> str:
+    reason = {"v": "the stiffness is positive definite", "A": "by definition"}.get(name[0], "Voigt-Reuss bounds")
+    where = "whatever the microstructure" if fraction == (0, 1) else _with_share(fraction)
+    return (
+        f"target {describe_interval(name, value)} is out of reach: {where}, these phases give {name} "
+        f"from {bounds[0]:.6g} to {bounds[1]:.6g} ({reason})."
+    )
+
+
+def _with_share(fraction: Interval) -> str:
+    return f"with a volume fraction of phase 1 from {fraction[0]:g} to {fraction[1]:g}"
+
+
+def _needs(name: str, interval: Interval, materials: Materials) -> np.ndarray:
+    """Rows a with a.f >= 1 for volume fractions f at which the property may be in the interval: `(rows, P)`."""
+    low, high = interval
+    modulus = _MODULUS[name]
+    moduli = plane_moduli(materials)[modulus]
+    rows = [np.empty((0, len(moduli)))]
+    if low > 0:
+        rows.append((young_planes(materials, _PLANES) if modulus == "E" else moduli[None]) / low)
+    if np.isfinite(high) and moduli.all():  # any volume fraction of a void brings Reuss's bound down to 0
+        rows.append(high / moduli[None])
+    return np.concatenate(rows)
+
+
+def _share_rows(phases: int, fraction: Interval) -> np.ndarray:
+    """Rows a with a.f >= 1 for volume fractions of phase 1 in an interval: `(rows, P)`."""
+    rows = [np.empty((0, phases))]
+    first = np.arange(phases) == 1
+    if fraction[0] > 0:
+        rows.append(first[None] / fraction[0])
+    if fraction[1] < 1:
+        rows.append(~first[None] / (1 - fraction[1]))
+    return np.concatenate(rows)
+
+
+def _fraction_range(needs: list[np.ndarray]) -> tuple[float, float] | None:
+    """Smallest and largest volume fraction of the last phase under the rows, None if there is none."""
+    rows = np.concatenate(needs)
+    phases = rows.shape[1]
+    last = np.eye(phases)[-1]
+    ends = []
+    for sign in (1.0, -1.0):
+        answer = linprog(sign * last, A_ub=-rows, b_ub=-np.ones(len(rows)), A_eq=np.ones((1, phases)), b_eq=[1.0])
+        if answer.x is None:
+            return None
+        ends.append(float(answer.x[-1]))
+    return ends[0], ends[1]
+
+
+def _conflict(
+    targets: Mapping[str, float | Interval], needs: Mapping[str, np.ndarray], shares: np.ndarray, fraction: Interval
+) -> str:
+    """Names the fewest targets that exclude each other, which make the clearest message."""
+    groups = (names for count in range(1, len(needs) + 1) for names in combinations(needs, count))
+    names = next(g for g in groups if _fraction_range([shares, *(needs[name] for name in g)]) is None)
+    together = " and ".join(describe_interval(name, targets[name]) for name in names)
+    message = f"targets {together} exclude each other: no volume fractions satisfy the Voigt-Reuss bounds of all"
+    if shares.shape[1] == 2:
+        ranges = {name: _fraction_range([shares, needs[name]]) for name in names}
+        each = "; ".join(f"{name} needs {ends[0]:.3f} to {ends[1]:.3f}" for name, ends in ranges.items() if ends)
+        message += f" (of phase 1, {each})"
+    return message + ("." if fraction == (0, 1) else f", {_with_share(fraction)}.")
+
+
+def _check_two_phases(
+    targets: Mapping[str, float | Interval],
+    wanted: Mapping[str, Interval],
+    materials: Materials,
+    f: np.ndarray,
+    fraction: Interval,
+) -> None:
+    """Checks what ties properties of two phases together, at volume fractions `f` of phase 1."""
+    where = f"{_with_share(fraction)}, " if fraction != (0, 1) else ""
+    for name, (low, high) in wanted.items():
+        above, _, below = (part.strip() for part in name.partition("/"))
+        if above in _MODULUS and below in _MODULUS:
+            top, bottom = _means(above, materials, f), _means(below, materials, f)
+            with np.errstate(divide="ignore"):
+                least, most = float((top[0] / bottom[1]).min()), float((top[1] / bottom[0]).max())
+            if not (least <= high and low <= most):
+                raise InputError(
+                    f"target {describe_interval(name, targets[name])} is out of reach: {where}these phases give {name} "
+                    f"from {least:.6g} to {most:.6g} (Voigt-Reuss bounds)."
+                )
+    if {"kx", "ky"} <= set(wanted) and len(set(materials.conductivities)) == 2:
+        k_0, k_1 = map(float, materials.conductivities)
+        lens = pair_lens((k_0, k_1), f, wanted["kx"])
+        low, high = wanted["ky"]
+        if not ((lens.low <= high) & (low <= lens.high)).any():
+            both = " and ".join(describe_interval(name, targets[name]) for name in ("kx", "ky"))
+            raise InputError(
+                f"targets {both} exclude each other: {where}such kx comes with ky from "
+                f"{np.nanmin(lens.low):.4g} to {np.nanmax(lens.high):.4g} (Hashin-Shtrikman bounds)."
+            )
+
+
+def _means(name: str, materials: Materials, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of a property at each volume fraction, `(F,)` each."""
+    modulus, fractions = _MODULUS[name], np.stack([1 - f, f], axis=1)
+    moduli = plane_moduli(materials)
+    if modulus != "E":
+        return reuss(moduli[modulus], fractions), voigt(moduli[modulus], fractions)
+    K, mu = voigt(moduli["K"], fractions), voigt(moduli["mu"], fractions)
+    return reuss(moduli["E"], fractions), 4 * K * mu / (K + mu)

@@ -1,0 +1,1 @@
+"""Evaluators: physics behind one small protocol."""

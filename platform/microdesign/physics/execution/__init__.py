@@ -1,0 +1,1 @@
+"""Evaluation on Ray: pool, parallel evaluation, store of results, labelling."""

@@ -1,0 +1,179 @@
+"""From a data set of images to one that also holds their effective properties, resumable by shard.
+
+A shard is written whole when its last image has been evaluated, so a run that is killed at any moment loses what was in
+flight and the same command goes on. How the images are run is `EvaluateShards`: in process here, in Ray tasks and as a
+Ray Data pipeline in `parallel`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from microdesign.core.config import Config
+from microdesign.core.errors import EvaluationError, InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.data.shards import read_column
+from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each, load_evaluator
+from microdesign.physics.execution.parallel import evaluate_shards
+from microdesign.physics.execution.store import ResultStore, evaluate_stored
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import property_names, property_units
+
+HOPELESS = 100
+"""Images that fail from the start, without one that is solved, after which labelling gives up."""
+
+
+class EvaluateShards(Protocol):
+    """Evaluates shards of a data set and yields their numbers and values, in any order, as `evaluate_in_process`."""
+
+    def __call__(
+        self,
+        evaluator: Evaluator,
+        source: Dataset,
+        shards: Sequence[int],
+        materials: Materials,
+        store: ResultStore | None = None,
+        on_images: Callable[[int], None] = ...,
+    ) -> Iterator[tuple[int, Values]]:
+        """Calls `on_images` with the number of images after each batch."""
+        ...
+
+
+class LabelConfig(Config):
+    """Images, materials, and where the labelled data set goes."""
+
+    source: str = Field(description="folder of a data set")
+    out: str = Field(description="folder for the labelled data set")
+    materials: Materials
+    evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
+    evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
+    store: str | None = Field(None, description="folder of results to take from and to add to")
+
+
+def label(config: LabelConfig, on_progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+    """Labels a data set on Ray, as `label_dataset`; returns what was made.
+
+    Raises:
+        InputError: The source, the evaluator or the store cannot be had, or the source would be its own answer.
+    """
+    if Path(config.source).resolve() == Path(config.out).resolve():
+        raise InputError(f"{config.out}: is the source itself; expected another folder for the labelled data set.")
+    source = Dataset.open(config.source)
+    evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
+    store = None if config.store is None else ResultStore(Path(config.store).resolve())
+    dataset = label_dataset(
+        source, config.out, config.materials, evaluator, evaluate_shards, store=store, on_progress=on_progress
+    )
+    name = next(iter(dataset.manifest.properties))
+    columns = [read_column(dataset.folder / shard.file, name) for shard in dataset.manifest.shards]
+    failed = sum(int(np.isnan(column).sum()) for column in columns)
+    return {"dataset": str(dataset.folder), "images": len(dataset), "failed": failed, "digest": dataset.manifest.digest}
+
+
+def label_dataset(
+    source: Dataset,
+    folder: str | Path,
+    materials: Materials,
+    evaluator: Evaluator,
+    evaluate: EvaluateShards | None = None,
+    *,
+    store: ResultStore | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Writes the images or volumes of `source` with their `property_names` to another data set.
+
+    Shards that are there already, from the same images, materials and evaluator, are kept. An image that the evaluator
+    cannot solve gets NaN, and its message becomes its `generation` text; delete its shard to have it tried again.
+
+    Args:
+        source: The images.
+        folder: Where the labelled data set goes; not the source's folder.
+        materials: The phases.
+        evaluator: The physics.
+        evaluate: How to run it: None in this process, `parallel.evaluate_shards` on Ray.
+        store: Results that are known already; new ones are added to it.
+        on_progress: Called with (samples done, samples in all) after each batch.
+
+    Raises:
+        InputError: A shard of the source is damaged.
+        EvaluationError: The first `HOPELESS` images, or all, could not be solved; carries the first message.
+        StorageError: A shard or a result cannot be written.
+    """
+    dims = len(source.manifest.shape)
+    names = property_names(materials, dims)
+    settings = {"images": source.manifest.digest, "evaluator": evaluator.fingerprint}
+    writer = DatasetWriter(
+        folder,
+        settings=settings,
+        units=property_units(materials, dims),
+        materials=materials.model_dump(mode="json"),
+        seed=source.manifest.seed,
+        split=source.manifest.split,
+    )
+    shards = source.manifest.shards
+    missing = [number for number, shard in enumerate(shards) if not writer.has_shard(shard.name)]
+    done = len(source) - sum(shards[number].rows for number in missing)
+    solved = len(missing) < len(shards)
+    if on_progress is not None and done:
+        on_progress(done, len(source))
+
+    def count(images: int) -> None:
+        nonlocal done
+        done += images
+        if on_progress is not None:
+            on_progress(done, len(source))
+
+    # Shards without any answer are held back until one image is solved: what fails from the start leaves nothing.
+    held: list[tuple[int, Values]] = []
+    run = evaluate or evaluate_in_process
+    for number, values in run(evaluator, source, missing, materials, store, count) if missing else ():
+        held.append((number, values))
+        solved = solved or bool((values["error"] == "").any())
+        if solved:
+            for held_number, held_values in held:
+                batch = _labelled(source.read_shard(held_number), held_values, names)
+                writer.write_shard(shards[held_number].name, batch)
+            held.clear()
+        elif sum(shards[held_number].rows for held_number, _ in held) >= HOPELESS:
+            break
+    if held:
+        n = sum(shards[number].rows for number, _ in held)
+        raise EvaluationError(f"None of the first {n} images could be evaluated; one says: {held[0][1]['error'][0]}")
+    return writer.finish([shard.name for shard in shards])
+
+
+def evaluate_in_process(
+    evaluator: Evaluator,
+    source: Dataset,
+    shards: Sequence[int],
+    materials: Materials,
+    store: ResultStore | None = None,
+    on_images: Callable[[int], None] = lambda images: None,
+) -> Iterator[tuple[int, Values]]:
+    """Yields the number and the values of each shard in turn; arguments as `parallel.evaluate_shards`."""
+    for number in shards:
+        images = source.read_shard(number).labels
+        if store is None:
+            values = evaluate_each(evaluator, images, materials)
+        else:
+            values = evaluate_stored(evaluator, images, materials, store)
+        on_images(len(images))
+        yield number, values
+
+
+def _labelled(batch: Microstructures, values: Values, names: Sequence[str]) -> Microstructures:
+    errors = [str(message) for message in values["error"]]
+    missing = [name for name in names if name not in values]
+    if missing:
+        given = ", ".join(name for name in values if name != "error")
+        raise InputError(
+            f"The evaluator gives no '{missing[0]}'; it gives {given}, a data set of these materials needs "
+            f"{', '.join(names)}."
+        )
+    generation = tuple(error or text for error, text in zip(errors, batch.generation, strict=True))
+    return replace(batch, generation=generation, properties={name: values[name] for name in names})

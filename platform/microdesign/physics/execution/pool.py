@@ -1,0 +1,195 @@
+"""A pool of evaluations in Ray tasks that its caller keeps full: submit, and collect what has finished."""
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import ray
+
+from microdesign.core.errors import EvaluationError, InputError
+from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each
+from microdesign.physics.execution.resources import check_resources
+from microdesign.physics.materials import Materials
+
+SYSTEM_RETRIES = 3
+"""How often Ray repeats a task whose worker or node died."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A task that ended.
+
+    Attributes:
+        tag: What `submit` was given.
+        values: The evaluator's values; None when the task was lost.
+        lost: Why it was lost; empty when it was not.
+        late: Whether it was lost because it ran into the time limit.
+        seconds: Time that the evaluator took.
+        worker: Host and process that ran it.
+    """
+
+    tag: Any
+    values: Values | None
+    lost: str = ""
+    late: bool = False
+    seconds: float = 0.0
+    worker: str = ""
+
+
+def gpus_for(evaluator: Evaluator) -> int:
+    """GPUs of the cluster if the evaluator uses them, else 0.
+
+    Raises:
+        InputError: The evaluator needs a GPU and the cluster has none.
+    """
+    if not getattr(evaluator, "uses_gpu", False):
+        return 0
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if not gpus:
+        raise InputError("the evaluator needs a GPU and the cluster has 0; expected a node with one, or device=cpu.")
+    return gpus
+
+
+class TaskPool:
+    """Evaluations of small batches of images in Ray tasks.
+
+    Args:
+        evaluator: Any evaluator that can be pickled.
+        materials: The phases.
+        num_cpus_per_task: Processors that Ray reserves for a task.
+        system_retries: How often Ray itself repeats a task whose worker or node died.
+        time_limit: Seconds after which an evaluation fails; where a library hangs without coming back to Python, its
+            process is ended some time later. None waits for ever.
+
+    Raises:
+        InputError: The evaluator needs a GPU and the cluster has none, or more processors than this machine has.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        materials: Materials,
+        *,
+        num_cpus_per_task: float = 1,
+        system_retries: int = SYSTEM_RETRIES,
+        time_limit: float | None = None,
+    ) -> None:
+        self._cpus, self._limit = num_cpus_per_task, time_limit
+        self._per_task = {"CPU": num_cpus_per_task} | ({"GPU": 1.0} if gpus_for(evaluator) else {})
+        check_resources("An evaluation", self._per_task, "the processors of an evaluation (cpus)")
+        self._task = ray.remote(
+            num_cpus=num_cpus_per_task, num_gpus=self._per_task.get("GPU", 0), max_retries=system_retries
+        )(_evaluate_batch)
+        self._shared = ray.put(evaluator), ray.put(materials)
+        self._running: dict[ray.ObjectRef, Any] = {}
+        self._begun: dict[ray.ObjectRef, float] = {}
+
+    def __len__(self) -> int:
+        """Tasks that were submitted and not collected."""
+        return len(self._running)
+
+    @property
+    def width(self) -> int:
+        """Tasks that the cluster runs at once, as large as it is now."""
+        has = ray.cluster_resources()
+        return max(1, int(min(has.get(name, 1) / needed for name, needed in self._per_task.items())))
+
+    def submit(self, tag: Any, images: np.ndarray) -> None:
+        """Submits uint8 images `(n, *shape)` as one task; `tag` comes back with the result."""
+        threads = max(1, int(self._cpus))
+        self._running[self._task.remote(images, *self._shared, threads, self._limit)] = tag
+        self._note_begun()
+
+    def collect(self, timeout: float | None = None) -> list[Finished]:
+        """Waits until a task has finished, at most `timeout` seconds, and returns all that have.
+
+        Raises:
+            EvaluationError: A task could not start at all (the evaluator cannot be loaded on a worker).
+        """
+        if not self._running:
+            return []
+        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
+        if ready:
+            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        finished = [self._result(reference) for reference in ready]
+        self._note_begun()
+        return finished
+
+    def close(self) -> None:
+        """Cancels what has not finished."""
+        for reference in self._running:
+            ray.cancel(reference, force=True)
+        self._running.clear()
+
+    def _note_begun(self) -> None:
+        """About when each task began to run: when it came among the first that fit."""
+        for reference in list(self._running)[: self.width] if self._limit else ():
+            self._begun.setdefault(reference, time.monotonic())
+
+    def _result(self, reference: ray.ObjectRef) -> Finished:
+        tag, begun = self._running.pop(reference), self._begun.pop(reference, time.monotonic())
+        try:
+            values, seconds, worker = ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            reason = str(error.cause).strip().splitlines()[0]
+            raise EvaluationError(f"an evaluation task could not run: {reason}") from error
+        except ray.exceptions.RayError as error:
+            seconds = time.monotonic() - begun
+            if self._limit is not None and seconds >= _hard_limit(self._limit):
+                return Finished(tag, None, f"TimeoutError: {_late(self._limit)}", True, seconds)
+            return Finished(tag, None, f"the worker died: {type(error).__name__}: {error}", seconds=seconds)
+        return Finished(tag, values, seconds=seconds, worker=worker)
+
+
+def use_threads(threads: int) -> None:
+    """Ray sets OMP_NUM_THREADS for libraries loaded later; torch may be there already."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _evaluate_batch(
+    images: np.ndarray, evaluator: Evaluator, materials: Materials, threads: int, limit: float | None
+) -> tuple[Values, float, str]:
+    """What a task runs."""
+    use_threads(threads)
+    started = time.monotonic()
+    with _within(limit):
+        values = evaluate_each(evaluator, images, materials)
+    return values, time.monotonic() - started, f"{socket.gethostname()}/{os.getpid()}"
+
+
+@contextmanager
+def _within(limit: float | None) -> Iterator[None]:
+    """Raises TimeoutError in the block when it takes longer; ends the process where that cannot reach it."""
+    if limit is None:
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise TimeoutError(_late(limit))
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, limit)
+    faulthandler.dump_traceback_later(_hard_limit(limit), exit=True)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _hard_limit(limit: float) -> float:
+    return 1.5 * limit + 5
+
+
+def _late(limit: float) -> str:
+    return f"no answer within the time limit of {limit:g} s"

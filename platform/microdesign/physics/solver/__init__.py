@@ -1,0 +1,1 @@
+"""The FFT-preconditioned solver: equations, discretizations, Green operators, conjugate gradients."""

@@ -1,0 +1,1 @@
+"""The operators of the discrete equations, as fused loops and in torch."""

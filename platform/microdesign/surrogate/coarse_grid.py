@@ -1,0 +1,90 @@
+"""Multi-fidelity: predictions by physics on a coarser grid, in the place of the regressor's.
+
+Where the regressor does not know the phases it is far off, and a grid of half the pixels an edge costs a quarter, of
+volumes an eighth, of the full one. Its error is mostly the same for designs that resemble each other, and so is learned
+by the process of the refinement as the regressor's is. Verified values are always those of the full grid. Predictions
+run in the process of the campaign, outside its budgets: the built-in solver is quick enough, a slow program is not.
+
+Shapes: n images, P properties, X Y image.
+"""
+
+import numpy as np
+import torch
+
+from microdesign.core.errors import InputError
+from microdesign.model.binarization import binarize
+from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import property_values
+from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.wrapped import WrappedSurrogate
+
+LEAST_PIXELS = 16
+"""Pixels an edge that a coarse grid has at least: with fewer, phases are a pixel wide."""
+ERROR = 0.03
+"""Relative error of a property for each pixel that becomes one more: on half the grid 2 % at contrast 10, 4 % at 50, on
+a quarter 6 % at contrast 10, of images of mixed families."""
+
+
+def check_coarse(size: int, factor: int, evaluator: Evaluator, materials: Materials) -> None:
+    """Checks that images and physics allow a coarse grid; evaluates one small image.
+
+    Raises:
+        InputError: They do not; says why.
+    """
+    if factor == 1:
+        return
+    if size % factor or size // factor < LEAST_PIXELS:
+        raise InputError(
+            f"coarse_grid = {factor}: images of {size} pixels an edge do not allow it; expected a divisor that leaves "
+            f"at least {LEAST_PIXELS} pixels."
+        )
+    small = size // factor
+    image = (np.indices((small, small))[0] % 8 < 4).astype(np.uint8)
+    error = str(evaluate_each(evaluator, image[None], materials)["error"][0])
+    if error:
+        raise InputError(f"coarse_grid = {factor}: physics has no answer for {small} x {small} pixels ({error}).")
+
+
+def coarsened(labels: np.ndarray, factor: int) -> np.ndarray:
+    """Two-phase images `(n, X, Y)` on a grid of X / factor, Y / factor pixels, of the same volume fraction each."""
+    share = torch.nn.functional.avg_pool2d(torch.from_numpy(np.array(labels, np.float32))[:, None], factor)
+    return binarize(share).numpy()
+
+
+class CoarseGrid(WrappedSurrogate):
+    """A `Surrogate` whose predictions are those of physics on a coarse grid; where that fails, the model's own.
+
+    Args:
+        surrogate: The model.
+        evaluator: The physics.
+        materials: The phases.
+        factor: Pixels an edge that become one.
+    """
+
+    def __init__(self, surrogate: Surrogate, evaluator: Evaluator, materials: Materials, factor: int) -> None:
+        super().__init__(surrogate)
+        self._evaluator, self._materials, self._factor = evaluator, materials, factor
+
+    @property
+    def digest(self) -> str:
+        """Names the model and the grid."""
+        return f"{self._surrogate.digest}/{self._factor}"
+
+    def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Surrogate.predict`."""
+        mean, std = self._surrogate.predict(labels)
+        if not len(labels):
+            return mean, std
+        values = evaluate_each(self._evaluator, coarsened(labels, self._factor), self._materials)
+        coarse = np.stack([_column(values, name, len(labels)) for name in self.properties], axis=1)
+        answered, error = np.isfinite(coarse), ERROR * (self._factor - 1)
+        return np.where(answered, coarse, mean), np.where(answered, error * np.abs(coarse), std)
+
+
+def _column(values: Values, name: str, n: int) -> np.ndarray:
+    """A property of n images; NaN where this physics does not have it."""
+    try:
+        return property_values(values, name)
+    except InputError:
+        return np.full(n, np.nan)

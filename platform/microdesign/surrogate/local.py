@@ -1,0 +1,245 @@
+"""What a design campaign needs of a model: the protocol `Surrogate`, and the one in process, from a bundle.
+
+Shapes: n samples, D latent, K components, P properties, `*N` two or three image axes, C channels (1 for two phases,
+else one a phase). Everything is NumPy and in physical units, so that a surrogate behind HTTP gives the same arrays, but
+for slopes, which it does not have.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.core.errors import InputError
+from microdesign.model.binarization import binarize, binarize_straight_through
+from microdesign.model.bundle import Bundle
+from microdesign.model.indicators import indicators
+from microdesign.model.prior.mixture import Gaussian, Mixture
+
+_CUT = 64
+"""Decodes that are cut at a time."""
+PIXELS = 128 * 64 * 64
+"""Pixels that go through the network at once: enough to fill it, little enough for a laptop's memory."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """p(z|c) at one target: `weights` (K,), `mean` (K, D), `std` (K, D)."""
+
+    weights: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+    def mixture(self) -> Mixture:
+        """The same as a batch of one mixture, float64."""
+        log_weights = torch.from_numpy(self.weights).double().log()
+        return Mixture(log_weights[None], torch.from_numpy(self.mean)[None], torch.from_numpy(self.std).log()[None])
+
+    def log_density(self, z: np.ndarray) -> np.ndarray:
+        """log p(z|c) for z `(n, D)`: `(n,)`."""
+        return self.mixture().log_density(torch.from_numpy(np.asarray(z, float))).numpy()
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Latents from a prior: `z` (n, D), `component` (n,) int, `log_density` (n,) of the whole mixture."""
+
+    z: np.ndarray
+    component: np.ndarray
+    log_density: np.ndarray
+
+
+class Surrogate(Protocol):
+    """A trained model as campaigns see it."""
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties, in the order of every property axis."""
+
+    @property
+    def digest(self) -> str:
+        """Names the model in records."""
+
+    def describe(self) -> Mapping[str, Any]:
+        """The content of the bundle's `model.json`."""
+
+    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of q(z|x), each `(n, D)`, for uint8 labels `(n, *N)`."""
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """Phase probabilities, float32 `(n, C, *N)`, for latents `(n, D)`; of phase 1 alone if there are two."""
+
+    def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of the properties, each `(n, P)`, for uint8 labels `(n, *N)`."""
+
+    def sensitivities(self, z: np.ndarray) -> np.ndarray | None:
+        """Derivatives `(n, P, D)` of the predicted properties of the decodes of z `(n, D)`; None where there are none.
+
+        Those of the probabilities before the cut: the cut itself has no derivative.
+        """
+
+    def prior(self, target: Mapping[str, float]) -> Prior:
+        """p(z|c) at the target's properties."""
+
+    def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
+        """n latents from p(z|c) at the target's properties; the same seed gives the same draws."""
+
+
+class LocalSurrogate:
+    """A surrogate in process, from a bundle.
+
+    Raises:
+        InputError: Images of another shape, labels outside the phases, latents of another size or not finite, a
+            target that lacks a property of the model, names another one, or is not positive where it must be.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._standardization = bundle.description.standardization
+        self._network = bundle.description.model.network
+        self._batch = max(1, PIXELS // math.prod(self._network.shape))
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """Names of the properties, in the order of every property axis."""
+        return self.bundle.properties
+
+    @property
+    def digest(self) -> str:
+        """Names the model in records."""
+        return self.bundle.digest
+
+    def describe(self) -> Mapping[str, Any]:
+        """The content of the bundle's `model.json`."""
+        return self.bundle.description.model_dump(mode="json")
+
+    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Surrogate.encode`."""
+        mean, log_std = self._gaussians(self.bundle.model.infer, labels, self._network.latent_size)
+        return mean, np.exp(log_std)
+
+    @torch.inference_mode()
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """See `Surrogate.decode`."""
+        batches = self._latents(z)
+        if not batches:
+            return np.zeros((0, self._network.channels, *self._network.shape), np.float32)
+        probabilities = torch.cat([self.bundle.model.decode(batch) for batch in batches]).numpy()
+        if np.isnan(probabilities).any():
+            raise InputError(f"Latents as large as {np.abs(z).max():g} overflow the decoder; expected values near 0.")
+        return probabilities
+
+    def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Surrogate.predict`."""
+        mean, log_std = self._gaussians(self.bundle.model.regress, labels, len(self.properties))
+        physical = self._standardization.inverse(mean)
+        return physical, self._standardization.inverse_std(physical, np.exp(log_std))
+
+    def sensitivities(self, z: np.ndarray) -> np.ndarray:
+        """See `Surrogate.sensitivities`; a backward pass for each property."""
+        model, count = self.bundle.model, len(self.properties)
+        found = [np.zeros((0 if count else len(z), count, self._network.latent_size))]
+        for batch in self._latents(z) if count else ():
+            batch.requires_grad_()
+            mean = model.regress(binarize_straight_through(model.decode(batch))).mean
+            rows = [torch.autograd.grad(mean[:, p].sum(), batch, retain_graph=p < count - 1)[0] for p in range(count)]
+            physical = self._standardization.inverse(mean.detach().double().numpy())
+            # What turns a standardised spread into a physical one turns a standardised slope into a physical one.
+            scale = self._standardization.inverse_std(physical, np.ones_like(physical))
+            found.append(torch.stack(rows, 1).double().numpy() * scale[:, :, None])
+        return np.concatenate(found)
+
+    @torch.inference_mode()
+    def prior(self, target: Mapping[str, float]) -> Prior:
+        """See `Surrogate.prior`."""
+        with np.errstate(over="ignore"):  # what leaves float32's range shows in the mixture
+            c = self._standardization.forward(self._target_values(target)).astype(np.float32)
+        mixture: Mixture = self.bundle.model.prior(torch.from_numpy(c)[None])
+        if not all(torch.isfinite(part).all() for part in mixture):
+            named = ", ".join(f"{name} = {value:g}" for name, value in target.items())
+            raise InputError(
+                f"The target {named} overflows the model's prior; expected values like the training data's."
+            )
+        # Weights that sum to one in float64 too.
+        weights = mixture.log_weights[0].double().softmax(-1)
+        return Prior(weights.numpy(), mixture.mean[0].double().numpy(), mixture.log_std[0].double().exp().numpy())
+
+    def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
+        """See `Surrogate.sample`."""
+        return draw(self.prior(target), n, seed)
+
+    @torch.inference_mode()
+    def _gaussians(
+        self, network: Callable[[Tensor], Gaussian], labels: np.ndarray, outputs: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        x = self._indicators(labels)
+        if not len(x) or not outputs:
+            return np.zeros((len(x), outputs)), np.zeros((len(x), outputs))
+        gaussians = [network(batch) for batch in x.split(self._batch)]
+        return (
+            torch.cat([gaussian.mean for gaussian in gaussians]).double().numpy(),
+            torch.cat([gaussian.log_std for gaussian in gaussians]).double().numpy(),
+        )
+
+    def _latents(self, z: np.ndarray) -> list[Tensor]:
+        """Latents `(n, D)` in batches, float32; none of none."""
+        z = np.asarray(z)
+        if (
+            z.ndim != 2
+            or z.shape[1] != self._network.latent_size
+            or z.dtype.kind not in "fiu"
+            or not np.isfinite(z).all()
+        ):
+            raise InputError(
+                f"Latents of shape {z.shape} do not fit; expected finite numbers (n, {self._network.latent_size})."
+            )
+        with np.errstate(over="ignore"):  # what leaves float32's range shows in the probabilities
+            values = torch.from_numpy(z.astype(np.float32))
+        return list(values.split(self._batch)) if len(z) else []
+
+    def _indicators(self, labels: np.ndarray) -> Tensor:
+        labels = np.asarray(labels)
+        shape, last = self._network.shape, self._network.phases - 1
+        if labels.shape[1:] != shape:
+            expected = ", ".join(map(str, shape))
+            raise InputError(f"Images of shape {labels.shape} do not fit the model; expected (n, {expected}).")
+        if labels.dtype.kind not in "biu" or (labels.size and (labels.min() < 0 or labels.max() > last)):
+            raise InputError(
+                f"Images hold values other than the integer phase labels 0 {'and' if last == 1 else 'to'} {last}, "
+                "which the model expects."
+            )
+        return indicators(torch.from_numpy(labels.astype(np.uint8)), last + 1)
+
+    def _target_values(self, target: Mapping[str, float]) -> np.ndarray:
+        if set(target) != set(self.properties):
+            raise InputError(
+                f"The target names {', '.join(sorted(target)) or 'nothing'}; expected {', '.join(self.properties)}."
+            )
+        values = np.array([float(target[name]) for name in self.properties])
+        self._standardization.check(values[None])
+        return values
+
+
+def draw(prior: Prior, n: int, seed: int) -> Draws:
+    """Draws n latents from `prior`; the component first, then the latent within it.
+
+    Raises:
+        InputError: n or the seed is negative.
+    """
+    if n < 0 or seed < 0:
+        raise InputError(f"n = {n}, seed = {seed}: expected neither to be negative.")
+    stream = np.random.default_rng(seed)
+    component = stream.choice(len(prior.weights), size=n, p=prior.weights / prior.weights.sum())
+    z = prior.mean[component] + prior.std[component] * stream.standard_normal((n, prior.mean.shape[1]))
+    return Draws(z, component, prior.log_density(z))
+
+
+def decode_labels(surrogate: Surrogate, z: np.ndarray) -> np.ndarray:
+    """Decodes latents `(n, D)` to phase labels, uint8 `(n, *N)`: the surrogate's decode, cut by `binarize`."""
+    # In parts: probabilities take many times the memory of labels, and the cut many times that of probabilities.
+    parts = [z[start : start + _CUT] for start in range(0, max(1, len(z)), _CUT)]
+    return np.concatenate([binarize(torch.from_numpy(surrogate.decode(part))).numpy() for part in parts])

@@ -1,0 +1,53 @@
+"""A surrogate around another one: what a wrapper does not say anew is the other's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from microdesign.surrogate.local import Draws, Prior, Surrogate
+
+
+class WrappedSurrogate:
+    """A `Surrogate` that passes everything on; subclasses say what they change."""
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        self._surrogate = surrogate
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """See `Surrogate.properties`."""
+        return self._surrogate.properties
+
+    @property
+    def digest(self) -> str:
+        """See `Surrogate.digest`."""
+        return self._surrogate.digest
+
+    def describe(self) -> Mapping[str, Any]:
+        """See `Surrogate.describe`."""
+        return self._surrogate.describe()
+
+    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Surrogate.encode`."""
+        return self._surrogate.encode(labels)
+
+    def decode(self, z: np.ndarray) -> np.ndarray:
+        """See `Surrogate.decode`."""
+        return self._surrogate.decode(z)
+
+    def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Surrogate.predict`."""
+        return self._surrogate.predict(labels)
+
+    def sensitivities(self, z: np.ndarray) -> np.ndarray | None:
+        """See `Surrogate.sensitivities`."""
+        return self._surrogate.sensitivities(z)
+
+    def prior(self, target: Mapping[str, float]) -> Prior:
+        """See `Surrogate.prior`."""
+        return self._surrogate.prior(target)
+
+    def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
+        """See `Surrogate.sample`."""
+        return self._surrogate.sample(target, n, seed)

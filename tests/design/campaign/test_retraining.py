@@ -1,0 +1,142 @@
+"""A model that learns from a campaign's values: what it learns from, where it starts, what cannot be asked."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from microdesign.core.errors import InputError
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.retraining import CLASS, joined, retrainer
+from microdesign.design.campaign.trials import State, Trial
+from microdesign.learning.training.preparation import initial_model
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.model.bundle import Description, load_bundle, save_bundle
+from microdesign.model.indicators import indicators
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.prior.priors import PriorConfig
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import ModelConfig, VAERegression
+
+PHASES = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
+STREAM = np.random.default_rng(0)
+
+
+def images(n: int) -> np.ndarray:
+    return (STREAM.random((n, 16, 16)) < STREAM.uniform(0.2, 0.8, (n, 1, 1))).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    writer = DatasetWriter(tmp_path_factory.mktemp("data"), settings={}, materials=PHASES)
+    labels = images(100)
+    values = 1 + 9 * labels.mean((1, 2))
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties={"Ex": values, "kx": values}))
+    return writer.finish()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(3)
+    network = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16)
+    config = ModelConfig(network=network, prior=PriorConfig(components=2))
+    scales = Standardization(names=("Ex",), units=("1",), offsets=(1.3,), scales=(0.5,))
+    description = Description(model=config, standardization=scales, materials=PHASES)
+    folder = tmp_path_factory.mktemp("model") / "bundle"
+    save_bundle(folder, VAERegression(config, 1).eval(), description)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trials() -> list[Trial]:
+    def trial(number: int, labels: np.ndarray) -> Trial:
+        value = {"Ex": 2.0 + number}
+        return Trial(number, f"key {number}", labels, np.zeros(4), 0, 0, "draw", "", "", {}, State.SUCCEEDED, value)
+
+    return [trial(number, labels) for number, labels in enumerate(images(10))]
+
+
+def asked(data: Dataset, folder: Path, **changes: Any) -> CampaignConfig:
+    settings = {"target": {"properties": {"Ex": 3}}, "retrain_every": 5, "dataset": str(data.folder)}
+    return CampaignConfig.model_validate(settings | {"folder": str(folder)} | changes)
+
+
+def test_nothing_is_trained_unless_asked(dataset: Dataset, tmp_path: Path) -> None:
+    assert retrainer(asked(dataset, tmp_path, retrain_every=0)) is None
+
+
+def test_new_values_join_the_data_set(dataset: Dataset, trials: list[Trial], tmp_path: Path) -> None:
+    both = joined(dataset, trials, tmp_path / "joined")
+    assert len(both) == 110
+    assert both.classes[100:] == (CLASS,) * 10
+    columns = both.property_columns()
+    assert columns["Ex"][100:].tolist() == [2.0 + number for number in range(10)]
+    assert np.isnan(columns["kx"][100:]).all()  # nothing is known of it
+    assert np.array_equal(both.read_shard(1).labels[4], trials[4].labels)
+    for split, before in dataset.split().items():
+        assert set(before) == {i for i in both.split()[split] if i < 100}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": None}, "retrain_every = 5: expected `dataset`"),
+        ({"model": "http://host:8000"}, "the model at http://host:8000 cannot be trained"),
+        ({"materials": {"phases": [{"E": 1, "nu": 0.3}, {"E": 2, "nu": 0.3}]}}, "is labelled for other materials"),
+    ],
+)
+def test_what_cannot_be_asked(changes: dict[str, Any], message: str, dataset: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message):
+        retrainer(asked(dataset, tmp_path, **changes))
+
+
+def test_another_model_is_no_start(dataset: Dataset, start: Path) -> None:
+    asked = TrainConfig(dataset=str(dataset.folder), properties=("Ex", "kx"), start=str(start))
+    with pytest.raises(InputError, match="is a model of Ex; expected Ex, kx"):
+        initial_model(asked)
+    with pytest.raises(InputError, match="is of another architecture"):
+        initial_model(asked.model_copy(update={"properties": ("Ex",)}))
+
+
+@pytest.mark.parametrize("regressor", ["shared", "own"])
+def test_a_shared_trunk_may_become_the_regressors_own(dataset: Dataset, start: Path, regressor: str) -> None:
+    before = load_bundle(start)
+    model = before.description.model.model_dump()
+    model["network"]["regressor"] = regressor
+    loop = {"model": model, "learns": "regressor" if regressor == "own" else "all"}
+    config = TrainConfig.model_validate(
+        {"dataset": str(dataset.folder), "properties": ["Ex"], "start": str(start), "loop": loop}
+    )
+    after = initial_model(config)
+    images = indicators(torch.from_numpy(dataset.read_shard(0).labels[:4].copy()), 2)
+    with torch.no_grad():
+        for part in ("infer", "regress"):
+            torch.testing.assert_close(getattr(after, part)(images), getattr(before.model, part)(images))
+    learning = {name.split(".")[0] for name, p in after.named_parameters() if p.requires_grad}
+    assert ("trunk" in learning) is (regressor == "shared")
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_training_goes_on_from_the_campaigns_model(
+    local_ray: None, dataset: Dataset, start: Path, trials: list[Trial], tmp_path: Path
+) -> None:
+    """With a tiny rate the weights stay where they started; asked again, nothing is trained."""
+    settings = {"epochs": 1, "learning_rate": 1e-7, "cpus": 0.5, "teacher": False}
+    config = asked(dataset, tmp_path, model=str(start), retraining=settings)
+    lines: list[str] = []
+    retrain = retrainer(config, lines.append, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    assert retrain is not None
+    before, taught = load_bundle(start), retrain(trials)
+    assert taught.digest != before.digest
+    assert taught.bundle.description.standardization == before.description.standardization
+    weights = before.model.state_dict()
+    for name, weight in taught.bundle.model.state_dict().items():
+        assert torch.allclose(weight, weights[name], atol=1e-4), name
+    assert sum(line.startswith("epoch") for line in lines) == 1
+    assert retrain(trials).digest == taught.digest
+    assert sum(line.startswith("epoch") for line in lines) == 1

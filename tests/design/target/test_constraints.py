@@ -1,0 +1,124 @@
+"""Constraints on images whose widths, paths and symmetries are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
+from microdesign.design.target.constraints import Constraints
+
+N = 24
+STRIPES = np.zeros((N, N), np.uint8)  # along x
+STRIPES[:, 4:10] = 1
+BARS = np.ascontiguousarray(STRIPES.T)
+CROSS = STRIPES | BARS
+SQUARE = STRIPES & BARS
+SPECK = STRIPES.copy()
+SPECK[0, 18] = 1
+DIAGONAL = ((np.add.outer(np.arange(N), np.arange(N)) % N) < 8).astype(np.uint8)
+IMAGES = np.stack([STRIPES, BARS, CROSS, SQUARE, SPECK, DIAGONAL])
+NAMES = ("stripes", "bars", "cross", "square", "speck", "diagonal")
+
+
+def admitted(**values: object) -> set[str]:
+    constraints = validate_config(Constraints, values, "the constraints")
+    return {name for name, fine in zip(NAMES, constraints.admits(IMAGES), strict=True) if fine}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, set(NAMES)),
+        ({"volume_fraction": [0.2, 0.3]}, {"stripes", "bars", "speck"}),
+        ({"percolates": {1: {"x": True}}}, {"stripes", "cross", "speck", "diagonal"}),
+        ({"percolates": {1: {"x": False}}}, {"bars", "square"}),
+        ({"percolates": {0: {"x": True}, 1: {"x": True}}}, {"stripes", "speck", "diagonal"}),
+        ({"percolates": {"1": {"x": True, "y": False}}}, {"stripes", "speck"}),
+        ({"connected": {1: 1.0}}, {"stripes", "bars", "cross", "square", "diagonal"}),
+        ({"connected": {1: 0.99}}, set(NAMES)),
+        ({"feature_size": {1: {"at_least": 6}}}, {"stripes", "bars", "cross", "square", "speck"} ),
+        ({"feature_size": {1: {"at_least": 6, "ignore": 0}}}, {"stripes", "bars", "cross", "square"}),
+        ({"feature_size": {0: {"at_least": 18, "ignore": 0.4}}}, {"stripes", "bars", "cross", "square", "speck"}),
+        ({"symmetry": {"mirror": 1e-6}}, {"stripes", "bars", "cross", "square", "speck"}),
+        ({"symmetry": {"diagonal": 1e-6}}, {"cross", "square", "diagonal"}),
+        ({"symmetry": {"turn": 1e-6}}, {"cross", "square"}),
+    ],
+)  # fmt: skip
+def test_who_is_admitted(values: dict[str, object], expected: set[str]) -> None:
+    assert admitted(**values) == expected
+
+
+def test_nearness_to_a_reference(tmp_path: Path) -> None:
+    np.save(tmp_path / "bars.npy", np.roll(BARS, 5, axis=0))
+    assert admitted(similar_to={"image": str(tmp_path / "bars.npy"), "within": 1e-5}) == {"bars"}
+    constraints = Constraints(similar_to={"image": str(tmp_path / "bars.npy"), "within": 0.5})
+    values = constraints.values(IMAGES)
+    assert values["distance_to_reference"][1] == pytest.approx(0, abs=1e-6)
+    assert (np.delete(values["distance_to_reference"], 1) > 0.6).all()
+    with pytest.raises(InputError, match=r"shape \(24, 24\); expected \(32, 32\)"):
+        constraints.check_size(32)
+    constraints.check_size(24)
+
+
+def test_values_are_what_was_measured() -> None:
+    constraints = Constraints(percolates={1: {"y": True}}, feature_size={1: {"at_least": 2}}, connected={1: 0.5})
+    values = constraints.values(IMAGES[[0, 2, 4]])
+    assert values["volume_fraction"] == pytest.approx([0.25, 1 - 0.75**2, 0.25 + 1 / N**2])
+    assert values["percolates_1_y"].tolist() == [0, 1, 0]
+    assert values["feature_size_1"].tolist() == [6, 6, 6]
+    assert values["connected_1"] == pytest.approx([1, 1, 6 * N / (6 * N + 1)])
+    assert constraints.counts(IMAGES[[0, 2, 4]])["percolates_1_y"] == 1
+    assert len(constraints.admits(IMAGES[:0])) == 0
+
+
+def test_an_absent_phase_keeps_no_width() -> None:
+    constraints = Constraints(feature_size={1: {"at_least": 2}})
+    assert constraints.admits(np.stack([np.zeros_like(CROSS), np.ones_like(CROSS)])).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"volume_fraction": [0.6, 0.4]}, "low < high"),
+        ({"volume_fraction": [0.2, 1.4]}, "low < high <= 1"),
+        ({"connected": {1: 1.2}}, r"connected\.1 = 1\.2: expected a share"),
+        ({"percolates": {2: {"x": True}}}, r"percolates\.2"),
+        ({"percolates": {1: {"z": True}}}, r"percolates\.1\.z.*'x' or 'y'"),
+        ({"roundness": 1}, "unknown key 'roundness'; expected one of: connected, feature_size"),
+        (
+            {"percolates": {1: {"x": True, "y": False}, 0: {"y": True}}},
+            "phase 1, endless along x and not along y, cuts phase 0 off along y",
+        ),
+    ],
+)
+def test_contradictions_and_unknown_keys(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        validate_config(Constraints, values, "the constraints")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"feature_size": {0: {"at_least": 20}, 1: {"at_least": 20}}},
+            "phase 0 20 and phase 1 20 pixels wide do not fit into an image of 32",
+        ),
+        (
+            {"percolates": {1: {"x": True}}, "volume_fraction": [0, 0.01]},
+            "phase 1 cannot be endless with at most 0.01 of the image",
+        ),
+        (
+            {
+                "percolates": {0: {"y": True}},
+                "volume_fraction": [0.8, 1],
+                "feature_size": {0: {"at_least": 8, "ignore": 0}},
+            },
+            "phase 0 cannot be endless with at most 0.2 .* 8 pixels wide takes 0.25 of 32 x 32",
+        ),
+    ],
+)
+def test_what_an_image_of_that_size_cannot_keep(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        validate_config(Constraints, values, "the constraints").check_size(32)

@@ -1,0 +1,60 @@
+import math
+
+import pytest
+
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
+from microdesign.design.target.goals import Goal
+
+
+@pytest.mark.parametrize(
+    ("given", "low", "high", "sense", "text", "written"),
+    [
+        (2.4, 2.4, 2.4, 0, "2.4", 2.4),
+        ({"equals": 2.4}, 2.4, 2.4, 0, "2.4", 2.4),
+        (
+            {"equals": 0, "tolerance": 0.02},
+            0,
+            0,
+            0,
+            "0",
+            {"equals": 0, "tolerance": 0.02},
+        ),
+        ({"at_least": 2}, 2, math.inf, 0, ">= 2", {"at_least": 2}),
+        ({"at_most": 0}, -math.inf, 0, 0, "<= 0", {"at_most": 0}),
+        ({"at_least": 1, "at_most": 2}, 1, 2, 0, "1 to 2", {"at_least": 1, "at_most": 2}),
+        ({"between": [-1, 2]}, -1, 2, 0, "-1 to 2", {"between": [-1, 2]}),
+        ({"maximize": True}, -math.inf, math.inf, 1, "max", {"maximize": True}),
+        ({"minimize": True, "at_least": 3}, 3, math.inf, -1, "min, >= 3", {"minimize": True, "at_least": 3}),
+    ],
+)
+def test_a_goal_is_an_interval_and_a_sense(given, low, high, sense, text, written) -> None:
+    goal = Goal.model_validate(given)
+    assert (goal.low, goal.high, goal.sense, str(goal)) == (low, high, sense, text)
+    assert goal.model_dump(mode="json") == written
+    assert Goal.model_validate(written) == goal
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "nothing is asked; expected equals, at_least"),
+        ({"tolerance": 0.1}, "nothing is asked"),
+        ({"maximize": False}, "nothing is asked"),
+        (float("nan"), "finite number"),
+        ({"between": [1, float("inf")]}, "finite number"),
+        ({"equals": 1, "at_most": 2}, "equals and at_most exclude each other"),
+        ({"equals": 1, "maximize": True}, "equals and maximize exclude each other"),
+        ({"between": [1, 2], "at_least": 1}, "between and at_least exclude each other"),
+        ({"maximize": True, "minimize": True}, "maximize and minimize exclude each other"),
+        ({"equals": 1, "tolerance": 0}, "tolerance 0 of equals is met by no design"),
+        ({"at_least": 3, "at_most": 2}, "no value is at least 3 and at most 2"),
+        ({"between": [2, 1]}, "no value is at least 2 and at most 1"),
+        ({"at_leats": 3}, "unknown key 'at_leats'; did you mean 'at_least'"),
+        (True, "is not valid"),
+        ("stiff", "'equals' = 'stiff' is not valid"),
+    ],
+)
+def test_bad_goals(given, message) -> None:
+    with pytest.raises(InputError, match=message):
+        validate_config(Goal, given, "the goal")

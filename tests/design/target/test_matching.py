@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microdesign.core.errors import InputError
+from microdesign.design.target.matching import match
+from microdesign.design.target.targets import Target
+from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.materials import Materials
+
+LAMINATE = np.zeros((8, 8), np.uint8)
+LAMINATE[:, 2:4] = 1  # a quarter, layers along x
+
+
+def test_the_image_gives_what_the_target_leaves_open(tmp_path: Path, materials: Materials) -> None:
+    np.save(tmp_path / "a.npy", LAMINATE)
+    asked = Target(match=str(tmp_path / "a.npy"), properties={"ky": {"at_most": 2}, "Ey": 1.2}, tolerance=0.02)
+    found = match(asked, ("kx", "ky", "kx/ky"), FFTEvaluator(), materials)
+    assert found.match is None
+    assert found.tolerance == 0.02
+    assert found.properties["ky"] == asked.properties["ky"]
+    assert found.fixed["kx"] == pytest.approx(0.75 + 0.25 * 10, rel=1e-4)
+    assert found.fixed["kx/ky"] == pytest.approx((0.75 + 0.25 * 10) * (0.75 + 0.25 / 10), rel=1e-4)
+    assert found.fixed["Ey"] == 1.2
+    assert match(found, ("kx",), FFTEvaluator(), materials) is found
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.stack([LAMINATE, LAMINATE]), "holds 2 images; expected one image"),
+        (2 * LAMINATE, "has labels up to 2; expected phases 0 to 1"),
+    ],
+)
+def test_images_that_cannot_be_matched(image: np.ndarray, message: str, tmp_path: Path, materials: Materials) -> None:
+    np.save(tmp_path / "a.npy", image)
+    with pytest.raises(InputError, match=message):
+        match(Target(match=str(tmp_path / "a.npy")), ("Ex",), FFTEvaluator(), materials)
+
+
+def test_physics_without_an_answer(tmp_path: Path) -> None:
+    porous = Materials.model_validate({"phases": [{"E": 0, "nu": 0.3, "k": 0}, {"E": 1, "nu": 0.3, "k": 1}]})
+    np.save(tmp_path / "a.npy", LAMINATE)
+    with pytest.raises(InputError, match=r"a\.npy: physics has no answer for it \(EvaluationError: .*singular"):
+        match(Target(match=str(tmp_path / "a.npy")), ("Ex",), FFTEvaluator(), porous)

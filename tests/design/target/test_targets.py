@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
+from microdesign.design.target.targets import Target
+from microdesign.surrogate.local import LocalSurrogate, decode_labels
+
+
+def test_error_is_that_of_the_worst_property() -> None:
+    target = Target(properties={"Ex": 2.0, "vxy": -0.1})
+    assert target.errors(np.array([[2.1, -0.1], [2.0, -0.08]])) == pytest.approx([0.05, 0.2])
+    assert target.deviations(np.array([[2.0, -0.08]]))[0] == pytest.approx([0.0, 0.2])
+
+
+def test_a_bound_that_holds_costs_nothing_and_one_that_does_not_is_no_match() -> None:
+    target = Target(properties={"ky": {"at_most": 8}, "Gxy": {"between": [1, 2]}, "vxy": {"at_most": 0}}, tolerance=0.1)
+    values = np.array([[7, 1.5, -0.2], [8, 1, 0], [8.08, 2, 0], [8, 0.9, 0.3]])
+    expected = [[0, 0, 0], [0, 0, 0], [0.01, 0, 0], [0, -0.1, 0.3]]
+    assert target.deviations(values) == pytest.approx(np.array(expected))
+    assert target.errors(values) == pytest.approx([0, 0, 0.11, 0.4])
+
+
+def test_a_goal_may_have_a_tolerance_of_its_own() -> None:
+    properties = {"Ex": {"equals": 2, "tolerance": 0.01}, "ky": {"at_most": 8, "tolerance": 0.1}, "kx": 1}
+    target = Target(properties=properties, tolerance=0.05)
+    values = np.array([[2.02, 8, 1], [2, 8.8, 1], [2, 8, 1.05], [2.04, 8, 1]])
+    assert target.errors(values) == pytest.approx([0.05, 0.05, 0.05, 0.1])
+
+
+def test_objectives_are_maximised() -> None:
+    target = Target(properties={"Ex": 2.0, "kx": {"maximize": True}, "ky": {"minimize": True, "at_least": 1}})
+    values = np.array([[2.0, 5.0, 3.0], [2.0, 4.0, 0.9]])
+    assert target.objectives(values).tolist() == [[5, -3], [4, -0.9]]
+    assert target.errors(values) == pytest.approx([0, 0.05 + 0.1])
+    assert Target(properties={"Ex": 2.0}).objectives(values[:, :1]).shape == (2, 0)
+
+
+def test_ranks() -> None:
+    by_error = Target(properties={"Ex": 2.0})
+    assert by_error.ranks(np.array([[2.5], [2.0], [1.9]])).tolist() == [2, 0, 1]
+    best = Target(properties={"Ex": 2.0, "kx": {"maximize": True}})
+    assert best.ranks(np.array([[2.0, 1.0], [2.05, 3.0], [3.0, 9.0], [2.5, 9.0]])).tolist() == [1, 0, 3, 2]
+    front = Target(properties={"Ex": {"maximize": True}, "kx": {"maximize": True}})
+    ranks = front.ranks(np.array([[1, 1], [3, 1], [1, 3], [2, 2.0]]))
+    assert ranks[0] == 3
+    assert ranks[3] == 2  # the ends of the front stand alone
+
+
+def test_quotients_and_derived_properties() -> None:
+    target = Target(properties={"kx/ky": {"at_least": 2}, "K": 3.0})
+    values = {"kx": np.array([4.0]), "ky": np.array([2.0]), "Ex": np.array([2.0]), "Ey": np.array([2.0])}
+    values["vxy"] = np.array([0.5])
+    assert target.table(values) == pytest.approx(np.array([[2.0, 2.0]]))  # K = E / (2 (1 - nu)) of an isotropic plate
+    with pytest.raises(InputError, match="'Gxy' is not at hand"):
+        Target(properties={"Gxy": 1}).table(values)
+
+
+def test_prediction_of_what_the_model_has_and_has_not(surrogate: LocalSurrogate) -> None:
+    labels = (np.random.default_rng(0).random((3, 32, 32)) < 0.5).astype(np.uint8)
+    means, deviations = surrogate.predict(labels)
+    mean, std = Target(properties={"kx": 3, "Gxy": 1, "Ex/kx": 1}).predict(surrogate, labels)
+    np.testing.assert_array_equal(mean[:, 0], means[:, 1])
+    np.testing.assert_array_equal(std[:, 0], deviations[:, 1])
+    assert np.isnan(mean[:, 1]).all()
+    assert np.isnan(std[:, 1]).all()
+    assert mean[:, 2] == pytest.approx(means[:, 0] / means[:, 1])
+    assert std[:, 2] == pytest.approx(mean[:, 2] * np.hypot(*(deviations / means).T), rel=1e-2)
+    assert Target(properties={"Gxy": 1}).errors(mean[:, 1:2]).tolist() == [0, 0, 0]  # what is not known does not count
+
+
+def test_volume_fraction_is_checked_on_the_image() -> None:
+    images = np.zeros((3, 4, 4), np.uint8)
+    images[1, :2] = 1
+    images[2] = 1
+    target = Target(properties={"Ex": 1}, constraints={"volume_fraction": (0.1, 0.5)})
+    assert target.admits(images).tolist() == [False, True, False]
+    assert target.constraint_values(images)["volume_fraction"].tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"properties": {}}, "properties"),
+        ({"properties": {"Ex": 0}}, "Ex = 0.*other than 0"),
+        ({"properties": {"kx/ky": 0}}, "kx/ky = 0.*other than 0"),
+        ({"properties": {"Ex": float("nan")}}, r"properties\.Ex.*nan"),
+        ({"properties": {"Ex": {"at_most": 1, "at_least": 2}}}, "no value is at least 2 and at most 1"),
+        ({"properties": {"Ex": 1}, "constraints": {"volume_fraction": [0.6, 0.4]}}, "low < high"),
+        ({"properties": {"Ex": 1}, "tolerance": 0}, "tolerance"),
+        ({"properties": {"Ex": 1}, "colour": 1}, "unknown key 'colour'"),
+    ],
+)
+def test_bad_targets(values, message) -> None:
+    with pytest.raises(InputError, match=message):
+        validate_config(Target, values, "the target")
+
+
+def test_slopes_of_computed_properties_follow_the_chain_rule(surrogate: LocalSurrogate) -> None:
+    target = Target(properties={"kx": 2.0, "Ex/kx": 1.1, "Gxy": 1.0})
+    z = np.random.default_rng(0).standard_normal((3, 4))
+    slopes, own = target.slopes(surrogate, z), surrogate.sensitivities(z)
+    assert slopes.shape == (3, 3, 4)
+    Ex, kx = surrogate.predict(decode_labels(surrogate, z))[0].T
+    np.testing.assert_allclose(slopes[:, 0], own[:, 1])
+    expected = own[:, 0] / kx[:, None] - (Ex / kx**2)[:, None] * own[:, 1]
+    np.testing.assert_allclose(slopes[:, 1], expected, rtol=0.02, atol=1e-3 * np.abs(expected).max())
+    assert np.isnan(slopes[:, 2]).all()  # the model does not have it

@@ -1,0 +1,41 @@
+import numpy as np
+import torch
+
+from microdesign.design.search.distinctness import statistics_of
+from microdesign.experiments.base.ranking import best_of, count_distinct, nearest_errors, worst_errors
+
+
+def test_the_worst_property_counts_and_what_has_no_answer_is_infinitely_wrong() -> None:
+    values = np.array([[1.1, 2.0], [1.0, np.nan], [-0.9, 2.2]])
+    targets = np.array([[1.0, 2.0], [1.0, 2.0], [-1.0, 2.0]])
+    np.testing.assert_allclose(worst_errors(values, targets), [0.1, np.inf, 0.1])
+
+
+def test_best_of_takes_the_ranking_and_not_the_truth() -> None:
+    errors = np.array([[0.5, 0.1, 0.3, 0.05]])
+    score = np.array([[0.2, 0.4, 0.1, 0.3]])
+    np.testing.assert_allclose(best_of(errors, score, 4), [0.3])
+    np.testing.assert_allclose(best_of(errors, score, 2), [0.5])
+    np.testing.assert_allclose(best_of(errors, errors, 2), [0.1])
+
+
+def test_more_draws_never_hurt_the_oracle() -> None:
+    errors = np.random.default_rng(0).random((50, 16))
+    best = [best_of(errors, errors, n) for n in (1, 4, 16)]
+    assert (best[0] >= best[1]).all()
+    assert (best[1] >= best[2]).all()
+    np.testing.assert_allclose(best[2], errors.min(1))
+
+
+def test_a_target_in_the_table_is_hit_exactly() -> None:
+    table = np.random.default_rng(1).uniform(1, 2, (20, 3))
+    np.testing.assert_allclose(nearest_errors(table[:5], table), 0)
+    np.testing.assert_allclose(nearest_errors(np.array([[2.0]]), np.array([[1.0], [2.5], [1.8]])), [0.1])
+
+
+def test_copies_and_shifted_copies_are_no_new_morphology() -> None:
+    stripes = np.zeros((32, 32), np.uint8)
+    stripes[::4] = stripes[1::4] = 1
+    images = np.stack([stripes, np.roll(stripes, 3, 0), stripes.T, stripes.T])
+    assert count_distinct(statistics_of(images), 0.1) == 2
+    assert count_distinct(torch.zeros(0, 8, 8), 0.1) == 0

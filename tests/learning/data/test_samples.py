@@ -1,0 +1,100 @@
+"""Workers' shares of a data set on disk: together all of it once, and nothing that cannot be learned from."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microdesign.core.errors import InputError
+from microdesign.learning.data.samples import Samples, check_held_out, check_images, check_varied, usable
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.data.shards import unpack
+from microdesign.model.networks.config import NetworkConfig
+
+SIZE = 6
+
+
+def made(folder: Path, n_phases: int = 2, **changes: object) -> Dataset:
+    """Three shards of 20 images of two classes."""
+    stream = np.random.default_rng(0)
+    writer = DatasetWriter(folder, settings={})
+    for shard in range(3):
+        settings: dict[str, object] = {
+            "labels": stream.integers(0, n_phases, (20, SIZE, SIZE)).astype(np.uint8),
+            "n_phases": n_phases,
+            "classes": ("a", "b") * 10,
+            "properties": {"Ex": stream.random(20), "kx": stream.random(20)},
+        }
+        writer.write_shard(f"part-{shard}", Microstructures(**(settings | changes)))
+    return writer.finish()
+
+
+@pytest.mark.parametrize("n_phases", [2, 4])
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_workers_hold_the_split_once(tmp_path: Path, n_phases: int, world: int) -> None:
+    dataset = made(tmp_path / "data", n_phases)
+    positions = usable(dataset, "train", ["Ex"])
+    whole = dataset.load()
+    parts = [Samples.read(dataset, positions, rank, world) for rank in range(world)]
+    assert sorted(np.concatenate([part.positions for part in parts])) == sorted(dataset.split()["train"])
+    assert {part.total for part in parts} == {len(positions)}
+    for part in parts:
+        assert len(part) in (len(positions) // world, len(positions) // world + 1)
+        assert part.packed.shape[1] == (5 if n_phases == 2 else SIZE**2)
+        np.testing.assert_array_equal(unpack(part.packed, part.shape, n_phases), whole.labels[part.positions])
+        np.testing.assert_array_equal(part.properties["kx"], whole.properties["kx"][part.positions])
+
+
+def test_in_memory_as_from_disk(tmp_path: Path) -> None:
+    dataset = made(tmp_path / "data")
+    read = Samples.read(dataset, dataset.split()["train"], 1, 2)
+    taken = Samples.of(dataset.load("train"), 1, 2)
+    np.testing.assert_array_equal(read.packed, taken.packed)
+    np.testing.assert_array_equal(read.properties["Ex"], taken.properties["Ex"])
+    assert (read.shape, read.n_phases, read.periodic, read.total) == ((SIZE, SIZE), 2, True, taken.total)
+
+
+def test_unlabelled_samples_count_where_they_are_wanted(tmp_path: Path) -> None:
+    gaps = {"Ex": np.where(np.arange(20) % 4, 1.0, np.nan), "kx": np.full(20, np.nan)}
+    dataset = made(tmp_path / "data", properties=gaps)
+    train = dataset.split()["train"]
+    np.testing.assert_array_equal(usable(dataset, "train", ["Ex"]), train[train % 20 % 4 > 0])
+    np.testing.assert_array_equal(usable(dataset, "train", ["Ex"], unlabelled=True), train)
+    np.testing.assert_array_equal(usable(dataset, "train", []), train)
+    with pytest.raises(InputError, match="No sample of the train split has finite values of Ex, kx; label the data"):
+        usable(dataset, "train", ["Ex", "kx"], unlabelled=True)
+    with pytest.raises(InputError, match="The data set has no property 'Ey'; it has Ex, kx"):
+        usable(dataset, "train", ["Ey"])
+    with pytest.raises(InputError, match="test split has finite values of kx"):
+        check_held_out(dataset, "test", ["kx"])
+
+
+def test_images_of_one_phase_teach_nothing(tmp_path: Path) -> None:
+    labels = np.repeat([0, 1], 10)[:, None, None] * np.ones((1, SIZE, SIZE), np.uint8)
+    with pytest.raises(InputError, match="Each of the 60 images is of one phase alone; expected images of two"):
+        check_varied(made(tmp_path / "bad", labels=labels.astype(np.uint8)))
+    labels[7, 0, 0] = 1
+    check_varied(made(tmp_path / "good", labels=labels.astype(np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_phases", "message"),
+    [
+        ((17, 17), 1, r"square or cubic images of two phases or more; the data set has shape \(17, 17\), 1 phases"),
+        ((8, 16), 2, r"the data set has shape \(8, 16\), 2 phases"),
+        ((17, 17), 3, "set loop.model.network.phases to 3"),
+        ((17, 17, 17), 2, "17 x 17 x 17 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
+         "set loop.model.network.dimensions to 3"),
+        ((32, 32), 2, "have 32 x 32 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
+         "set loop.model.network.size to 32"),
+    ],
+)  # fmt: skip
+def test_images_that_the_model_does_not_take(shape: tuple[int, ...], n_phases: int, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_images(shape, n_phases, NetworkConfig(size=17))
+
+
+def test_images_that_the_model_takes() -> None:
+    check_images((17, 17), 2, NetworkConfig(size=17))
+    check_images((17, 17, 17), 4, NetworkConfig(size=17, dimensions=3, phases=4))

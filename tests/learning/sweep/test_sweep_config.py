@@ -1,0 +1,82 @@
+"""The settings of a sweep: what they are refused for, how long trials last, and that the shipped ones are good."""
+
+from pathlib import Path
+
+import pytest
+
+from microdesign.core.config import load_config, validate_config
+from microdesign.core.errors import InputError
+from microdesign.learning.sweep.search_space import check_space
+from microdesign.learning.sweep.sweep_config import SweepConfig
+
+CONFIGS = Path(__file__).parents[3] / "jobs" / "configs"
+SPACE = {"learning_rate": [1e-3, 1e-2]}
+
+
+def settings(**changes: object) -> SweepConfig:
+    values = {"train": {"dataset": "x", "loop": {"epochs": 30}}, "space": SPACE} | changes
+    return validate_config(SweepConfig, values, "the settings")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"objectives": ["mape", "mape"]}, "objectives names one twice: mape, mape"),
+        ({"objectives": ["speed"]}, "objectives.0"),
+        ({"objectives": []}, "objectives"),
+        ({"train": {"dataset": "x", "properties": []}}, "the objective mape needs properties"),
+        ({"space": {"learns": ["all", "regressor"]}}, "learns is not searched"),
+        ({"models": {"one": {"learns": "regressor"}}}, "learns is not searched"),
+        ({"trials": 0}, "'trials' = 0"),
+        ({"space": {"learning_rate": {"normal": [0, 1]}}}, "normal"),
+        ({"dataset": "x"}, "unknown key 'dataset'"),
+    ],
+)
+def test_bad_settings(changes: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        settings(**changes)
+
+
+def test_a_trial_is_shorter_and_has_its_choice() -> None:
+    config = settings(trial_epochs=5)
+    loop = config.trial_loop(config.train.loop, {"learning_rate": 1e-2})
+    assert (loop.total_epochs, loop.learning_rate) == (5, 1e-2)
+    assert settings().trial_loop(config.train.loop, {}).total_epochs == 30
+
+
+@pytest.mark.parametrize(
+    ("epochs", "trial_epochs", "expected"),
+    [((15, 15), 4, [2, 2]), ((20, 10), 6, [4, 2]), ((28, 2), 5, [5, 1]), ((10, 10, 10), None, [10, 10, 10])],
+)
+def test_phases_shrink_in_proportion_and_none_vanishes(
+    epochs: tuple[int, ...], trial_epochs: int | None, expected: list[int]
+) -> None:
+    config = settings(trial_epochs=trial_epochs, models={"fine": {"schedule": [{"epochs": count} for count in epochs]}})
+    loop = config.trial_loop(config.studies()["fine"], {})
+    assert [phase.epochs for phase in loop.phases] == expected
+
+
+def test_names_differ_by_what_is_searched_alone() -> None:
+    name = settings().run_name("digest")
+    assert settings(trials=99, max_concurrent=7, retrain=False).run_name("digest") == name
+    others = [settings(seed=1), settings(trial_epochs=2), settings(space={"epochs": [1, 2]})]
+    assert len({name, settings().run_name("other"), *(other.run_name("digest") for other in others)}) == 5
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*sweep*.yaml")), ids=lambda path: path.name)
+def test_the_shipped_ones_are_sweeps(path: Path) -> None:
+    config = load_config(SweepConfig, path)
+    for loop in config.studies().values():
+        check_space(config.space, loop, config.search == "grid")
+
+
+def test_the_paper_s_protocol() -> None:
+    config = load_config(SweepConfig, CONFIGS / "paper_cess_sweep.yaml")
+    assert (config.trials, config.trial_epochs, config.objectives) == (25, 5, ("loss",))
+    studies = config.studies()
+    assert len(studies) == 5
+    for loop in studies.values():
+        assert loop.total_epochs == 30
+        assert config.trial_loop(loop, {}).total_epochs == 5
+        assert loop.model.network.latent_shape[1:] == (14, 14)
+    assert [phase.objective.loss for phase in studies["mse-cess_crop"].phases] == ["mse", "cess_crop"]

@@ -1,0 +1,318 @@
+"""The training loop: it learns, it resumes bitwise, it stops on a loss that is not finite."""
+
+import copy
+import json
+import math
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from microdesign.core.errors import MicrodesignError
+from microdesign.core.files import digest
+from microdesign.learning.data.feed import Feed
+from microdesign.learning.data.samples import Samples
+from microdesign.learning.training.loop import DivergedError, Save, State, build_model, describe_terms, run_loop
+from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import Outputs, VAERegression
+
+NETWORK = {"size": 32, "widths": (8, 8, 16), "latent": 4, "hidden": 32}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def settings(**changes: object) -> LoopConfig:
+    return LoopConfig.model_validate({"model": {"network": NETWORK}, "epochs": 3, "batch_size": 8} | changes)
+
+
+def feed(config: LoopConfig, rank: int = 0, world: int = 1) -> Feed:
+    """Laminates of stiffness 1 and 10 and random volume fraction, every second one turned."""
+    phi = np.random.default_rng(0).uniform(0.2, 0.8, 32)
+    labels = np.zeros((32, 32, 32), np.uint8)
+    labels[np.arange(32) < 32 * phi[:, None]] = 1
+    labels[::2] = labels[::2].transpose(0, 2, 1)
+    stiff, soft = 1 + 9 * phi, 1 / (1 - 0.9 * phi)
+    along_x = np.arange(32) % 2 == 0
+    properties = {"Ex": np.where(along_x, stiff, soft), "Ey": np.where(along_x, soft, stiff)}
+    batch = Microstructures(labels=labels, n_phases=2, properties=properties)
+    standardization = Standardization.fit(np.stack(list(properties.values()), 1), ("Ex", "Ey"), ("1", "1"))
+    return Feed(Samples.of(batch, rank, world), standardization, config.batch_size, config.seed, rank, world)
+
+
+def run(config: LoopConfig, state: State | None = None) -> tuple[VAERegression, list[dict[str, float]], list[State]]:
+    """Trains a new model; returns it with the terms and the saved state of each epoch."""
+    model = build_model(config, 2)
+    history: list[dict[str, float]] = []
+    states: list[State] = []
+
+    def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
+        history.append(terms | {"epoch": done})
+        states.append(copy.deepcopy(save()))
+
+    run_loop(model, feed(config), config, on_epoch, state)
+    return model, history, states
+
+
+def test_training_lowers_the_loss() -> None:
+    _, history, states = run(settings(epochs=16))
+    assert [terms["epoch"] for terms in history] == list(range(1, 17))
+    for name in ("total", "cess", "regression"):
+        assert history[-1][name] < 0.9 * history[0][name], name
+    assert set(history[0]) >= {"mse", "cess", "kl", "regression", "imbalance", "learning_rate", "samples_per_second"}
+    assert [state["epoch"] for state in states] == list(range(1, 17))
+
+
+@pytest.mark.parametrize("stopped_after", [1, 2])
+def test_resume_is_bitwise_as_if_never_stopped(stopped_after: int) -> None:
+    config = settings()
+    whole, history, states = run(config)
+    torch.rand(7)
+    resumed, rest, _ = run(config, states[stopped_after - 1])
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[name]), name
+    for before, after in zip(history[stopped_after:], rest, strict=True):
+        assert before["total"] == after["total"]
+
+
+def test_same_seed_same_model_and_other_seed_another() -> None:
+    models = [run(settings(epochs=1, seed=seed))[0] for seed in (4, 4, 5)]
+    first, again, other = (torch.cat([p.flatten() for p in model.parameters()]) for model in models)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_finished_state_trains_no_further() -> None:
+    config = settings(epochs=2)
+    whole, _, states = run(config)
+    model, history, _ = run(config, states[-1])
+    assert not history
+    assert torch.equal(model.decoder.last.weight, whole.decoder.last.weight)
+
+
+class Spy(VAERegression):
+    """Keeps the noise of every latent draw."""
+
+    def forward(self, x: torch.Tensor, c: torch.Tensor) -> Outputs:
+        outputs = super().forward(x, c)
+        noise = (outputs.z - outputs.posterior.mean) / outputs.posterior.log_std.exp()
+        self.__dict__.setdefault("noise", []).append(noise.detach())
+        return outputs
+
+
+def noise_of(rank: int, state: State | None) -> torch.Tensor:
+    config = settings(epochs=2)
+    model = Spy(config.model, 2)
+    run_loop(model, feed(config, rank, world=2), config, lambda *_: None, state)
+    return torch.stack(model.__dict__["noise"][-2:])
+
+
+def test_workers_draw_their_own_noise_also_after_a_resume() -> None:
+    _, _, states = run(settings(epochs=2))
+    resumed = [noise_of(rank, states[0]) for rank in (0, 1)]
+    assert (resumed[0] - resumed[1]).abs().max() > 0.1
+    for rank in (0, 1):
+        torch.testing.assert_close(noise_of(rank, None), resumed[rank], rtol=1e-3, atol=1e-3)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(tmp_path: Path) -> None:
+    config = settings()
+    bad = feed(config)
+    poisoned = int(np.flatnonzero(bad.samples.positions == bad.positions(1, 2)[3])[0])
+
+    def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
+        for table in bad.tables:
+            table[poisoned] = math.inf
+
+    with pytest.raises(
+        DivergedError, match=r"is (nan|inf) in epoch 1, step 2, batch [0-9a-f]{12}; lower the"
+    ) as caught:
+        run_loop(build_model(config, 2), bad, config, on_epoch, folder=tmp_path)
+    assert isinstance(caught.value, MicrodesignError)
+    record = json.loads((tmp_path / "diverged-worker-0.json").read_text())
+    assert record == caught.value.record == pickle.loads(pickle.dumps(caught.value)).record
+    assert record["images"] == bad.positions(1, 2).tolist()
+    x, c = list(bad.epoch(1))[2]
+    assert record["batch"] == digest(x.contiguous().numpy().tobytes(), c.numpy().tobytes())
+
+
+def checkpoints(config: LoopConfig, state: State | None = None) -> tuple[VAERegression, list[float], list[State]]:
+    """A run that saves after every step within an epoch: the model, each epoch's loss, the states."""
+    model, losses, states = build_model(config, 2), [], []
+    run_loop(
+        model,
+        feed(config),
+        config,
+        lambda done, terms, save: losses.append(terms["total"]),
+        state,
+        lambda save: states.append(copy.deepcopy(save())),
+    )
+    return model, losses, states
+
+
+@pytest.mark.parametrize("kind", ["adamw", "radam", "adam", "sgd"])
+def test_resume_within_an_epoch_is_bitwise_as_if_never_stopped(kind: str, tmp_path: Path) -> None:
+    config = settings(epochs=2, checkpoint_minutes=1e-9, optimizer={"kind": kind}, learning_rate=1e-3)
+    whole, losses, states = checkpoints(config)
+    assert [(state["epoch"], state["step"]) for state in states] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    for state, rest in ((states[1], 2), (states[-1], 1)):
+        torch.rand(7)
+        torch.save(state, tmp_path / "state.pt")
+        resumed, again, _ = checkpoints(config, torch.load(tmp_path / "state.pt", weights_only=True))
+        assert again == losses[-rest:]
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_within_an_epoch_serves_another_number_of_workers() -> None:
+    config = settings(epochs=1, checkpoint_minutes=1e-9)
+    _, _, states = checkpoints(config)
+    shared, done = feed(config, rank=0, world=2), []
+    assert shared.steps == 2
+    taken = Spy(config.model, 2)
+    run_loop(taken, shared, config, lambda *args: done.append(args[0]), states[1])
+    assert done == [1]
+    # Two of four steps of one worker are one of two of each of two workers.
+    assert len(taken.__dict__["noise"]) == 1
+
+
+def test_checkpoints_keep_their_distance() -> None:
+    _, _, states = checkpoints(settings(epochs=1, checkpoint_minutes=60))
+    assert not states
+
+
+SCHEDULE = [
+    {"objective": {"loss": "mse"}},
+    {"epochs": 1, "learning_rate": 1e-4, "objective": {"loss": "cess_crop", "settings": {"cess_crop": {"size": 9}}}},
+]
+
+
+def test_phases_follow_each_other_and_resume_in_the_right_one() -> None:
+    config = settings(epochs=2, schedule=SCHEDULE)
+    assert config.total_epochs == 3
+    whole, history, states = run(config)
+    assert [terms["epoch"] for terms in history] == [1, 2, 3]
+    assert ["mse" in terms for terms in history] == [True, True, False]
+    assert ["cess_crop" in terms for terms in history] == [False, False, True]
+    assert history[-1]["learning_rate"] < 1e-4 < history[0]["learning_rate"]
+    for stopped_after in (1, 2, 3):
+        resumed, rest, _ = run(config, states[stopped_after - 1])
+        assert [terms["total"] for terms in rest] == [terms["total"] for terms in history[stopped_after:]]
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(tensor, resumed.state_dict()[name]), name
+
+
+def test_a_phase_starts_a_new_optimizer() -> None:
+    _, _, states = run(settings(epochs=1, schedule=SCHEDULE))
+    steps = [next(iter(state["optimizer"]["state"].values()))["step"].item() for state in states]
+    assert steps == [4, 4]
+
+
+def test_a_time_limit_is_shared_by_the_phases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 minutes and 20 + 10 epochs, 40 belong to the first phase; here an epoch of either takes 10."""
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    config = settings(epochs=20, max_minutes=60, schedule=[{"objective": {"loss": "mse"}}, {"epochs": 10}])
+    seen: list[tuple[int, bool]] = []
+
+    def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
+        seen.append((done, "cess" in terms))
+
+    ours = feed(config)
+
+    def epoch(number: int, first: int = 0, of: object = ours.epoch) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        for batch in of(number, first):
+            yield batch
+            clock[0] += 150
+
+    ours.epoch = epoch
+    run_loop(build_model(config, 2), ours, config, on_epoch)
+    assert seen == [(1, False), (2, False), (3, False), (4, False), (21, True), (22, True)]
+
+
+def test_volumes_of_three_phases_with_unknown_labels_train_on_every_kind_of_loss() -> None:
+    network = {"size": 16, "dimensions": 3, "phases": 3, "widths": (4, 8), "latent": 4, "hidden": 16}
+    config = settings(
+        model={"network": network}, epochs=1, batch_size=4, objective={"loss": "bce+mse+msess+cess+cess_crop+clamp"}
+    )
+    stream = np.random.default_rng(0)
+    properties = {"E": np.where(np.arange(8) % 2, stream.uniform(1, 2, 8), np.nan)}
+    data = Microstructures(
+        labels=stream.integers(0, 3, (8, 16, 16, 16)).astype(np.uint8), n_phases=3, properties=properties
+    )
+    standardization = Standardization.fit(np.array([[1.0], [2.0]]), ("E",), ("1",))
+    history: list[dict[str, float]] = []
+    model = build_model(config, 1)
+    ours = Feed(Samples.of(data), standardization, config.batch_size, config.seed)
+    run_loop(model, ours, config, lambda done, terms, save: history.append(terms))
+    assert all(math.isfinite(value) for value in history[0].values())
+    assert {"clamp", "cess_crop", "regression"} <= set(history[0])
+
+
+def test_a_spatial_model_without_properties_trains() -> None:
+    network = NETWORK | {"latent_kind": "spatial", "decoder": "upsampling", "latent": 2}
+    config = settings(model={"network": network, "prior": {"kind": "standard"}}, objective={"loss": "mse"}, epochs=2)
+    stream = np.random.default_rng(0)
+    data = Microstructures(labels=stream.integers(0, 2, (16, 32, 32)).astype(np.uint8), n_phases=2)
+    none = Standardization(names=(), units=(), offsets=(), scales=())
+    history: list[dict[str, float]] = []
+    ours = Feed(Samples.of(data), none, config.batch_size, config.seed)
+    run_loop(build_model(config, 0), ours, config, lambda done, terms, save: history.append(terms))
+    assert set(history[0]) == {"mse", "kl", "imbalance", "total", "learning_rate", "samples_per_second"}
+    assert history[1]["total"] < history[0]["total"]
+
+
+def test_without_bf16_the_model_computes_in_float32() -> None:
+    kept: list[torch.dtype] = []
+    for bf16 in (True, False):
+        config = settings(epochs=1, bf16=bf16)
+        model = build_model(config, 2)
+        model.trunk.stem.register_forward_hook(lambda module, inputs, output: kept.append(output.dtype))
+        run_loop(model, feed(config), config, lambda *_: None)
+    assert set(kept[: len(kept) // 2]) == {torch.bfloat16}
+    assert set(kept[len(kept) // 2 :]) == {torch.float32}
+
+
+def test_a_wall_time_limit_ends_the_run() -> None:
+    _, history, states = run(settings(epochs=50, max_minutes=1e-4))
+    assert len(history) == 1
+    assert states[0]["seconds"] >= 60 * 1e-4
+
+
+def test_all_workers_go_by_the_clock_of_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broadcast(seconds: torch.Tensor, src: int) -> None:
+        assert src == 0
+        seconds.fill_(next(clock))
+
+    # Per epoch: four steps and the check at its end; the first worker's hour ends with the second epoch.
+    clock = iter([0, 0, 0, 1800, 1800, 1800, 1800, 1800, 2700, 3600])
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 1)
+    monkeypatch.setattr("torch.distributed.broadcast", broadcast)
+    config = settings(epochs=50, max_minutes=60, learning_rate=1e-3, optimizer={"warmup": 0})
+    _, history, _ = run(config)
+    expected = [1e-3 * config.optimizer.factor(progress, 0) for progress in (0.5, 0.75)]
+    assert [terms["learning_rate"] for terms in history] == pytest.approx(expected)
+
+
+def test_learning_rate_reported() -> None:
+    config = settings(epochs=2, optimizer={"warmup": 0}, learning_rate=1e-3)
+    _, history, _ = run(config)
+    # Four steps an epoch; the last one of epoch e begins at (e + 3/4) / 2 of the run.
+    expected = [1e-3 * 0.5 * (1 + math.cos(math.pi * progress)) for progress in (0.375, 0.875)]
+    assert [terms["learning_rate"] for terms in history] == pytest.approx(expected)
+
+
+def test_one_line_for_people() -> None:
+    line = describe_terms({"mse": 0.12345, "total": 1.0, "learning_rate": 1e-3, "samples_per_second": 9.0})
+    assert line == "loss 1.0000, mse 0.123"

@@ -1,0 +1,194 @@
+"""Training on a real local Ray: workers that die, a loss that is not finite, one record of a run that was resumed."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import psutil
+import pytest
+import torch
+from pydantic import ValidationError
+
+from microdesign.core.errors import InputError, MicrodesignError
+from microdesign.core.files import hold
+from microdesign.learning.training.train import train
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.generators import generate
+from microdesign.model.bundle import load_bundle
+from microdesign.physics.verification import verify
+
+LOOP = {
+    "epochs": 6,
+    "batch_size": 8,
+    "model": {"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}, "prior": {"components": 2}},
+}
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Random images whose `E` is a law of mixtures."""
+    stream = np.random.default_rng(0)
+    phi = stream.uniform(0.2, 0.8, 120)
+    labels = (stream.random((120, 16, 16)) < phi[:, None, None]).astype(np.uint8)
+    writer = DatasetWriter(tmp_path_factory.mktemp("train") / "data", settings={})
+    properties = {"Ex": 1 + 9 * phi, "Ey": 1 + 9 * phi}
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties=properties))
+    return writer.finish()
+
+
+@pytest.fixture
+def config(dataset: Dataset, tmp_path: Path) -> Callable[..., TrainConfig]:
+    def make(**changes: object) -> TrainConfig:
+        settings = {"dataset": str(dataset.folder), "properties": ["Ex", "Ey"], "loop": LOOP, "cpus_per_worker": 0.5}
+        return TrainConfig.model_validate(settings | {"storage": str(tmp_path / "runs")} | changes)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+def workers() -> list[psutil.Process]:
+    """The training workers among this process's descendants."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_killed_worker_costs_one_epoch_at_most(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
+    """Of two workers one dies after epoch 3; training goes on with whoever there is, in the same MLflow run.
+
+    Workers also save within epochs, which costs and repeats nothing.
+    """
+    lines: list[str] = []
+
+    def progress(line: str) -> None:
+        lines.append(line)
+        if line.startswith("epoch 3/") and sum(each.startswith("epoch 3/") for each in lines) == 1:
+            os.kill(workers()[-1].pid, signal.SIGKILL)
+
+    bundle = train(config(workers=[1, 2], loop=LOOP | {"checkpoint_minutes": 1e-3}), progress, uri)
+    epochs = [int(line.split()[1].split("/")[0]) for line in lines if line.startswith("epoch")]
+    assert sorted(set(epochs)) == [1, 2, 3, 4, 5, 6]
+    assert len(epochs) <= 7
+    assert load_bundle(bundle).properties == ("Ex", "Ey")
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    run = client.get_run(Path(bundle.parent / "mlflow.json").read_text().split('"run_id": "')[1].split('"')[0])
+    assert run.info.status == "FINISHED"
+    assert {"total", "learning_rate", "samples_per_second", "r2_Ex"} <= set(run.data.metrics)
+    (used,) = run.inputs.dataset_inputs
+    assert Dataset.open(config().dataset).manifest.digest.startswith(used.dataset.digest)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_ends_training_at_once(
+    local_ray: None, config: Callable[..., TrainConfig], uri: str
+) -> None:
+    lines: list[str] = []
+    loop = LOOP | {"learning_rate": 1e30, "optimizer": {"gradient_clip": 1e30, "warmup": 0.0}, "epochs": 3}
+    with pytest.raises(MicrodesignError, match=r"^Training train-\w+ failed: The (loss|gradient's norm) is") as caught:
+        train(config(loop=loop), lines.append, uri)
+    assert "\n" not in str(caught.value)
+    runs = list(Path(config().storage).glob("train-*/*"))
+    assert len([path for path in runs if path.name.startswith("checkpoint")]) <= 1
+    (record,) = (json.loads(path.read_text()) for path in runs if path.name == "diverged-worker-0.json")
+    assert record["batch"][:12] in str(caught.value)
+    assert len(set(record["images"])) == 8
+
+
+@pytest.mark.parametrize("workers", [0, [0, 2], [3, 2], [1, 2, 3]])
+def test_impossible_numbers_of_workers(config: Callable[..., TrainConfig], workers: object) -> None:
+    with pytest.raises(ValidationError, match="workers"):
+        config(workers=workers)
+
+
+def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
+    with pytest.raises(InputError, match="Training asks for 4 CPU in 4 workers; this machine's Ray has 2: change"):
+        train(config(workers=[4, 5], cpus_per_worker=1, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
+    assert not Path(config().storage).exists()
+
+
+@pytest.mark.ray
+def test_two_processes_are_not_at_one_training(
+    local_ray: None, dataset: Dataset, config: Callable[..., TrainConfig], uri: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "runs" / config().run_name(dataset.manifest.digest)
+    with hold(str(folder)) or nullcontext(), pytest.raises(InputError, match=f"{folder.name}: is in use by another"):
+        train(config(), tracking_uri=uri)
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
+@pytest.fixture(scope="module")
+def homogenized(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Images whose properties are those that physics says."""
+    materials = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
+    labels = generate("GRF", 0, 120, 16, 0).labels
+    values = verify(labels, materials)
+    writer = DatasetWriter(tmp_path_factory.mktemp("homogenized") / "data", settings={}, materials=materials)
+    properties = {name: values[name] for name in ("Ex", "Ey")}
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties=properties))
+    return writer.finish()
+
+
+REHEARSAL = {"learns": "regressor", "epochs": 10, "learning_rate": 1e-2}
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_a_registered_model_s_regressor_rehearses(
+    local_ray: None, config: Callable[..., TrainConfig], homogenized: Dataset, uri: str
+) -> None:
+    """It starts from the registry, leaves the generative part as it was, and gets better at what it is tested on."""
+    data = {"dataset": str(homogenized.folder)}
+    first = load_bundle(train(config(**data, name="first", register_as="rehearsed-from"), tracking_uri=uri))
+    model = first.description.model.model_dump()
+    model["network"]["regressor"] = "own"
+    changes = {
+        "name": "rehearsal",
+        "start": "models:/rehearsed-from@champion",
+        "loop": LOOP | REHEARSAL | {"model": model},
+        "teacher": {"start": 0, "lesson": 4},
+        "register_as": "rehearsed",
+    }
+    folder = train(config(**data, **changes), tracking_uri=uri)
+    second = load_bundle(folder)
+    before, after = first.model.state_dict(), second.model.state_dict()
+    for name, weight in before.items():
+        if not name.startswith("property_head"):
+            np.testing.assert_array_equal(weight, after[name], err_msg=name)
+    assert not np.allclose(before["trunk.stem.convolution.weight"], after["property_trunk.stem.convolution.weight"])
+    assert second.description.metrics["r2_Ex"] > first.description.metrics["r2_Ex"]
+    # Physics has judged the draws of every step, half as many as a batch has images.
+    (last,) = sorted(folder.parent.glob("checkpoint_*/state.pt"))[-1:]
+    judged = torch.load(last, weights_only=True)["teacher"]["labels"]
+    assert len(judged) == 10 * (96 // 8) * 4
+    with pytest.raises(InputError, match="nothing-of-the-kind"):
+        train(config(**data, start="models:/nothing-of-the-kind@champion"), tracking_uri=uri)
+
+
+@pytest.mark.parametrize("missing", ["start", "properties", "teacher"])
+def test_what_a_rehearsal_needs(config: Callable[..., TrainConfig], missing: str) -> None:
+    network = LOOP["model"]["network"] | {"regressor": "own"}
+    prior = {"kind": "standard"} if missing == "properties" else {}
+    loop = LOOP | REHEARSAL | {"model": {"network": network, "prior": prior}}
+    whole = {"start": "bundle", "properties": ["Ex"], "teacher": {}, "loop": loop}
+    config(**whole)
+    with pytest.raises(ValidationError, match=f"learns regressor is not supported without {missing}"):
+        config(**whole | {missing: [] if missing == "properties" else None})

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.contact_sheets import write_contact_sheets
+
+
+def test_one_sheet_per_class(tmp_path: Path) -> None:
+    batches = [generate("GRF", 0, 5, 64, 0), generate("VoronoiMedium", 0, 40, 64, 0)]
+    files = write_contact_sheets(batches, tmp_path, columns=4, rows=3)
+    assert sorted(files) == ["GRF", "VoronoiMedium"]
+    # Tiles of 128 pixels with margins of 4: two rows of four, and three full rows.
+    assert matplotlib.image.imread(files["GRF"]).shape[:2] == (2 * 132 + 4, 4 * 132 + 4)
+    assert matplotlib.image.imread(files["VoronoiMedium"]).shape[:2] == (3 * 132 + 4, 4 * 132 + 4)
+
+
+def test_x_points_right_and_y_up(tmp_path: Path) -> None:
+    image = np.zeros((128, 128), dtype=np.uint8)
+    image[100:, :20] = 1  # large x, small y
+    files = write_contact_sheets([Microstructures(labels=image[None], n_phases=2)], tmp_path)
+    picture = matplotlib.image.imread(files["unnamed"])[..., 0]
+    assert picture[-10, -10] < 0.2
+    assert picture[10, 10] > 0.8
+    assert picture[10, -10] > 0.8
+    assert picture[-10, 10] > 0.8
+
+
+def test_volumes_show_a_section(tmp_path: Path) -> None:
+    volume = np.zeros((32, 32, 32), dtype=np.uint8)
+    volume[16:, :, 0] = 1
+    files = write_contact_sheets([Microstructures(labels=volume[None], n_phases=2)], tmp_path)
+    picture = matplotlib.image.imread(files["unnamed"])[..., 0]
+    assert picture.shape == (136, 136)
+    assert picture[68, 20] > 0.8
+    assert picture[68, 120] < 0.2
+
+
+def test_refuses(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there are no images"):
+        write_contact_sheets([], tmp_path)

@@ -1,0 +1,284 @@
+"""What single families claim: volume fractions, isotropy and anisotropy, characteristic lengths, and diversity."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from microdesign.microstructure.generators import generate
+from microdesign.microstructure.statistics.two_point import two_point
+
+MICRO2D = [
+    "AngEllipse",
+    "GRF",
+    "NBSA",
+    "RandomEllipse",
+    "VoidSmall",
+    "VoidSmallBig",
+    "VoronoiLarge",
+    "VoronoiMedium",
+    "VoronoiMediumSpaced",
+    "VoronoiSmall",
+]
+
+
+def drawn(family: str, count: int, size: int, dims: int = 2, seed: int = 0) -> list[tuple[np.ndarray, dict[str, Any]]]:
+    batch = generate(family, 0, count, size, seed, dims=dims)
+    return list(zip(batch.labels, map(json.loads, batch.generation), strict=True))
+
+
+def surface(image: np.ndarray, axis: int) -> float:
+    return float((np.roll(image, -1, axis) != image).mean())
+
+
+def components(image: np.ndarray) -> int:
+    """Number of regions of ones connected by faces or corners, and around the edges."""
+    labels, count = ndimage.label(image, ndimage.generate_binary_structure(image.ndim, image.ndim))
+    parent = list(range(count + 1))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            i = parent[i]
+        return i
+
+    for axis in range(image.ndim):
+        for a, b in zip(labels.take(0, axis).ravel(), labels.take(-1, axis).ravel(), strict=True):
+            if a and b:
+                parent[root(a)] = root(b)
+    return sum(parent[i] == i for i in range(1, count + 1))
+
+
+def spectrum(image: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+    power = np.abs(np.fft.fftn(image - image.mean())) ** 2
+    return power, np.meshgrid(*(np.fft.fftfreq(n) for n in image.shape), indexing="ij")
+
+
+@pytest.mark.parametrize(("family", "low", "high"), [("GRF", 0.08, 0.92), ("NBSA", 0.08, 0.92), ("Spinodal", 0.2, 0.8)])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_fields_meet_their_fraction_to_a_pixel(family: str, low: float, high: float, dims: int) -> None:
+    samples = drawn(family, 60, 20, dims)
+    for image, parameters in samples:
+        assert abs(image.mean() - parameters["fraction"]) <= 0.5 / image.size + 5e-5
+        assert low <= parameters["fraction"] <= high
+    assert np.ptp([parameters["fraction"] for _, parameters in samples]) > 0.8 * (high - low)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_filtered_noise_is_spread_as_by_latin_hypercube(dims: int) -> None:
+    samples = drawn("FilteredNoise", 64, 24, dims)
+    fractions = np.array([parameters["fraction"] for _, parameters in samples])
+    np.testing.assert_allclose([image.mean() for image, _ in samples], fractions, atol=0.5 / 24**dims + 5e-5)
+    # One in each of 64 equal intervals; labels are rounded, so intervals may be missed by their edges.
+    assert np.abs(np.sort(fractions) - (0.1 + 0.8 * (np.arange(64) + 0.5) / 64)).max() < 0.5 * 0.8 / 64 + 1e-4
+    assert sum(parameters["kernel"] == "box" for _, parameters in samples) == 32
+    for _, parameters in samples:
+        assert len(parameters["lengths"]) == dims
+        if parameters["kernel"] == "box":
+            assert all(width % 2 == 1 and 3 <= width <= 0.4 * 24 + 1 for width in parameters["lengths"])
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_filtered_noise_is_longer_along_its_longer_axis(dims: int) -> None:
+    ratios, kernels = [], []
+    for image, parameters in drawn("FilteredNoise", 60, 32, dims):
+        for axis in range(1, dims):
+            kernels.append(np.log(parameters["lengths"][0] / parameters["lengths"][axis]))
+            ratios.append(np.log(surface(image, axis) / max(surface(image, 0), 1e-6)))
+    assert np.corrcoef(kernels, ratios)[0, 1] > 0.85
+
+
+def test_the_filter_kernels_are_what_they_say() -> None:
+    from microdesign.microstructure.generators.fields import _box_transfer, filtered, gaussian_transfer
+
+    point = np.zeros((24, 15), dtype=np.float32)
+    point[0, 0] = 1.0
+    box = filtered(point, _box_transfer((24, 15), [5, 3]))
+    rows, columns = np.abs(np.fft.fftfreq(24, 1 / 24)) <= 2, np.abs(np.fft.fftfreq(15, 1 / 15)) <= 1
+    np.testing.assert_allclose(box, np.outer(rows, columns) / 15, atol=1e-6)
+    gauss = filtered(point, gaussian_transfer((24, 15), [2.0, 1.2], np.eye(2)))
+    x, y = np.fft.fftfreq(24, 1 / 24)[:, None], np.fft.fftfreq(15, 1 / 15)
+    expected = np.exp(-(x**2) / 8 - y**2 / (2 * 1.44))
+    np.testing.assert_allclose(gauss, expected / expected.sum(), atol=2e-5)
+
+
+@pytest.mark.parametrize(("dims", "size"), [(2, 96), (3, 32)])
+def test_spinodal_has_its_wavelength(dims: int, size: int) -> None:
+    for image, parameters in drawn("Spinodal", 40, size, dims):
+        power, waves = spectrum(image)
+        k = np.sqrt(sum(w * w for w in waves))
+        # Below the second harmonic that thresholding adds.
+        low = (k > 0) & (k < 1.6 / parameters["wavelength"])
+        mean = (power * k)[low].sum() / power[low].sum()
+        assert mean * parameters["wavelength"] == pytest.approx(1.0, abs=0.25)
+        ring = np.abs(k * parameters["wavelength"] - 1) < max(0.3, 1.5 * parameters["wavelength"] / size)
+        assert power[ring].sum() > 0.5 * power.sum()
+
+
+def test_lamellar_spinodal_lies_along_its_angle() -> None:
+    seen = 0
+    for image, parameters in drawn("Spinodal", 150, 96):
+        if parameters["axes"] == 1 and parameters["spread"] < 0.3:
+            power, (kx, ky) = spectrum(image)
+            double = np.arctan2((power * 2 * kx * ky).sum(), (power * (kx**2 - ky**2)).sum())
+            off = (double / 2 - parameters["angle"] + np.pi / 2) % np.pi - np.pi / 2
+            assert abs(off) < 0.3
+            seen += 1
+    assert seen > 5
+
+
+@pytest.mark.parametrize("family", ["RandomEllipse", "VoidSmall", "VoidSmallBig", "Circles", "Spinodal"])
+def test_isotropic_ones_have_as_much_surface_along_x_as_along_y(family: str) -> None:
+    ratios = [
+        np.log(surface(image, 0) / surface(image, 1))
+        for image, parameters in drawn(family, 200, 96)
+        if not parameters.get("clustering") and not parameters.get("axes")
+    ]
+    assert len(ratios) > 50
+    assert abs(np.mean(ratios)) < 0.05
+    assert np.quantile(np.abs(ratios), 0.9) < 0.45
+
+
+def test_aligned_ellipses_lie_along_their_angle() -> None:
+    for image, parameters in drawn("AngEllipse", 80, 96):
+        if parameters["major"] > 2 * parameters["minor"]:
+            power, (kx, ky) = spectrum(image)
+            # The spectrum is narrow along the ellipses: its long axis is across them.
+            double = np.arctan2((power * 2 * kx * ky).sum(), (power * (kx**2 - ky**2)).sum())
+            off = (double / 2 - parameters["angle"]) % np.pi - np.pi / 2
+            assert abs(off) < 0.3
+
+
+@pytest.mark.parametrize(("dims", "size"), [(2, 200), (3, 64)])
+def test_voids_that_are_kept_apart_do_not_touch(dims: int, size: int) -> None:
+    seen = 0
+    for image, parameters in drawn("VoidSmall", 100 if dims == 2 else 40, size, dims):
+        void = image == int(parameters["inverted"])
+        assert void.mean() == pytest.approx(parameters["covered"], abs=1e-4)
+        assert parameters["covered"] < 0.65
+        if parameters["spacing"] > (1.2 if dims == 2 else 1.0):
+            volume = np.pi * parameters["radius"] ** 2 if dims == 2 else 4 / 3 * np.pi * parameters["radius"] ** 3
+            assert void.sum() == pytest.approx(parameters["voids"] * volume, rel=0.2)
+            if dims == 2:
+                assert components(void) == parameters["voids"]
+            seen += 1
+    assert seen > 1
+
+
+def test_small_and_big_voids_have_two_sizes() -> None:
+    for image, parameters in drawn("VoidSmallBig", 40, 128):
+        small, big = parameters["radii"]
+        assert big >= 2.9 * small
+        depth = ndimage.distance_transform_edt(np.tile(image == int(parameters["inverted"]), (3, 3)))
+        assert depth.max() > big - 1
+        assert min(parameters["voids"]) >= 1
+
+
+def test_cells_of_three_sizes() -> None:
+    def width(family: str) -> np.ndarray:
+        return np.array([96 / np.sqrt(parameters["cells"]) for _, parameters in drawn(family, 40, 96)])
+
+    small, medium, large = (width(f"Voronoi{name}") for name in ("Small", "Medium", "Large"))
+    assert small.max() < 0.072 * 96
+    assert large.min() > 0.155 * 96
+    assert np.median(small) < np.median(medium) < np.median(large)
+    chords = []
+    for family in ("VoronoiSmall", "VoronoiMedium", "VoronoiLarge"):
+        phi_surface = [(i.mean() * (1 - i.mean()), surface(i, 0)) for i, _ in drawn(family, 100, 96)]
+        chords.append(np.mean([4 * phi / s for phi, s in phi_surface if s > 0]))
+    assert chords[0] < chords[1] < chords[2]
+
+
+@pytest.mark.parametrize(("dims", "size"), [(2, 128), (3, 48)])
+def test_spaced_cells_have_gaps_of_their_width(dims: int, size: int) -> None:
+    seen = 0
+    for image, parameters in drawn("VoronoiMediumSpaced", 40 if dims == 2 else 12, size, dims):
+        cells = image != int(parameters["inverted"])
+        if parameters["kept"] == 1.0:
+            # Small cells vanish in the gaps, none merge.
+            assert 0.5 * parameters["cells"] < components(cells) <= 1.1 * parameters["cells"]
+            if dims == 2:
+                depth = ndimage.distance_transform_edt(np.tile(~cells, (3, 3)))[size : 2 * size, size : 2 * size]
+                ridge = (depth == ndimage.maximum_filter(depth, 3)) & (depth > 0)
+                assert np.median(depth[ridge]) == pytest.approx(parameters["gap"] / 2, abs=1.0)
+            seen += 1
+    assert seen > 2
+
+
+def test_a_polycrystal_has_straight_grains_of_several_phases() -> None:
+    batch = generate("Polycrystal", 0, 40, 64, 0, n_phases=5)
+    fractions = np.array([json.loads(text)["fractions"] for text in batch.generation])
+    np.testing.assert_allclose(fractions.sum(axis=1), 1, atol=1e-3)
+    # Dirichlet shares: far from equal, no phase preferred.
+    assert fractions.std(axis=1).mean() > 0.08
+    np.testing.assert_allclose(fractions.mean(axis=0), 0.2, atol=0.08)
+
+
+def test_circles_are_those_of_the_paper() -> None:
+    for image, parameters in drawn("Circles", 20, 224):
+        assert parameters["radius"] == pytest.approx(20)
+        assert np.pi * 400 * 0.95 < image.sum() < 5 * np.pi * 400 * 1.02
+        assert components(image) <= 5
+
+
+def test_lines_are_straight_and_spaced_as_labelled() -> None:
+    kinds = set()
+    for image, parameters in drawn("Lines", 40, 100):
+        across = image if parameters["along"] == "y" else image.T
+        assert (across == across[:, :1]).all()
+        profile = across[:, 0].astype(int)
+        starts = np.flatnonzero(profile > np.roll(profile, 1))
+        assert profile.sum() == len(starts) * parameters["thickness"]
+        spacings = np.diff(starts, append=starts[0] + 100)
+        first = parameters["spacings"]
+        turns = [first[i:] + first[:i] for i in range(len(first))]
+        assert spacings.tolist() in turns
+        kinds.add((parameters["along"], parameters["thickness"]))
+    assert len(kinds) >= 4
+
+
+def correlations(family: str, count: int) -> np.ndarray:
+    """Normalised autocovariances (f - phi^2) / (phi - phi^2) up to 16 pixels, of 64 x 64 images, flattened."""
+    indicator = torch.from_numpy(generate(family, 0, count, 64, 3).labels).double()
+    phi = indicator.mean((1, 2))[:, None, None]
+    f = (two_point(indicator) - phi**2) / (phi - phi**2)
+    return torch.roll(f, 16, 2)[:, :17, :33].reshape(count, -1).numpy()
+
+
+def test_statistics_are_more_diverse_over_classes_than_within_one() -> None:
+    count = 80
+    rows = np.concatenate([correlations(family, count) for family in MICRO2D])
+    centred = rows - rows.mean(axis=0)
+    _, values, axes = np.linalg.svd(centred, full_matrices=False)
+    scores = (centred @ axes[:4].T).reshape(len(MICRO2D), count, 4)
+    # More than a handful of numbers is needed: the first component is far from all of it.
+    assert values[0] ** 2 < 0.6 * (values**2).sum()
+    everything = scores.reshape(-1, 4)
+    within = scores.var(axis=1)
+    assert (within.mean(axis=0) < everything.var(axis=0)).all()
+    # The volume that the samples fill (square root of the covariance's determinant), per class and for all classes.
+    volume = np.array([np.sqrt(np.linalg.det(np.cov(each.T))) for each in scores])
+    whole = np.sqrt(np.linalg.det(np.cov(everything.T)))
+    assert whole > 2 * np.median(volume)
+    assert (whole > volume).sum() >= 7
+    # The four families of before fill less than all ten.
+    first = scores[[MICRO2D.index(name) for name in ("GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium")]]
+    assert whole > np.sqrt(np.linalg.det(np.cov(first.reshape(-1, 4).T)))
+    # Classes are told apart by their statistics alone: nearest other sample, chance is one in ten.
+    eight = (centred @ axes[:8].T) / values[:8]
+    distance = np.linalg.norm(eight[:, None] - eight, axis=-1) + 1e9 * np.eye(len(eight))
+    classes = np.repeat(np.arange(len(MICRO2D)), count)
+    assert (classes[distance.argmin(axis=1)] == classes).mean() > 0.3
+
+
+@pytest.mark.parametrize("family", ["GRF", "NBSA", "VoidSmall", "VoronoiSmall", "Polycrystal"])
+def test_statistics_do_not_see_a_shift(family: str) -> None:
+    for image, _ in drawn(family, 3, 32):
+        moved = np.roll(image, (5, 17), (0, 1))
+        for axis in (0, 1):
+            assert surface(moved, axis) == surface(image, axis)
+        f, g = (two_point(torch.from_numpy(np.ascontiguousarray(each)).double()) for each in (image, moved))
+        torch.testing.assert_close(f, g, atol=1e-12, rtol=0)
+        assert components(moved) == components(image)

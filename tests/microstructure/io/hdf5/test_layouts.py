@@ -1,0 +1,192 @@
+import pickle
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.hdf5.layouts import find_layout, read_hdf5
+from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.readers import describe, find_reader, read_images
+
+
+def read(path: Path, **options: object) -> Microstructures:
+    return Microstructures.concatenate(list(read_hdf5(path, options=ReadOptions(**options))))
+
+
+def stored(path: Path, **arrays: object) -> Path:
+    with h5py.File(path, "w") as f:
+        for name, array in arrays.items():
+            f[name] = array
+    return path
+
+
+@pytest.fixture
+def stream() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("dtype", ["u1", "i8", "f4"])
+def test_one_data_set_per_sample(tmp_path: Path, stream: np.random.Generator, dimension: int, dtype: str) -> None:
+    labels = stream.integers(0, 3, (11, 6, 5, 4)[: dimension + 1])
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        for i, image in enumerate(labels):
+            f[f"sample_{i}"] = image.astype(dtype)
+            f[f"sample_{i}"].attrs.update({"vol_frac": i / 11, "solver": "spectral", "grid": [1, 2]})
+            if i != 3:
+                f[f"sample_{i}"].attrs["tortuosity"] = np.array([float(i)])
+    assert find_layout(tmp_path / "a.h5").kind == "one data set per sample"
+    parts = list(read_images(tmp_path / "a.h5", chunk=4))
+    assert [len(part) for part in parts] == [4, 4, 3]
+    batch = Microstructures.concatenate(parts)
+    np.testing.assert_array_equal(batch.labels, labels)
+    np.testing.assert_array_equal(batch.properties["vol_frac"], np.arange(11) / 11)
+    np.testing.assert_array_equal(batch.properties["tortuosity"], [0, 1, 2, np.nan, *range(4, 11)])
+    assert batch.generation[0] == '{"solver": "spectral"}'
+    assert (batch.n_phases, len(batch.properties)) == (3, 2)
+    tree = describe(tmp_path / "a.h5")
+    assert tree["layout"] == "one data set per sample"
+    assert tree["tree"]["sample_3"]["attributes"]["grid"] == [1, 2]
+
+
+def test_samples_in_groups_by_class_and_with_a_channel(tmp_path: Path, stream: np.random.Generator) -> None:
+    labels = stream.integers(0, 2, (4, 4, 4, 4))
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        for i, image in enumerate(labels):
+            name = f"{'foam' if i < 2 else 'weave'}/{i}"
+            f[name] = image[None] if i % 2 else image[..., None]
+            f[name].attrs["blend"] = 1.5
+    batch = read(tmp_path / "a.h5")
+    assert batch.classes == ("foam", "foam", "weave", "weave")
+    np.testing.assert_array_equal(batch.labels, labels)
+
+
+def test_samples_without_attributes_or_flat(tmp_path: Path, stream: np.random.Generator) -> None:
+    labels = stream.integers(0, 2, (3, 5, 5, 5))
+    arrays = {f"{i}": image for i, image in enumerate(labels)}
+    np.testing.assert_array_equal(read(stored(tmp_path / "a.h5", **arrays)).labels, labels)
+    flat = {name: image.ravel() for name, image in arrays.items()}
+    np.testing.assert_array_equal(read(stored(tmp_path / "b.h5", **flat), shape=(5, 5, 5)).labels, labels)
+    # Images of unequal sides may as well be two stacks: the user says which.
+    oblong = {"train": labels[:, :4], "test": labels[:, :4]}
+    with pytest.raises(InputError, match=r"several arrays that could be the images; name one by --array out of: test"):
+        read(stored(tmp_path / "c.h5", **oblong))
+    np.testing.assert_array_equal(read(tmp_path / "c.h5", array="train").labels, labels[:, :4])
+
+
+def test_flat_rows(tmp_path: Path, stream: np.random.Generator) -> None:
+    labels = stream.integers(0, 2, (7, 101, 101))
+    path = stored(tmp_path / "a.h5", images=labels.reshape(7, -1), energy=stream.random(7), time=np.arange(7))
+    assert find_layout(path).kind == "flat rows of pixels"
+    parts = list(read_images(path, chunk=3))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    batch = Microstructures.concatenate(parts)
+    np.testing.assert_array_equal(batch.labels, labels)
+    assert list(batch.properties) == ["energy"]
+    assert describe(path)["tree"]["images"] == {"shape": [7, 101 * 101], "dtype": "int64"}
+
+
+def test_flat_rows_of_any_shape(tmp_path: Path, stream: np.random.Generator) -> None:
+    labels = stream.integers(0, 3, (7, 60))
+    path = stored(tmp_path / "a.h5", images=labels)
+    with pytest.raises(InputError, match="holds rows of 60 pixels, which are no square and no cube; give the shape by"):
+        read(path)
+    np.testing.assert_array_equal(read(path, shape=(10, 6)).labels, labels.reshape(7, 10, 6))
+    np.testing.assert_array_equal(read(path, shape=(3, 4, 5)).labels, labels.reshape(7, 3, 4, 5))
+    with pytest.raises(InputError, match="holds 60 pixels an image; expected 63, by --shape 9,7"):
+        read(path, shape=(9, 7))
+    cubes = stored(tmp_path / "b.h5", images=stream.integers(0, 3, (2, 125)))
+    assert read(cubes).shape == (5, 5, 5)
+    either = stored(tmp_path / "c.h5", images=stream.integers(0, 3, (2, 4096)))
+    with pytest.raises(InputError, match=r"which fit \(64, 64\) and \(16, 16, 16\); give the shape"):
+        read(either)
+    assert read(either, dimension=3).shape == (16, 16, 16)
+    assert read(either, dimension=2).shape == (64, 64)
+
+
+def test_one_array_of_images(tmp_path: Path, stream: np.random.Generator) -> None:
+    images, volumes = stream.integers(0, 3, (5, 6, 7)), stream.integers(0, 3, (3, 4, 5, 6))
+    np.testing.assert_array_equal(read(stored(tmp_path / "a.h5", x=images)).labels, images)
+    np.testing.assert_array_equal(read(tmp_path / "a.h5", dimension=3).labels, images[None])
+    np.testing.assert_array_equal(read(stored(tmp_path / "b.h5", x=volumes)).labels, volumes)
+    both = stored(tmp_path / "c.h5", x=images, y=volumes, z=stream.random((5, 6, 7)))
+    with pytest.raises(InputError, match=r"several arrays .* out of: x \(5, 6, 7\), y \(3, 4, 5, 6\)"):
+        read(both)
+    assert "several arrays" in describe(both)["layout"]
+    np.testing.assert_array_equal(read(both, array="y").labels, volumes)
+    with pytest.raises(InputError, match="has no data set 'w'; expected one of: x, y, z"):
+        read(both, array="w")
+
+
+def test_layouts_are_told_by_content(tmp_path: Path, stream: np.random.Generator) -> None:
+    path = stored(tmp_path / "data.bin", images=stream.integers(0, 2, (2, 25)))
+    assert find_reader(path).read(path, None)
+    np.testing.assert_array_equal(next(read_images(path)).labels.shape, (2, 5, 5))
+    with h5py.File(tmp_path / "m.h5", "w") as f:
+        f["GRF/GRF"] = stream.integers(0, 2, (3, 4, 4))
+    assert find_layout(tmp_path / "m.h5").kind == describe(tmp_path / "m.h5")["layout"] == "MICRO2D"
+    with pytest.raises(InputError, match="--shape means nothing for a file in MICRO2D's layout"):
+        read(tmp_path / "m.h5", shape=(4, 4))
+    with h5py.File(tmp_path / "m.h5", "r+") as f:
+        f["GRF/GRF"][0, 0, 0] = 3
+    with pytest.raises(InputError, match="expected 0 to 1 for 2 phases"):
+        read(tmp_path / "m.h5")
+    assert read(tmp_path / "m.h5", n_phases=4).n_phases == 4
+
+
+def test_refuses(tmp_path: Path, stream: np.random.Generator) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as f:
+        f.create_group("GRF")
+    with pytest.raises(InputError, match="has no images: the group 'GRF' is empty; expected MICRO2D's layout, DREAM"):
+        read(path)
+    with h5py.File(path, "w"):
+        pass
+    with pytest.raises(InputError, match="has no images: it holds 0 arrays, none of images"):
+        read(path)
+    for array, message in [
+        (stream.random((3, 4, 4)), r"holds 0\.\d+ at index \[0, 0, 0\]; .* threshold a grey image first"),
+        (np.full((3, 4, 4), np.nan), "holds nan .*; expected phase labels, not missing values"),
+        (np.full((3, 4, 4), 300), "holds 300 .*; expected phase labels 0 to 255; threshold"),
+        (np.zeros((2, 3, 4, 5, 6), int), r"has shape \(2, 3, 4, 5, 6\); expected one image \(X, Y\)"),
+        (np.zeros(25, int), "it holds 1 arrays, none of images"),
+        (np.zeros((0, 25), int), "without images"),
+    ]:
+        with pytest.raises(InputError, match=message) as caught:
+            read(stored(path, images=array))
+        assert str(path) in str(caught.value)
+    with h5py.File(path, "w") as f:
+        for i, side in enumerate((4, 4, 5)):
+            f[str(i)] = np.zeros((side, 4), int)
+            f[str(i)].attrs["c"] = 1.0
+    with pytest.raises(InputError, match=r"'2' has shape \(5, 4\); expected \(4, 4\), as '0'"):
+        read(path)
+    path.write_bytes(pickle.dumps([1]))
+    with pytest.raises(InputError, match="is a pickle, which is never loaded; expected an HDF5 file"):
+        read(path)
+
+
+def test_damage(tmp_path: Path, stream: np.random.Generator) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as f:
+        f.create_dataset("x", data=stream.integers(0, 2, (4, 32, 32)), compression="gzip", chunks=(1, 32, 32))
+        place = f["x"].id.get_chunk_info(1)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match="is no HDF5 file, or truncated"):
+        read(path)
+    broken = bytearray(data)
+    broken[place.byte_offset : place.byte_offset + place.size] = b"\xff" * place.size
+    path.write_bytes(broken)
+    with pytest.raises(InputError, match="'x' is damaged"):
+        read(path)
+
+
+def test_wide_integers_are_read_in_bounded_chunks(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        f.create_dataset("rows", (8000, 101 * 101), "i8", chunks=(64, 101 * 101))
+    batch = next(read_images(tmp_path / "a.h5", options=ReadOptions(n_phases=2)))
+    assert batch.labels.nbytes * 8 <= 64 * 2**20

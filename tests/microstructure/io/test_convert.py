@@ -1,0 +1,337 @@
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from microdesign.core.errors import InputError, StorageError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import DatasetWriter
+from microdesign.microstructure.data.resampling import resize
+from microdesign.microstructure.io.convert import convert
+from microdesign.microstructure.io.npy import write_npy
+from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.readers import describe, read_images
+from microdesign.microstructure.io.writers import KEEPABLE, WRITERS, find_format
+
+# One entry per writer: a new one is covered by adding where it writes.
+OUT = {
+    "npy": "a.npy",
+    "npz": "a.npz",
+    "tiff": "a.tiff",
+    "png": "pictures",
+    "vti": "a.vti",
+    "micro2d": "a.h5",
+    "dataset": "folder",
+}
+
+
+def made(dimension: int, n: int = 5) -> Microstructures:
+    stream = np.random.default_rng(dimension)
+    shape = (9, 6, 4)[:dimension]
+    return Microstructures(
+        labels=stream.integers(0, 3, (n, *shape)),
+        n_phases=4,
+        classes=[f"class {i // 3}" for i in range(n)],
+        generation=[f"made {i}" for i in range(n)],
+        properties={"Ex": stream.random(n), "kx": np.array([np.nan, *stream.random(n - 1)])},
+        periodic=False,
+        pixel_size=0.25,
+    )
+
+
+def write(path: Path, batch: Microstructures) -> Path:
+    writer = DatasetWriter(path, settings={})
+    writer.write_shard("a", batch)
+    writer.finish()
+    return path
+
+
+def read(path: Path, options: ReadOptions | None = None) -> Microstructures:
+    return Microstructures.concatenate(list(read_images(path, options=options or ReadOptions())))
+
+
+def test_every_writer_is_tried() -> None:
+    assert set(OUT) == set(WRITERS)
+    assert all(set(writer.keeps) <= set(KEEPABLE) for writer in WRITERS.values())
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("name", OUT)
+def test_round_trip(tmp_path: Path, name: str, dimension: int) -> None:
+    batch = made(dimension)
+    source = write(tmp_path / "source", batch)
+    done = convert(source, tmp_path / OUT[name], name)
+    assert (done["format"], done["images"], done["phases"], done["unchanged"]) == (name, 5, 4, False)
+    assert done["shape"] == [9, 6, 4][:dimension]
+    back = read(Path(done["to"]))
+    np.testing.assert_array_equal(back.labels, batch.labels)
+    keeps = WRITERS[name].keeps
+    assert back.n_phases == (4 if "n_phases" in keeps else 3)
+    for field in set(keeps) - {"properties"}:
+        assert getattr(back, field) == getattr(batch, field)
+    if "properties" in keeps:
+        for key in ("Ex", "kx"):
+            np.testing.assert_array_equal(back.properties[key], batch.properties[key])
+    lost = {"properties.Ex", "properties.kx"} if "properties" not in keeps else set()
+    assert set(done["left_out"]) == lost | set(KEEPABLE) - set(keeps) - {"properties"}
+    # Back to where it came from: what the format keeps has not changed.
+    again = convert(done["to"], tmp_path / "again")
+    np.testing.assert_array_equal(read(Path(again["to"])).labels, batch.labels)
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_one_image(tmp_path: Path, name: str) -> None:
+    for dimension in (2, 3):
+        batch = made(dimension, n=1)
+        source = write(tmp_path / f"source{dimension}", batch)
+        done = convert(source, tmp_path / str(dimension) / OUT[name], name)
+        assert done["to"] == str(tmp_path / str(dimension) / OUT[name])
+        np.testing.assert_array_equal(read(Path(done["to"])).labels, batch.labels)
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_what_is_there_is_never_replaced(tmp_path: Path, name: str) -> None:
+    batch = made(2)
+    source = write(tmp_path / "source", batch)
+    done = convert(source, tmp_path / OUT[name], name)
+    out = Path(done["to"])
+    before = {path: path.read_bytes() for path in [out, *out.rglob("*")] if path.is_file()}
+    assert convert(source, tmp_path / OUT[name], name) == done | {"unchanged": True}
+    other = write(tmp_path / "other", batch.select([1, 0, 2, 3, 4]))
+    with pytest.raises(InputError, match="is there already with other content; remove it or name another place"):
+        convert(other, tmp_path / OUT[name], name)
+    assert {path: path.read_bytes() for path in [out, *out.rglob("*")] if path.is_file()} == before
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_an_empty_folder_may_be_there_but_no_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    source = write(tmp_path / "source", made(2))
+    (tmp_path / "empty").mkdir()
+    assert convert(source, tmp_path / "empty")["unchanged"] is False
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is there already with other content"):
+        convert(source, tmp_path / "file")
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_a_full_disk(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "source", made(2))
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match=r"cannot be written \(No space left on device\)") as caught:
+        convert(source, tmp_path / "out" / OUT[name], name)
+    assert str(tmp_path / "out") in str(caught.value)
+    assert "/." not in str(caught.value)
+    assert not list((tmp_path / "out").iterdir())
+
+
+# HDF5 also complains when it drops the file that it could not close.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("name", OUT)
+def test_a_write_that_the_system_refuses(tmp_path: Path, name: str) -> None:
+    labels = np.random.default_rng(0).integers(0, 256, (3, 64, 64))
+    source = write(tmp_path / "source", Microstructures(labels=labels, n_phases=256))
+    kept = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, kept[1][1]))
+    try:
+        with pytest.raises(StorageError, match="cannot be written") as caught:
+            convert(source, tmp_path / "out" / OUT[name], name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, kept[1])
+        signal.signal(signal.SIGXFSZ, kept[0])
+    assert str(tmp_path / "out") in str(caught.value)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_formats_by_name_and_suffix() -> None:
+    assert [find_format(f"a{suffix}") for suffix in (".npy", ".NPZ", ".tif", ".vti", ".hdf5", "")] == [
+        "npy",
+        "npz",
+        "tiff",
+        "vti",
+        "micro2d",
+        "dataset",
+    ]
+    assert find_format("folder.v2", "png") == "png"
+    assert find_format("folder", "vti") == "vti"
+    with pytest.raises(InputError, match=r"a\.png: pictures are written to a folder; leave out the suffix"):
+        find_format("a.png", "png")
+    with pytest.raises(InputError, match=r"the suffix '\.npz' does not fit the format 'vti'; expected \.vti"):
+        find_format("a.npz", "vti")
+    with pytest.raises(InputError, match=r"a\.doc: the suffix '\.doc' is not known; expected \.npy, \.npz"):
+        find_format("a.doc")
+    with pytest.raises(InputError, match="format 'doc' is unknown; expected one of: npy, npz"):
+        find_format("a", "doc")
+    with pytest.raises(InputError, match=r"the suffix '\.npz' does not fit the format 'npy'; expected \.npy"):
+        find_format("a.npz", "npy")
+
+
+def test_options_that_mean_nothing_are_refused(tmp_path: Path) -> None:
+    write_npy(tmp_path / "a.npy", made(2))
+    with pytest.raises(InputError, match=r"a\.npy: --array means nothing for \.npy; leave it out"):
+        convert(tmp_path / "a.npy", tmp_path / "b.npz", options=ReadOptions(array="x"))
+    for wrong, message in [
+        ({"shape": (4,)}, r"--shape \(4,\): expected two or three"),
+        ({"dimension": 4}, "--dims 4: expected 2 or 3"),
+        ({"n_phases": 257}, "--phases 257: expected 1 to 256"),
+        ({"values": (1.0, 1.0)}, "expected 1 to 256 different numbers"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            ReadOptions(**wrong)
+
+
+def test_batches_have_to_agree(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as f:
+        f["A/A"] = np.zeros((2, 4, 4), np.uint8)
+        f["B/B"] = np.zeros((2, 4, 5), np.uint8)
+    with pytest.raises(InputError, match=r"a\.h5: from image 2 on, shape is \(4, 5\); expected \(4, 4\)"):
+        convert(tmp_path / "a.h5", tmp_path / "out")
+    with h5py.File(tmp_path / "b.h5", "w") as f:
+        f["A/A"] = f["B/B"] = np.zeros((2, 4, 4), np.uint8)
+        f["B/homogenized_thermal"] = np.zeros((2, 1, 2))
+    with pytest.raises(InputError, match=r"from image 2 on, the properties are \['kx', 'ky'\]; expected \[\]"):
+        convert(tmp_path / "b.h5", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+@pytest.mark.parametrize("name", OUT)
+def test_resized_on_the_way(tmp_path: Path, name: str, dimension: int) -> None:
+    batch = replace(made(dimension), labels=np.random.default_rng(0).integers(0, 3, (5, *[9] * dimension)))
+    source = write(tmp_path / "source", batch)
+    done = convert(source, tmp_path / OUT[name], name, size=6)
+    assert (done["images"], done["shape"]) == (5, [6] * dimension)
+    assert {"properties.Ex", "properties.kx"} <= set(done["left_out"])
+    back = read(Path(done["to"]))
+    np.testing.assert_array_equal(back.labels, resize(batch, 6).labels)
+    # Micro2D's layout has its tables of properties only where there are any.
+    assert not back.properties
+    for field in set(WRITERS[name].keeps) - {"properties", "pixel_size"}:
+        assert getattr(back, field) == getattr(batch, field)
+    if "pixel_size" in WRITERS[name].keeps:
+        assert back.pixel_size == pytest.approx(0.25 * 9 / 6)
+    assert convert(source, tmp_path / OUT[name], name, size=6) == done | {"unchanged": True}
+
+
+def test_a_data_set_resizes_shard_by_shard(tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (7, 16, 16))
+    writer = DatasetWriter(tmp_path / "source", settings={}, units={"Ex": "Pa"}, materials={"name": "any"})
+    for number, part in enumerate((labels[:3], labels[3:])):
+        batch = Microstructures(labels=part, n_phases=2, properties={"Ex": np.ones(len(part))})
+        writer.write_shard(f"{number}", batch)
+    writer.finish()
+    done = convert(tmp_path / "source", tmp_path / "small", size=7)
+    assert done["left_out"] == ["materials", "properties.Ex", "units"]
+    expected = resize(Microstructures(labels=labels, n_phases=2), 7).labels
+    np.testing.assert_array_equal(read(tmp_path / "small").labels, expected)
+    # At its own size nothing has to be averaged, and properties stay true.
+    assert convert(tmp_path / "source", tmp_path / "same", size=16)["left_out"] == ["materials", "units"]
+    assert set(read(tmp_path / "same").properties) == {"Ex"}
+
+
+def test_a_phase_that_no_new_pixel_takes(tmp_path: Path) -> None:
+    labels = np.zeros((1, 8, 8), np.uint8)
+    labels[0, 0, 0] = 2
+    source = write(tmp_path / "source", Microstructures(labels=labels, n_phases=3))
+    assert convert(source, tmp_path / "a.npy", size=4)["left_out"] == ["n_phases"]
+    assert convert(source, tmp_path / "a.tiff", size=4)["left_out"] == []
+    assert read(tmp_path / "a.tiff").n_phases == 3
+
+
+def test_sizes_that_do_not_suit(tmp_path: Path) -> None:
+    write_npy(tmp_path / "a.npy", Microstructures(labels=np.zeros((2, 16, 16), np.uint8), n_phases=2))
+    write_npy(tmp_path / "b.npy", made(2))
+    with pytest.raises(InputError, match=r"^size = 3 is too small; expected at least 4\.$"):
+        convert(tmp_path / "a.npy", tmp_path / "out", size=3)
+    with pytest.raises(
+        InputError, match=r"a\.npy: size = 17 is larger than the images, \(16, 16\); expected at most 16"
+    ):
+        convert(tmp_path / "a.npy", tmp_path / "out", size=17)
+    with pytest.raises(InputError, match=r"b\.npy: size = 4: the images have shape \(9, 6\); expected the same number"):
+        convert(tmp_path / "b.npy", tmp_path / "out", size=4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    np.save(tmp_path / "grey.npy", np.array([[0, 128], [255, 0]]))
+    command = [str(Path(sys.executable).parent / "microdesign"), "data", "convert"]
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    done = run("grey.npy", "out.npz", "--values", "0,128,255", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == {
+        "from": "grey.npy",
+        "to": "out.npz",
+        "format": "npz",
+        "images": 1,
+        "shape": [2, 2],
+        "phases": 3,
+        "unchanged": False,
+        "left_out": [],
+    }
+    assert done.stderr == "1 images\n"
+    assert np.load(tmp_path / "out.npz")["labels"].tolist() == [[[0, 1], [2, 0]]]
+    done = run("grey.npy", "b.npz", "--values", "0,x")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "microdesign: --values 0,x: expected numbers with commas between them.\n"
+    np.save(tmp_path / "half.npy", np.repeat([0, 1], 4)[:, None].repeat(8, 1))
+    assert run("half.npy", "small.npy", "--size", "4").returncode == 0
+    assert np.load(tmp_path / "small.npy").tolist() == [[[0] * 4] * 2 + [[1] * 4] * 2]
+    done = run("half.npy", "large.npy", "--size", "9")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "microdesign: half.npy: size = 9 is larger than the images, (8, 8); expected at most 8.\n"
+
+
+def sparse_micro2d(path: Path, n: int) -> Path:
+    with h5py.File(path, "w") as f:
+        f.create_dataset("GRF/GRF", (n, 256, 256), "i8", chunks=(16, 256, 256))
+        f["GRF/homogenized_mechanical"] = np.zeros((n, 6, 5))
+    return path
+
+
+def peak_memory(source: Path, out: Path, size: str = "") -> int:
+    """Peak resident bytes of a process of its own that converts."""
+    program = (
+        "import sys\n"
+        "from microdesign.microstructure.io.convert import convert\n"
+        "convert(*sys.argv[1:3], size=int(sys.argv[3] or 0) or None)\n"
+        # Not ru_maxrss: a child inherits that of the process that forked it.
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(source), str(out), size], capture_output=True, text=True, check=True
+    )
+    return int(done.stdout) * 1024
+
+
+def test_a_file_of_one_class_of_micro2d_streams(tmp_path: Path) -> None:
+    """The first images of the real shape, int64: the chunks do not grow with the file."""
+    source = sparse_micro2d(tmp_path / "a.h5", 8000)
+    assert describe(source)["tree"]["GRF/GRF"] == {"shape": [8000, 256, 256], "dtype": "int64"}
+    for number, batch in zip(range(3), read_images(source), strict=False):
+        assert batch.labels.nbytes * 8 <= 64 * 2**20, number
+    small = sparse_micro2d(tmp_path / "small.h5", 600)
+    assert peak_memory(small, tmp_path / "small") < 1e9
+    assert peak_memory(small, tmp_path / "resized", "224") < 1e9
+
+
+@pytest.mark.slow
+def test_a_file_of_one_class_of_micro2d_converts_below_two_gigabytes(tmp_path: Path) -> None:
+    source = sparse_micro2d(tmp_path / "a.h5", 8000)
+    assert peak_memory(source, tmp_path / "out") < 2e9
+    assert describe(tmp_path / "out")["samples"] == 8000

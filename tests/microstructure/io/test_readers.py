@@ -1,0 +1,137 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import DatasetWriter
+from microdesign.microstructure.generators import generate
+from microdesign.microstructure.io.hdf5.micro2d import write_micro2d
+from microdesign.microstructure.io.npy import write_npy
+from microdesign.microstructure.io.npz import write_npz
+from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.pictures import write_pictures
+from microdesign.microstructure.io.readers import READERS, describe, find_reader, read_images
+from microdesign.microstructure.io.summary import format_tree
+from microdesign.microstructure.io.tiff import write_tiff
+from microdesign.microstructure.io.vti import write_vti_files
+
+
+def write_dataset(path: Path, batch: Microstructures) -> None:
+    writer = DatasetWriter(path, settings={}, units={"Ex": "GPa"})
+    writer.write_shard("a", batch)
+    writer.finish()
+
+
+# One entry per reader: a new reader is covered by adding how to write its format.
+FORMATS: dict[str, Callable[[Path, Microstructures], None]] = {
+    "a.npy": write_npy,
+    "a.npz": lambda path, batch: write_npz(path, [batch]),
+    "a.tif": lambda path, batch: write_tiff(path, [batch]),
+    "a.tiff": lambda path, batch: write_tiff(path, [batch]),
+    "pictures": lambda path, batch: write_pictures(path, [batch]),
+    "a.h5": lambda path, batch: write_micro2d(path, [batch]),
+    "a.hdf5": lambda path, batch: write_micro2d(path, [batch]),
+    "any-suffix": lambda path, batch: write_micro2d(path, [batch]),
+    "series.vti": lambda path, batch: write_vti_files(path, [batch]).rename(path),
+    "folder": write_dataset,
+}
+
+
+@pytest.fixture
+def batch() -> Microstructures:
+    made = generate("GRF", 0, 7, 16, seed=0)
+    return Microstructures(
+        labels=made.labels, n_phases=2, classes=made.classes, properties={"Ex": np.array([1.0, 2, 3, 4, 5, 6, np.nan])}
+    )
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_reader_yields_the_same_images_in_chunks(tmp_path: Path, batch: Microstructures, name: str) -> None:
+    FORMATS[name](tmp_path / name, batch)
+    parts = list(read_images(tmp_path / name, chunk=3))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), batch.labels)
+    np.testing.assert_array_equal(Microstructures.concatenate(list(read_images(tmp_path / name))).labels, batch.labels)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_description_is_json_and_text(tmp_path: Path, batch: Microstructures, name: str) -> None:
+    FORMATS[name](tmp_path / name, batch)
+    description = describe(tmp_path / name)
+    assert list(description)[:2] == ["path", "format"]
+    assert json.loads(json.dumps(description)) == description
+    assert str(tmp_path / name) in format_tree(description)
+
+
+def test_describes_a_data_set(tmp_path: Path, batch: Microstructures) -> None:
+    write_dataset(tmp_path / "d", batch)
+    description = describe(tmp_path / "d")
+    phi = batch.labels.mean(axis=(1, 2))
+    assert (description["samples"], description["shape"], description["phases"]) == (7, [16, 16], 2)
+    assert description["classes"] == {"GRF": 7}
+    assert description["volume_fraction"]["1"]["min"] == pytest.approx(phi.min())
+    assert description["volume_fraction"]["0"]["max"] == pytest.approx(1 - phi.min())
+    assert description["properties"]["Ex"] == {"min": 1.0, "mean": 3.5, "max": 6.0, "missing": 1, "unit": "GPa"}
+    assert description["one_phase_images"] == 0
+    assert "    1:\n      min: " in "\n" + format_tree({"x": {"volume_fraction": description["volume_fraction"]}})
+
+
+def test_describes_any_hdf5_file(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "any.h5", "w") as f:
+        f.attrs["author"] = "someone"
+        f["a/b/volume"] = np.zeros((3, 4, 5), np.int16)
+        f["a/b/volume"].attrs["SPACING"] = np.array([1.0, 2.0, 3.0])
+        f["a/b"].attrs["INSTRUCTIONS"] = "first line\nsecond line"
+        f["a/names"] = ["x", "y"]
+    description = describe(tmp_path / "any.h5")
+    assert description["attributes"] == {"author": "someone"}
+    assert description["tree"]["a/b/volume"] == {
+        "shape": [3, 4, 5],
+        "dtype": "int16",
+        "attributes": {"SPACING": [1.0, 2.0, 3.0]},
+    }
+    assert description["tree"]["a/names"] == {"shape": [2], "dtype": "string"}
+    assert "INSTRUCTIONS: first line\n" in format_tree(description)
+
+
+def test_refuses(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.npy: does not exist; expected a file or folder of images"):
+        read_images(tmp_path / "absent.npy")
+    (tmp_path / "a.doc").write_text("")
+    with pytest.raises(
+        InputError, match=r"the suffix '\.doc' is not known; expected one of: \.npy; \.npz; \.tif, \.tiff; \.vti"
+    ):
+        read_images(tmp_path / "a.doc")
+    with pytest.raises(InputError, match=r"holds no dataset\.json"):
+        list(read_images(tmp_path))
+    np.save(tmp_path / "a.npy", np.eye(4, dtype=np.uint8))
+    with pytest.raises(InputError, match="chunk = 0 is too small"):
+        read_images(tmp_path / "a.npy", chunk=0)
+    (tmp_path / "a.h5").write_text("text")
+    with pytest.raises(InputError, match=r"a\.h5: is no HDF5 file, or truncated"):
+        describe(tmp_path / "a.h5")
+
+
+def test_a_new_reader_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class TextReader:
+        name = ".txt"
+        takes = ()
+
+        def accepts(self, path: Path) -> bool:
+            return path.suffix == ".txt"
+
+        def read(self, path: Path, chunk: int | None, options: ReadOptions):
+            yield Microstructures(labels=np.loadtxt(path, dtype=int)[None], n_phases=2)
+
+        def describe(self, path: Path) -> dict:
+            return {}
+
+    monkeypatch.setattr("microdesign.microstructure.io.readers.READERS", [*READERS, TextReader()])
+    (tmp_path / "a.txt").write_text("0 1\n1 0\n")
+    assert find_reader(tmp_path / "a.txt").name == ".txt"
+    assert next(read_images(tmp_path / "a.txt")).labels.tolist() == [[[0, 1], [1, 0]]]

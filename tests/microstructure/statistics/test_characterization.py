@@ -1,0 +1,67 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.generators import generate
+from microdesign.microstructure.io.npy import write_npy
+from microdesign.microstructure.statistics.characterization import characterize, characterize_files, statistics_table
+from microdesign.microstructure.statistics.two_point import two_point
+
+
+def test_stripes_of_three_phases() -> None:
+    labels = np.repeat([0, 0, 0, 1, 1, 2], 2)[None, :, None].repeat(12, axis=2)
+    (entry,) = characterize(Microstructures(labels=labels, n_phases=4, pixel_size=0.5))
+    assert entry["volume_fractions"] == pytest.approx([1 / 2, 1 / 3, 1 / 6, 0])
+    assert entry["specific_surface"] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+    assert entry["mean_chord"] == [[3, None], [2, None], [1, None], [None, None]]
+    assert entry["minimum_feature_size"] == entry["feature_size"] == [3, 2, 1, None]
+    assert entry["percolates"] == entry["spans"] == [[False, True]] * 3 + [[False, False]]
+    assert entry["clusters"] == [1, 1, 1, 0]
+    assert entry["largest_cluster"] == [1, 1, 1, None]
+    assert entry["corner_contacts"] == [0, 0, 0, 0]
+    assert entry["anisotropy"] == pytest.approx([1, 1, 1, 0])
+    assert entry["chords"][1] == [[0, 0, 0, 0, 12], []]
+    assert entry["two_point_radius"][:1] == [0]
+    assert entry["two_point_radius"][-1] == pytest.approx(3, abs=0.2)
+    assert [values[0] for values in entry["two_point"]] == pytest.approx(entry["volume_fractions"])
+    json.dumps(entry, allow_nan=False)
+
+
+def test_images_that_are_not_periodic_are_not_joined() -> None:
+    labels = np.zeros((1, 8, 8), dtype=np.uint8)
+    labels[0, [0, 7]] = 1
+    for periodic, pieces in ((True, [1, 1]), (False, [1, 2])):
+        (entry,) = characterize(Microstructures(labels=labels, n_phases=2, periodic=periodic))
+        assert entry["clusters"] == pieces
+
+
+def test_volumes() -> None:
+    labels = np.zeros((2, 6, 5, 4), dtype=np.uint8)
+    labels[0, 1:4, :, 1:3] = 1
+    labels[1, 0, 0, 0] = 1
+    entries = characterize(Microstructures(labels=labels, n_phases=2))
+    assert entries[0]["percolates"][1] == [False, True, False]
+    assert entries[0]["mean_chord"][1] == [3, None, 2]
+    assert [entry["minimum_feature_size"][1] for entry in entries] == [2, 1]
+    titles, lines = statistics_table([{"image": "v.npy", **entries[0]}])
+    assert "chord z" in titles
+    assert [len(line) for line in lines] == [len(titles)] * 2
+
+
+def test_files(tmp_path) -> None:
+    batch = generate("VoronoiMedium", 0, 3, 32, seed=0)
+    write_npy(tmp_path / "stack.npy", batch)
+    write_npy(tmp_path / "one.npy", batch.select([1]))
+    rows = characterize_files([tmp_path / "stack.npy", tmp_path / "one.npy"], tmp_path / "f.npy")
+    assert [row["image"].rsplit("/")[-1] for row in rows] == ["stack.npy[0]", "stack.npy[1]", "stack.npy[2]", "one.npy"]
+    assert {**rows[1], "image": ""} == {**rows[3], "image": ""}
+    f = torch.from_numpy(np.load(tmp_path / "f.npy"))
+    assert f.shape == (4, 2, 32, 32)
+    torch.testing.assert_close(f[:3, 1:], two_point(batch.indicator()))
+    titles, lines = statistics_table(rows)
+    assert len(lines) == 8
+    assert lines[1][0] == ""
+    assert lines[0][titles.index("fraction")] == f"{rows[0]['volume_fractions'][0]:.4f}"

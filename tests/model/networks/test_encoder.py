@@ -1,0 +1,52 @@
+"""The encoder's maps and features: sizes, and what does not see where an image begins."""
+
+import pytest
+import torch
+
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.networks.encoder import MOST_POSITIONS, Features, Trunk
+
+SMALL = {"widths": (8, 8, 16), "latent": 4, "hidden": 32}
+
+
+def images(config: NetworkConfig) -> torch.Tensor:
+    return torch.randint(2, (2, config.channels, *config.shape), generator=torch.Generator().manual_seed(0)).float()
+
+
+def test_moments_do_not_see_coarse_shifts() -> None:
+    config = NetworkConfig(size=32, **SMALL)
+    trunk, features, x = Trunk(config), Features(config), images(NetworkConfig(size=32, **SMALL))
+    shifted = x.roll((8, -16), (-2, -1))
+    assert not torch.allclose(features(x, trunk(x)), features(shifted, trunk(shifted)))
+    with torch.no_grad():
+        features.dense.weight[:, : config.widths[-1] * config.coarse**2] = 0
+    torch.testing.assert_close(features(x, trunk(x)), features(shifted, trunk(shifted)))
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@pytest.mark.parametrize("padding", ["periodic", "zero"])
+@pytest.mark.parametrize("size", [16, 19])
+@pytest.mark.parametrize("phases", [2, 3])
+def test_maps_and_features(size: int, phases: int, padding: str, dimensions: int) -> None:
+    config = NetworkConfig(size=size, phases=phases, padding=padding, dimensions=dimensions, depth=2, **SMALL)
+    x = images(config)
+    maps = Trunk(config)(x)
+    widths = (8, 16, 16)
+    assert [h.shape for h in maps] == [(2, w, *(n,) * dimensions) for w, n in zip(widths, config.sizes, strict=True)]
+    features = Features(config)
+    assert features(x, maps).shape == (2, features.size)
+    assert features.size == 32 + features.spectral.features
+
+
+def test_one_stage() -> None:
+    config = NetworkConfig(size=16, widths=(4,), latent=2, hidden=8)
+    x = torch.zeros(1, 1, 16, 16)
+    (only,) = Trunk(config)(x)
+    assert only.shape == (1, 4, 8, 8)
+    assert Features(config)(x, [only]).isfinite().all()
+
+
+def test_the_dense_layer_does_not_grow_with_the_image() -> None:
+    small, large = (Features(NetworkConfig(size=size)).dense.weight.shape for size in (64, 200))
+    assert small == large
+    assert NetworkConfig().coarse == MOST_POSITIONS
