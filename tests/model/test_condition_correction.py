@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from microdesign.core.errors import InputError
-from microdesign.model.condition_correction import aimed_decodes
+from microdesign.model.condition_correction import corrected_decodes
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.objective import Objective, ObjectiveConfig, regression
 from microdesign.model.prior.mixture import Mixture
@@ -101,7 +101,7 @@ class Shaded(nn.Module):
 
 def test_each_round_takes_back_a_share_of_the_miss() -> None:
     wanted = torch.full((6, 1), 0.4)
-    found = aimed_decodes(Shaded(), wanted, rounds=2).mean((1, 2, 3))
+    found = corrected_decodes(Shaded(), wanted, rounds=2).mean((1, 2, 3))
     # A miss of 0.1, then a fifth of it, then a fifth of that; to a pixel of 1024.
     expected = 0.4 + torch.tensor([0.1, 0.02, 0.004, 0.1, 0.02, 0.004])
     torch.testing.assert_close(found, expected, rtol=0, atol=1 / 1024)

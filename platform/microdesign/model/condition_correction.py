@@ -1,39 +1,63 @@
-"""What a regressor is to rehearse on: decodes of draws that it has aimed itself, as campaigns aim them.
+"""Condition correction: draws from p(z|c) whose condition is moved until their decodes have the wanted properties.
 
-The draws that a campaign sends to physics are those that the regressor likes, and there it errs more than on draws in
-general. So it learns on such draws too (`design/aiming.py` has the same iteration for goals of any kind).
+The draws that a campaign evaluates are those that the regressor prefers, and there it errs more than on draws in
+general. So the regressor is also trained on draws that it has corrected itself. `microdesign.design.search` has the
+same correction for goals of any kind.
 
-Shapes: B conditions, C phase channels, `*N` image axes, P properties (standardised).
+Shapes: B conditions, D latent, C phase channels, `*N` image axes, P properties (standardised).
 """
 
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from microdesign.model.binarization import binarize_straight_through
-
-if TYPE_CHECKING:
-    from microdesign.model.vae import VAERegression
+from microdesign.model.prior.mixture import Gaussian, Mixture
 
 STEP = 0.8
-"""Share of the miss that a round of aiming takes back; a little less than 1, for the regressor's noise."""
+"""Share of the error that a round corrects; a little less than 1, for the regressor's noise."""
 ROUNDS = 2
-"""Most rounds of aiming: the draws of a batch have had 0, 1, ... of them, in turn."""
+"""Most rounds: the draws of a batch have had 0, 1, ... of them, in turn."""
+
+ValuesT = TypeVar("ValuesT", Tensor, np.ndarray)
+
+
+class ConditionalModel(Protocol):
+    """What condition correction needs of a model; `VAERegression` is one."""
+
+    def prior(self, c: Tensor) -> Mixture:
+        """p(z|c) for conditions `(B, P)`."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Phase probabilities `(B, C, *N)` of latents `(B, D)`."""
+
+    def regress(self, x: Tensor) -> Gaussian:
+        """q(c|x) for indicators `(B, C, *N)`, each part `(B, P)`."""
+
+
+def corrected(condition: ValuesT, wanted: ValuesT, predicted: ValuesT) -> ValuesT:
+    """The condition after one round: c + STEP (wanted - predicted), for values on the scale that a model is linear in.
+
+    A fixed-point iteration for predicted(c) = wanted, which converges as far as training has made decodes follow their
+    condition: an error e becomes (1 - STEP) e where they follow it exactly.
+    """
+    return condition + STEP * (wanted - predicted)
 
 
 @torch.no_grad()
-def aimed_decodes(model: "VAERegression", c: Tensor, rounds: int = ROUNDS) -> Tensor:
-    """Returns binarised decodes of draws from p(z|c), indicators `(B, C, *N)`; row i is aimed i % (rounds + 1) times.
+def corrected_decodes(model: ConditionalModel, c: Tensor, rounds: int = ROUNDS) -> Tensor:
+    """Returns binarised decodes of corrected draws from p(z|c), indicators `(B, C, *N)`, B >= 1.
 
-    A draw keeps its component k and its noise e, z = mu_k(c') + S_k(c') e, and moves its own condition c' by what the
-    regressor's r misses of c: c' <- c' + STEP (c - r).
+    Row i is corrected i % (rounds + 1) times. A draw keeps its component k and its noise e,
+    z = mu_k(c') + S_k(c') e, and moves its own condition c' by what the regressor predicts for it: see `corrected`.
     """
-    component = model.prior(c).draw_components()
-    noise = torch.randn(len(c), model.config.network.latent_size, dtype=c.dtype, device=c.device)
+    prior = model.prior(c)
+    component = prior.draw_components()
+    noise = torch.randn(len(c), prior.mean.shape[-1], dtype=c.dtype, device=c.device)
     condition, turns = c.clone(), torch.arange(len(c), device=c.device) % (rounds + 1)
-    network = model.config.network
-    decodes = c.new_zeros(len(c), network.channels, *network.shape)
+    decodes = c.new_zeros(0)
     for turn in range(rounds + 1):
         rows = torch.nonzero(turns >= turn)[:, 0]
         if not len(rows):
@@ -41,8 +65,8 @@ def aimed_decodes(model: "VAERegression", c: Tensor, rounds: int = ROUNDS) -> Te
         with torch.autocast(c.device.type, enabled=False):
             gaussian = model.prior(condition[rows]).of(component[rows])
         z = gaussian.mean[:, 0] + gaussian.log_std[:, 0].exp() * noise[rows]
-        aimed = binarize_straight_through(model.decode(z))
-        decodes[rows] = aimed
+        found = binarize_straight_through(model.decode(z))
+        decodes = found if turn == 0 else decodes.index_copy(0, rows, found)
         if turn < rounds:
-            condition[rows] += STEP * (c[rows] - model.regress(aimed).mean)
+            condition[rows] = corrected(condition[rows], c[rows], model.regress(found).mean)
     return decodes

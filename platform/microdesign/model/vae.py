@@ -14,7 +14,7 @@ from torch.func import functional_call
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.model.binarization import binarize_straight_through
-from microdesign.model.condition_correction import aimed_decodes
+from microdesign.model.condition_correction import corrected_decodes
 from microdesign.model.indicators import probabilities
 from microdesign.model.networks.blocks import with_channels_last_weights
 from microdesign.model.networks.config import NetworkConfig
@@ -142,7 +142,7 @@ class VAERegression(nn.Module):
         with torch.no_grad():
             c = torch.where(missing, properties.sample(), c)
             asked = torch.arange(len(x) // 2, len(x), device=x.device)
-            decodes = aimed_decodes(self, c[asked])
+            decodes = corrected_decodes(self, c[asked])
             said = self.regress(decodes).mean
             with torch.autocast(x.device.type, enabled=False):
                 prior = self.prior(c)
