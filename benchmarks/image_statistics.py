@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from microdesign.microstructure.generators import generate
-from microdesign.microstructure.statistics.two_point import two_point, two_point_set
+from microdesign.microstructure.statistics.phase_pairs import two_point_set
+from microdesign.microstructure.statistics.two_point import two_point
 
 AXES = (-2, -1)
 

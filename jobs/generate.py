@@ -3,7 +3,7 @@
 from microdesign.jobs.entry import run_job
 
 from microdesign.core.progress import counted
-from microdesign.microstructure.generators.generate import GenerateJob, generate_to
+from microdesign.microstructure.generators.dataset_generation import GenerateJob, generate_to
 
 if __name__ == "__main__":
     run_job(GenerateJob, lambda config, progress: generate_to(config, counted(progress, "images")))

@@ -21,7 +21,7 @@ from microdesign.design.workflow import design
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
-from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.microstructure.io.npy import read_npy
 from microdesign.physics.bounds.reachability import check_reachable
 from microdesign.physics.evaluators.evaluator import FFTEvaluator

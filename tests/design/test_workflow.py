@@ -18,7 +18,7 @@ from microdesign.design.report.html import report_campaign
 from microdesign.design.setup import open_problem
 from microdesign.design.workflow import design
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.vae import ModelConfig, VAERegression

@@ -7,7 +7,7 @@ import torch
 
 from microdesign.learning.data.feed import fit_standardization
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.model.bundle import Bundle, Description, save_bundle
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.vae import ModelConfig, VAERegression

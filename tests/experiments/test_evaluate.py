@@ -18,7 +18,7 @@ from microdesign.experiments.latent.run import LatentExperiment
 from microdesign.experiments.reconstruction.run import ReconstructionExperiment
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.generators.generate import GenerateConfig, GenerateJob, generate_dataset
+from microdesign.microstructure.generators.dataset_generation import GenerateConfig, GenerateJob, generate_dataset
 from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization

@@ -5,6 +5,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.generators import generate
+
 
 class BooleanModel(NamedTuple):
     """Images of the space outside overlapping discs whose centres are a Poisson process, periodic."""
@@ -28,3 +31,11 @@ def boolean_model() -> BooleanModel:
             dx, dy = (np.minimum(abs(axis - at), size - abs(axis - at)) for at in centre)
             image |= dx[:, None] ** 2 + dy[None, :] ** 2 < radius**2
     return BooleanModel(torch.from_numpy(~inside).double(), radius, float(density))
+
+
+@pytest.fixture(scope="session")
+def images() -> Tensor:
+    """Nine two-phase images of three families, float32 (9, 1, 32, 32)."""
+    return Microstructures.concatenate(
+        [generate(family, 0, 3, 32, seed=0) for family in ("GRF", "AngEllipse", "VoronoiMedium")]
+    ).indicator()

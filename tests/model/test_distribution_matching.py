@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from microdesign.microstructure.generators import generate
-from microdesign.microstructure.statistics.two_point import specific_surface
+from microdesign.microstructure.statistics.surface import specific_surface
 from microdesign.model.distribution_matching import descriptors, resemblance
 
 

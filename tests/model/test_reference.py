@@ -4,11 +4,9 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.statistics.two_point import two_point
-from microdesign.model.reference import KEPT, Reference, statistics
+from microdesign.model.reference import KEPT, Reference
 
 
 def noise(n: int, fraction: float, seed: int, shape: tuple[int, ...] = (16, 16), phases: int = 2) -> Microstructures:
@@ -25,22 +23,6 @@ def posterior(n: int, seed: int, shift: float = 0.0, d: int = 3) -> tuple[np.nda
 @pytest.fixture(scope="module")
 def reference() -> Reference:
     return Reference.fit(noise(700, 0.3, 0), posterior(700, 0), noise(400, 0.3, 1), posterior(400, 1))
-
-
-@pytest.mark.parametrize(("shape", "phases"), [((16, 16), 2), ((8, 8, 8), 2), ((12, 15), 3)])
-def test_statistics_are_those_of_dyadic_offsets(shape: tuple[int, ...], phases: int) -> None:
-    images = noise(70, 0.4, 3, shape, phases)
-    found = statistics(images)
-    full = two_point(images.indicator(), len(shape))
-    first = full[:, 0] if phases == 2 else full[:, 1]
-    assert len(found) == 70
-    torch.testing.assert_close(found[:, 0], first.flatten(1)[:, 0])
-    expected = {round(float(value), 5) for value in first[0].flatten()}
-    own = found[0, : found.shape[1] // (1 if phases == 2 else phases - 1)]
-    assert {round(float(value), 5) for value in own} <= expected
-    rolled = np.roll(images.labels, (3, 5), axis=(1, 2))
-    shifted = Microstructures(labels=rolled, n_phases=phases)
-    torch.testing.assert_close(statistics(shifted), found, atol=1e-6, rtol=0)
 
 
 def test_distance_to_a_training_image_is_zero_and_never_negative(reference: Reference) -> None:

@@ -167,7 +167,7 @@ def data_generate(
 ) -> None:
     """Generate images or volumes of several families."""
     from microdesign.core.config import load_config
-    from microdesign.microstructure.generators.generate import GenerateConfig, GenerateJob, generate_to
+    from microdesign.microstructure.generators.dataset_generation import GenerateConfig, GenerateJob, generate_to
 
     job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []), preview=preview)
     made = generate_to(job, counted(show, "images"))

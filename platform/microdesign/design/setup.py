@@ -12,13 +12,13 @@ from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.search.conditioning import admitted, best_known
-from microdesign.design.search.distinctness import statistics_of
 from microdesign.design.target.feasibility import Feasibility, assess, check_feasible
 from microdesign.design.target.matching import match
 from microdesign.design.target.targets import Target
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.physics.evaluators.evaluator import Evaluator, load_evaluator
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials, Units
@@ -87,7 +87,7 @@ class Problem:
     @cached_property
     def training(self) -> torch.Tensor | None:
         """Two-point statistics of the training images, `(N, X, Y)`."""
-        return None if self.data is None else statistics_of(self.data.labels)
+        return None if self.data is None else two_point_of(self.data.labels)
 
 
 def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:

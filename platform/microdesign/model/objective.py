@@ -14,7 +14,8 @@ from torch import Tensor, distributed
 from torch.distributed.nn.functional import all_reduce
 
 from microdesign.core.config import Config
-from microdesign.microstructure.statistics.two_point import relative_distance, two_point
+from microdesign.microstructure.statistics.similarity import relative_distance
+from microdesign.microstructure.statistics.two_point import two_point
 from microdesign.model.distribution_matching import resemblance
 from microdesign.model.losses import LossSettings, build_losses, split_names
 from microdesign.model.prior.mixture import Gaussian, Mixture, kl_bound, kl_monte_carlo

@@ -7,7 +7,6 @@ density under the aggregate posterior, the mixture of the training images' q(z|x
 held-out images of the training data's kind that are less unusual. Above 0.99 what the model says is extrapolation.
 """
 
-import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +16,10 @@ import torch
 from torch import Tensor
 
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.statistics.two_point import two_point
+from microdesign.microstructure.statistics.similarity import nearest_rms_distance, sampled_two_point
 
 KEPT = 500
 """Training samples that are kept: a megabyte at most at usual sizes."""
-_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ class Reference:
         kept = np.sort(stream.permutation(len(training))[:KEPT])
         mean, std = (torch.from_numpy(part[kept]).float() for part in posterior)
         empty = torch.zeros(0)
-        part = cls(statistics(training.select(kept)), mean, std.log(), empty, empty)
+        part = cls(sampled_two_point(training.select(kept)), mean, std.log(), empty, empty)
         mean_held, std_held = held_out_posterior
         draws = mean_held + std_held * stream.standard_normal(mean_held.shape)
         return cls(
@@ -76,8 +74,7 @@ class Reference:
 
     def distance(self, images: Microstructures) -> np.ndarray:
         """Root mean square difference of two-point statistics to the nearest training image, `(n,)`."""
-        found = torch.cdist(statistics(images), self.statistics) / math.sqrt(self.statistics.shape[1])
-        return found.min(1).values.double().numpy()
+        return nearest_rms_distance(sampled_two_point(images), self.statistics).double().numpy()
 
     def image_rank(self, images: Microstructures) -> np.ndarray:
         """Share of held-out images that are nearer to the training images, `(n,)`, 0 to 1."""
@@ -110,22 +107,3 @@ class Reference:
             TypeError: One is missing, or there are others.
         """
         return cls(**tensors)
-
-
-def statistics(images: Microstructures) -> Tensor:
-    """Two-point autocorrelations of every phase but the first at offsets 0, 1, 2, 4, 8, ... along each axis, `(n, F)`.
-
-    Few numbers that see short and long distances alike; a periodic shift leaves them unchanged.
-    """
-    dims = len(images.shape)
-    powers = [2**power for power in range(16)]
-    steps = [[0, *(step for step in powers if 2 * step <= pixels)] for pixels in images.shape]
-    # f(r) = f(-r): the first axis needs no negative offsets.
-    axes = [steps[0], *([*each, *(-step for step in each[1:])] for each in steps[1:])]
-    grid = torch.tensor(list(itertools.product(*axes))).T
-    parts = []
-    for start in range(0, len(images), _BATCH):
-        indicator = images.select(slice(start, start + _BATCH)).indicator()
-        f = two_point(indicator if indicator.shape[1] == 1 else indicator[:, 1:], dims)
-        parts.append(f[(..., *grid)].flatten(1))
-    return torch.cat(parts)

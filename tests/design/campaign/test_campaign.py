@@ -11,7 +11,8 @@ from microdesign.core.errors import InputError
 from microdesign.design.campaign.campaign import Campaign
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Result, State, Trial
-from microdesign.design.search.distinctness import is_distinct, statistics_of
+from microdesign.design.search.distinctness import is_distinct
+from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 
@@ -122,7 +123,7 @@ def test_candidates_keep_tolerance_constraint_and_distance(campaign: Campaign) -
     assert errors[0] == pytest.approx(campaign.history()[-1])
     assert max(errors) <= 0.3
     assert all(0.45 <= trial.labels.mean() <= 0.6 for trial in campaign.ledger.trials)
-    statistics = statistics_of(np.stack([trial.labels for trial in candidates]))
+    statistics = two_point_of(np.stack([trial.labels for trial in candidates]))
     assert all(is_distinct(statistics[i], statistics[:i]) for i in range(len(statistics)))
 
 
@@ -319,7 +320,7 @@ def test_draws_go_on_until_there_are_as_many_distinct_designs_as_are_asked_for(
     while len(leaders := campaign.leaders(campaign.ledger.succeeded)) < 3:
         (trial,) = campaign.ask(1)
         if leaders and trial.stage == "draw":
-            assert is_distinct(statistics_of(trial.labels[None])[0], campaign.statistics(leaders))
+            assert is_distinct(two_point_of(trial.labels[None])[0], campaign.statistics(leaders))
             further += 1
         campaign.tell([measure(trial)])
     assert further

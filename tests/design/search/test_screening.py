@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.design.search.distinctness import distance, statistics_of
 from microdesign.design.search.screening import Designs, diverse, ranks, screen
 from microdesign.design.target.targets import Target
+from microdesign.microstructure.statistics.similarity import distances, two_point_of
 
 TARGET = Target(properties={"Ex": 1.0})
 
@@ -51,7 +51,7 @@ def test_an_optimum_ranks_by_its_mean():
 
 def test_known_microstructures_are_no_answer():
     given = designs([1.0, 1.01, 1.02], [0, 0, 0])
-    known = statistics_of(given.labels[:1])
+    known = two_point_of(given.labels[:1])
     chosen = screen(given, TARGET, 3, known, least_novelty=0.05)
     assert sorted(chosen.z[:, 0].tolist()) == [1, 2]
 
@@ -66,8 +66,8 @@ def test_the_diverse_set_has_nearly_the_largest_determinant():
     stream = np.random.default_rng(4)
     labels = (stream.random((8, 16, 16)) < stream.uniform(0.3, 0.7, 8)[:, None, None]).astype(np.uint8)
     labels[1], labels[2] = np.roll(labels[0], 4, 0), labels[0].T
-    statistics, merit = statistics_of(labels), stream.uniform(-0.5, 0, 8)
-    d = torch.stack([distance(f, statistics) for f in statistics]).double().numpy()
+    statistics, merit = two_point_of(labels), stream.uniform(-0.5, 0, 8)
+    d = torch.stack([distances(f, statistics) for f in statistics]).double().numpy()
     kernel = np.exp(merit[:, None] + merit[None] - 0.5 * (d / 0.1) ** 2)
 
     def volume(chosen: tuple[int, ...]) -> float:

@@ -1,8 +1,8 @@
 import numpy as np
 import torch
 
-from microdesign.design.search.distinctness import statistics_of
 from microdesign.experiments.base.ranking import best_of, count_distinct, nearest_errors, worst_errors
+from microdesign.microstructure.statistics.similarity import two_point_of
 
 
 def test_the_worst_property_counts_and_what_has_no_answer_is_infinitely_wrong() -> None:
@@ -37,5 +37,5 @@ def test_copies_and_shifted_copies_are_no_new_morphology() -> None:
     stripes = np.zeros((32, 32), np.uint8)
     stripes[::4] = stripes[1::4] = 1
     images = np.stack([stripes, np.roll(stripes, 3, 0), stripes.T, stripes.T])
-    assert count_distinct(statistics_of(images), 0.1) == 2
+    assert count_distinct(two_point_of(images), 0.1) == 2
     assert count_distinct(torch.zeros(0, 8, 8), 0.1) == 0

@@ -13,7 +13,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.manifest import SplitConfig, split_indices
 from microdesign.microstructure.generators import generate
-from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset, plan_shards
+from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset, plan_shards
 
 CONFIG = GenerateConfig(families=("GRF", "VoronoiMedium"), count_per_family=25, size=18, seed=7, shard_size=10)
 

@@ -6,30 +6,15 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.statistics.similarity import two_point_distance
+from microdesign.microstructure.statistics.surface import anisotropy, specific_surface
 from microdesign.microstructure.statistics.two_point import (
-    anisotropy,
     cross_correlation,
     normalized_two_point,
     radial_average,
-    relative_distance,
-    rms_distance,
-    specific_surface,
-    structure_tensor,
-    surface_by_axis,
     two_point,
-    two_point_distance,
-    two_point_set,
     volume_fractions,
 )
-
-
-@pytest.fixture
-def images() -> Tensor:
-    return Microstructures.concatenate(
-        [generate(family, 0, 3, 32, seed=0) for family in ("GRF", "AngEllipse", "VoronoiMedium")]
-    ).indicator()
 
 
 def test_against_direct_sums() -> None:
@@ -75,43 +60,14 @@ def test_stripes_and_checkerboard_in_closed_form() -> None:
     assert specific_surface(board).item() == pytest.approx(2.0)
 
 
-def test_surface_of_a_disc() -> None:
-    x, y = np.meshgrid(np.arange(256), np.arange(256), indexing="ij")
-    disc = torch.from_numpy(((x - 127.5) ** 2 + (y - 127.5) ** 2 < 80**2).astype(np.float32))
-    assert specific_surface(disc).item() * math.pi / 4 == pytest.approx(2 * math.pi * 80 / 256**2, rel=0.01)
-
-
-@pytest.mark.parametrize("soft", [False, True])
-def test_two_phase_set_sums_to_one_and_equals_the_general_one(images: Tensor, soft: bool) -> None:
-    m = images.double()
-    if soft:
-        m = 0.1 + 0.7 * m
-    derived = two_point_set(m)
-    assert derived.shape == (9, 2, 2, 32, 32)
-    torch.testing.assert_close(derived.sum(dim=(1, 2)), torch.ones(9, 32, 32, dtype=torch.float64))
-    torch.testing.assert_close(derived, two_point_set(torch.cat((1 - m, m), dim=1)))
-
-
-def test_three_phases_sum_to_one_and_swap_with_the_offset() -> None:
-    labels = np.random.default_rng(0).integers(0, 3, (2, 8, 6))
-    f = two_point_set(Microstructures(labels=labels, n_phases=3).indicator())
-    torch.testing.assert_close(f.sum(dim=(1, 2)), torch.ones(2, 8, 6))
-    reversed_offsets = torch.roll(f.flip(-2, -1), (1, 1), (-2, -1))
-    torch.testing.assert_close(f.transpose(1, 2), reversed_offsets)
-    first = torch.from_numpy(labels == 0).float()
-    second = torch.from_numpy(labels == 1).float()
-    direct = (first * torch.roll(second, (-2, -3), (1, 2))).mean(dim=(1, 2))
-    torch.testing.assert_close(f[:, 0, 1, 2, 3], direct)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1), (2, 2), (7, 4), (3, 5, 2), (4, 1, 3), (4, 2, 5), (6,)])
-def test_every_parity_of_the_sides(shape: tuple[int, ...]) -> None:
-    m = torch.rand(3, *shape, dtype=torch.float64)
-    axes = tuple(range(1, len(shape) + 1))
-    f = two_point(m, dims=len(shape))
-    for offset in np.ndindex(*shape):
-        direct = (m * torch.roll(m, tuple(-r for r in offset), axes)).mean(dim=axes)
-        torch.testing.assert_close(f[:, *offset], direct)
+def test_every_parity_of_the_sides() -> None:
+    for shape in [(1, 1), (1, 4), (4, 1), (2, 2), (7, 4), (3, 5, 2), (4, 1, 3), (4, 2, 5), (6,)]:
+        m = torch.rand(3, *shape, dtype=torch.float64)
+        axes = tuple(range(1, len(shape) + 1))
+        f = two_point(m, dims=len(shape))
+        for offset in np.ndindex(*shape):
+            direct = (m * torch.roll(m, tuple(-r for r in offset), axes)).mean(dim=axes)
+            torch.testing.assert_close(f[:, *offset], direct, msg=lambda text, s=shape, o=offset: f"{s} at {o}: {text}")
 
 
 def test_many_images_in_several_passes_and_none() -> None:
@@ -170,85 +126,21 @@ def test_radial_average_and_normalisation(images: Tensor) -> None:
         assert not normalized_two_point(torch.full((16, 16), value)).any()
 
 
-def stripes_at(angle: float, period: float, size: int) -> Tensor:
-    """Stripes whose normal is at `angle` from x; not periodic unless the angle suits."""
-    x, y = torch.meshgrid(torch.arange(size).double(), torch.arange(size).double(), indexing="ij")
-    return ((x * math.cos(angle) + y * math.sin(angle)) / period % 1 < 0.5).double()
-
-
-def test_anisotropy() -> None:
-    for period in (2, 4, 16):
-        for m in (stripes_at(0, period, 32), stripes_at(math.pi / 2, period, 32)):
-            assert anisotropy(m).item() == pytest.approx(1)
-    slanted = stripes_at(math.atan2(3, 1), 32 / math.sqrt(10), 64)
-    assert anisotropy(slanted, sigma=2).item() > 0.99
-    normal = torch.linalg.eigh(structure_tensor(slanted, sigma=2)).eigenvectors[:, -1]
-    assert abs(normal[1] / normal[0]).item() == pytest.approx(3, rel=0.02)
-    x, y = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
-    assert anisotropy(((x // 4 + y // 4) % 2).double()).item() == pytest.approx(0, abs=1e-9)
-    disc = ((x - 15.5) ** 2 + (y - 15.5) ** 2 < 80).float()
-    flat = ((x - 15.5) ** 2 / 4 + (y - 15.5) ** 2 < 25).float()
-    assert anisotropy(disc).item() == pytest.approx(0, abs=1e-5)
-    assert 0.3 < anisotropy(flat).item() < 0.95
-    torch.testing.assert_close(anisotropy(flat), anisotropy(1 - flat))
-    torch.testing.assert_close(anisotropy(flat), anisotropy(flat.T.roll(5, 0)))
-    assert not anisotropy(torch.ones(2, 8, 8)).any()
-    layers = (torch.arange(8) % 4 < 2)[:, None, None].expand(8, 6, 5).double()
-    assert anisotropy(layers, dims=3).item() == pytest.approx(1)
-
-
-def test_structure_tensor_of_a_wave() -> None:
-    # m = sin(a x + b y): the gradient's mean outer product is (a, b) (a, b) / 2, damped by the smoothing.
-    x, y = torch.meshgrid(torch.arange(20).double(), torch.arange(30).double(), indexing="ij")
-    a, b = 2 * math.pi * 3 / 20, -2 * math.pi * 2 / 30
-    wave = torch.sin(a * x + b * y)
-    expected = torch.tensor([[a * a, a * b], [a * b, b * b]]).double() / 2 * math.exp(-0.25 * (a**2 + b**2))
-    torch.testing.assert_close(structure_tensor(wave, sigma=0.5), expected)
-
-
-def test_surface_by_axis() -> None:
-    m = torch.zeros(6, 5, 4)
-    m[1:3, 1:4, :] = 1
-    torch.testing.assert_close(surface_by_axis(m, dims=3, pixel_size=2.0) * 120, torch.tensor([12.0, 8.0, 0.0]))
-
-
-def test_distance_is_symmetric_and_blind_to_shifts(images: Tensor) -> None:
-    pairs = two_point_distance(images[:, None], images[None])
-    assert pairs.shape == (9, 9, 1)
-    torch.testing.assert_close(pairs, pairs.transpose(0, 1))
-    assert pairs.diagonal().abs().max() < 1e-6
-    assert two_point_distance(images, torch.roll(images, 7, -1)).max() < 1e-6
-    off_diagonal = pairs[..., 0][~torch.eye(9, dtype=torch.bool)]
-    assert off_diagonal.min() > 1e-3
-    f = two_point(images)
-    torch.testing.assert_close(rms_distance(f[:1], f), pairs[0])
-
-
 def test_gradients() -> None:
     m = torch.rand(1, 6, 6, dtype=torch.float64, requires_grad=True)
     other = torch.rand(1, 6, 6, dtype=torch.float64)
     assert torch.autograd.gradcheck(two_point, m)
-    assert torch.autograd.gradcheck(lambda x: two_point_distance(x, other), m)
-    assert torch.autograd.gradcheck(specific_surface, m)
-    assert torch.autograd.gradcheck(lambda x: two_point_set(x[:, None]), m)
     assert torch.autograd.gradcheck(normalized_two_point, m)
     assert torch.autograd.gradcheck(lambda x: cross_correlation(x, other), m)
     assert torch.autograd.gradcheck(lambda x: radial_average(two_point(x))[1], m)
-    assert torch.autograd.gradcheck(structure_tensor, m)
-    assert torch.autograd.gradcheck(anisotropy, m)
     volume = torch.rand(2, 3, 4, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: two_point(x, dims=3), volume)
-    assert torch.autograd.gradcheck(lambda x: two_point_set(x, dims=3), volume)
     assert torch.autograd.gradgradcheck(two_point, m)
-    assert torch.autograd.gradgradcheck(lambda x: two_point_set(x[:, None]), m)
-    (gradient,) = torch.autograd.grad(two_point_distance(m, m.detach()).sum(), m)
-    assert torch.equal(gradient, torch.zeros_like(m))
 
 
 def test_under_function_transforms() -> None:
     m = torch.rand(3, 6, 5, dtype=torch.float64)
     torch.testing.assert_close(torch.func.vmap(two_point)(m), two_point(m))
-    torch.testing.assert_close(torch.func.vmap(two_point_set)(m[:, None, None])[:, 0], two_point_set(m[:, None]))
     gradient = torch.func.vmap(torch.func.grad(lambda x: two_point(x)[1, 2]))(m)
     expected = (torch.roll(m, (-1, -2), (1, 2)) + torch.roll(m, (1, 2), (1, 2))) / 30
     torch.testing.assert_close(gradient, expected)
@@ -265,19 +157,5 @@ def test_float32_under_autocast(images: Tensor) -> None:
 def test_refuses() -> None:
     with pytest.raises(InputError, match="expected 3 spatial axes"):
         two_point(torch.zeros(4, 4), dims=3)
-    with pytest.raises(InputError, match=r"expected \(B, P, \*N\)"):
-        two_point_set(torch.zeros(4, 4))
-    with pytest.raises(InputError, match="do not compare"):
+    with pytest.raises(InputError, match="expected equal spatial shapes"):
         cross_correlation(torch.zeros(4, 4), torch.zeros(4, 5))
-    with pytest.raises(InputError, match="do not compare"):
-        two_point_distance(torch.zeros(4, 4), torch.zeros(4, 5))
-
-
-def test_the_relative_distance_of_half_filled_stripes_across_and_along() -> None:
-    """The normalised autocovariance is a triangle wave r from 1 to -1 of mean square 1/3 + 2 / (3 n^2), n the width."""
-    width = 16
-    stripes = (torch.arange(64) % (2 * width) < width).double()[:, None].expand(64, 64)
-    expected = (2 * (1 / 3 + 2 / (3 * width**2))) ** 0.5
-    f, g = two_point(stripes), two_point(stripes.T)
-    torch.testing.assert_close(relative_distance(f, g), torch.tensor(expected, dtype=torch.float64))
-    assert relative_distance(f, two_point(stripes.roll(3, 0))) < 1e-12

@@ -9,7 +9,7 @@ import pytest
 from microdesign.core.errors import EvaluationError, InputError, StorageError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
-from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
 from microdesign.physics.execution.labelling import LabelConfig, label, label_dataset
 from microdesign.physics.execution.store import ResultStore

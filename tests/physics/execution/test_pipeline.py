@@ -14,7 +14,7 @@ import ray
 
 from microdesign.core.errors import EvaluationError, InputError
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.generators.generate import GenerateConfig, generate_dataset
+from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values, load_evaluator
 from microdesign.physics.execution import parallel
 from microdesign.physics.execution.labelling import label_dataset

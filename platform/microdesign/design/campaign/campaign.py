@@ -22,13 +22,14 @@ from microdesign.design.campaign.ledger import Ledger
 from microdesign.design.campaign.progress import Standings
 from microdesign.design.campaign.trials import Result, State, Trial
 from microdesign.design.search.conditioning import conditions
-from microdesign.design.search.distinctness import is_distinct, niche_of, statistics_of
+from microdesign.design.search.distinctness import is_distinct, niche_of
 from microdesign.design.search.initial_design import FirstDraws, draw_first
 from microdesign.design.search.refinement import Observations, Request
 from microdesign.design.search.refiners import REFINERS
 from microdesign.design.search.sampling import Strata, strata_around
 from microdesign.design.search.screening import Designs, decode_designs, screen
 from microdesign.design.target.feasibility import check_bounds
+from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.physics.execution.store import evaluation_key
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import Surrogate
@@ -298,7 +299,7 @@ class Campaign(Standings):
 
         def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
             designs = self._unknown(decode_designs(self.surrogate, self.target, z, component, parent))
-            own = [i for i, f in enumerate(statistics_of(designs.labels)) if is_distinct(f, others(niche))]
+            own = [i for i, f in enumerate(two_point_of(designs.labels)) if is_distinct(f, others(niche))]
             return designs.select(np.array(own))
 
         def reserve(niche: int) -> Designs:

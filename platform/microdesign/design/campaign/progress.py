@@ -10,7 +10,8 @@ import torch
 
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Trial, Trials
-from microdesign.design.search.distinctness import distinct_best, statistics_of
+from microdesign.design.search.distinctness import distinct_best
+from microdesign.microstructure.statistics.similarity import two_point_of
 
 
 class Standings:
@@ -56,7 +57,7 @@ class Standings:
         """Two-point statistics of the trials' images, `(n, X, Y)`, each computed once."""
         new = [trial for trial in trials if trial.key not in self._statistics]
         if new:
-            computed = statistics_of(np.stack([trial.labels for trial in new]))
+            computed = two_point_of(np.stack([trial.labels for trial in new]))
             self._statistics |= zip((trial.key for trial in new), computed, strict=True)
         return torch.stack([self._statistics[trial.key] for trial in trials]) if trials else torch.empty(0)
 

@@ -14,10 +14,11 @@ from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import Baseline
 from microdesign.design.report.export import write_design, write_image, write_labels
 from microdesign.design.report.figures import GALLERY
-from microdesign.design.search.distinctness import DISTINCT, novelty
+from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.search.pareto import front_numbers
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.targets import Target
+from microdesign.microstructure.statistics.similarity import distance_to_nearest
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit
 
@@ -90,7 +91,7 @@ def describe_candidate(
         "max_relative_error": float(target.errors(values)[0]),
         "deviations": dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
         "constraints": {name: float(v[0]) for name, v in target.constraint_values(trial.labels[None]).items()},
-        "novelty": None if training is None else float(novelty(trial.labels[None], training)[0]),
+        "novelty": None if training is None else float(distance_to_nearest(trial.labels[None], training)[0]),
         "volume_fraction": float(trial.labels.mean()),
         "all_verified": _numbers(trial.verified),
         "stage": trial.stage,

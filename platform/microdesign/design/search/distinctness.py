@@ -1,4 +1,4 @@
-"""What makes two microstructures different answers, and which of many are: a distance of two-point statistics.
+"""Which of many designs are distinct microstructures, by the distance of their two-point statistics.
 
 Shapes: n designs, X Y image, `*N` image or volume.
 """
@@ -8,32 +8,16 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from microdesign.microstructure.statistics.two_point import relative_distance, two_point
+from microdesign.microstructure.statistics.similarity import distances
 
 DISTINCT = 0.1
 """Distance from which two microstructures count as distinct: about that of an image to the nearest other one of
 near-equal properties in a data set of mixed families."""
 
 
-def statistics_of(labels: np.ndarray) -> torch.Tensor:
-    """Two-point autocorrelations of two-phase images or volumes, `(n, *N) -> (n, *N)`."""
-    images = torch.from_numpy(np.array(labels, np.float32))
-    return two_point(images, images.ndim - 1) if len(images) else images
-
-
-def distance(statistics: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Distances `(n,)` of statistics `(*N)` to `others` `(n, *N)`, see `relative_distance`; 0 for a shifted copy."""
-    return relative_distance(statistics, others, statistics.ndim)
-
-
 def is_distinct(statistics: torch.Tensor, others: torch.Tensor, threshold: float = DISTINCT) -> bool:
     """Whether statistics `(X, Y)` differ from all `others` `(n, X, Y)` by at least `threshold`."""
-    return not len(others) or bool((distance(statistics, others) >= threshold).all())
-
-
-def novelty(labels: np.ndarray, reference: torch.Tensor) -> np.ndarray:
-    """Distance `(n,)` of images `(n, X, Y)` to the nearest of the reference's two-point statistics `(m, X, Y)`."""
-    return np.array([float(distance(f, reference).min()) for f in statistics_of(labels)])
+    return not len(others) or bool((distances(statistics, others) >= threshold).all())
 
 
 def distinct_best(
@@ -73,6 +57,6 @@ def niche_of(statistics: torch.Tensor, component: np.ndarray, leaders: list[int]
     for index in range(len(component)):
         mine = [position for position, leader in enumerate(leaders) if component[leader] == component[index]]
         if mine:
-            nearest = distance(statistics[index], statistics[[leaders[position] for position in mine]]).argmin()
+            nearest = distances(statistics[index], statistics[[leaders[position] for position in mine]]).argmin()
             niches[index] = mine[int(nearest)]
     return niches

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 
 from microdesign.design.search.condition_correction import aim_at
-from microdesign.design.search.distinctness import statistics_of
 from microdesign.design.search.sampling import Strata, sample_strata
 from microdesign.design.search.screening import Designs, decode_designs, ranks
 from microdesign.design.target.targets import Target
+from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.surrogate.local import Surrogate, decode_labels
 
 
@@ -70,7 +70,7 @@ def draw_first(
         nearest = strata.component[strata.log_density(z).argmax(1)]
         designs = likely = decode_designs(surrogate, target, z, nearest).joined(designs)
     complaint = "" if len(designs) else _complaint(target, decode_labels(surrogate, draws.z))
-    return FirstDraws(designs, likely if len(likely) else designs, statistics_of(designs.labels), complaint)
+    return FirstDraws(designs, likely if len(likely) else designs, two_point_of(designs.labels), complaint)
 
 
 def _complaint(target: Target, labels: np.ndarray) -> str:

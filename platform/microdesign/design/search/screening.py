@@ -10,8 +10,9 @@ import torch
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from microdesign.design.search.distinctness import DISTINCT, novelty, statistics_of
+from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.target.targets import Target
+from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
 from microdesign.surrogate.local import Surrogate, decode_labels
 
 
@@ -94,11 +95,11 @@ def screen(
         least_novelty: Distance from all of these at which a design is new enough.
     """
     if reference is not None and least_novelty > 0 and len(designs):
-        designs = designs.select(np.flatnonzero(novelty(designs.labels, reference) >= least_novelty))
+        designs = designs.select(np.flatnonzero(distance_to_nearest(designs.labels, reference) >= least_novelty))
     if not len(designs):
         return designs
     merit = -ranks(designs, target) / n
-    return designs.select(diverse(statistics_of(designs.labels), merit, designs.component, n))
+    return designs.select(diverse(two_point_of(designs.labels), merit, designs.component, n))
 
 
 def diverse(statistics: torch.Tensor, merit: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:

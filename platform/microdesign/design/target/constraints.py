@@ -14,10 +14,10 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
-from microdesign.design.search.distinctness import distance, statistics_of
 from microdesign.microstructure.io.npy import read_npy
 from microdesign.microstructure.statistics.connectivity import clusters, percolates
 from microdesign.microstructure.statistics.morphology import minimum_feature_size
+from microdesign.microstructure.statistics.similarity import distances, two_point_of
 
 Phase = Annotated[int, Field(ge=0, le=1)]
 Axis = Literal["x", "y"]
@@ -188,9 +188,9 @@ def _asymmetry(operation: Symmetry) -> Callable[[np.ndarray], np.ndarray]:
     }[operation]
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        others = statistics_of(np.stack([turned(image) for image in labels])) if len(labels) else torch.empty(0)
-        pairs = zip(statistics_of(labels), others, strict=True)
-        return np.array([float(distance(f, g[None])[0]) for f, g in pairs])
+        others = two_point_of(np.stack([turned(image) for image in labels])) if len(labels) else torch.empty(0)
+        pairs = zip(two_point_of(labels), others, strict=True)
+        return np.array([float(distances(f, g[None])[0]) for f, g in pairs])
 
     return measure
 
@@ -199,7 +199,7 @@ def _distance_to(image: str) -> Callable[[np.ndarray], np.ndarray]:
     def measure(labels: np.ndarray) -> np.ndarray:
         if not len(labels):
             return np.empty(0)
-        return distance(_reference(image), statistics_of(labels)).numpy()
+        return distances(_reference(image), two_point_of(labels)).numpy()
 
     return measure
 
@@ -210,4 +210,4 @@ def _reference(image: str) -> torch.Tensor:
     batch = read_npy(image)
     if len(batch) != 1:
         raise InputError(f"{image}: holds {len(batch)} images; expected one to be similar to.")
-    return statistics_of(batch.labels)[0]
+    return two_point_of(batch.labels)[0]

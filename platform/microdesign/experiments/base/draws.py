@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microdesign.design.search.distinctness import DISTINCT, statistics_of
+from microdesign.design.search.distinctness import DISTINCT
 from microdesign.experiments.base.physics import Solve
 from microdesign.experiments.base.ranking import best_of, count_distinct, worst_errors
+from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.surrogate.local import Draws, Surrogate, decode_labels
 
 
@@ -40,7 +41,7 @@ class VerifiedDraws:
         """How many of a target's draws with at most such an error are distinct morphologies, `(T,)`."""
         return np.array(
             [
-                count_distinct(statistics_of(images[misses <= within]), DISTINCT)
+                count_distinct(two_point_of(images[misses <= within]), DISTINCT)
                 for images, misses in zip(self.labels, self.error, strict=True)
             ]
         )

@@ -6,7 +6,7 @@ Shapes: T targets, N draws a target, P properties.
 import numpy as np
 import torch
 
-from microdesign.design.search.distinctness import distance
+from microdesign.microstructure.statistics.similarity import distances
 
 
 def worst_errors(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -33,6 +33,6 @@ def count_distinct(statistics: torch.Tensor, threshold: float) -> int:
     """How many of the two-point statistics `(n, X, Y)` are farther than `threshold` from all those counted before."""
     counted: list[int] = []
     for index in range(len(statistics)):
-        if not counted or bool((distance(statistics[index], statistics[counted]) >= threshold).all()):
+        if not counted or bool((distances(statistics[index], statistics[counted]) >= threshold).all()):
             counted.append(index)
     return len(counted)

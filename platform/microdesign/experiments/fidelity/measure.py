@@ -20,7 +20,7 @@ from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json
 from microdesign.design.search.condition_correction import aimed_sample
-from microdesign.design.search.distinctness import DISTINCT, novelty, statistics_of
+from microdesign.design.search.distinctness import DISTINCT
 from microdesign.experiments.base.cached import kept_arrays
 from microdesign.experiments.base.draws import VerifiedDraws, best_errors, verified
 from microdesign.experiments.base.physics import Physics, Solve, check_labels, check_measurable, solver_of
@@ -29,6 +29,7 @@ from microdesign.experiments.fidelity.realism import Comparison, compare, kinshi
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
+from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
 from microdesign.model.losses.two_point import excess_cess
 from microdesign.surrogate.local import Draws, Surrogate, decode_labels
 from microdesign.surrogate.symmetry_averaging import Averaged
@@ -192,7 +193,7 @@ def measure(
     components = distinct_components(surrogate, conditions)
     rows.append(Row.of("e", "distinct components", components))
     rows.append(Row("e", "targets with three distinct components", value=float((components >= 3).mean())))
-    rows.append(Row.of("f", "novelty of chosen", novelty(aimed.chosen, statistics_of(training.labels))))
+    rows.append(Row.of("f", "novelty of chosen", distance_to_nearest(aimed.chosen, two_point_of(training.labels))))
     rows.append(Row.of("g", f"nearest of {len(training)} training images", nearest))
     return Fidelity(
         rows=tuple(rows),
@@ -251,7 +252,7 @@ def distinct_components(surrogate: Surrogate, conditions: Sequence[Mapping[str, 
     for condition in conditions:
         prior = surrogate.prior(condition)
         used = prior.mean[prior.weights >= 0.5 / len(prior.weights)]
-        counts.append(count_distinct(statistics_of(decode_labels(surrogate, used)), DISTINCT))
+        counts.append(count_distinct(two_point_of(decode_labels(surrogate, used)), DISTINCT))
     return np.array(counts)
 
 

@@ -12,7 +12,8 @@ from scipy.stats import wasserstein_distance
 
 from microdesign.microstructure.statistics.connectivity import percolates
 from microdesign.microstructure.statistics.morphology import corner_contacts, mean_chord_length, minimum_feature_size
-from microdesign.microstructure.statistics.two_point import anisotropy, specific_surface, volume_fractions
+from microdesign.microstructure.statistics.surface import anisotropy, specific_surface
+from microdesign.microstructure.statistics.two_point import volume_fractions
 
 SPECKS = 0.05
 """Share of a phase that the feature size takes for specks and hairs."""

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from pydantic import Field
 
 from microdesign.core.progress import Progress
-from microdesign.design.search.distinctness import distance, statistics_of
 from microdesign.design.search.gauss_newton import follow
 from microdesign.experiments.base.config import ExperimentConfig
 from microdesign.experiments.base.measured import MeasuredModel
@@ -22,6 +21,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.drawing import draw
+from microdesign.microstructure.statistics.similarity import distances, two_point_of
 from microdesign.surrogate.local import Prior, Surrogate, decode_labels
 
 _DEVIATIONS = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -92,11 +92,11 @@ def twins(data: Microstructures, table: np.ndarray) -> tuple[int, int]:
     best = (-1.0, 0, 1)
     gaps = np.stack([worst_errors(table, row) for row in table])
     np.fill_diagonal(gaps, np.inf)
-    statistics, limit = statistics_of(data.labels), max(_CLOSE, float(gaps.min()))
+    statistics, limit = two_point_of(data.labels), max(_CLOSE, float(gaps.min()))
     for a, row in enumerate(gaps):
         near = np.flatnonzero(row <= limit)
         if len(near):
-            far = distance(statistics[a], statistics[near])
+            far = distances(statistics[a], statistics[near])
             best = max(best, (float(far.max()), a, int(near[far.argmax()])))
     return best[1], best[2]
 
@@ -138,7 +138,7 @@ def _traversal_figure(surrogate: Surrogate, prior: Prior, component: int, most: 
     latents = np.concatenate([traversal(prior, component, d) for d in range(dimensions)])
     images = decode_labels(surrogate, latents)
     images = images.reshape(dimensions, len(_DEVIATIONS), *images.shape[1:])
-    change = np.array([float(distance(f[0], f[-1:])) for f in map(statistics_of, images)])
+    change = np.array([float(distances(f[0], f[-1:])) for f in map(two_point_of, images)])
     order = np.argsort(-change, kind="stable")[:most]
     figure = Figure(figsize=(1.3 * len(_DEVIATIONS), 1.35 * len(order)), layout="constrained")
     grid = figure.subplots(len(order), len(_DEVIATIONS), squeeze=False)

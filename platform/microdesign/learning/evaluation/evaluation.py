@@ -18,7 +18,7 @@ from microdesign.learning.evaluation.validation import excess, pairs_of
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
-from microdesign.microstructure.statistics.two_point import two_point_distance
+from microdesign.microstructure.statistics.similarity import two_point_distance
 from microdesign.model.bundle import Bundle
 from microdesign.model.calibration import LEVEL, Calibration
 from microdesign.model.reference import KEPT, Reference

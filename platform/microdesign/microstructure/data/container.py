@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from microdesign.core.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_PHASES = 256
 
@@ -154,12 +155,14 @@ class Microstructures:
             pixel_size=first.pixel_size,
         )
 
-    def indicator(self) -> Tensor:
+    def indicator(self) -> "Tensor":
         """Returns the phase indicators, float32 `(n, 1, *shape)` of phase 1 for two phases, else `(n, P, *shape)`."""
-        if self.n_phases == 2:
-            return torch.from_numpy(self.labels.astype(np.float32))[:, None]
-        phases = np.arange(self.n_phases, dtype=np.uint8).reshape(1, -1, *([1] * len(self.shape)))
-        return torch.from_numpy((self.labels[:, None] == phases).astype(np.float32))
+        # Reading and converting images needs no torch, which takes seconds to import.
+        import torch
+
+        from microdesign.microstructure.data.indicators import indicators
+
+        return indicators(torch.from_numpy(np.ascontiguousarray(self.labels)), self.n_phases)
 
 
 def property_table(properties: Mapping[str, NDArray], names: Sequence[str], n: int) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.indicators import one_hot
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
 from microdesign.microstructure.statistics.morphology import (
@@ -20,17 +21,12 @@ from microdesign.microstructure.statistics.morphology import (
     mean_chord_length,
     minimum_feature_size,
 )
-from microdesign.microstructure.statistics.two_point import anisotropy, radial_average, specific_surface, two_point
+from microdesign.microstructure.statistics.surface import anisotropy, specific_surface
+from microdesign.microstructure.statistics.two_point import radial_average, two_point
 from microdesign.microstructure.statistics.two_point import volume_fractions as fractions_of
 
 SPECKS = 0.05
 """Share of a phase that `feature_size` takes for specks and hairs."""
-
-
-def phase_indicators(batch: Microstructures) -> Tensor:
-    """Returns the indicators of all phases, float32 `(n, P, *shape)`, also for two phases."""
-    labels = torch.from_numpy(batch.labels)
-    return torch.stack([labels == phase for phase in range(batch.n_phases)], 1).float()
 
 
 def characterize(batch: Microstructures) -> list[dict[str, Any]]:
@@ -51,7 +47,7 @@ def characterize(batch: Microstructures) -> list[dict[str, Any]]:
     All but `spans` and `clusters` take the images as periodic; those two take `batch.periodic` into account.
     """
     dims = len(batch.shape)
-    x = phase_indicators(batch)
+    x = _indicators(batch)
     size = batch.pixel_size
     radius, radial = radial_average(two_point(x, dims), dims)
     parts: list[list[Any]] = [[clusters(image, batch.periodic) for image in phases] for phases in x.bool().numpy()]
@@ -93,7 +89,9 @@ def characterize_files(paths: Sequence[str | Path], two_point_file: str | Path |
         for batch in read_images(path):
             entries += characterize(batch)
             if two_point_file is not None:
-                correlations.append(two_point(phase_indicators(batch), len(batch.shape)))
+                correlations.append(
+                    two_point(one_hot(torch.from_numpy(batch.labels), batch.n_phases), len(batch.shape))
+                )
         names = [str(path)] if len(entries) == 1 else [f"{path}[{number}]" for number in range(len(entries))]
         rows += [{"image": name, **entry} for name, entry in zip(names, entries, strict=True)]
     if two_point_file is not None:
@@ -133,6 +131,10 @@ def statistics_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[li
                 ]
             )
     return [*titles, "corner contacts"], lines
+
+
+def _indicators(batch: Microstructures) -> Tensor:
+    return one_hot(torch.from_numpy(batch.labels), batch.n_phases)
 
 
 def _short(value: float | None) -> str:

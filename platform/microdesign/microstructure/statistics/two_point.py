@@ -2,8 +2,9 @@
 
 Every function acts on the trailing `dims` spatial axes `*N` and keeps the leading axes `...` as they are, so that
 `(B, 1, X, Y)` indicators of phase 1, bare `(X, Y)` images and soft indicators between 0 and 1 all work.
-Offsets are in FFT order: offset 0 first, negative offsets at the end; images are periodic. Run lengths, feature sizes
-and corner contacts are in `morphology`, clusters and percolation in `connectivity`.
+Offsets are in FFT order: offset 0 first, negative offsets at the end; images are periodic. Statistics between several
+phases are in `phase_pairs`, interfaces and anisotropy in `surface`, distances of microstructures in `similarity`, run
+lengths, feature sizes and corner contacts in `morphology`, clusters and percolation in `connectivity`.
 """
 
 import itertools
@@ -13,8 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from microdesign.core.errors import InputError
-from microdesign.microstructure.data.indicators import floating
+from microdesign.microstructure.data.indicators import floating, refuse_unequal_grids
 
 # Pixels that one pass of the autocorrelation takes on a CPU: the working set of a pass then stays in the cache.
 _PIXELS_PER_PASS = 2**19
@@ -46,7 +46,7 @@ def cross_correlation(a: Tensor, b: Tensor, dims: int = 2) -> Tensor:
     Raises:
         InputError: The spatial shapes differ.
     """
-    _check_same_grid(a, b, dims)
+    refuse_unequal_grids(a, b, dims)
     with torch.autocast(a.device.type, enabled=False):
         first, second = floating(a, dims), floating(b, dims)
         axes = tuple(range(-dims, 0))
@@ -97,150 +97,6 @@ def radial_average(f: Tensor, dims: int = 2) -> tuple[Tensor, Tensor]:
     return radius, total / count
 
 
-def two_point_set(indicator: Tensor, dims: int = 2) -> Tensor:
-    """Returns all two-point statistics f_hh'(r), `(B, P, *N) -> (B, P, P, *N)`; they sum to one at every offset.
-
-    f_hh'(r) = 1/|Omega| sum_x m_h(x) m_h'(x + r) = 1/|Omega| IFFT(conj(FFT m_h) FFT m_h'). One channel `(B, 1, *N)` is
-    the indicator m of phase 1 of two; its statistics `(B, 2, 2, *N)` follow from the autocorrelation f11 and the volume
-    fraction phi alone: f01 = f10 = phi - f11, f00 = 1 - 2 phi + f11 (with m in place of m^2 in phi: exact also for soft
-    indicators, whose other phase is 1 - m).
-
-    Raises:
-        InputError: There is no channel axis before the spatial axes.
-    """
-    channel = _channel_axis(indicator, dims)
-    if indicator.shape[channel] == 1:
-        f11 = two_point(indicator, dims).squeeze(channel)
-        phi = volume_fractions(indicator, dims).squeeze(-1).reshape(*f11.shape[:-dims], *([1] * dims))
-        return _TwoPhaseSet.apply(f11, phi, dims)
-    count = indicator.shape[channel]
-    f = dict(zip(_pairs(count), two_point_pairs(indicator, dims).unbind(channel), strict=True))
-    f |= {(g, h): _point_inverted(each, dims) for (h, g), each in f.items() if h != g}
-    rows = [torch.stack([f[h, g] for g in range(count)], dim=channel) for h in range(count)]
-    return torch.stack(rows, dim=channel - 1)
-
-
-def two_point_pairs(indicator: Tensor, dims: int = 2) -> Tensor:
-    """Returns the statistics f_hh'(r) of `two_point_set` with h <= h' alone, `(B, P, *N) -> (B, Q, *N)`.
-
-    In the order (0, 0), (0, 1) ... (1, 1), (1, 2) ...: Q = P (P + 1) / 2, and Q = 3 for the one channel of two phases.
-    The others are point inversions: f_h'h(r) = f_hh'(-r). P transforms forward and Q back.
-
-    Raises:
-        InputError: There is no channel axis before the spatial axes.
-    """
-    channel = _channel_axis(indicator, dims)
-    with torch.autocast(indicator.device.type, enabled=False):
-        m = floating(indicator, dims)
-        if m.shape[channel] == 1:
-            f11 = two_point(m, dims)
-            phi = volume_fractions(m, dims).reshape(*f11.shape[:-dims], *([1] * dims))
-            return torch.cat((f11 + (1 - 2 * phi), phi - f11, f11), dim=channel)
-        axes = tuple(range(-dims, 0))
-        phases = torch.fft.rfftn(m, dim=axes, norm="ortho").unbind(channel)
-        products = torch.stack([phases[h].conj() * phases[g] for h, g in _pairs(len(phases))], dim=channel)
-        return torch.fft.irfftn(products, s=m.shape[-dims:], dim=axes)
-
-
-def pair_multiplicities(pairs: Tensor, channel: int = 1) -> Tensor:
-    """Returns how many statistics each entry of `two_point_pairs` stands for, 1 for h = h' and 2 else, `(Q,)`."""
-    count = round((8 * pairs.shape[channel] + 1) ** 0.5 - 1) // 2
-    return pairs.new_tensor([1.0 if h == g else 2.0 for h, g in _pairs(count)])
-
-
-def rms_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
-    """Returns the root mean square difference over offsets of statistics, `(..., *N), (..., *N) -> (...)`.
-
-    For one image against many whose statistics are known already; leading axes broadcast. Its gradient at f = g is
-    taken as zero.
-    """
-    mean_square = ((floating(f, dims) - floating(g, dims)) ** 2).mean(dim=tuple(range(-dims, 0)))
-    # The root has no finite slope at zero.
-    positive = mean_square > 0
-    return torch.where(positive, torch.where(positive, mean_square, 1.0).sqrt(), 0.0)
-
-
-def relative_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
-    """Returns `rms_distance` of autocorrelations of hard indicators over phi (1 - phi), `(..., *N) x 2 -> (...)`.
-
-    Of the variance of the phase it is a share that does not depend on the volume fraction phi, the value at offset 0;
-    of two fractions the geometric mean of the variances counts.
-    """
-    fractions = (each.flatten(-dims)[..., 0] for each in (floating(f, dims), floating(g, dims)))
-    first, second = ((phi * (1 - phi)).clamp_min(1e-3) for phi in fractions)
-    return rms_distance(f, g, dims) / (first * second).sqrt()
-
-
-def two_point_distance(a: Tensor, b: Tensor, dims: int = 2) -> Tensor:
-    """Returns the distance of two images, the rms difference of their autocorrelations, `(..., *N) x 2 -> (...)`.
-
-    Symmetric, zero for equal images, unchanged by periodic shifts of either; leading axes broadcast.
-
-    Raises:
-        InputError: The spatial shapes differ.
-    """
-    _check_same_grid(a, b, dims)
-    return rms_distance(two_point(a, dims), two_point(b, dims), dims)
-
-
-def specific_surface(indicator: Tensor, dims: int = 2, pixel_size: float = 1.0) -> Tensor:
-    """Returns the interface per volume as the pixel faces make it, `(..., *N) -> (...)`, in 1 / unit of `pixel_size`.
-
-    The mean over pixels of |m(x + e_i) - m(x)|, summed over the axes i. Exact for interfaces along the axes; for an
-    isotropic interface multiply by pi/4 in two dimensions, 2/3 in three (the mean excess of a staircase).
-    """
-    return surface_by_axis(indicator, dims, pixel_size).sum(-1)
-
-
-def surface_by_axis(indicator: Tensor, dims: int = 2, pixel_size: float = 1.0) -> Tensor:
-    """Returns the pixel faces between phase and rest that face along each axis, per volume, `(..., *N) -> (..., dims)`.
-
-    In 1 / unit of `pixel_size`. A line along axis i crosses the interface that often per length.
-    """
-    m = floating(indicator, dims)
-    axes = tuple(range(-dims, 0))
-    return torch.stack([(torch.roll(m, -1, dims=i) - m).abs().mean(dim=axes) for i in axes], -1) / pixel_size
-
-
-def structure_tensor(indicator: Tensor, dims: int = 2, sigma: float = 1.0) -> Tensor:
-    """Returns the mean outer product of the gradient of the smoothed indicator, `(..., *N) -> (..., dims, dims)`.
-
-    J_ij = 1/|Omega| sum_x d_i m d_j m = 1/|Omega|^2 sum_k k_i k_j exp(-sigma^2 k^2) |FFT m|^2 (Parseval), m smoothed by
-    a Gaussian of standard deviation `sigma`: minus the second derivatives at r = 0 of the smoothed autocorrelation.
-    In 1 / pixel^2. Eigenvectors of large eigenvalues are the directions across which the phase changes most.
-    """
-    with torch.autocast(indicator.device.type, enabled=False):
-        m = floating(indicator, dims)
-        shape = m.shape[-dims:]
-        transform = torch.fft.rfftn(m, dim=tuple(range(-dims, 0)), norm="forward")
-        power = transform.real**2 + transform.imag**2
-        waves, odd_waves = _wave_numbers(shape, m)
-        square = sum((k**2 for k in waves), torch.zeros((), device=m.device, dtype=m.dtype))
-        # The half spectrum along the last axis stands for the other half too, except at 0 and at the Nyquist frequency.
-        last = torch.arange(shape[-1] // 2 + 1, device=m.device)
-        twice = torch.where((last == 0) | (2 * last == shape[-1]), 1.0, 2.0).to(m.dtype)
-        weighted = power * torch.exp(-(sigma**2) * square) * twice
-        entries = [
-            (weighted * (waves[i] ** 2 if i == j else odd_waves[i] * odd_waves[j])).flatten(-dims).sum(-1)
-            for i in range(dims)
-            for j in range(dims)
-        ]
-        return torch.stack(entries, -1).unflatten(-1, (dims, dims))
-
-
-def anisotropy(indicator: Tensor, dims: int = 2, sigma: float = 1.0) -> Tensor:
-    """Returns 1 - (smallest / largest eigenvalue of the structure tensor), `(..., *N) -> (...)`.
-
-    0 for isotropic images and those of square (cubic) symmetry, 1 for stripes (or layers, or fibres) of any
-    orientation, 0 for an image of one phase. See `structure_tensor` for `sigma`. Its gradient is defined wherever the
-    largest eigenvalue is positive, and taken as zero elsewhere.
-    """
-    eigenvalues = torch.linalg.eigvalsh(structure_tensor(indicator, dims, sigma))
-    smallest, largest = eigenvalues[..., 0].clamp_min(0), eigenvalues[..., -1]
-    varies = largest > 1e-3 * torch.finfo(largest.dtype).eps
-    return torch.where(varies, 1 - smallest / torch.where(varies, largest, 1.0), 0.0)
-
-
 class _Autocorrelation(torch.autograd.Function):
     """f(r) = 1/|Omega| sum_x m(x) m(x + r) over the trailing axes, with a backward pass of three transforms.
 
@@ -289,37 +145,6 @@ class _Autocorrelation(torch.autograd.Function):
         return torch.fft.irfftn(product, s=m.shape[-ctx.dims :], dim=axes), None
 
 
-class _TwoPhaseSet(torch.autograd.Function):
-    """All statistics of two phases out of one, written into place: they are four times the size of the images."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(f11: Tensor, phi: Tensor, dims: int) -> Tensor:
-        """f11 `(..., *N)` and phi `(..., 1, ..., 1)` to `(..., 2, 2, *N)`."""
-        lead = f11.ndim - dims
-        f = f11.new_empty(*f11.shape[:lead], 4, *f11.shape[lead:])
-        f00, f01, f10, own = f.unbind(lead)
-        f00.copy_(f11 + (1 - 2 * phi))
-        f01.copy_(phi - f11)
-        f10.copy_(f01)
-        own.copy_(f11)
-        return f.unflatten(lead, (2, 2))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, int], output: Tensor) -> None:
-        """Nothing of the values is needed: the function is linear."""
-        ctx.dims = inputs[2]
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        """The transposed map."""
-        g00, g01, g10, g11 = gradient.flatten(-ctx.dims - 2, -ctx.dims - 1).unbind(-ctx.dims - 1)
-        mixed = g01 + g10
-        of_phi = (mixed - 2 * g00).sum(dim=tuple(range(-ctx.dims, 0)), keepdim=True)
-        return g00 + g11 - mixed, of_phi, None
-
-
 def _half_autocorrelation(m: Tensor, shape: torch.Size) -> Tensor:
     """f(-x, ...) for x = 0 ... X // 2, `(..., *N) -> (..., X // 2 + 1, ...)`; all of f for one axis."""
     axes = tuple(range(-len(shape), 0))
@@ -329,39 +154,3 @@ def _half_autocorrelation(m: Tensor, shape: torch.Size) -> Tensor:
         return torch.fft.irfft(power, n=shape[0])
     first = torch.fft.rfft(power, dim=axes[0], norm="forward")
     return torch.fft.irfftn(first, s=shape[1:], dim=axes[1:])
-
-
-def _pairs(count: int) -> list[tuple[int, int]]:
-    return list(itertools.combinations_with_replacement(range(count), 2))
-
-
-def _channel_axis(indicator: Tensor, dims: int) -> int:
-    if indicator.ndim < dims + 1:
-        raise InputError(f"indicator has shape {tuple(indicator.shape)}; expected (B, P, *N) with {dims} spatial axes.")
-    return -dims - 1
-
-
-def _point_inverted(f: Tensor, dims: int) -> Tensor:
-    """f(-r) in FFT order."""
-    axes = tuple(range(-dims, 0))
-    return torch.roll(f.flip(axes), (1,) * dims, axes)
-
-
-def _wave_numbers(shape: torch.Size, like: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-    """Wave numbers of the half spectrum along each axis, broadcastable; and the same with Nyquist frequencies at zero.
-
-    A Nyquist frequency stands for both signs at once, so that its products with other components average to zero.
-    """
-    waves, odd_waves = [], []
-    for axis, n in enumerate(shape):
-        last = axis == len(shape) - 1
-        frequencies = torch.fft.rfftfreq(n) if last else torch.fft.fftfreq(n)
-        k = (2 * math.pi * frequencies.double()).to(like.device, like.dtype).reshape(-1, *[1] * (len(shape) - 1 - axis))
-        waves.append(k)
-        odd_waves.append(torch.where(k.abs() > math.pi * (1 - 1e-6), 0.0, k))
-    return waves, odd_waves
-
-
-def _check_same_grid(a: Tensor, b: Tensor, dims: int) -> None:
-    if a.shape[-dims:] != b.shape[-dims:]:
-        raise InputError(f"images of shapes {tuple(a.shape)} and {tuple(b.shape)} do not compare; expected equal ones.")

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from microdesign.core.config import Config
-from microdesign.microstructure.statistics.two_point import pair_multiplicities, two_point_pairs
+from microdesign.microstructure.statistics.phase_pairs import pair_multiplicities, two_point_pairs
 from microdesign.model.indicators import probabilities
 
 EPS = 1e-4

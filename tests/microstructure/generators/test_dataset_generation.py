@@ -11,7 +11,12 @@ from microdesign.core.errors import InputError, StorageError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators import generate
-from microdesign.microstructure.generators.generate import GenerateConfig, GenerateJob, generate_to, plan_shards
+from microdesign.microstructure.generators.dataset_generation import (
+    GenerateConfig,
+    GenerateJob,
+    generate_to,
+    plan_shards,
+)
 from microdesign.microstructure.io.hdf5.micro2d import list_classes, read_micro2d
 
 IMAGES = GenerateConfig(families=("GRF", "AngEllipse"), count_per_family=5, size=16, shard_size=2, seed=4)
