@@ -69,7 +69,8 @@ def test_sampled_statistics_are_those_of_dyadic_offsets() -> None:
         torch.testing.assert_close(sampled_two_point(rolled), found, atol=1e-6, rtol=0)
         nearest = nearest_rms_distance(found[:40], found[20:])
         by_pairs = rms_distance(found[:40, None], found[None, 20:], dims=1).min(dim=1).values
-        torch.testing.assert_close(nearest, by_pairs, atol=1e-4, rtol=0)
+        # cdist multiplies matrices: near zero it is off by the root of the rounding.
+        torch.testing.assert_close(nearest, by_pairs, atol=2e-3, rtol=0)
 
 
 def test_gradients() -> None:
