@@ -9,7 +9,7 @@ from typing import Any
 
 from microdesign.core.config import ConfigT, load_config
 from microdesign.core.errors import InputError, MicrodesignError
-from microdesign.core.progress import Progress, show
+from microdesign.core.progress import Progress, shown
 from microdesign.physics.execution.cluster import connected
 
 
@@ -29,8 +29,8 @@ def run_job(
     arguments = parser.parse_args()
     try:
         config = load(arguments.config, arguments.set)
-        with connected():
-            result = job(config, show)
+        with connected(), shown() as progress:
+            result = job(config, progress)
     except MicrodesignError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

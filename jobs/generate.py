@@ -2,8 +2,7 @@
 
 from microdesign.jobs.entry import run_job
 
-from microdesign.core.progress import counted
 from microdesign.microstructure.generators.dataset_generation import GenerateJob, generate_to
 
 if __name__ == "__main__":
-    run_job(GenerateJob, lambda config, progress: generate_to(config, counted(progress, "images")))
+    run_job(GenerateJob, generate_to)

@@ -2,8 +2,7 @@
 
 from microdesign.jobs.entry import run_job
 
-from microdesign.core.progress import counted
 from microdesign.physics.execution.labelling import LabelConfig, label
 
 if __name__ == "__main__":
-    run_job(LabelConfig, lambda config, progress: label(config, counted(progress, "labelled")))
+    run_job(LabelConfig, label)

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from microdesign.core.config import Config, dump_yaml, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json, read_json, write_json, write_text
-from microdesign.core.progress import Progress, counted, silent
+from microdesign.core.progress import Progress, Stage, silent
 from microdesign.design.campaign.campaign_config import CampaignConfig, SearchConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.target.targets import Target
@@ -93,7 +93,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
     names = target.names
 
     with clock.stage("generate") as report:
-        images = generate_dataset(config.generate, folder / "images", counted(report, "images"))
+        images = generate_dataset(config.generate, folder / "images", report)
     with clock.stage("label") as report:
         labelled = label_dataset(
             images,
@@ -102,7 +102,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
             FFTEvaluator(),
             evaluate_shards,
             store=ResultStore(folder / "results"),
-            on_progress=counted(report, "labelled"),
+            progress=report,
         )
     with clock.stage("train") as report:
         training = TrainConfig(
@@ -159,14 +159,13 @@ class _Stages:
         self._path, self._progress = folder / "stages.json", progress
         self._spent: dict[str, float] = read_json(self._path) if self._path.is_file() else {}
         self.seconds: dict[str, float] = {}
-        self._started = time.monotonic()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Progress]:
-        """Times a stage and puts its name and the clock before its lines."""
+        """Times a stage and puts its name before its lines."""
         start = time.monotonic()
         self._say(name, "starts")
-        yield lambda line: self._say(name, line)
+        yield Stage(self._progress, name)
         seconds = time.monotonic() - start
         longest = max(seconds, self._spent.get(name, 0.0))
         if seconds < longest / 2:
@@ -178,4 +177,4 @@ class _Stages:
         self.seconds[name] = round(seconds, 2)
 
     def _say(self, name: str, line: str) -> None:
-        self._progress(f"[{time.monotonic() - self._started:4.0f} s] {name}: {line}")
+        self._progress(f"{name}: {line}")

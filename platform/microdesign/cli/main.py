@@ -11,7 +11,7 @@ import typer
 
 from microdesign import __version__
 from microdesign.core.errors import InputError, MicrodesignError
-from microdesign.core.progress import counted, show
+from microdesign.core.progress import Lines, Progress, shown
 
 Number = TypeVar("Number", int, float)
 
@@ -73,8 +73,8 @@ def demo(
     if target:
         settings.append(f"target={json.dumps(_numbers(target))}")
     config = load_config(DemoConfig, None, settings)
-    with _ray():
-        document = run_demo(config, show, fresh)
+    with _ray() as progress:
+        document = run_demo(config, progress, fresh)
     if as_json:
         _print_json(document)
         return
@@ -170,7 +170,8 @@ def data_generate(
     from microdesign.microstructure.generators.dataset_generation import GenerateConfig, GenerateJob, generate_to
 
     job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []), preview=preview)
-    made = generate_to(job, counted(show, "images"))
+    with shown() as progress:
+        made = generate_to(job, progress)
     _print_done(made, as_json)
 
 
@@ -202,8 +203,8 @@ def data_label(
         "store": None if store is None else str(store),
     }
     config = validate_config(LabelConfig, settings, "the options")
-    with _ray():
-        done = label(config, counted(show, "labelled"))
+    with _ray() as progress:
+        done = label(config, progress)
     _print_done(done, as_json)
 
 
@@ -250,9 +251,10 @@ def data_convert(
         n_phases=phases,
         values=None if values is None else _tuple("--values", values, float),
     )
-    done = convert(source, out, to, options, lambda count: show(f"{count} images"), size)
-    if done["left_out"]:
-        show(f"left out: {', '.join(done['left_out'])}")
+    with shown() as progress:
+        done = convert(source, out, to, options, progress, size)
+        if done["left_out"]:
+            progress(f"left out: {', '.join(done['left_out'])}")
     _print_done(done, as_json)
 
 
@@ -264,8 +266,8 @@ def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
     from microdesign.learning.training.train_config import TrainConfig
 
     settings = load_config(TrainConfig, config, overrides or [])
-    with _ray():
-        bundle = run(settings, show)
+    with _ray() as progress:
+        bundle = run(settings, progress)
     _print_done({"bundle": str(bundle)}, as_json)
 
 
@@ -277,8 +279,8 @@ def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
     from microdesign.learning.sweep.sweep_config import SweepConfig
 
     settings = load_config(SweepConfig, config, overrides or [])
-    with _ray():
-        document = run(settings, show)
+    with _ray() as progress:
+        document = run(settings, progress)
     if as_json:
         _print_json(document)
         return
@@ -350,8 +352,8 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
     from microdesign.design.workflow import design as run
 
     settings = load_config(CampaignConfig, config, overrides or [])
-    with _ray():
-        document = run(settings, show, retrain=retrainer(settings, show))
+    with _ray() as progress:
+        document = run(settings, progress, retrain=retrainer(settings, progress))
     if as_json:
         _print_json(document)
     else:
@@ -375,8 +377,8 @@ def evaluate(
     from microdesign.experiments.evaluate import load_experiment
 
     settings = load_experiment(config, overrides or [], what)
-    with _ray():
-        document = run(settings, show)
+    with _ray() as progress:
+        document = run(settings, progress)
     if as_json:
         _print_json(document)
     else:
@@ -403,16 +405,16 @@ def submit(
     """Run a job on a cluster through Ray's job API."""
     from microdesign.jobs.submission import submit as run
 
-    run(address, job, config, wait, show)
+    run(address, job, config, wait, Lines(clock=False))
 
 
 @contextmanager
-def _ray() -> Iterator[None]:
+def _ray() -> Iterator[Progress]:
     from microdesign.physics.execution.cluster import connected
 
     # Standard output is the command's own answer, whatever the libraries have to say.
-    with connected(), redirect_stdout(sys.stderr):
-        yield
+    with connected(), redirect_stdout(sys.stderr), shown() as progress:
+        yield progress
 
 
 def _print_json(document: Any) -> None:

@@ -124,7 +124,7 @@ def _unknown_key(model: type[BaseModel], path: Sequence[str | int]) -> str:
         if key in getattr(section, "renamed", {}):
             return f"'{field}' is now called '{section.renamed[key]}'."  # type: ignore[attr-defined]
     known = sorted({name for section in sections for name in section.model_fields})
-    close = difflib.get_close_matches(key, known, n=1)
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     if close:
         return f"unknown key '{field}'; did you mean '{close[0]}'?"
     expected = f"one of: {', '.join(known)}" if len(known) <= 12 else f"one of the {len(known)} keys of its section"

@@ -9,6 +9,7 @@ import pytest
 
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError, StorageError
+from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.manifest import SplitConfig, split_indices
@@ -114,11 +115,11 @@ def test_split_is_stratified_disjoint_and_reproducible() -> None:
 
 def test_a_second_run_reuses_everything(folder: Path) -> None:
     before, manifest = times(folder), (folder / "dataset.json").read_text()
-    seen: list[tuple[int, int]] = []
-    generate_dataset(CONFIG, folder, on_progress=lambda done, total: seen.append((done, total)))
+    seen = Recorded()
+    generate_dataset(CONFIG, folder, progress=seen)
     assert times(folder) == before
     assert (folder / "dataset.json").read_text() == manifest
-    assert seen == [(10, 50), (20, 50), (25, 50), (35, 50), (45, 50), (50, 50)]
+    assert seen.counts == [(done, 50, "images generated") for done in (10, 20, 25, 35, 45, 50)]
 
 
 def test_resumes_after_a_killed_run(folder: Path) -> None:

@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from microdesign.core.errors import EvaluationError, InputError, StorageError
+from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
@@ -57,10 +58,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 
 def test_labels_are_the_evaluator_s(source: Dataset, tmp_path: Path) -> None:
-    progress: list[tuple[int, int]] = []
-    made = label_dataset(
-        source, tmp_path, MATERIALS, FFTEvaluator(), on_progress=lambda done, total: progress.append((done, total))
-    )
+    progress = Recorded()
+    made = label_dataset(source, tmp_path, MATERIALS, FFTEvaluator(), progress=progress)
     images, labelled = source.load(), made.load()
     np.testing.assert_array_equal(labelled.labels, images.labels)
     assert (labelled.classes, labelled.generation) == (images.classes, images.generation)
@@ -68,7 +67,7 @@ def test_labels_are_the_evaluator_s(source: Dataset, tmp_path: Path) -> None:
     assert tuple(made.manifest.properties) == PROPERTY_NAMES
     for name in PROPERTY_NAMES:
         np.testing.assert_allclose(labelled.properties[name], expected[name], rtol=1e-6)
-    assert progress == [(done, 20) for done in (4, 8, 10, 14, 18, 20)]
+    assert progress.counts == [(done, 20, "images labelled") for done in (4, 8, 10, 14, 18, 20)]
     assert made.manifest.properties["Ex"] == "GPa"
     assert made.manifest.properties["kx"] == "W/(m K)"
     assert Materials.model_validate(made.manifest.materials) == MATERIALS
@@ -192,12 +191,10 @@ def test_a_shard_that_fails_whole_does_not_stop_the_rest(source: Dataset, tmp_pa
 def test_hopeless_physics_is_given_up_early(tmp_path: Path) -> None:
     config = GenerateConfig(families=("GRF",), count_per_family=300, size=16, shard_size=60)
     source = generate_dataset(config, tmp_path / "images")
-    seen: list[int] = []
+    seen = Recorded()
     with pytest.raises(EvaluationError, match="None of the first 120 images"):
-        label_dataset(
-            source, tmp_path / "out", MATERIALS, Counting(-1), on_progress=lambda done, total: seen.append(done)
-        )
-    assert seen == [60, 120]
+        label_dataset(source, tmp_path / "out", MATERIALS, Counting(-1), progress=seen)
+    assert [done for done, _, _ in seen.counts] == [60, 120]
     assert not (tmp_path / "out").exists()
 
 

@@ -13,6 +13,7 @@ import pytest
 import ray
 
 from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values, load_evaluator
@@ -70,14 +71,12 @@ class Fraction:
 
 
 def test_labels_are_those_of_one_process(source: Dataset, tmp_path: Path) -> None:
-    progress: list[tuple[int, int]] = []
-    made = label_dataset(
-        source, tmp_path / "ray", MATERIALS, FFTEvaluator(), evaluate_shards, on_progress=lambda *n: progress.append(n)
-    )
+    progress = Recorded()
+    made = label_dataset(source, tmp_path / "ray", MATERIALS, FFTEvaluator(), evaluate_shards, progress=progress)
     alone = label_dataset(source, tmp_path / "alone", MATERIALS, FFTEvaluator())
     assert made.manifest.digest == alone.manifest.digest
-    assert progress[-1] == (40, 40)
-    assert [done for done, _ in progress] == sorted(done for done, _ in progress)
+    assert progress.counts[-1] == (40, 40, "images labelled")
+    assert [done for done, _, _ in progress.counts] == sorted(done for done, _, _ in progress.counts)
 
 
 @pytest.mark.parametrize("how", ["raise", "nan", "die"])

@@ -1,6 +1,6 @@
 """From a configuration to a generated data set on disk, resumable by shard."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.manifest import SplitConfig
@@ -98,15 +99,13 @@ def dataset_writer(config: GenerateConfig, folder: str | Path) -> DatasetWriter:
     return DatasetWriter(folder, settings=settings, seed=config.seed, split=config.split)
 
 
-def generate_dataset(
-    config: GenerateConfig, folder: str | Path, on_progress: Callable[[int, int], None] | None = None
-) -> Dataset:
+def generate_dataset(config: GenerateConfig, folder: str | Path, progress: Progress = silent) -> Dataset:
     """Generates a data set; shards that are there already, made with the same settings, are kept.
 
     Args:
         config: What to generate.
         folder: Where; a data set of other settings there is replaced.
-        on_progress: Called with (samples done, samples in all) after each shard.
+        progress: Takes the number of images after each shard.
 
     Raises:
         InputError: The folder is a file.
@@ -122,8 +121,7 @@ def generate_dataset(
         if not writer.has_shard(shard.name):
             writer.write_shard(shard.name, _draw(config, shard.family, shard.start, shard.count))
         done += shard.count
-        if on_progress is not None:
-            on_progress(done, total)
+        progress.count(done, total, "images generated")
     return writer.finish([shard.name for shard in plan])
 
 
@@ -138,7 +136,7 @@ class GenerateJob(Config):
     """Whether to draw the first images of each class, `<class>.png` in the folder `<out>-preview`."""
 
 
-def generate_to(job: GenerateJob, on_progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+def generate_to(job: GenerateJob, progress: Progress = silent) -> dict[str, Any]:
     """Generates a data set folder, resumable by shard, or a MICRO2D file in one go; returns what was made.
 
     Raises:
@@ -147,9 +145,9 @@ def generate_to(job: GenerateJob, on_progress: Callable[[int, int], None] | None
     """
     made: dict[str, Any]
     if Path(job.out).suffix in (".h5", ".hdf5"):
-        made = {"file": job.out, "images": _write_micro2d(job, on_progress)}
+        made = {"file": job.out, "images": _write_micro2d(job, progress)}
     else:
-        dataset = generate_dataset(job.images, job.out, on_progress)
+        dataset = generate_dataset(job.images, job.out, progress)
         made = {"dataset": str(dataset.folder), "images": len(dataset), "digest": dataset.manifest.digest}
     if job.preview:
         made["preview"] = [str(file) for file in draw_preview(job.images, preview_folder(job.out)).values()]
@@ -179,7 +177,7 @@ def _draw(config: GenerateConfig, family: str, start: int, count: int) -> Micros
     return generate(family, start, count, config.size, config.seed, dims=config.dims, n_phases=config.n_phases)
 
 
-def _write_micro2d(job: GenerateJob, on_progress: Callable[[int, int], None] | None) -> int:
+def _write_micro2d(job: GenerateJob, progress: Progress) -> int:
     plan = plan_shards(job.images)
     total = sum(shard.count for shard in plan)
 
@@ -188,8 +186,7 @@ def _write_micro2d(job: GenerateJob, on_progress: Callable[[int, int], None] | N
         for shard in plan:
             yield _draw(job.images, shard.family, shard.start, shard.count)
             done += shard.count
-            if on_progress is not None:
-                on_progress(done, total)
+            progress.count(done, total, "images generated")
 
     write_micro2d(job.out, batches())
     return total

@@ -4,13 +4,13 @@ import filecmp
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from microdesign.core.errors import InputError, MicrodesignError, StorageError
+from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.manifest import MANIFEST_FILE, read_manifest
 from microdesign.microstructure.data.resampling import refuse_small, resize
@@ -18,15 +18,13 @@ from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.io.writers import WRITERS, find_format, lost_fields
 
-_SECONDS_BETWEEN_REPORTS = 1.0
-
 
 def convert(
     source: str | Path,
     out: str | Path,
     to: str | None = None,
     options: ReadOptions = NO_OPTIONS,
-    on_progress: Callable[[int], None] | None = None,
+    progress: Progress = silent,
     size: int | None = None,
 ) -> dict[str, Any]:
     """Converts a file or folder of images; holds some hundred MiB whatever the size of the source.
@@ -39,7 +37,7 @@ def convert(
         out: The file or folder to make.
         to: Name of the format, a key of `WRITERS`; None goes by the suffix of `out`, without one a data set folder.
         options: What the source does not say itself.
-        on_progress: Called with the number of images done, about once a second and at the end.
+        progress: Takes the number of images after each batch.
         size: Pixels along each axis to average down to, see `resize`; None leaves the images as they are.
 
     Returns:
@@ -56,7 +54,7 @@ def convert(
     name = find_format(out, to)
     if size is not None:
         refuse_small(size)
-    seen = _Seen(name, on_progress, size)
+    seen = _Seen(name, progress, size)
     images = read_images(source, options=options)
     with _staged(out) as folder:
         made = WRITERS[name].write(folder / out.name, seen.checked(images, source))
@@ -89,16 +87,15 @@ def convert(
 class _Seen:
     """Watches the stream: counts, checks that batches agree, resizes, notes what is lost, reports."""
 
-    def __init__(self, name: str, on_progress: Callable[[int], None] | None, size: int | None) -> None:
+    def __init__(self, name: str, progress: Progress, size: int | None) -> None:
         self.name = name
-        self.on_progress = on_progress
+        self.progress = progress
         self.size = size
         self.shape: tuple[int, ...] = ()
         self.count = 0
         self.first: Microstructures | None = None
         self.lost: set[str] = set()
         self._largest = 0
-        self._reported = time.monotonic()
 
     def checked(self, images: Iterator[Microstructures], source: str | Path) -> Iterator[Microstructures]:
         for batch in images:
@@ -137,10 +134,7 @@ class _Seen:
         return resized
 
     def report(self, final: bool = False) -> None:
-        now = time.monotonic()
-        if self.on_progress is not None and (final or now - self._reported >= _SECONDS_BETWEEN_REPORTS):
-            self.on_progress(self.count)
-            self._reported = now
+        self.progress.count(self.count, self.count if final else None, "images converted")
 
 
 @contextmanager

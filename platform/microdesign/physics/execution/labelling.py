@@ -15,6 +15,7 @@ from pydantic import Field
 
 from microdesign.core.config import Config
 from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.shards import read_column
@@ -55,7 +56,7 @@ class LabelConfig(Config):
     store: str | None = Field(None, description="folder of results to take from and to add to")
 
 
-def label(config: LabelConfig, on_progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+def label(config: LabelConfig, progress: Progress = silent) -> dict[str, Any]:
     """Labels a data set on Ray, as `label_dataset`; returns what was made.
 
     Raises:
@@ -67,7 +68,7 @@ def label(config: LabelConfig, on_progress: Callable[[int, int], None] | None = 
     evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
     store = None if config.store is None else ResultStore(Path(config.store).resolve())
     dataset = label_dataset(
-        source, config.out, config.materials, evaluator, evaluate_shards, store=store, on_progress=on_progress
+        source, config.out, config.materials, evaluator, evaluate_shards, store=store, progress=progress
     )
     name = next(iter(dataset.manifest.properties))
     columns = [read_column(dataset.folder / shard.file, name) for shard in dataset.manifest.shards]
@@ -83,7 +84,7 @@ def label_dataset(
     evaluate: EvaluateShards | None = None,
     *,
     store: ResultStore | None = None,
-    on_progress: Callable[[int, int], None] | None = None,
+    progress: Progress = silent,
 ) -> Dataset:
     """Writes the images or volumes of `source` with their `property_names` to another data set.
 
@@ -97,7 +98,7 @@ def label_dataset(
         evaluator: The physics.
         evaluate: How to run it: None in this process, `parallel.evaluate_shards` on Ray.
         store: Results that are known already; new ones are added to it.
-        on_progress: Called with (samples done, samples in all) after each batch.
+        progress: Takes the number of images after each batch.
 
     Raises:
         InputError: A shard of the source is damaged.
@@ -119,14 +120,13 @@ def label_dataset(
     missing = [number for number, shard in enumerate(shards) if not writer.has_shard(shard.name)]
     done = len(source) - sum(shards[number].rows for number in missing)
     solved = len(missing) < len(shards)
-    if on_progress is not None and done:
-        on_progress(done, len(source))
+    if done:
+        progress.count(done, len(source), "images labelled")
 
     def count(images: int) -> None:
         nonlocal done
         done += images
-        if on_progress is not None:
-            on_progress(done, len(source))
+        progress.count(done, len(source), "images labelled")
 
     # Shards without any answer are held back until one image is solved: what fails from the start leaves nothing.
     held: list[tuple[int, Values]] = []
