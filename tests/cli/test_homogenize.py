@@ -73,7 +73,7 @@ def test_table(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: py
         (["image.npy", "--dims", "3"], r"image\.npy: .*\(8, 8\)"),
         (["image.npy", "--dims", "4"], "dims = 4 is out of range; expected 2 or 3"),
         (["volume.npy", "--dims", "3", "--edges", "1,2"], "volume.npy: edges = .* are not valid; expected 3 lengths"),
-        (["image.npy", "--edges", "a,b"], "--edges a,b: expected numbers, one an axis"),
+        (["image.npy", "--edges", "a,b"], "--edges a,b: expected numbers with commas"),
         (["image.npy", "--uncertainty", "--discretization", "fv"], "does not go with the uncertainty"),
     ],
 )

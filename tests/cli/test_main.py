@@ -34,7 +34,7 @@ Command = Callable[..., Done]
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Runs `microdesign ...` in this process, in an empty folder, without Ray."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "_ray", nullcontext)
+    monkeypatch.setattr("microdesign.physics.execution.cluster.connected", nullcontext)
 
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["microdesign", *map(str, arguments)])
@@ -214,7 +214,7 @@ def test_materials_that_are_no_yaml_mapping(command: Command, text: str) -> None
 @pytest.mark.parametrize(
     ("arguments", "parts"),
     [
-        (["--set", "familiez=[GRF]"], ("unknown key 'familiez'", "count_per_family, dims, families")),
+        (["--set", "familiez=[GRF]"], ("unknown key 'familiez'; did you mean 'families'?",)),
         (["--set", "families=[Grf]"], ("'Grf' is unknown; expected different names out of: AngEllipse",)),
         (["--set", "size"], ("--set size: has no '='",)),
         (["--set", "split.train=0.5"], ("train + validation + test = 0.7; expected 1",)),
@@ -230,7 +230,7 @@ def test_bad_settings(command: Command, arguments: list[str], parts: tuple[str, 
 @pytest.mark.parametrize("name", ["train", "sweep", "design"])
 def test_unknown_keys_of_every_config(command: Command, name: str) -> None:
     Path("job.yaml").write_text("colour: red\n")
-    refused(command(name, "job.yaml"), "job.yaml: unknown key 'colour'; expected one of ")
+    refused(command(name, "job.yaml"), "job.yaml: unknown key 'colour'; ")
     refused(command(name, "nowhere.yaml"), "nowhere.yaml: cannot be read")
 
 
@@ -338,13 +338,3 @@ def test_version_help_and_unknown_options(command: Command) -> None:
     assert done.code == 2
     assert done.out == ""
     assert "No such option" in done.err
-
-
-def test_an_interrupt_says_how_to_go_on(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(cli, "app", interrupted)
-    done = command()
-    assert (done.code, done.out) == (130, "")
-    assert "the same command goes on from here" in done.err

@@ -1,0 +1,114 @@
+"""Commands of data sets: `data generate`, `label`, `inspect` and `convert`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from microdesign.cli.options import Json, MaterialsFile, Set, numbers
+from microdesign.cli.output import print_json, print_result
+from microdesign.cli.session import on_ray, resumable, working
+
+app = typer.Typer(name="data", help="Generate, label, inspect and convert images.", no_args_is_help=True)
+
+
+@app.command()
+def generate(
+    out: Annotated[Path, typer.Argument(help="Folder of the data set, or a .h5 file in MICRO2D's layout.")],
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Draw each class too: OUT-preview/<class>.png.")] = False,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Generate images or volumes of several families."""
+    from microdesign.core.config import load_config
+    from microdesign.microstructure.generators.dataset_generation import GenerateConfig, GenerateJob, generate_to
+
+    job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []), preview=preview)
+    with resumable() as progress:
+        made = generate_to(job, progress)
+    print_result(made, as_json)
+
+
+@app.command()
+def label(
+    source: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the labelled data set.")],
+    materials: MaterialsFile,
+    evaluator: Annotated[
+        str, typer.Option(help="Physics: fft, 'fft: tolerance=1e-5', module:name, or 'command: PROGRAM ARGS'.")
+    ] = "fft",
+    timeout: Annotated[float | None, typer.Option(help="Seconds that a call of a command: evaluator may take.")] = None,
+    store: Annotated[
+        Path | None, typer.Option(help="Folder of results: known ones are taken from it, new ones added.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compute the effective properties of a data set's images, in parallel."""
+    from microdesign.core.config import validate_config
+    from microdesign.physics.execution.labelling import LabelConfig
+    from microdesign.physics.execution.labelling import label as run
+    from microdesign.physics.materials import load_materials
+
+    settings = {
+        "source": str(source),
+        "out": str(out),
+        "materials": load_materials(materials),
+        "evaluator": evaluator,
+        "evaluator_settings": {} if timeout is None else {"timeout": timeout},
+        "store": None if store is None else str(store),
+    }
+    config = validate_config(LabelConfig, settings, "the options")
+    with on_ray() as progress:
+        done = run(config, progress)
+    print_result(done, as_json)
+
+
+@app.command()
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A file or folder of any known format.")], as_json: Json = False
+) -> None:
+    """Show what a file or data set holds."""
+    from microdesign.microstructure.io.readers import describe
+    from microdesign.microstructure.io.summary import format_tree
+
+    description = describe(path)
+    if as_json:
+        print_json(description)
+    else:
+        print(format_tree(description))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder of any known format.")],
+    out: Annotated[Path, typer.Argument(help="The file, or without a suffix the folder, to make.")],
+    to: Annotated[
+        str | None, typer.Option(help="npy, npz, tiff, png, vti, micro2d or dataset; by the suffix when left out.")
+    ] = None,
+    array: Annotated[str | None, typer.Option(help="Which array holds the images, where there are several.")] = None,
+    shape: Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images stored as flat rows.")] = None,
+    dims: Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")] = None,
+    phases: Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")] = None,
+    values: Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Fewer pixels along each axis: averaged by area, then cut; drops properties.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Convert images from any known format to another."""
+    from microdesign.microstructure.io.convert import convert as run
+    from microdesign.microstructure.io.options import ReadOptions
+
+    options = ReadOptions(
+        array=array,
+        shape=None if shape is None else numbers("--shape", shape, int, "64,64"),
+        dimension=dims,
+        n_phases=phases,
+        values=None if values is None else numbers("--values", values, float, "0,255"),
+    )
+    with working() as progress:
+        done = run(source, out, to, options, progress, size)
+        if done["left_out"]:
+            progress(f"left out: {', '.join(done['left_out'])}")
+    print_result(done, as_json)

@@ -1,0 +1,133 @@
+"""Commands of models: `train`, `sweep`, `evaluate`, `predict` and `promote`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from microdesign.cli.options import ConfigFile, Images, Json, Set
+from microdesign.cli.output import cell, print_json, print_result, print_table
+from microdesign.cli.session import on_ray, working
+
+app = typer.Typer()
+
+
+@app.command()
+def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
+    """Train a model under Ray Train and register it."""
+    from microdesign.core.config import load_config
+    from microdesign.learning.training.train_config import TrainConfig
+
+    settings = load_config(TrainConfig, config, overrides or [])
+    from microdesign.learning.training.train import train as run
+
+    with on_ray() as progress:
+        bundle = run(settings, progress)
+    print_result({"bundle": str(bundle)}, as_json)
+
+
+@app.command()
+def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
+    """Search training settings on Ray Tune, then train and register the best."""
+    from microdesign.core.config import load_config
+    from microdesign.learning.sweep.sweep_config import SweepConfig
+
+    settings = load_config(SweepConfig, config, overrides or [])
+    from microdesign.learning.sweep.sweep import sweep as run
+
+    with on_ray() as progress:
+        document = run(settings, progress)
+    if as_json:
+        print_json(document)
+        return
+    rows = document["trials"]
+    print_table(list(rows[0]), [[cell(value) for value in row.values()] for row in rows])
+    for winner in document["winners"]:
+        print(f"{winner['model'] or 'winner'}: {winner['bundle'] or winner['choice']}")
+
+
+@app.command()
+def evaluate(
+    config: ConfigFile,
+    what: Annotated[
+        str | None,
+        typer.Option(
+            help="fidelity, reconstruction, forward, inverse or latent; the config's own `what` when left out."
+        ),
+    ] = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Run an experiment on trained models: what their decodes are worth."""
+    from microdesign.experiments.evaluate import evaluate as run
+    from microdesign.experiments.evaluate import load_experiment
+
+    settings = load_experiment(config, overrides or [], what)
+    with on_ray() as progress:
+        document = run(settings, progress)
+    if as_json:
+        print_json(document)
+        return
+    titles, *rows = document["table"]
+    print_table(titles, rows)
+    print(f"tables and figures: {document['folder']}")
+
+
+@app.command()
+def predict(
+    model: Annotated[str, typer.Argument(help="Bundle folder, or models:/NAME@ALIAS.")],
+    images: Images,
+    as_json: Json = False,
+) -> None:
+    """Predict the properties of images by a trained model, with intervals and a warning for unlike images."""
+    from microdesign.learning.evaluation.prediction import predict_files
+
+    with working():
+        bundle, rows = predict_files(model, images)
+    if as_json:
+        print_json(rows)
+        return
+    _print_predictions(bundle.properties, rows)
+    known = bundle.description.calibration
+    if known is not None:
+        print(f"intervals hold {known.level:.0%} of new images like the training data")
+    print("unlike: share of held-out images that are nearer to the training data; UNLIKE: do not trust the prediction")
+
+
+@app.command()
+def promote(
+    model: Annotated[str, typer.Argument(help="Name in the MLflow registry.")],
+    dataset: Annotated[Path, typer.Option(help="Data set on whose test split both are judged.")],
+    version: Annotated[int | None, typer.Option(help="Version to promote; the challenger when left out.")] = None,
+    by: Annotated[str | None, typer.Option(help="Judge by inverse_error, mape, r2 or excess_cess.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Promote a worse one too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare a registered model with the champion on one test set and, unless it is worse, make it the champion."""
+    from microdesign.learning.evaluation.promotion import promote as run
+
+    with working():
+        document = run(model, dataset, version, by, force)
+    if as_json:
+        print_json(document)
+        return
+    metrics = document["metrics"]
+    names = list(next(iter(metrics.values())))
+    rows = [[label, *(cell(values.get(name)) for name in names)] for label, values in metrics.items()]
+    print_table(["", *names], rows)
+    print(document["outcome"])
+
+
+def _print_predictions(properties: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+    from microdesign.surrogate.intervals import UNLIKE
+
+    cells = []
+    for row in rows:
+        cells.append([row["image"]])
+        for found in row["properties"].values():
+            bounds = f" [{found['lower']:.4g}, {found['upper']:.4g}]" if "lower" in found else f" +- {found['std']:.2g}"
+            cells[-1].append(f"{found['mean']:.4g}{bounds}")
+        unlike = row["unlike"]
+        cells[-1].append("" if unlike is None else f"{unlike:.2f}{' UNLIKE' if unlike > UNLIKE else ''}")
+    print_table(["image", *properties, "unlike"], cells)

@@ -1,0 +1,52 @@
+"""Options and arguments that several commands share, and the parsing of values such as `Ex=3.6`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from microdesign.core.errors import InputError
+
+Number = TypeVar("Number", int, float)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout and nothing else there.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as loop.epochs=5.")
+]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of settings.")]
+MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of the phases.")]
+Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")]
+
+
+def names(text: str) -> list[str]:
+    """Splits `A,B,...`."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def numbers(option: str, text: str, kind: Callable[[str], Number], such_as: str) -> tuple[Number, ...]:
+    """Reads `1,2,...`.
+
+    Raises:
+        InputError: A part is no number.
+    """
+    try:
+        return tuple(kind(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text}: expected numbers with commas between them, such as {such_as}.") from None
+
+
+def targets(pairs: Sequence[str]) -> dict[str, float]:
+    """Reads `NAME=VALUE` pairs.
+
+    Raises:
+        InputError: A pair has no `=`, or its value is no number.
+    """
+    values = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            values[name.strip()] = float(text)
+        except ValueError:
+            raise InputError(f"--target {pair}: expected NAME=VALUE with a number, such as Ex=3.6.") from None
+    return values

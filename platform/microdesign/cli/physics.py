@@ -1,0 +1,95 @@
+"""Commands that compute: `homogenize` and `statistics`."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from microdesign.cli.options import Images, Json, MaterialsFile, numbers
+from microdesign.cli.output import print_json, print_table
+
+app = typer.Typer()
+
+_SHOWN_OF_VOLUMES = ("C11", "C22", "C33", "C44", "C55", "C66", "k11", "k22", "k33", "K", "G", "E", "AU")
+
+
+@app.command()
+def homogenize(
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Files of phase labels, of images or, with --dims 3, of volumes."),
+    ],
+    materials: MaterialsFile,
+    plane: Annotated[str | None, typer.Option(help="stress or strain; the materials file's own when left out.")] = None,
+    discretization: Annotated[str, typer.Option(help="q1 (MICRO2D's own), rotated, q1bbar or fv.")] = "q1",
+    tolerance: Annotated[float, typer.Option(help="Relative error of the effective tensors.")] = 1e-4,
+    dims: Annotated[int, typer.Option(help="2, or 3 where three axes are one volume and not a stack of images.")] = 2,
+    edges: Annotated[
+        str | None, typer.Option(metavar="HX,HY[,HZ]", help="Edges of a pixel or voxel, if they differ.")
+    ] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Compute the effective properties of images."""
+    from microdesign.core.config import load_config
+    from microdesign.physics.materials import Materials
+
+    phases = load_config(Materials, materials, [] if plane is None else [f"plane={plane}"])
+    lengths = None if edges is None else numbers("--edges", edges, float, "1,1,2")
+    from microdesign.physics.report import homogenize_report, read_labels
+
+    entries = homogenize_report(
+        [named for path in images for named in read_labels(path, dims)],
+        phases,
+        dims=dims,
+        edges=lengths,
+        discretization=discretization,
+        tolerance=tolerance,
+        uncertainty=uncertainty,
+    )
+    if as_json:
+        print_json(entries)
+    else:
+        _print_properties(entries, dims)
+
+
+@app.command()
+def statistics(
+    images: Images,
+    two_point: Annotated[
+        Path | None, typer.Option(help="Save the two-point statistics of all phases, .npy (n, phases, X, Y).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print statistics of every phase of images: fractions, surface, run lengths, feature size, percolation."""
+    from microdesign.microstructure.statistics.characterization import characterize_files, statistics_table
+
+    rows = characterize_files(images, two_point)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(*statistics_table(rows))
+    print("surface: pixel faces per volume; chord: mean run length; feature: width without the thinnest 5 %")
+
+
+def _print_properties(entries: Sequence[Mapping[str, Any]], dims: int) -> None:
+    columns = [name for name in entries[0]["properties"] if dims == 2 or name in _SHOWN_OF_VOLUMES]
+    rows = []
+    for entry in entries:
+        rows.append([entry["image"], *(f"{entry['properties'][name]:.6g}" for name in columns)])
+        if "uncertainty" in entry:
+            uncertainty = entry["uncertainty"]
+            rows.append(["  q1 - rotated", *(f"+- {uncertainty['gap'][name]:.2g}" for name in columns)])
+            if bounds := uncertainty.get("bounds", {}):
+                cells = (" to ".join(f"{v:.5g}" for v in bounds[name]) if name in bounds else "" for name in columns)
+                rows.append(["  bounds", *cells])
+    print_table(["image", *columns], rows)
+    for entry in entries:
+        fractions = entry["volume_fractions"]
+        if 1.0 in fractions:
+            print(f"{entry['image']} has one phase alone, {fractions.index(1.0)}: the properties are that phase's")
+    units = entries[0]["units"]
+    print(f"unit of E: {units['E']}, of k: {units['k']}; axis 0 of an image is x")

@@ -1,0 +1,63 @@
+"""What surrounds the work of a command: how much it says, Ray, and what an interrupt means."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+
+from microdesign.core.progress import Progress, shown
+
+
+@dataclass
+class Verbosity:
+    """How much commands of this process say besides their results and errors.
+
+    Attributes:
+        quiet: Whether to show no progress.
+        verbose: Whether to show log lines of libraries, and of an error where it comes from.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+
+
+verbosity = Verbosity()
+
+
+class InterruptError(Exception):
+    """The user has pressed Ctrl-C; the message says what that means for the work."""
+
+
+@contextmanager
+def working() -> Iterator[Progress]:
+    """Yields the progress of work in this process; what libraries print goes to standard error."""
+    with shown(verbosity.quiet) as progress, redirect_stdout(sys.stderr):
+        yield progress
+
+
+@contextmanager
+def resumable() -> Iterator[Progress]:
+    """As `working`, for a command that goes on from where it was interrupted when it is given again.
+
+    Raises:
+        InterruptError: In place of KeyboardInterrupt.
+    """
+    try:
+        with working() as progress:
+            yield progress
+    except KeyboardInterrupt:
+        raise InterruptError("interrupted; the same command goes on from here") from None
+
+
+@contextmanager
+def on_ray() -> Iterator[Progress]:
+    """As `resumable`, connected to Ray: the cluster that RAY_ADDRESS names, else a local one.
+
+    Raises:
+        InputError: The cluster does not answer.
+        InterruptError: In place of KeyboardInterrupt.
+    """
+    from microdesign.physics.execution.cluster import connected
+
+    with resumable() as progress, connected():
+        yield progress
