@@ -44,8 +44,9 @@ from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import CoarseGrid
-from microdesign.surrogate.local import LocalSurrogate, Surrogate
-from microdesign.surrogate.material_transfer import CarriedOver
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.material_transfer import MaterialTransfer
+from microdesign.surrogate.protocol import Surrogate
 
 ENOUGH = 0.02
 OURS = "this campaign"
@@ -231,7 +232,7 @@ def opened(bundle: str, materials: Materials, coarse: int) -> Surrogate:
     model: Surrogate = LocalSurrogate(load_bundle(bundle))
     given = model.describe()["materials"]
     if given is not None and Materials.model_validate(given).digest != materials.digest:
-        model = CarriedOver(model, Materials.model_validate(given), materials)
+        model = MaterialTransfer(model, Materials.model_validate(given), materials)
     return model if coarse == 1 else CoarseGrid(model, FFTEvaluator(), materials, coarse)
 
 

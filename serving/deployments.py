@@ -1,6 +1,6 @@
 """The model's parts as Ray Serve deployments: requests that arrive together share one pass through the network.
 
-Shapes as in `microdesign.surrogate.local`. A refusal is answered as an `InputError` and not raised: Serve logs an
+Shapes as in `microdesign.surrogate.protocol`. A refusal is answered as an `InputError` and not raised: Serve logs an
 exception of a replica as a crash, with its traceback, and bad input is none.
 """
 
@@ -18,8 +18,8 @@ from ray import serve
 from microdesign import tracking
 from microdesign.core.errors import InputError
 from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.surrogate.intervals import assess
-from microdesign.surrogate.local import LocalSurrogate, draw
+from microdesign.surrogate.intervals import calibrated_prediction
+from microdesign.surrogate.local import LocalSurrogate
 
 REGISTERED = "models:/"
 WAIT = 0.005
@@ -107,8 +107,11 @@ class PropertyPredictor(_Replica):
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def predict(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """The arrays of `assess`, in its order, for labels `(n, *N)`."""
-        return await asyncio.to_thread(together, lambda labels: tuple(assess(self.surrogate, labels).values()), batch)
+        """The arrays of `calibrated_prediction`, in its order, for labels `(n, *N)`."""
+        return await asyncio.to_thread(together, self._predict, batch)
+
+    def _predict(self, labels: np.ndarray) -> Arrays:
+        return tuple(calibrated_prediction(self.surrogate, labels).values())
 
 
 @serve.deployment
@@ -130,7 +133,7 @@ class Decoder(_Replica):
             prior = self.surrogate.prior(target)
         except InputError as error:
             return error
-        drawn = await asyncio.to_thread(draw, prior, n, seed)
+        drawn = await asyncio.to_thread(prior.sample, n, seed)
         return {
             "z": drawn.z,
             "component": drawn.component,

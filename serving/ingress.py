@@ -34,7 +34,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from microdesign.core.errors import InputError
 from microdesign.model.binarization import binarize
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE
-from microdesign.surrogate.intervals import assessed
+from microdesign.surrogate.intervals import prediction_fields
 
 HEALTHY_WITHIN = 10
 """Seconds within which a healthy application answers."""
@@ -142,10 +142,10 @@ class Ingress:
 
     @endpoint("/v1/predict", schemas.Images, schemas.Prediction)
     async def predict(self, request: Request) -> Response:
-        """Properties of images in physical units, calibrated bounds, and how unlike the training data each image is."""
+        """Properties of images in physical units, calibrated bounds, and out-of-distribution scores."""
         arrays = await self._spread(self.predictor.predict, await self._labels(request))
         model = await self.decoder.model.remote()
-        names = assessed(model["description"])
+        names = prediction_fields(model["description"])
         return await answer(request, dict(zip(names, arrays, strict=True)), {"properties": model["properties"]})
 
     @endpoint("/v1/decode", schemas.Latents, schemas.Decoded)

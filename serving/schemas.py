@@ -57,8 +57,8 @@ class Prediction(BaseModel):
     """q(c|x) in physical units: `mean` and `std`, each (n, P), in the order of `properties`.
 
     A calibrated model adds the bounds `lower` and `upper`, (n, P), of intervals that hold the share of new images that
-    its description states; one with a reference `unlike`, (n,): the share of held-out images that are nearer to the
-    training data. Above 0.99 the prediction is not to be trusted.
+    its description states; one with a reference set the score `out_of_distribution`, (n,): the share of held-out images
+    that are nearer to the training data. Above 0.99 the prediction is an extrapolation.
     """
 
     properties: list[str]
@@ -66,7 +66,7 @@ class Prediction(BaseModel):
     std: list[list[float]]
     lower: list[list[float]] | None = None
     upper: list[list[float]] | None = None
-    unlike: list[float] | None = None
+    out_of_distribution: list[float] | None = None
 
 
 class Sample(BaseModel):

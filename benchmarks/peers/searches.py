@@ -22,7 +22,7 @@ from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.evaluators.evaluator import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 PENALTY = 10.0
 

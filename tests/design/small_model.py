@@ -10,7 +10,8 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import LocalSurrogate, Prior
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Prior
 
 MATERIALS = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]})
 

@@ -13,7 +13,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.bundle import Description, load_bundle, save_bundle
 from microdesign.model.calibration import Calibration
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.reference import Reference
+from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 from microdesign.surrogate.local import LocalSurrogate
@@ -22,7 +22,7 @@ TOKEN = "open-sesame"
 
 
 def saved(folder: Path, network: NetworkConfig) -> Path:
-    """A model as initialised, of three properties, with all that makes predictions honest."""
+    """A model as initialised, of three properties, with calibration and reference set."""
     torch.manual_seed(0)
     config = ModelConfig(network=network)
     standardization = Standardization(
@@ -36,7 +36,7 @@ def saved(folder: Path, network: NetworkConfig) -> Path:
         for _ in range(2)
     )
     posterior = stream.standard_normal((20, network.latent_size)), np.ones((20, network.latent_size))
-    reference = Reference.fit(seen, posterior, held_out, posterior)
+    reference = ReferenceSet.fit(seen, posterior, held_out, posterior)
     save_bundle(folder, VAERegression(config, 3), description, reference)
     return folder
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
-from microdesign.surrogate.intervals import assess
+from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
 
 pytestmark = pytest.mark.ray
@@ -86,8 +86,8 @@ def test_predict_names_the_properties_and_says_how_far_to_trust_them(
 ) -> None:
     answer = client.post("/v1/predict", json={"labels": IMAGES.tolist()}).json()
     assert answer.pop("properties") == ["Ex", "vxy", "kx"]
-    expected = assess(local_surrogate, IMAGES)
-    assert set(answer) == set(expected) == {"mean", "std", "lower", "upper", "unlike"}
+    expected = calibrated_prediction(local_surrogate, IMAGES)
+    assert set(answer) == set(expected) == {"mean", "std", "lower", "upper", "out_of_distribution"}
     for name, values in expected.items():
         np.testing.assert_allclose(answer[name], values, rtol=1e-4, err_msg=name)
 

@@ -8,7 +8,8 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.surrogate import remote
-from microdesign.surrogate.local import LocalSurrogate, Surrogate, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 from microdesign.surrogate.remote import RemoteSurrogate
 
 TARGET = {"Ex": 20.0, "vxy": 0.3, "kx": 1.5}

@@ -6,8 +6,9 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.model.bundle import load_bundle
-from microdesign.surrogate.intervals import assess
-from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.surrogate.intervals import calibrated_prediction
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 from microdesign.surrogate.remote import RemoteSurrogate
 
 pytestmark = pytest.mark.ray
@@ -38,7 +39,7 @@ def test_json(endpoint: str, token: str, local: LocalSurrogate) -> None:
         posterior = ask("encode", {"labels": VOLUMES.tolist()})
         np.testing.assert_allclose(posterior["mean"], local.encode(VOLUMES)[0], rtol=1e-4, atol=1e-5)
         predicted = ask("predict", {"labels": VOLUMES.tolist()})
-        expected = assess(local, VOLUMES)
+        expected = calibrated_prediction(local, VOLUMES)
         assert set(predicted) == {"properties", *expected}
         for name, values in expected.items():
             np.testing.assert_allclose(predicted[name], values, rtol=1e-4)

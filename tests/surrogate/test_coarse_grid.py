@@ -10,7 +10,7 @@ from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse, coarsened
 from microdesign.surrogate.local import LocalSurrogate
-from microdesign.surrogate.material_transfer import CarriedOver
+from microdesign.surrogate.material_transfer import MaterialTransfer
 
 
 def laminate(thickness: int = 8) -> np.ndarray:
@@ -42,7 +42,7 @@ def test_of_unknown_phases_it_knows_more_than_the_model(surrogate: LocalSurrogat
     images = generate("GRF", 0, 12, 32, 0).labels
     truth = FFTEvaluator().evaluate(images, other)
     true = np.stack([truth["Ex"], truth["kx"]], 1)
-    carried = CarriedOver(surrogate, materials, other)
+    carried = MaterialTransfer(surrogate, materials, other)
     model, coarse = (
         np.abs(each.predict(images)[0] / true - 1) for each in (carried, CoarseGrid(carried, FFTEvaluator(), other, 2))
     )
@@ -105,4 +105,4 @@ def test_the_rest_is_the_model_s(surrogate: LocalSurrogate, materials: Materials
     grid = CoarseGrid(surrogate, FFTEvaluator(), materials, 2)
     z = torch.zeros(1, 4).numpy()
     np.testing.assert_array_equal(grid.decode(z), surrogate.decode(z))
-    np.testing.assert_array_equal(grid.sensitivities(z), surrogate.sensitivities(z))
+    np.testing.assert_array_equal(grid.jacobian(z), surrogate.jacobian(z))

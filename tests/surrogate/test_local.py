@@ -14,7 +14,8 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
-from microdesign.surrogate.local import PIXELS, LocalSurrogate, Prior, decode_labels, draw
+from microdesign.surrogate.local import PIXELS, LocalSurrogate
+from microdesign.surrogate.protocol import Prior, decode_labels
 
 BATCH = PIXELS // 32**2
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
@@ -175,7 +176,7 @@ def test_log_density_agrees_with_torch(surrogate: LocalSurrogate) -> None:
 
 def test_draws_follow_the_prior() -> None:
     prior = Prior(np.array([0.7, 0.0, 0.3]), np.array([[0.0], [9.0], [5.0]]), np.array([[1.0], [1.0], [0.1]]))
-    draws = draw(prior, 20_000, seed=0)
+    draws = prior.sample(20_000, seed=0)
     shares = np.bincount(draws.component, minlength=3) / 20_000
     np.testing.assert_allclose(shares, prior.weights, atol=0.01)
     for k in (0, 2):
@@ -227,7 +228,7 @@ def test_targets_refused(surrogate: LocalSurrogate, target: dict[str, float], me
             call(target)
 
 
-def test_sensitivities_are_the_slopes_at_a_fixed_cut(surrogate: LocalSurrogate, bundle: Bundle) -> None:
+def test_the_jacobian_is_that_at_fixed_labels(surrogate: LocalSurrogate, bundle: Bundle) -> None:
     """By central differences: the cut image plus the change of the probabilities, through the regressor."""
     z, h, model = latents(2), 1e-2, bundle.model
     with torch.inference_mode():
@@ -238,17 +239,17 @@ def test_sensitivities_are_the_slopes_at_a_fixed_cut(surrogate: LocalSurrogate, 
             return STANDARDIZATION.inverse(model.regress(hard + model.decode(z) - soft).mean.double().numpy())
 
         slopes = [(predicted(at + step) - predicted(at - step)) / (2 * h) for step in h * torch.eye(4)]
-    found = surrogate.sensitivities(z)
+    found = surrogate.jacobian(z)
     assert found.shape == (2, 2, 4)
     np.testing.assert_allclose(found, np.stack(slopes, axis=-1), rtol=0.05, atol=0.02 * np.abs(found).max())
-    assert surrogate.sensitivities(latents(0)).shape == (0, 2, 4)
+    assert surrogate.jacobian(latents(0)).shape == (0, 2, 4)
     with pytest.raises(InputError, match="do not fit"):
-        surrogate.sensitivities(z[:, :3])
+        surrogate.jacobian(z[:, :3])
 
 
 def test_a_model_without_properties_has_no_slopes_of_them() -> None:
     config = ModelConfig(network=NETWORK, prior=PriorConfig(kind="standard"))
     none = Standardization(names=(), units=(), offsets=(), scales=())
     surrogate = LocalSurrogate(Bundle(VAERegression(config, 0).eval(), Description(model=config, standardization=none)))
-    assert surrogate.sensitivities(latents(2)).shape == (2, 0, 4)
+    assert surrogate.jacobian(latents(2)).shape == (2, 0, 4)
     assert surrogate.predict(images(2))[0].shape == (2, 0)

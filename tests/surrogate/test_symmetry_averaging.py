@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microdesign.model.symmetry import symmetries
-from microdesign.surrogate.symmetry_averaging import Averaged
+from microdesign.surrogate.symmetry_averaging import SymmetryAveraged
 from tests.design.small_model import small_surrogate
 
 
@@ -20,24 +20,24 @@ class Careless:
 
 def test_what_turns_with_the_image_is_said_of_it_the_same() -> None:
     labels = np.random.default_rng(0).integers(0, 2, (5, 8, 8)).astype(np.uint8)
-    mean, std = Averaged(Careless()).predict(labels)
+    mean, std = SymmetryAveraged(Careless()).predict(labels)
     assert (std == 1).all()
     assert np.ptp(mean, axis=0).min() > 0.05
     turned = labels.transpose(0, 2, 1).copy()
-    np.testing.assert_allclose(Averaged(Careless()).predict(turned)[0][:, [1, 0]], mean)
+    np.testing.assert_allclose(SymmetryAveraged(Careless()).predict(turned)[0][:, [1, 0]], mean)
     assert not np.allclose(Careless().predict(turned)[0][:, [1, 0]], Careless().predict(labels)[0])
-    np.testing.assert_allclose(Averaged(Careless()).predict(np.flip(labels, 1))[0], mean)
+    np.testing.assert_allclose(SymmetryAveraged(Careless()).predict(np.flip(labels, 1))[0], mean)
 
 
 def test_the_rest_is_the_surrogates_own() -> None:
     surrogate = small_surrogate()
-    averaged = Averaged(surrogate)
+    averaged = SymmetryAveraged(surrogate)
     labels = surrogate.decode(np.zeros((2, 4)))[:, 0].round().astype(np.uint8)
     target = {"Ex": 2.0, "kx": 3.0}
     assert averaged.digest == surrogate.digest
     assert averaged.describe() == surrogate.describe()
     np.testing.assert_array_equal(averaged.encode(labels)[0], surrogate.encode(labels)[0])
-    np.testing.assert_array_equal(averaged.sensitivities(np.ones((1, 4))), surrogate.sensitivities(np.ones((1, 4))))
+    np.testing.assert_array_equal(averaged.jacobian(np.ones((1, 4))), surrogate.jacobian(np.ones((1, 4))))
     np.testing.assert_array_equal(averaged.sample(target, 3, 0).z, surrogate.sample(target, 3, 0).z)
     np.testing.assert_array_equal(averaged.prior(target).mean, surrogate.prior(target).mean)
     flips = symmetries(labels.shape[1:], surrogate.properties, surrogate.properties)

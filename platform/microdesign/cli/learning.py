@@ -80,7 +80,7 @@ def predict(
     images: Images,
     as_json: Json = False,
 ) -> None:
-    """Predict the properties of images by a trained model, with intervals and a warning for unlike images."""
+    """Predict the properties of images by a trained model, with intervals and out-of-distribution scores."""
     from microdesign.learning.evaluation.prediction import predict_files
 
     with working():
@@ -92,7 +92,7 @@ def predict(
     known = bundle.description.calibration
     if known is not None:
         print(f"intervals hold {known.level:.0%} of new images like the training data")
-    print("unlike: share of held-out images that are nearer to the training data; UNLIKE: do not trust the prediction")
+    print("out of distribution: share of held-out images nearer to the training data; OUT: an extrapolation")
 
 
 @app.command()
@@ -120,7 +120,7 @@ def promote(
 
 
 def _print_predictions(properties: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
-    from microdesign.surrogate.intervals import UNLIKE
+    from microdesign.surrogate.intervals import OUT_OF_DISTRIBUTION
 
     cells = []
     for row in rows:
@@ -128,6 +128,6 @@ def _print_predictions(properties: Sequence[str], rows: Sequence[dict[str, Any]]
         for found in row["properties"].values():
             bounds = f" [{found['lower']:.4g}, {found['upper']:.4g}]" if "lower" in found else f" +- {found['std']:.2g}"
             cells[-1].append(f"{found['mean']:.4g}{bounds}")
-        unlike = row["unlike"]
-        cells[-1].append("" if unlike is None else f"{unlike:.2f}{' UNLIKE' if unlike > UNLIKE else ''}")
-    print_table(["image", *properties, "unlike"], cells)
+        score = row["out_of_distribution"]
+        cells[-1].append("" if score is None else f"{score:.2f}{' OUT' if score > OUT_OF_DISTRIBUTION else ''}")
+    print_table(["image", *properties, "out of distribution"], cells)

@@ -25,8 +25,8 @@ from microdesign.physics.materials import Materials, Units
 from microdesign.physics.properties import property_values
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse
-from microdesign.surrogate.local import Surrogate
-from microdesign.surrogate.material_transfer import CarriedOver
+from microdesign.surrogate.material_transfer import MaterialTransfer
+from microdesign.surrogate.protocol import Surrogate
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ class Problem:
         settled = set(self.model.properties) <= set(target.fixed)
         rows = slice(None) if settled else admitted(target, self.data.labels)
         properties = {name: values[rows] for name, values in self.data.properties.items()}
-        if isinstance(self.model, CarriedOver) and not self.labelled:
-            return self.model.table(properties)
+        if isinstance(self.model, MaterialTransfer) and not self.labelled:
+            return self.model.transfer(properties)
         return properties
 
     @property
@@ -120,7 +120,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
     if trained is not None:
         _check_units(trained.units, materials.units)
     if trained is not None and trained.digest != materials.digest:
-        surrogate = CarriedOver(surrogate, trained, materials)
+        surrogate = MaterialTransfer(surrogate, trained, materials)
     data, labelled = None, False
     if config.dataset is not None:
         dataset = Dataset.open(config.dataset)

@@ -22,7 +22,7 @@ from microdesign.design.report.mlflow_logger import Recorder
 from microdesign.design.report.robustness import discretization_gap, robustness
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.setup import Problem, open_problem
-from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.protocol import Surrogate
 from microdesign.tracking import Run, continued, default_uri, ending, start_run
 
 

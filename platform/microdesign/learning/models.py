@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.surrogate.local import LocalSurrogate, Surrogate
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Surrogate
 from microdesign.surrogate.remote import RemoteSurrogate
 from microdesign.tracking import download_bundle
 

@@ -1,4 +1,4 @@
-"""The model bundle: a folder of `weights.safetensors`, `model.json` and, of a finished model, `reference.safetensors`.
+"""The model bundle, a folder: `weights.safetensors`, `model.json` and, once complete, `reference_set.safetensors`.
 
 It holds no code and loading it runs none.
 """
@@ -17,16 +17,16 @@ from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest, read_json, replacing, write_json
 from microdesign.model.calibration import Calibration
-from microdesign.model.reference import Reference
+from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 
-FORMAT = 3
-WEIGHTS, REFERENCE, DESCRIPTION = "weights.safetensors", "reference.safetensors", "model.json"
+FORMAT = 4
+WEIGHTS, REFERENCE_SET, DESCRIPTION = "weights.safetensors", "reference_set.safetensors", "model.json"
 
 
 class Description(Config):
-    """What `model.json` says: enough to rebuild the model and to judge where it applies."""
+    """The content of `model.json`: enough to rebuild the model and to judge where it applies."""
 
     format: int = Field(FORMAT, description="version of this layout")
     model: ModelConfig
@@ -34,9 +34,9 @@ class Description(Config):
     materials: Mapping[str, Any] | None = Field(None, description="materials of the training labels")
     dataset: str | None = Field(None, description="digest of the training data set")
     metrics: Mapping[str, float] = Field(default_factory=dict, description="measured on held-out images")
-    calibration: Calibration | None = Field(None, description="what makes intervals of the predicted spread")
+    calibration: Calibration | None = Field(None, description="turns predicted deviations into intervals")
     weights: str = Field("", description="digest of the weights file")
-    reference: str = Field("", description="digest of the file of reference statistics; empty where there is none")
+    reference_set: str = Field("", description="digest of the file of the reference set; empty where there is none")
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Bundle:
 
     Attributes:
         model: The network, in evaluation mode.
-        description: What the folder's `model.json` says.
-        reference: What it was trained on, for telling what is unlike; None where that was not kept.
+        description: The content of the folder's `model.json`.
+        reference_set: A sample of its training data, for out-of-distribution scores; None if the bundle has none.
     """
 
     model: VAERegression
     description: Description = field(repr=False)
-    reference: Reference | None = field(default=None, repr=False)
+    reference_set: ReferenceSet | None = field(default=None, repr=False)
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -60,21 +60,21 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """Names this very model in later records."""
+        """Identifies this model in later records."""
         return self.description.weights
 
 
 def save_bundle(
-    folder: str | Path, model: VAERegression, description: Description, reference: Reference | None = None
+    folder: str | Path, model: VAERegression, description: Description, reference_set: ReferenceSet | None = None
 ) -> Bundle:
-    """Writes a bundle: weights first, `model.json` last, so that a folder with `model.json` is whole."""
+    """Writes a bundle: weights first, `model.json` last, so that a folder with `model.json` is complete."""
     folder = Path(folder)
-    digests = {"weights": _write(folder / WEIGHTS, model.state_dict()), "reference": ""}
-    if reference is not None:
-        digests["reference"] = _write(folder / REFERENCE, reference.tensors())
+    digests = {"weights": _write(folder / WEIGHTS, model.state_dict()), "reference_set": ""}
+    if reference_set is not None:
+        digests["reference_set"] = _write(folder / REFERENCE_SET, reference_set.tensors())
     written = description.model_copy(update=digests)
     write_json(folder / DESCRIPTION, written.model_dump(mode="json"))
-    return Bundle(model.eval(), written, reference)
+    return Bundle(model.eval(), written, reference_set)
 
 
 def load_bundle(folder: str | Path) -> Bundle:
@@ -89,7 +89,9 @@ def load_bundle(folder: str | Path) -> Bundle:
     values = read_json(folder / DESCRIPTION)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else None
-        raise InputError(f"{folder / DESCRIPTION}: format {found} is not supported; expected {FORMAT}; train it again.")
+        raise InputError(
+            f"{folder / DESCRIPTION}: format {found} is of another version; expected {FORMAT}; train the model again."
+        )
     description = validate_config(Description, values, str(folder / DESCRIPTION))
     tensors = _read(folder / WEIGHTS, description.weights)
     model = VAERegression(description.model, len(description.standardization.names))
@@ -97,15 +99,15 @@ def load_bundle(folder: str | Path) -> Bundle:
         model.load_state_dict(tensors)
     except RuntimeError as error:
         raise InputError(f"{folder / WEIGHTS}: does not fit {DESCRIPTION} ({str(error).splitlines()[0]}).") from None
-    reference = None
-    if description.reference:
+    reference_set = None
+    if description.reference_set:
         try:
-            reference = Reference.from_tensors(_read(folder / REFERENCE, description.reference))
+            reference_set = ReferenceSet.from_tensors(_read(folder / REFERENCE_SET, description.reference_set))
         except TypeError:
             raise InputError(
-                f"{folder / REFERENCE}: holds other tensors than a reference; remake the bundle."
+                f"{folder / REFERENCE_SET}: holds other tensors than a reference set; train the model again."
             ) from None
-    return Bundle(model.eval(), description, reference)
+    return Bundle(model.eval(), description, reference_set)
 
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:

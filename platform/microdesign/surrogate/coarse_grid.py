@@ -1,9 +1,9 @@
-"""Multi-fidelity: predictions by physics on a coarser grid, in the place of the regressor's.
+"""Multi-fidelity: predictions by an evaluator on a coarser grid, in the place of the regressor's.
 
-Where the regressor does not know the phases it is far off, and a grid of half the pixels an edge costs a quarter, of
-volumes an eighth, of the full one. Its error is mostly the same for designs that resemble each other, and so is learned
-by the process of the refinement as the regressor's is. Verified values are always those of the full grid. Predictions
-run in the process of the campaign, outside its budgets: the built-in solver is quick enough, a slow program is not.
+Where the regressor was not trained on the phases it is far off, and a grid of half the pixels an edge costs a quarter,
+of volumes an eighth, of the full one. Its error is mostly the same for similar designs, and so is learned by the
+Gaussian process of the refinement as the regressor's is. Verified values are always those of the full grid. Predictions
+run in the process of the campaign, outside its budgets: the built-in solver is fast enough, a slow program is not.
 
 Shapes: n images, P properties, X Y image.
 """
@@ -16,7 +16,7 @@ from microdesign.model.binarization import binarize
 from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
-from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.protocol import Surrogate
 from microdesign.surrogate.wrapped import WrappedSurrogate
 
 LEAST_PIXELS = 16
@@ -27,7 +27,7 @@ a quarter 6 % at contrast 10, of images of mixed families."""
 
 
 def check_coarse(size: int, factor: int, evaluator: Evaluator, materials: Materials) -> None:
-    """Checks that images and physics allow a coarse grid; evaluates one small image.
+    """Checks that images and evaluator allow a coarse grid; evaluates one small image.
 
     Raises:
         InputError: They do not; says why.
@@ -43,7 +43,7 @@ def check_coarse(size: int, factor: int, evaluator: Evaluator, materials: Materi
     image = (np.indices((small, small))[0] % 8 < 4).astype(np.uint8)
     error = str(evaluate_each(evaluator, image[None], materials)["error"][0])
     if error:
-        raise InputError(f"coarse_grid = {factor}: physics has no answer for {small} x {small} pixels ({error}).")
+        raise InputError(f"coarse_grid = {factor}: the evaluator has no answer for {small} x {small} pixels ({error}).")
 
 
 def coarsened(labels: np.ndarray, factor: int) -> np.ndarray:
@@ -53,11 +53,11 @@ def coarsened(labels: np.ndarray, factor: int) -> np.ndarray:
 
 
 class CoarseGrid(WrappedSurrogate):
-    """A `Surrogate` whose predictions are those of physics on a coarse grid; where that fails, the model's own.
+    """A `Surrogate` that predicts by an evaluator on a coarse grid and, where that fails, by the model.
 
     Args:
         surrogate: The model.
-        evaluator: The physics.
+        evaluator: Homogenizes the coarse images.
         materials: The phases.
         factor: Pixels an edge that become one.
     """
@@ -68,7 +68,7 @@ class CoarseGrid(WrappedSurrogate):
 
     @property
     def digest(self) -> str:
-        """Names the model and the grid."""
+        """Identifies the model and the grid."""
         return f"{self._surrogate.digest}/{self._factor}"
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,7 +83,7 @@ class CoarseGrid(WrappedSurrogate):
 
 
 def _column(values: Values, name: str, n: int) -> np.ndarray:
-    """A property of n images; NaN where this physics does not have it."""
+    """A property of n images; NaN where the evaluator does not have it."""
     try:
         return property_values(values, name)
     except InputError:

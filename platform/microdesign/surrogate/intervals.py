@@ -1,4 +1,4 @@
-"""A prediction with what is needed to judge it: calibrated bounds, and how unlike the training data the image is."""
+"""A prediction with what is needed to judge it: calibrated bounds and an out-of-distribution score."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,36 +9,40 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.bundle import Bundle
 from microdesign.surrogate.local import LocalSurrogate
 
-UNLIKE = 0.99
-"""Rank above which an image or a latent counts as unlike the training data."""
+OUT_OF_DISTRIBUTION = 0.99
+"""Score above which an image or a latent counts as outside the distribution of the training data."""
 
 
-def assess(surrogate: LocalSurrogate, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Predicts the properties of phase labels `(n, *N)`.
+def calibrated_prediction(surrogate: LocalSurrogate, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Predicts the properties of phase labels `(n, *N)`, in physical units.
 
     Returns:
-        `mean` and `std`, `(n, P)`; where the model is calibrated the bounds `lower` and `upper`, `(n, P)`, that hold
-        `calibration.level` of new images of the training data's kind; where it has a reference `unlike`, `(n,)`: the
-        share of held-out images that are nearer to the training data.
+        `mean` and `std`, `(n, P)`; if the model is calibrated the bounds `lower` and `upper`, `(n, P)`, which hold the
+        share `calibration.level` of new images like the training data's; if it has a reference set
+        `out_of_distribution`, `(n,)`: the score, the share of held-out images that are nearer to the training data.
+        A prediction with a score above `OUT_OF_DISTRIBUTION` is an extrapolation.
+
+    Raises:
+        InputError: The images do not fit the model.
     """
     mean, std = surrogate.predict(labels)
-    return {"mean": mean, "std": std, **limits(surrogate.bundle, labels, mean, std)}
+    return {"mean": mean, "std": std, **bounds_and_score(surrogate.bundle, labels, mean, std)}
 
 
-def assessed(description: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the arrays that `assess` gives for a model, in order, by the content of its `model.json`."""
+def prediction_fields(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the arrays that `calibrated_prediction` gives, in order, by the content of a `model.json`."""
     bounds = ("lower", "upper") if description.get("calibration") else ()
-    return ("mean", "std", *bounds, *(("unlike",) if description.get("reference") else ()))
+    return ("mean", "std", *bounds, *(("out_of_distribution",) if description.get("reference_set") else ()))
 
 
-def limits(bundle: Bundle, labels: np.ndarray, mean: np.ndarray, std: np.ndarray) -> dict[str, np.ndarray]:
-    """What `assess` adds to a prediction: bounds and rank, where the bundle has what they need."""
+def bounds_and_score(bundle: Bundle, labels: np.ndarray, mean: np.ndarray, std: np.ndarray) -> dict[str, np.ndarray]:
+    """What `calibrated_prediction` adds to `mean` and `std` `(n, P)`, if the bundle has what it needs."""
     description = bundle.description
     found: dict[str, np.ndarray] = {}
     if description.calibration is not None:
         lower, upper = description.calibration.interval(mean, std, description.standardization)
         found |= {"lower": lower, "upper": upper}
-    if bundle.reference is not None:
+    if bundle.reference_set is not None:
         images = Microstructures(labels=labels, n_phases=description.model.network.phases)
-        found["unlike"] = bundle.reference.image_rank(images) if len(images) else np.zeros(0)
+        found["out_of_distribution"] = bundle.reference_set.image_score(images) if len(images) else np.zeros(0)
     return found

@@ -1,92 +1,22 @@
-"""What a design campaign needs of a model: the protocol `Surrogate`, and the one in process, from a bundle.
-
-Shapes: n samples, D latent, K components, P properties, `*N` two or three image axes, C channels (1 for two phases,
-else one a phase). Everything is NumPy and in physical units, so that a surrogate behind HTTP gives the same arrays, but
-for slopes, which it does not have.
-"""
+"""The surrogate in process, from a model bundle. Shapes as in `microdesign.surrogate.protocol`."""
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.model.binarization import binarize, binarize_straight_through
+from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.bundle import Bundle
 from microdesign.model.indicators import indicators
 from microdesign.model.prior.mixture import Gaussian, Mixture
+from microdesign.surrogate.protocol import Draws, Prior
 
-_CUT = 64
-"""Decodes that are cut at a time."""
 PIXELS = 128 * 64 * 64
 """Pixels that go through the network at once: enough to fill it, little enough for a laptop's memory."""
-
-
-@dataclass(frozen=True)
-class Prior:
-    """p(z|c) at one target: `weights` (K,), `mean` (K, D), `std` (K, D)."""
-
-    weights: np.ndarray
-    mean: np.ndarray
-    std: np.ndarray
-
-    def mixture(self) -> Mixture:
-        """The same as a batch of one mixture, float64."""
-        log_weights = torch.from_numpy(self.weights).double().log()
-        return Mixture(log_weights[None], torch.from_numpy(self.mean)[None], torch.from_numpy(self.std).log()[None])
-
-    def log_density(self, z: np.ndarray) -> np.ndarray:
-        """log p(z|c) for z `(n, D)`: `(n,)`."""
-        return self.mixture().log_density(torch.from_numpy(np.asarray(z, float))).numpy()
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Latents from a prior: `z` (n, D), `component` (n,) int, `log_density` (n,) of the whole mixture."""
-
-    z: np.ndarray
-    component: np.ndarray
-    log_density: np.ndarray
-
-
-class Surrogate(Protocol):
-    """A trained model as campaigns see it."""
-
-    @property
-    def properties(self) -> tuple[str, ...]:
-        """Names of the properties, in the order of every property axis."""
-
-    @property
-    def digest(self) -> str:
-        """Names the model in records."""
-
-    def describe(self) -> Mapping[str, Any]:
-        """The content of the bundle's `model.json`."""
-
-    def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of q(z|x), each `(n, D)`, for uint8 labels `(n, *N)`."""
-
-    def decode(self, z: np.ndarray) -> np.ndarray:
-        """Phase probabilities, float32 `(n, C, *N)`, for latents `(n, D)`; of phase 1 alone if there are two."""
-
-    def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of the properties, each `(n, P)`, for uint8 labels `(n, *N)`."""
-
-    def sensitivities(self, z: np.ndarray) -> np.ndarray | None:
-        """Derivatives `(n, P, D)` of the predicted properties of the decodes of z `(n, D)`; None where there are none.
-
-        Those of the probabilities before the cut: the cut itself has no derivative.
-        """
-
-    def prior(self, target: Mapping[str, float]) -> Prior:
-        """p(z|c) at the target's properties."""
-
-    def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
-        """n latents from p(z|c) at the target's properties; the same seed gives the same draws."""
 
 
 class LocalSurrogate:
@@ -110,7 +40,7 @@ class LocalSurrogate:
 
     @property
     def digest(self) -> str:
-        """Names the model in records."""
+        """Identifies the model in records."""
         return self.bundle.digest
 
     def describe(self) -> Mapping[str, Any]:
@@ -139,8 +69,8 @@ class LocalSurrogate:
         physical = self._standardization.inverse(mean)
         return physical, self._standardization.inverse_std(physical, np.exp(log_std))
 
-    def sensitivities(self, z: np.ndarray) -> np.ndarray:
-        """See `Surrogate.sensitivities`; a backward pass for each property."""
+    def jacobian(self, z: np.ndarray) -> np.ndarray:
+        """See `Surrogate.jacobian`; a backward pass for each property."""
         model, count = self.bundle.model, len(self.properties)
         found = [np.zeros((0 if count else len(z), count, self._network.latent_size))]
         for batch in self._latents(z) if count else ():
@@ -148,7 +78,7 @@ class LocalSurrogate:
             mean = model.regress(binarize_straight_through(model.decode(batch))).mean
             rows = [torch.autograd.grad(mean[:, p].sum(), batch, retain_graph=p < count - 1)[0] for p in range(count)]
             physical = self._standardization.inverse(mean.detach().double().numpy())
-            # What turns a standardised spread into a physical one turns a standardised slope into a physical one.
+            # A standardised derivative becomes a physical one by the same factor as a standardised spread.
             scale = self._standardization.inverse_std(physical, np.ones_like(physical))
             found.append(torch.stack(rows, 1).double().numpy() * scale[:, :, None])
         return np.concatenate(found)
@@ -170,7 +100,7 @@ class LocalSurrogate:
 
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
         """See `Surrogate.sample`."""
-        return draw(self.prior(target), n, seed)
+        return self.prior(target).sample(n, seed)
 
     @torch.inference_mode()
     def _gaussians(
@@ -222,24 +152,3 @@ class LocalSurrogate:
         values = np.array([float(target[name]) for name in self.properties])
         self._standardization.check(values[None])
         return values
-
-
-def draw(prior: Prior, n: int, seed: int) -> Draws:
-    """Draws n latents from `prior`; the component first, then the latent within it.
-
-    Raises:
-        InputError: n or the seed is negative.
-    """
-    if n < 0 or seed < 0:
-        raise InputError(f"n = {n}, seed = {seed}: expected neither to be negative.")
-    stream = np.random.default_rng(seed)
-    component = stream.choice(len(prior.weights), size=n, p=prior.weights / prior.weights.sum())
-    z = prior.mean[component] + prior.std[component] * stream.standard_normal((n, prior.mean.shape[1]))
-    return Draws(z, component, prior.log_density(z))
-
-
-def decode_labels(surrogate: Surrogate, z: np.ndarray) -> np.ndarray:
-    """Decodes latents `(n, D)` to phase labels, uint8 `(n, *N)`: the surrogate's decode, cut by `binarize`."""
-    # In parts: probabilities take many times the memory of labels, and the cut many times that of probabilities.
-    parts = [z[start : start + _CUT] for start in range(0, max(1, len(z)), _CUT)]
-    return np.concatenate([binarize(torch.from_numpy(surrogate.decode(part))).numpy() for part in parts])

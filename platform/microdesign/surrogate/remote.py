@@ -9,7 +9,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
-from microdesign.surrogate.local import Draws, Prior, draw
+from microdesign.surrogate.protocol import Draws, Prior
 
 CHUNK = 256
 """Images or latents a request, at most."""
@@ -59,7 +59,7 @@ class RemoteSurrogate:
 
     @property
     def digest(self) -> str:
-        """Names the model in records."""
+        """Identifies the model in records."""
         return self._model["digest"]
 
     def describe(self) -> Mapping[str, Any]:
@@ -80,8 +80,8 @@ class RemoteSurrogate:
         answer = self._compute("/v1/predict", "labels", labels, ("mean", "std"))
         return answer["mean"], answer["std"]
 
-    def sensitivities(self, z: np.ndarray) -> None:
-        """See `Surrogate.sensitivities`: an endpoint has none."""
+    def jacobian(self, z: np.ndarray) -> None:
+        """See `Surrogate.jacobian`: an endpoint has none."""
         return None
 
     def prior(self, target: Mapping[str, float]) -> Prior:
@@ -93,7 +93,7 @@ class RemoteSurrogate:
 
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
         """See `Surrogate.sample`. The draws are made here, from the endpoint's prior: any number of them."""
-        return draw(self.prior(target), n, seed)
+        return self.prior(target).sample(n, seed)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -1,7 +1,8 @@
-"""Predictions averaged over the symmetries of the grid: what turns with the image has to be said of it the same.
+"""Predictions averaged over the symmetries of the grid: effective properties turn with the image.
 
 A network that sees turned images in training still answers each turn a little differently; the mean over them is nearer
-to the truth, on decodes too if its lessons came turned. Costs a pass for each symmetry, 8 of square images.
+to the truth, also on decodes if the replayed decodes of training were turned. Costs a pass for each symmetry, 8 for
+square images.
 """
 
 import numpy as np
@@ -11,8 +12,8 @@ from microdesign.model.symmetry import symmetries
 from microdesign.surrogate.wrapped import WrappedSurrogate
 
 
-class Averaged(WrappedSurrogate):
-    """A surrogate whose predictions are another's, averaged over the turns and flips that its properties know."""
+class SymmetryAveraged(WrappedSurrogate):
+    """A surrogate whose predictions are another's, averaged over the turns and flips known for all its properties."""
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`; standard deviations are those of the images as they stand."""

@@ -1,15 +1,15 @@
-"""A surrogate around another one: what a wrapper does not say anew is the other's."""
+"""Base of the surrogates that wrap another one: what a wrapper does not override is the other's."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from microdesign.surrogate.local import Draws, Prior, Surrogate
+from microdesign.surrogate.protocol import Draws, Prior, Surrogate
 
 
 class WrappedSurrogate:
-    """A `Surrogate` that passes everything on; subclasses say what they change."""
+    """A `Surrogate` that delegates everything; subclasses override what they change."""
 
     def __init__(self, surrogate: Surrogate) -> None:
         self._surrogate = surrogate
@@ -40,9 +40,9 @@ class WrappedSurrogate:
         """See `Surrogate.predict`."""
         return self._surrogate.predict(labels)
 
-    def sensitivities(self, z: np.ndarray) -> np.ndarray | None:
-        """See `Surrogate.sensitivities`."""
-        return self._surrogate.sensitivities(z)
+    def jacobian(self, z: np.ndarray) -> np.ndarray | None:
+        """See `Surrogate.jacobian`."""
+        return self._surrogate.jacobian(z)
 
     def prior(self, target: Mapping[str, float]) -> Prior:
         """See `Surrogate.prior`."""

@@ -3,7 +3,8 @@ import pytest
 
 from microdesign.design.search.condition_correction import aim, aimed_sample
 from microdesign.experiments.base.ranking import worst_errors
-from microdesign.surrogate.local import LocalSurrogate, Prior, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Prior, decode_labels
 
 TARGET = {"Ex": 2.0, "vxy": 0.2}
 

@@ -7,7 +7,8 @@ import pytest
 
 from microdesign.design.search.condition_correction import aimed_sample
 from microdesign.design.search.gauss_newton import follow, missed, worst
-from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 
 SLOPES = np.array([[1.0, 2.0, 0.0], [0.5, -1.0, 1.0]])
 
@@ -22,12 +23,12 @@ class Linear:
         values = 5 + z @ SLOPES.T + self.bend * (z**2).sum(1, keepdims=True)
         return values, np.zeros_like(values)
 
-    def sensitivities(self, z: np.ndarray) -> np.ndarray:
+    def jacobian(self, z: np.ndarray) -> np.ndarray:
         return SLOPES + 2 * self.bend * z[:, None, :].repeat(2, axis=1)
 
 
 class Remote(Linear):
-    def sensitivities(self, z: np.ndarray) -> None:
+    def jacobian(self, z: np.ndarray) -> None:
         return None
 
 

@@ -7,7 +7,7 @@ from microdesign.design.search.refinement import Observations, RefinementConfig,
 from microdesign.design.search.refiners import REFINERS
 from microdesign.design.search.screening import Designs
 from microdesign.design.target.targets import Target
-from microdesign.surrogate.local import Prior
+from microdesign.surrogate.protocol import Prior
 from tests.design.small_model import strata_of
 
 LATENT = 6

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import chi2, kstest
 
 from microdesign.design.search.sampling import sample_strata
-from microdesign.surrogate.local import Prior
+from microdesign.surrogate.protocol import Prior
 from tests.design.small_model import strata_of
 
 

@@ -21,7 +21,8 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
 from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import Draws, LocalSurrogate, Prior
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Draws, Prior
 
 CONFIG = FidelityConfig(targets=4, draws=3, realism_draws=2)
 
@@ -63,7 +64,7 @@ class Copyist(LocalSurrogate):
         order = worst_errors(self.table, wanted).argsort()[:n]
         return Draws(order[::-1, None].astype(float), np.zeros(n, int), np.zeros(n))
 
-    def sensitivities(self, z: np.ndarray) -> None:
+    def jacobian(self, z: np.ndarray) -> None:
         return None  # a look-up has no slopes
 
     def prior(self, target: dict[str, float]) -> Prior:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microdesign.experiments.inverse.local_search import LocalSearchConfig, evaluations_needed, local_search_table
-from microdesign.surrogate.local import Draws, Prior
+from microdesign.surrogate.protocol import Draws, Prior
 
 
 class Line:
@@ -20,7 +20,7 @@ class Line:
         z = prior.mean + prior.std * np.random.default_rng(seed).standard_normal((n, 2))
         return Draws(z, np.zeros(n, int), prior.log_density(z))
 
-    def sensitivities(self, z: np.ndarray) -> np.ndarray:
+    def jacobian(self, z: np.ndarray) -> np.ndarray:
         return np.tile([[[1.0, 0.0]]], (len(z), 1, 1))
 
     def encode(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,8 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
 from microdesign.physics.evaluators.evaluator import FFTEvaluator
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ from microdesign.experiments.latent.run import between, held, traversal, twins
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
-from microdesign.surrogate.local import LocalSurrogate, Prior, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Prior, decode_labels
 
 
 def test_a_traversal_moves_one_dimension() -> None:

@@ -13,7 +13,8 @@ from microdesign.experiments.reconstruction.scores import SCORES, Scores, score,
 from microdesign.learning.evaluation.validation import reconstruction_excess
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
-from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 
 CONFIGS = Path(__file__).parents[3] / "jobs" / "configs"
 

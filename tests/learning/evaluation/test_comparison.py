@@ -14,7 +14,8 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.binarization import binarize
 from microdesign.model.bundle import Bundle
 from microdesign.model.losses.two_point import excess_cess
-from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 
 
 @pytest.fixture(scope="module")

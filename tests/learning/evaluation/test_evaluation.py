@@ -14,7 +14,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
-from microdesign.surrogate.intervals import UNLIKE, assess
+from microdesign.surrogate.intervals import OUT_OF_DISTRIBUTION, calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
 
 
@@ -63,31 +63,31 @@ def test_every_figure_is_drawn(evaluation: Evaluation, tmp_path: Path) -> None:
 
 
 def test_a_bundle_keeps_what_makes_it_honest(bundle: Bundle, evaluation: Evaluation, tmp_path: Path) -> None:
-    save_bundle(tmp_path, bundle.model, bundle.description, bundle.reference)
-    assert (tmp_path / "reference.safetensors").stat().st_size < 1e6
-    found = assess(LocalSurrogate(load_bundle(tmp_path)), evaluation.data.labels)
-    assert set(found) == {"mean", "std", "lower", "upper", "unlike"}
+    save_bundle(tmp_path, bundle.model, bundle.description, bundle.reference_set)
+    assert (tmp_path / "reference_set.safetensors").stat().st_size < 1e6
+    found = calibrated_prediction(LocalSurrogate(load_bundle(tmp_path)), evaluation.data.labels)
+    assert set(found) == {"mean", "std", "lower", "upper", "out_of_distribution"}
     assert found["lower"] == pytest.approx(evaluation.limits["lower"], rel=1e-5)
-    assert np.array_equal(found["unlike"], evaluation.limits["unlike"])
+    assert np.array_equal(found["out_of_distribution"], evaluation.limits["out_of_distribution"])
     assert (found["lower"] < found["mean"]).all()
     assert (found["mean"] < found["upper"]).all()
 
 
-def test_images_of_another_kind_are_unlike(bundle: Bundle, evaluation: Evaluation) -> None:
+def test_images_of_another_kind_are_out_of_distribution(bundle: Bundle, evaluation: Evaluation) -> None:
     stripes = (np.indices((4, 32, 32))[1] // 4 % 2).astype(np.uint8)
-    assert (assess(LocalSurrogate(bundle), stripes)["unlike"] > UNLIKE).all()
-    assert (evaluation.limits["unlike"] > UNLIKE).mean() < 0.3
+    assert (calibrated_prediction(LocalSurrogate(bundle), stripes)["out_of_distribution"] > OUT_OF_DISTRIBUTION).all()
+    assert (evaluation.limits["out_of_distribution"] > OUT_OF_DISTRIBUTION).mean() < 0.3
     # Posterior means lie where the training images' posteriors have most of their density.
-    assert evaluation.metrics["share_latent_unlike"] < 0.3
+    assert evaluation.metrics["share_latent_out_of_distribution"] < 0.3
 
 
 def test_a_model_without_what_makes_it_honest_gives_its_own_spread(bundle: Bundle, dataset: Dataset) -> None:
     bare = Bundle(bundle.model, bundle.description.model_copy(update={"calibration": None}))
     found = evaluate_bundle(bare, dataset)
     assert not found.limits
-    assert not {"coverage_Ex", "share_unlike", "share_latent_unlike"} & set(found.metrics)
+    assert not {"coverage_Ex", "share_out_of_distribution", "share_latent_out_of_distribution"} & set(found.metrics)
     assert "calibration" in found.figures()
-    assert set(assess(LocalSurrogate(bare), found.data.labels[:0])) == {"mean", "std"}
+    assert set(calibrated_prediction(LocalSurrogate(bare), found.data.labels[:0])) == {"mean", "std"}
 
 
 @pytest.mark.parametrize(

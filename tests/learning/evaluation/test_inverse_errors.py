@@ -9,7 +9,7 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.learning.evaluation.inverse_errors import inverse_errors, load_verifier
 from microdesign.physics.verification import verify
-from microdesign.surrogate.local import Prior, draw
+from microdesign.surrogate.protocol import Prior
 
 
 class Fractions:
@@ -21,7 +21,7 @@ class Fractions:
         return Prior(np.ones(1), np.full((1, 1), target["phi"]), np.full((1, 1), 0.01))
 
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Any:
-        return draw(self.prior(target), n, seed)
+        return self.prior(target).sample(n, seed)
 
     def decode(self, z: np.ndarray) -> np.ndarray:
         return np.broadcast_to(z[:, :, None, None], (len(z), 1, 20, 20)).astype(np.float32).clip(0, 1)

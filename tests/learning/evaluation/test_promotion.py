@@ -22,7 +22,7 @@ def test_a_worse_one_is_refused_and_a_better_one_taken(
     better, worse = (bundle, other_bundle) if comparison.is_worse("b", "a", "mape") else (other_bundle, bundle)
     with ending(start_run("tests", "contest", uri)) as run:
         for number, each in enumerate((better, worse)):
-            save_bundle(tmp_path / str(number), each.model, each.description, each.reference)
+            save_bundle(tmp_path / str(number), each.model, each.description, each.reference_set)
             version, alias = register_bundle(run.child(str(number)), tmp_path / str(number), "contest")
     assert (version.number, alias) == (2, "challenger")
 
@@ -43,7 +43,7 @@ def test_a_worse_one_is_refused_and_a_better_one_taken(
 
 
 def test_files_are_predicted_with_bounds_and_a_warning(tmp_path: Path, bundle: Bundle, dataset: Dataset) -> None:
-    save_bundle(tmp_path / "bundle", bundle.model, bundle.description, bundle.reference)
+    save_bundle(tmp_path / "bundle", bundle.model, bundle.description, bundle.reference_set)
     images = np.concatenate((dataset.load("test").labels[:1], np.indices((1, 32, 32))[1] // 4 % 2)).astype(np.uint8)
     np.save(tmp_path / "images.npy", images)
     _, rows = predict_files(str(tmp_path / "bundle"), [tmp_path / "images.npy"])
@@ -52,7 +52,7 @@ def test_files_are_predicted_with_bounds_and_a_warning(tmp_path: Path, bundle: B
         assert set(row["properties"]) == {"Ex", "kx"}
         for found in row["properties"].values():
             assert found["lower"] < found["mean"] < found["upper"]
-    assert rows[1]["unlike"] == 1 > rows[0]["unlike"]
+    assert rows[1]["out_of_distribution"] == 1 > rows[0]["out_of_distribution"]
     np.save(tmp_path / "small.npy", images[:, :8, :8])
     with pytest.raises(InputError, match=r"small\.npy\[0\]: Images of shape"):
         predict_files(str(tmp_path / "bundle"), [tmp_path / "small.npy"])

@@ -32,7 +32,7 @@ from microdesign.design.target.feasibility import check_bounds
 from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.physics.execution.store import evaluation_key
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.protocol import Surrogate
 
 _MOST_DRAWS = 4
 """Times `screened`: draws that go to physics while there is no answer to refine."""

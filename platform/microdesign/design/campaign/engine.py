@@ -27,7 +27,7 @@ from microdesign.physics.evaluators.evaluator import Evaluator
 from microdesign.physics.execution.pool import Finished, TaskPool
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.protocol import Surrogate
 
 Retrain = Callable[[list[Trial]], Surrogate]
 """A model fine-tuned on the first trials with values; a resumed campaign asks for the same again."""

@@ -11,7 +11,7 @@ from microdesign.physics.evaluators.evaluator import Evaluator
 from microdesign.physics.execution.parallel import evaluate_parallel
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
 @dataclass(frozen=True)

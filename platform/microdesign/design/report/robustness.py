@@ -17,7 +17,7 @@ from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import plane_tensor_entries
 from microdesign.physics.solver.uncertainty import discretization_uncertainty
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
 class RobustnessConfig(Config):

@@ -18,7 +18,7 @@ from microdesign.design.search.sampling import Strata
 from microdesign.design.target.targets import Target
 from microdesign.model.condition_correction import STEP
 from microdesign.model.standardization import is_signed
-from microdesign.surrogate.local import Draws, Surrogate, decode_labels
+from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
 
 
 def aim(

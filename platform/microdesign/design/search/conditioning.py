@@ -16,7 +16,7 @@ from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.standardization import Standardization
 from microdesign.physics.properties import property_values
-from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.protocol import Surrogate
 
 IMAGINED = 4096
 """Property vectors that are drawn from the model's standardization where there is no data set."""

@@ -10,7 +10,7 @@ Shapes: n draws, D latent, P properties of the model.
 
 import numpy as np
 
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 _DAMPING = 1e-3
 """Share of a step's mean curvature that is added to it: slopes of nearly parallel properties are not told apart."""
@@ -37,13 +37,13 @@ def follow(
         high: Largest ones; equal to `low` for a value.
         rounds: Most steps.
     """
-    if not rounds or surrogate.sensitivities(z[:0]) is None:
+    if not rounds or surrogate.jacobian(z[:0]) is None:
         return z
     z, found, radius = z.copy(), found.copy(), np.full(len(z), _RADIUS)
     for _ in range(rounds):
         miss = missed(found, low, high)
         moving = np.flatnonzero(np.isfinite(miss).all(1) & miss.any(1))
-        slopes = surrogate.sensitivities(z[moving])
+        slopes = surrogate.jacobian(z[moving])
         if slopes is None or not len(moving):
             break
         scaled = slopes / _size(found[moving], low, high)[:, :, None] * std[moving, None, :]

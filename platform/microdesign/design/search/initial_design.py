@@ -13,7 +13,7 @@ from microdesign.design.search.sampling import Strata, sample_strata
 from microdesign.design.search.screening import Designs, decode_designs, ranks
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.statistics.similarity import two_point_of
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import chi2, qmc
 
-from microdesign.surrogate.local import Draws, Surrogate
+from microdesign.surrogate.protocol import Draws, Surrogate
 
 
 @dataclass(frozen=True)

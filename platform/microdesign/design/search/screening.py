@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
 @dataclass(frozen=True)

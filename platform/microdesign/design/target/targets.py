@@ -15,7 +15,7 @@ from microdesign.design.search.pareto import crowding, front_numbers
 from microdesign.design.target.constraints import Constraints
 from microdesign.design.target.goals import Goal
 from microdesign.physics.properties import is_signed, property_values
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 _STEP = 1e-3
 """Step of finite differences, in standard deviations."""
@@ -104,7 +104,7 @@ class Target(Config):
 
         Those of a property that the model's own do not determine are NaN.
         """
-        own = surrogate.sensitivities(z)
+        own = surrogate.jacobian(z)
         if own is None:
             return None
         means = surrogate.predict(decode_labels(surrogate, z))[0]

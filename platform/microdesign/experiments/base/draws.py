@@ -12,7 +12,7 @@ from microdesign.design.search.distinctness import DISTINCT
 from microdesign.experiments.base.physics import Solve
 from microdesign.experiments.base.ranking import best_of, count_distinct, worst_errors
 from microdesign.microstructure.statistics.similarity import two_point_of
-from microdesign.surrogate.local import Draws, Surrogate, decode_labels
+from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.execution.store import ResultStore
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
-from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.protocol import Surrogate
 
 
 class Measured(NamedTuple):

@@ -12,7 +12,7 @@ from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
 from microdesign.physics.execution.parallel import evaluate_parallel
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import Surrogate
+from microdesign.surrogate.protocol import Surrogate
 
 _SAME = 0.005
 """Difference of labels from the judge's values that is no matter: a solver's tolerance, several times."""

@@ -31,8 +31,8 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
 from microdesign.model.losses.two_point import excess_cess
-from microdesign.surrogate.local import Draws, Surrogate, decode_labels
-from microdesign.surrogate.symmetry_averaging import Averaged
+from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
+from microdesign.surrogate.symmetry_averaging import SymmetryAveraged
 
 _TOLD = 20
 """Targets between two lines of progress."""
@@ -132,7 +132,7 @@ def measure(
             in two dimensions, or is labelled by another physics.
     """
     check_measurable(dataset)
-    surrogate = Averaged(surrogate) if config.averaged else surrogate
+    surrogate = SymmetryAveraged(surrogate) if config.averaged else surrogate
     names = surrogate.properties
     held_out = dataset.load(config.split).with_known(names)
     if len(held_out) < 2:

@@ -20,7 +20,7 @@ from microdesign.design.search.condition_correction import aimed_sample
 from microdesign.experiments.base.outcome import Cell, Table
 from microdesign.experiments.base.physics import Solve
 from microdesign.experiments.base.ranking import worst_errors
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 STEP = 0.5
 """First standard deviation of the search, in units of its scale."""

@@ -34,7 +34,8 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.drawing import draw
 from microdesign.physics.execution.store import ResultStore
-from microdesign.surrogate.local import Draws, LocalSurrogate, Surrogate
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Draws, Surrogate
 
 LEAST_WEIGHT = 1e-3
 """Weight below which a component is out of use: nothing taught it anything."""

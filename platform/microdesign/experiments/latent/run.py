@@ -22,7 +22,7 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.statistics.similarity import distances, two_point_of
-from microdesign.surrogate.local import Prior, Surrogate, decode_labels
+from microdesign.surrogate.protocol import Prior, Surrogate, decode_labels
 
 _DEVIATIONS = (-2.0, -1.0, 0.0, 1.0, 2.0)
 _CLOSE = 0.03

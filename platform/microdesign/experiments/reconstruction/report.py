@@ -17,7 +17,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.statistics.two_point import two_point
 from microdesign.model.losses.two_point import EPS
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 OUTLIERS = 6
 """Worst reconstructions of each model that are shown."""

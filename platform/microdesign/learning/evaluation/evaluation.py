@@ -21,9 +21,10 @@ from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.statistics.similarity import two_point_distance
 from microdesign.model.bundle import Bundle
 from microdesign.model.calibration import LEVEL, Calibration
-from microdesign.model.reference import KEPT, Reference
-from microdesign.surrogate.intervals import UNLIKE, limits
-from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.model.reference_set import MOST_SAMPLES, ReferenceSet
+from microdesign.surrogate.intervals import OUT_OF_DISTRIBUTION, bounds_and_score
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 
 _SHOWN, _DRAWS = 8, 6
 _TARGETS, _DRAWS_PER_TARGET = 32, 4
@@ -37,7 +38,7 @@ class Evaluation:
         bundle: The model.
         data: The held-out images.
         true, predicted, std: Property values, predicted means and standard deviations, each `(N, P)`, physical units.
-        limits: Calibrated bounds `lower` and `upper` `(N, P)` and rank `unlike` `(N,)`, where the bundle has them.
+        limits: Calibrated bounds `lower` and `upper` `(N, P)` and score `out_of_distribution` `(N,)`, if any.
         latent: Posterior means `(N, D)`.
         responsibilities: Share of each prior component in each image's latent, `(N, K)`.
         weights: Prior weights at each image's properties, `(N, K)`.
@@ -90,10 +91,12 @@ class Evaluation:
             for kind, column in columns.items()
             for name, value in zip(self.properties, column, strict=True)
         }
-        if "unlike" in self.limits:
-            values["share_unlike"] = float((self.limits["unlike"] > UNLIKE).mean())
-        if self.bundle.reference is not None:
-            values["share_latent_unlike"] = float((self.bundle.reference.latent_rank(self.latent) > UNLIKE).mean())
+        if "out_of_distribution" in self.limits:
+            outside = self.limits["out_of_distribution"] > OUT_OF_DISTRIBUTION
+            values["share_out_of_distribution"] = float(outside.mean())
+        if self.bundle.reference_set is not None:
+            outside = self.bundle.reference_set.latent_score(self.latent) > OUT_OF_DISTRIBUTION
+            values["share_latent_out_of_distribution"] = float(outside.mean())
         if self.inverse is not None:
             values["inverse_error_predicted"] = float(np.median(self.inverse))
         return values
@@ -160,7 +163,7 @@ def summary(metrics: Mapping[str, float], properties: Sequence[str]) -> str:
 
 
 def complete(bundle: Bundle, dataset: Dataset) -> Bundle:
-    """Adds to a trained model what makes it honest: calibrated intervals and a reference of its training data.
+    """Adds to a trained model calibrated intervals and a reference set of its training data.
 
     Both are fitted to the validation split, which is neither trained nor tested on.
 
@@ -168,14 +171,16 @@ def complete(bundle: Bundle, dataset: Dataset) -> Bundle:
         InputError: A split is empty, or the data set lacks a property of the model.
     """
     surrogate, names = LocalSurrogate(bundle), bundle.properties
-    training = dataset.load("train", KEPT)
+    training = dataset.load("train", MOST_SAMPLES)
     held_out = dataset.load("validation").with_known(names)
-    reference = Reference.fit(training, surrogate.encode(training.labels), held_out, surrogate.encode(held_out.labels))
+    reference_set = ReferenceSet.fit(
+        training, surrogate.encode(training.labels), held_out, surrogate.encode(held_out.labels)
+    )
     calibration = None
     if names:
         true = held_out.property_table(names)
         calibration = Calibration.fit(true, *surrogate.predict(held_out.labels), bundle.description.standardization)
-    return Bundle(bundle.model, bundle.description.model_copy(update={"calibration": calibration}), reference)
+    return Bundle(bundle.model, bundle.description.model_copy(update={"calibration": calibration}), reference_set)
 
 
 def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test") -> Evaluation:
@@ -208,7 +213,7 @@ def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test")
         true=true,
         predicted=predicted,
         std=std,
-        limits=limits(bundle, data.labels, predicted, std),
+        limits=bounds_and_score(bundle, data.labels, predicted, std),
         latent=latent,
         responsibilities=responsibilities.numpy(),
         weights=mixture.log_weights.exp().numpy(),

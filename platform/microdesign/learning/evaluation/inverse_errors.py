@@ -10,7 +10,7 @@ import numpy as np
 
 from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
-from microdesign.surrogate.local import Surrogate, decode_labels
+from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 Verifier = Callable[[np.ndarray, Mapping[str, Any] | None], Mapping[str, np.ndarray]]
 """Computes properties: (labels uint8 `(n, *N)`, materials as `dataset.json` has them) -> values `(n,)` by name."""

@@ -8,7 +8,7 @@ from typing import Any
 from microdesign.core.errors import InputError
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.physics.report import read_labels
-from microdesign.surrogate.intervals import assess
+from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.tracking import download_bundle
 
@@ -24,8 +24,9 @@ def predict_files(
         tracking_uri: MLflow address; the environment's or the embedded default when None.
 
     Returns:
-        The model, and for each image `image`, its name, `properties` with `mean`, `std` and, where the model is
-        calibrated, `lower` and `upper`, and `unlike` where it has a reference (see `assess`).
+        The model, and for each image `image`, its name, `properties` with `mean`, `std` and, if the model is
+        calibrated, `lower` and `upper`, and `out_of_distribution`, None without a reference set. See
+        `microdesign.surrogate.intervals.calibrated_prediction`.
 
     Raises:
         InputError: There is no such model, or an image cannot be read or does not fit the model.
@@ -40,15 +41,14 @@ def predict_files(
     for path in paths:
         for name, labels in read_labels(path):
             try:
-                found = assess(surrogate, labels[None])
+                found = calibrated_prediction(surrogate, labels[None])
             except InputError as error:
                 raise InputError(f"{name}: {error}") from None
-            unlike = found.pop("unlike", None)
+            score = found.pop("out_of_distribution", None)
             properties = {
                 each: {kind: float(values[0, column]) for kind, values in found.items()}
                 for column, each in enumerate(bundle.properties)
             }
-            rows.append(
-                {"image": name, "properties": properties, "unlike": None if unlike is None else float(unlike[0])}
-            )
+            outside = None if score is None else float(score[0])
+            rows.append({"image": name, "properties": properties, "out_of_distribution": outside})
     return bundle, rows

@@ -17,7 +17,8 @@ from microdesign.model.bundle import Bundle, Description
 from microdesign.model.losses.two_point import excess_cess
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
-from microdesign.surrogate.local import LocalSurrogate, decode_labels
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 
 Objective = Literal["loss", "mape", "r2", "excess_cess", "inverse_error"]
 LARGER_IS_BETTER = ("r2",)

@@ -95,7 +95,7 @@ def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, 
     for name, figure in evaluation.figures().items():
         run.log_figure(figure, f"{name}.png")
     description = bundle.description.model_copy(update={"metrics": evaluation.metrics})
-    save_bundle(folder / "bundle", bundle.model, description, bundle.reference)
+    save_bundle(folder / "bundle", bundle.model, description, bundle.reference_set)
 
 
 def check_worker_resources(config: TrainConfig) -> None:

@@ -1,10 +1,10 @@
-"""What a model has seen, kept small: tells how unlike the training data an image or a latent is.
+"""The reference set of a model: a sample of its training data, for out-of-distribution scores of images and latents.
 
-Shapes: n samples asked about, m training samples kept, q held-out ones, F statistics, D latent, `*N` image.
+Shapes: n scored samples, m training samples, q held-out ones, F statistics, D latent, `*N` image.
 
 An image is measured by its distance in two-point statistics to the nearest of the training images, a latent by its
-density under the aggregate posterior, the mixture of the training images' q(z|x). Both are given as ranks: the share of
-held-out images of the training data's kind that are less unusual. Above 0.99 what the model says is extrapolation.
+density under the aggregate posterior, the mixture of the training images' q(z|x). The score is the rank among held-out
+images: the share of them that are nearer, or denser. Above 0.99 a prediction of the model is an extrapolation.
 """
 
 import math
@@ -18,13 +18,13 @@ from torch import Tensor
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.statistics.similarity import nearest_rms_distance, sampled_two_point
 
-KEPT = 500
-"""Training samples that are kept: a megabyte at most at usual sizes."""
+MOST_SAMPLES = 500
+"""Training samples in a reference set: a megabyte at most at usual sizes."""
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What is kept, float32.
+class ReferenceSet:
+    """Statistics and posteriors of training images, and what held-out images score against them, float32.
 
     Attributes:
         statistics: Two-point statistics of training images, `(m, F)`.
@@ -47,8 +47,8 @@ class Reference:
         held_out: Microstructures,
         held_out_posterior: tuple[np.ndarray, np.ndarray],
         seed: int = 0,
-    ) -> "Reference":
-        """Keeps `KEPT` training images and ranks the held-out ones.
+    ) -> "ReferenceSet":
+        """Samples `MOST_SAMPLES` training images and measures the held-out ones.
 
         Args:
             training: Training images.
@@ -58,7 +58,7 @@ class Reference:
             seed: Seed of the draws.
         """
         stream = np.random.default_rng(seed)
-        kept = np.sort(stream.permutation(len(training))[:KEPT])
+        kept = np.sort(stream.permutation(len(training))[:MOST_SAMPLES])
         mean, std = (torch.from_numpy(part[kept]).float() for part in posterior)
         empty = torch.zeros(0)
         part = cls(sampled_two_point(training.select(kept)), mean, std.log(), empty, empty)
@@ -76,8 +76,8 @@ class Reference:
         """Root mean square difference of two-point statistics to the nearest training image, `(n,)`."""
         return nearest_rms_distance(sampled_two_point(images), self.statistics).double().numpy()
 
-    def image_rank(self, images: Microstructures) -> np.ndarray:
-        """Share of held-out images that are nearer to the training images, `(n,)`, 0 to 1."""
+    def image_score(self, images: Microstructures) -> np.ndarray:
+        """Out-of-distribution score: the share of held-out images that are nearer to the training images, `(n,)`."""
         return np.searchsorted(self.distances.numpy(), self.distance(images).astype(np.float32)) / len(self.distances)
 
     def log_density(self, z: np.ndarray) -> np.ndarray:
@@ -90,8 +90,8 @@ class Reference:
         normal = -log_std.sum(1) - 0.5 * mean.shape[1] * math.log(2 * math.pi)
         return ((normal - 0.5 * squares).logsumexp(1) - math.log(len(mean))).numpy()
 
-    def latent_rank(self, z: np.ndarray) -> np.ndarray:
-        """Share of held-out latents of higher density, `(n,)`, 0 to 1."""
+    def latent_score(self, z: np.ndarray) -> np.ndarray:
+        """Out-of-distribution score: the share of held-out latents of higher density, `(n,)`, 0 to 1."""
         below = np.searchsorted(self.densities.numpy(), self.log_density(z).astype(np.float32), side="right")
         return 1 - below / len(self.densities)
 
@@ -100,7 +100,7 @@ class Reference:
         return {name: getattr(self, name).contiguous() for name in self.__dataclass_fields__}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "Reference":
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "ReferenceSet":
         """The inverse of `tensors`.
 
         Raises:
