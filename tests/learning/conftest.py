@@ -1,5 +1,7 @@
 """A small data set whose properties are functions of the volume fraction, and untrained models of it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,15 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a library warns of in training, such as a legend without an entry, is an error in these tests."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("error::UserWarning"))
 
 
 @pytest.fixture(scope="session")

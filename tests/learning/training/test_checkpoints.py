@@ -1,6 +1,7 @@
 """Training states as Ray checkpoints: the same tensors again, no code, nothing left behind."""
 
 import pickle
+import shutil
 from pathlib import Path
 
 import pytest
@@ -26,15 +27,26 @@ def test_a_state_comes_back() -> None:
     torch.testing.assert_close(again["optimizer"]["state"], state["optimizer"]["state"], rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("saved", [False, True])
-@pytest.mark.parametrize("wrapped", [False, True])
-def test_any_number_of_workers_takes_up_what_any_other_left(saved: bool, wrapped: bool) -> None:
+def test_any_number_of_workers_takes_up_what_any_other_left() -> None:
     weight = torch.rand(2)
-    with state_checkpoint(lambda: {"model": {("module." if saved else "") + "layer.weight": weight}}) as checkpoint:
-        state = load_state(checkpoint, wrapped)
-    assert state is not None
-    assert list(state["model"]) == ["module.layer.weight" if wrapped else "layer.weight"]
-    assert torch.equal(next(iter(state["model"].values())), weight)
+    for saved in (False, True):
+        name = ("module." if saved else "") + "layer.weight"
+        with state_checkpoint(lambda name=name: {"model": {name: weight}}) as checkpoint:
+            for wrapped in (False, True):
+                state = load_state(checkpoint, wrapped=wrapped)
+                assert state is not None
+                assert list(state["model"]) == ["module.layer.weight" if wrapped else "layer.weight"]
+                assert torch.equal(next(iter(state["model"].values())), weight)
+
+
+def test_each_worker_gets_its_own_part_again(tmp_path: Path) -> None:
+    """Ray puts the files of all workers into one folder."""
+    for rank in range(2):
+        with state_checkpoint(lambda rank=rank: {"epoch": 10 + rank, "own": {"labels": rank}}, rank) as part:
+            shutil.copytree(part.path, tmp_path, dirs_exist_ok=True)
+    merged = ray.train.Checkpoint.from_directory(tmp_path)
+    states = [load_state(merged, rank) for rank in range(4)]
+    assert [(state["epoch"], state["own"]["labels"]) for state in states] == [(10, 0), (10, 1), (10, 0), (10, 1)]
 
 
 def test_the_files_go_when_the_report_fails() -> None:

@@ -166,7 +166,7 @@ def _roundtrip(value: Any) -> Any:
 
 def test_a_resumed_run_remembers_its_lessons(images: Any, standardization: Standardization) -> None:
     whole, states = trained(images, standardization)
-    assert len(states[1]["teacher"]["labels"]) > 0
+    assert len(states[1]["own"]["labels"]) > 0
     resumed, _ = trained(images, standardization, states[1])
     for name, tensor in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], tensor, rtol=0, atol=0)

@@ -12,6 +12,7 @@ from microdesign.design.campaign.engine import Retrain
 from microdesign.design.campaign.trials import Trial
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.physics_feedback import TeacherConfig
+from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
@@ -76,7 +77,11 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
             experiment=config.experiment,
             register_as=name,
         )
-        return LocalSurrogate(load_bundle(train(training, progress, uri)))
+        try:
+            return LocalSurrogate(load_bundle(train(training, progress, uri)))
+        except NotRegisteredError as error:
+            progress(f"{error} The campaign goes on with the model that it began with.")
+            return LocalSurrogate(bundle)
 
     return retrain
 

@@ -10,6 +10,7 @@ from microdesign.core.config import Config, changed
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress
 from microdesign.learning.models import load_model
+from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, load_bundle
@@ -77,7 +78,12 @@ class TrainedModels(Config):
         for name, each in trainings.items():
             if name not in left_out:
                 progress(f"model {name}")
-                folder = train(each.model_copy(update={"start": places.get(each.start, each.start)}), progress, uri)
+                each = each.model_copy(update={"start": places.get(each.start, each.start)})
+                try:
+                    folder = train(each, progress, uri)
+                except NotRegisteredError as error:  # an experiment measures poor models too
+                    progress(str(error))
+                    folder = error.bundle
                 bundles[name], places[name] = load_bundle(folder), str(folder)
         return {name: bundles[name] for name in self.models if name in bundles}, left_out
 

@@ -130,7 +130,9 @@ class Evaluation:
     def figures(self) -> dict[str, Figure]:
         """Parity and calibration, reconstructions with two-point maps, the prior's draws, its use, the latent map."""
         made = {}
-        colours: dict[str, np.ndarray] = {"component": self.component, "class": np.array(self.data.classes)}
+        colours: dict[str, np.ndarray] = {"component": self.component}
+        if any(self.data.classes):  # a data set need not name any
+            colours["class"] = np.array(self.data.classes)
         description = self.bundle.description
         if self.properties:
             known, standard = description.calibration, description.standardization

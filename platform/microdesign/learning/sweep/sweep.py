@@ -41,6 +41,7 @@ from microdesign.learning.training.failures import driver_error
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
+from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import check_worker_resources, train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
@@ -77,8 +78,11 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
             best = report.add(model, trials)
             progress(f"{model or name}: best {best.choice}: {best.metrics}")
             if config.retrain:
-                bundle = train(_winner(config, model, loop, best), progress, uri)
-                report.bundles[model] = bundle
+                try:
+                    report.bundles[model] = train(_winner(config, model, loop, best), progress, uri)
+                except NotRegisteredError as error:  # it is compared all the same
+                    progress(str(error))
+                    report.bundles[model] = error.bundle
         if report.bundles:
             report.compare(dataset, verifier)
         for artifact, figure in report.figures().items():

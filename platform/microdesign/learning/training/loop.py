@@ -104,7 +104,7 @@ class _Run:
         if state is not None:
             model.load_state_dict(state["model"])
             if teacher is not None:
-                teacher.load_state(state["teacher"])
+                teacher.load_state(state["own"])
         self.started = self.saved = time.monotonic() - self.state["seconds"]
 
     def all_phases(self) -> None:
@@ -192,7 +192,7 @@ class _Run:
             "summed": self.summed,
             "sums": self.sums,
             "seconds": time.monotonic() - self.started,
-            "teacher": {} if self.teacher is None else self.teacher.state(),
+            "own": {} if self.teacher is None else self.teacher.state(),
         }
 
     def _progress(self) -> float:

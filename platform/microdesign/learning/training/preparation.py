@@ -2,7 +2,6 @@
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from microdesign.core.errors import InputError
 from microdesign.learning.data.feed import Feed, fit_standardization
@@ -14,13 +13,11 @@ from microdesign.learning.data.samples import (
     steps_per_epoch,
     usable,
 )
-from microdesign.learning.training.loop import build_model
 from microdesign.learning.training.physics_feedback import Teacher
+from microdesign.learning.training.starting_point import load_start
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
 
 _COMPARED = 32
 """Labelled images on which the teacher's physics has to agree with the data set's."""
@@ -39,6 +36,8 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
     for split in ("validation", "test"):
         check_held_out(dataset, split, config.properties)
     check_varied(dataset)
+    if config.start is not None:
+        load_start(config.start, config)
     teacher = Teacher.of(config.teacher, standardization_of(config, dataset), manifest)
     if teacher is None and config.loop.learns == "regressor":
         raise InputError(
@@ -50,13 +49,11 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
 
 
 def standardization_of(config: TrainConfig, dataset: Dataset) -> Standardization:
-    """Fits the standardisation to the labels of the images that train; that of the bundle to start from stays.
+    """Fits the standardization to the labels of the images that train, also where training starts from a model.
 
     Raises:
-        InputError: The data set lacks a property, or it does not vary; or there is no such bundle.
+        InputError: The data set lacks a property, or it does not vary.
     """
-    if config.start is not None:
-        return _start(config.start, config).description.standardization
     positions, manifest = _positions(config, dataset), dataset.manifest
     properties = {name: column[positions] for name, column in dataset.property_columns().items()}
     return fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
@@ -83,45 +80,6 @@ def prepare(
     samples = Samples.read(dataset, _positions(config, dataset), rank, world)
     feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
     return feed, Teacher.of(config.teacher, standardization, dataset.manifest)
-
-
-def initial_model(config: TrainConfig) -> VAERegression:
-    """The model before its first step: seeded weights, or those of the bundle to start from.
-
-    Raises:
-        InputError: There is no such bundle, or it is of another architecture or of other properties than asked.
-    """
-    model = build_model(config.loop, len(config.properties))
-    if config.start is not None:
-        model.load_state_dict(_weights(_start(config.start, config), config.loop.model))
-    return model
-
-
-def _weights(bundle: Bundle, asked: ModelConfig) -> dict[str, Tensor]:
-    """The weights of a bundle, as a model has them whose regressor may get a trunk of its own."""
-    state = bundle.model.state_dict()
-    if asked.network.regressor == bundle.description.model.network.regressor:
-        return state
-    for part in ("trunk.", "features."):
-        state |= {f"property_{name}": value for name, value in state.items() if name.startswith(part)}
-    # The features of a model of latent maps are the regressor's alone.
-    spatial = asked.network.latent_kind == "spatial"
-    return {name: value for name, value in state.items() if not (spatial and name.startswith("features."))}
-
-
-def _start(folder: str, config: TrainConfig) -> Bundle:
-    bundle = load_bundle(folder)
-    if bundle.properties != config.properties:
-        raise InputError(
-            f"start: {folder} is a model of {', '.join(bundle.properties)}; expected {', '.join(config.properties)}."
-        )
-    found, asked = bundle.description.model, config.loop.model
-    if found.network.regressor == "shared":  # it may get a trunk of its own
-        network = found.network.model_copy(update={"regressor": asked.network.regressor})
-        found = found.model_copy(update={"network": network})
-    if found != asked:
-        raise InputError(f"start: {folder} is of another architecture; give `loop.model` as its model.json does.")
-    return bundle
 
 
 def _positions(config: TrainConfig, dataset: Dataset) -> NDArray:

@@ -19,10 +19,12 @@ from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle
 from microdesign.learning.training.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.failures import NoSecondTry, driver_error
 from microdesign.learning.training.loop import State, build_model, describe_terms, run_loop
-from microdesign.learning.training.preparation import check_training, initial_model, prepare, standardization_of
+from microdesign.learning.training.preparation import check_training, prepare, standardization_of
+from microdesign.learning.training.registration import NotRegisteredError, check_quality
+from microdesign.learning.training.starting_point import initial_model
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.physics.execution.resources import check_resources
 from microdesign.tracking import Run, continued, default_uri, download_bundle, ending, register_bundle, start_run
@@ -41,6 +43,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     Raises:
         InputError: The data set is missing or lacks a property; or another process is at the same training.
         MicrodesignError: Training failed on every try; the message carries the worker's error.
+        NotRegisteredError: The model is worse than `minimum_r2`; its bundle stays.
     """
     dataset = Dataset.open(config.dataset)
     uri = tracking_uri or default_uri()
@@ -55,7 +58,8 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     if place in registered:
         progress(f"the model {name} is trained already")
         return folder / "bundle"
-    if not registered:  # what cannot be trained leaves no folder and no run
+    trained = _is_trained(folder / "bundle")
+    if not trained:  # what cannot be trained leaves no folder and no run
         check_training(config, dataset)
         check_worker_resources(config)
     with (
@@ -63,14 +67,24 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run,
     ):
         write_text(folder / "config.yaml", dump_yaml(config))
-        if not registered:
+        if not trained:
             _make_bundle(config, dataset, folder, run, progress)
         metrics = load_bundle(folder / "bundle").description.metrics
         run.log_metrics(metrics)
+        try:
+            check_quality(metrics, config.minimum_r2, folder / "bundle")
+        except NotRegisteredError as error:
+            run.log_tags({"not_registered": str(error)})
+            raise
         version, alias = register_bundle(run, folder / "bundle", config.register_as)
         write_json(record, registered | {place: version.number})
         progress(f"registered {version} as {alias}: {summary(metrics, config.properties)}")
     return folder / "bundle"
+
+
+def _is_trained(bundle: Path) -> bool:
+    """Whether a bundle is there with its evaluation, which is written last."""
+    return (bundle / DESCRIPTION).is_file() and bool(load_bundle(bundle).description.metrics)
 
 
 def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
@@ -151,14 +165,11 @@ def _worker(settings: dict[str, Any]) -> None:
     device = get_device()
     dataset = Dataset.open(config.dataset)
     feed, teacher = prepare(config, dataset, standardization, device, rank, world)
-    core = initial_model(config)
+    core = initial_model(config, standardization, dataset.manifest.materials)
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
     def on_checkpoint(save: Callable[[], State]) -> None:
-        if rank != 0:
-            ray.train.report({})
-            return
-        with state_checkpoint(save) as checkpoint:
+        with state_checkpoint(save, rank) as checkpoint:
             ray.train.report({}, checkpoint=checkpoint)
 
     def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
@@ -166,7 +177,7 @@ def _worker(settings: dict[str, Any]) -> None:
             settings["messages"].put((done, terms))
         on_checkpoint(save)
 
-    state = load_state(ray.train.get_checkpoint(), wrapped=world > 1)
+    state = load_state(ray.train.get_checkpoint(), rank, wrapped=world > 1)
     folder = Path(config.storage).resolve() / context.get_experiment_name()
     run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, teacher)
 

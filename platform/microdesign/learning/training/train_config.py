@@ -42,6 +42,11 @@ class TrainConfig(Config):
         "microdesign",
         description="name in the MLflow registry; the first of its name is champion, a later one challenger",
     )
+    minimum_r2: float | None = Field(
+        0.0,
+        description="R2 on the test split that each property needs for the model to be registered; predicting the mean "
+        "attains 0; null registers any model",
+    )
     max_failures: int = Field(3, ge=0, description="deaths of workers after which training gives up")
 
     @field_validator("workers")

@@ -1,0 +1,101 @@
+"""The model before its first step: seeded weights, or those of a finished model, carried over to new data.
+
+Shapes: P properties. y = (t - o) / s are standardised values of t, a property or its logarithm.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from microdesign.core.errors import InputError
+from microdesign.learning.training.loop import build_model
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.model.prior.priors import MixturePrior
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import ModelConfig, VAERegression
+
+
+def initial_model(
+    config: TrainConfig, standardization: Standardization, materials: Mapping[str, Any] | None
+) -> VAERegression:
+    """Builds the model that training starts with.
+
+    A model to start from (`start`) was trained on other data, and its weights belong to that data's standardization.
+    Of the same materials, a property is the same function of the image: the weights are rescaled so that the model
+    predicts the same physical values. Of other materials, or of unknown ones, the function is another, and its
+    standardised form is what both have in common: the weights stay as they are.
+
+    Args:
+        config: Of the training.
+        standardization: Of the new data's properties.
+        materials: Of the new data, as its manifest has them.
+
+    Raises:
+        InputError: There is no such bundle, or it is of another architecture or of other properties than asked.
+    """
+    model = build_model(config.loop, len(config.properties))
+    if config.start is not None:
+        bundle = load_start(config.start, config)
+        model.load_state_dict(_weights(bundle, config.loop.model))
+        if materials is not None and materials == bundle.description.materials:
+            rescale(model, bundle.description.standardization, standardization)
+    return model
+
+
+def load_start(folder: str, config: TrainConfig) -> Bundle:
+    """Loads the bundle to start from.
+
+    Raises:
+        InputError: There is no such bundle, or it is of another architecture or of other properties than asked.
+    """
+    bundle = load_bundle(folder)
+    if bundle.properties != config.properties:
+        raise InputError(
+            f"start: {folder} is a model of {', '.join(bundle.properties)}; expected {', '.join(config.properties)}."
+        )
+    found, asked = bundle.description.model, config.loop.model
+    if found.network.regressor == "shared":  # it may get a trunk of its own
+        network = found.network.model_copy(update={"regressor": asked.network.regressor})
+        found = found.model_copy(update={"network": network})
+    if found != asked:
+        raise InputError(f"start: {folder} is of another architecture; give `loop.model` as its model.json does.")
+    return bundle
+
+
+@torch.no_grad()
+def rescale(model: VAERegression, old: Standardization, new: Standardization) -> None:
+    """Changes weights in place, so that a model of properties standardised as `old` takes and gives them as `new`.
+
+    With y' = a y + b, a = s / s', b = (o - o') / s', the regressor's last layer gives a mean + b and log std + log a,
+    and a mixture prior's first layer takes (y' - b) / a. Exact but for the bounds of log std, and nothing changes where
+    `old` is `new`. A conditional prior, whose directions have unit norm, cannot be rescaled: its weights stay.
+    """
+    if model.property_head is None:
+        return
+    a = torch.tensor(old.scales).double() / torch.tensor(new.scales).double()
+    b = (torch.tensor(old.offsets).double() - torch.tensor(new.offsets).double()) / torch.tensor(new.scales).double()
+    a, b, P = a.float(), b.float(), len(a)
+    last, direct = model.property_head.layers[-1], model.property_head.direct
+    last.weight[:P] *= a[:, None]
+    last.bias[:P] = a * last.bias[:P] + b
+    last.bias[P:] += a.log()
+    direct.weight *= a[:, None]
+    if isinstance(model.prior, MixturePrior):
+        first = model.prior.network[0]
+        first.weight /= a
+        first.bias -= first.weight @ b
+
+
+def _weights(bundle: Bundle, asked: ModelConfig) -> dict[str, Tensor]:
+    """The weights of a bundle, as a model has them whose regressor may get a trunk of its own."""
+    state = bundle.model.state_dict()
+    if asked.network.regressor == bundle.description.model.network.regressor:
+        return state
+    for part in ("trunk.", "features."):
+        state |= {f"property_{name}": value for name, value in state.items() if name.startswith(part)}
+    # The features of a model of latent maps are the regressor's alone.
+    spatial = asked.network.latent_kind == "spatial"
+    return {name: value for name, value in state.items() if not (spatial and name.startswith("features."))}

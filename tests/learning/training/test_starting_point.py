@@ -1,0 +1,63 @@
+"""A finished model as the start of a training on other data: what its weights become there."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from microdesign.learning.training.starting_point import initial_model
+from microdesign.learning.training.train_config import TrainConfig
+from microdesign.model.bundle import Bundle, Description, save_bundle
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.surrogate.local import LocalSurrogate
+
+NAMES = ("Ex", "vxy")
+PHASES = {"phases": [{"E": 1, "nu": 0.3}, {"E": 10, "nu": 0.3}]}
+STIFFER = {"phases": [{"E": 1, "nu": 0.3}, {"E": 100, "nu": 0.3}]}
+OLD = Standardization(names=NAMES, units=("1", "1"), offsets=(1.3, 0.3), scales=(0.5, 0.02))
+NEW = Standardization(names=NAMES, units=("1", "1"), offsets=(2.1, 0.28), scales=(0.8, 0.03))
+MODEL: dict[str, Any] = {"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}}
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    torch.manual_seed(0)
+    config = ModelConfig.model_validate(MODEL)
+    description = Description(model=config, standardization=OLD, materials=PHASES)
+    return save_bundle(tmp_path / "bundle", VAERegression(config, 2).eval(), description)
+
+
+def started(folder: Path, new: Standardization, materials: Any) -> LocalSurrogate:
+    config = TrainConfig.model_validate(
+        {"dataset": "", "properties": NAMES, "start": str(folder / "bundle"), "loop": {"model": MODEL}}
+    )
+    model = initial_model(config, new, materials).eval()
+    return LocalSurrogate(Bundle(model, Description(model=config.loop.model, standardization=new)))
+
+
+def test_a_start_on_the_same_data_changes_nothing(bundle: Bundle, tmp_path: Path) -> None:
+    model = started(tmp_path, OLD, PHASES).bundle.model
+    for name, weight in bundle.model.state_dict().items():
+        assert torch.equal(weight, model.state_dict()[name]), name
+
+
+def test_of_the_same_materials_it_predicts_and_answers_as_before(bundle: Bundle, tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (6, 16, 16)).astype(np.uint8)
+    before, after = LocalSurrogate(bundle), started(tmp_path, NEW, PHASES)
+    for found, expected in zip(after.predict(labels), before.predict(labels), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4)
+    target = {"Ex": 4.0, "vxy": 0.31}
+    for part in ("weights", "mean", "std"):
+        found, expected = (getattr(each.prior(target), part) for each in (after, before))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5, err_msg=part)
+
+
+def test_of_other_or_unknown_materials_its_standardised_predictions_stay(bundle: Bundle, tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (6, 16, 16)).astype(np.uint8)
+    expected = OLD.forward(LocalSurrogate(bundle).predict(labels)[0])
+    for materials in (STIFFER, None):
+        found = NEW.forward(started(tmp_path, NEW, materials).predict(labels)[0])
+        np.testing.assert_allclose(found, expected, atol=1e-5)
