@@ -41,7 +41,8 @@ from microdesign.design.search.conditioning import best_known as images_to_start
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values, evaluate_each
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import CoarseGrid
 from microdesign.surrogate.local import LocalSurrogate

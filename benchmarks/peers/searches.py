@@ -20,7 +20,7 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.physics.evaluators.evaluator import Evaluator, evaluate_each
+from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 

@@ -24,7 +24,7 @@ from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.microstructure.io.npy import read_npy
 from microdesign.physics.bounds.reachability import check_reachable
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.parallel import evaluate_shards
 from microdesign.physics.execution.store import ResultStore

@@ -16,7 +16,8 @@ from small_model import MATERIALS, small_surrogate
 
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.engine import run_campaign
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
 
 MARKS = Path(sys.argv[1]) / "marks"

@@ -22,7 +22,7 @@ from microdesign.microstructure.generators.dataset_generation import GenerateCon
 from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.vae import ModelConfig, VAERegression
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import coarsened

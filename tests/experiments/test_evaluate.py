@@ -23,7 +23,7 @@ from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import LabelConfig, label_dataset
 from microdesign.physics.execution.pool import TaskPool
 from microdesign.physics.execution.store import ResultStore

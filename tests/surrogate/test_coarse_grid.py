@@ -6,7 +6,8 @@ import torch
 
 from microdesign.core.errors import EvaluationError, InputError
 from microdesign.microstructure.generators import generate
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse, coarsened
 from microdesign.surrogate.local import LocalSurrogate

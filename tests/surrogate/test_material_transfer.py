@@ -3,7 +3,7 @@
 import numpy as np
 
 from microdesign.model.standardization import Standardization
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.material_transfer import MaterialTransfer

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
 
 

@@ -60,7 +60,7 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
         trials=2,
         trial_epochs=6,
         objectives=["mape", "excess_cess", "inverse_error"],
-        verifier="microdesign.physics.verification:verify",
+        evaluator="fft",
         targets=4,
         draws=2,
         max_concurrent=1,

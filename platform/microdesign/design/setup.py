@@ -19,7 +19,8 @@ from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.statistics.similarity import two_point_of
-from microdesign.physics.evaluators.evaluator import Evaluator, load_evaluator
+from microdesign.physics.evaluators.protocol import Evaluator
+from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials, Units
 from microdesign.physics.properties import property_values

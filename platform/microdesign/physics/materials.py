@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from microdesign.core.config import Config, load_config
+from microdesign.core.config import Config, load_config, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json
 from microdesign.physics.tensors import (
@@ -282,6 +282,21 @@ def lame(E: float, nu: float, plane: Plane) -> tuple[float, float]:
     if plane == "stress":
         return E * nu / (1 - nu**2), mu
     return E * nu / ((1 + nu) * (1 - 2 * nu)), mu
+
+
+def materials_from(values: Mapping[str, Any] | None, source: str) -> Materials:
+    """Returns the materials that a data set's `dataset.json` or a model's `model.json` states.
+
+    Args:
+        values: The materials as plain values; None if none are stated.
+        source: What states them, for the error.
+
+    Raises:
+        InputError: None are stated, or they are not valid.
+    """
+    if values is None:
+        raise InputError(f"{source}: states no materials, so that no evaluator can compute properties of its images.")
+    return validate_config(Materials, values, source)
 
 
 def load_materials(path: str | Path) -> Materials:

@@ -13,7 +13,7 @@ import torch
 
 from microdesign.core.errors import InputError
 from microdesign.model.binarization import binarize
-from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
 from microdesign.surrogate.protocol import Surrogate

@@ -18,7 +18,8 @@ from microdesign.design.campaign.campaign import Campaign
 from microdesign.design.campaign.engine import Answer, run_campaign
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import State
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants

@@ -21,6 +21,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 
 PHASES = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
@@ -93,6 +94,35 @@ def test_new_values_join_the_data_set(dataset: Dataset, trials: list[Trial], tmp
 def test_what_cannot_be_asked(changes: dict[str, Any], message: str, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
         retrainer(asked(dataset, tmp_path, **changes))
+
+
+class Mixture:
+    """What the labels of the data set are by."""
+
+    fingerprint = "mixture"
+
+    def __init__(self, sizes: tuple[int, ...] = (16,), names: tuple[str, ...] = ("Ex", "kx")) -> None:
+        self.sizes, self.names = sizes, names
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
+        if images.shape[1] not in self.sizes:
+            raise ValueError("no mesh")
+        return dict.fromkeys(self.names, 1 + 9 * images.mean((1, 2)))
+
+
+def test_an_evaluator_that_training_cannot_use_is_refused_at_start(
+    dataset: Dataset, start: Path, tmp_path: Path
+) -> None:
+    """Hours before the first retraining; one that it can use becomes the physics feedback."""
+    for settings, message in (
+        ({"evaluator": "fft"}, "says otherwise than the data set's labels"),
+        ({"evaluator_settings": {"sizes": [32]}}, "answers for none of 32 images of 16 x 16 pixels; .*no mesh"),
+        ({"evaluator_settings": {"names": ["kx"]}}, "gives no 'Ex'; it gives kx"),
+    ):
+        changes = {"evaluator": f"{__name__}:Mixture", "model": str(start)} | settings
+        with pytest.raises(InputError, match=message):
+            retrainer(asked(dataset, tmp_path, **changes))
+    assert retrainer(asked(dataset, tmp_path, evaluator=f"{__name__}:Mixture", model=str(start))) is not None
 
 
 def test_another_model_is_no_start(dataset: Dataset, start: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from microdesign.design.report.baselines import best_of_random_draws, best_of_training_set
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 

@@ -3,7 +3,8 @@ import pytest
 
 from microdesign.design.report.robustness import RobustnessConfig, discretization_gap, redraws, robustness
 from microdesign.design.target.targets import Target
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.homogenization import homogenize
 from microdesign.surrogate.local import LocalSurrogate

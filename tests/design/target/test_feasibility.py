@@ -7,7 +7,7 @@ from microdesign.core.errors import InputError
 from microdesign.design.target.feasibility import assess, check_feasible
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
 
 THIRTY = {"volume_fraction": [0.0, 0.3]}

@@ -6,7 +6,7 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.design.target.matching import match
 from microdesign.design.target.targets import Target
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
 
 LAMINATE = np.zeros((8, 8), np.uint8)

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from microdesign.experiments.base.draws import VerifiedDraws
-from microdesign.experiments.base.physics import Physics
 from microdesign.experiments.base.ranking import worst_errors
 from microdesign.experiments.fidelity.measure import (
     Fidelity,
@@ -19,7 +18,8 @@ from microdesign.experiments.fidelity.measure import (
 from microdesign.experiments.fidelity.report import TITLES, figures, table
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Draws, Prior
@@ -28,16 +28,13 @@ CONFIG = FidelityConfig(targets=4, draws=3, realism_draws=2)
 
 
 @pytest.fixture(scope="module")
-def physics(materials: Materials) -> Physics:
-    def solve(labels: np.ndarray, discretization: str) -> Values:
-        return FFTEvaluator(discretization=discretization).evaluate(labels, materials)
-
-    return solve
+def evaluator(materials: Materials, bundle: Bundle) -> TableEvaluator:
+    return TableEvaluator(FFTEvaluator(), materials, bundle.properties)
 
 
 @pytest.fixture(scope="module")
-def found(bundle: Bundle, dataset: Dataset, physics: Physics) -> Fidelity:
-    return measure(LocalSurrogate(bundle), dataset, physics, CONFIG)
+def found(bundle: Bundle, dataset: Dataset, evaluator: TableEvaluator) -> Fidelity:
+    return measure(LocalSurrogate(bundle), dataset, evaluator, CONFIG)
 
 
 class Copyist(LocalSurrogate):
@@ -72,9 +69,9 @@ class Copyist(LocalSurrogate):
         return Prior(np.ones(1), nearest, np.ones((1, 1)))
 
 
-def test_a_model_that_copies_is_faithful(bundle: Bundle, dataset: Dataset, physics: Physics) -> None:
+def test_a_model_that_copies_is_faithful(bundle: Bundle, dataset: Dataset, evaluator: TableEvaluator) -> None:
     config = CONFIG.model_copy(update={"averaged": False})  # it has not learnt the turned images
-    metrics = measure(Copyist(bundle, dataset), dataset, physics, config).metrics
+    metrics = measure(Copyist(bundle, dataset), dataset, evaluator, config).metrics
     for name in (
         "a_reconstruction",
         "b_best_of_3_by_regressor",
@@ -88,17 +85,21 @@ def test_a_model_that_copies_is_faithful(bundle: Bundle, dataset: Dataset, physi
     assert metrics["e_components_in_use_value"] == 1
 
 
-def test_the_errors_are_what_physics_says(found: Fidelity, bundle: Bundle, dataset: Dataset, physics: Physics) -> None:
+def test_the_errors_are_what_physics_says(
+    found: Fidelity, bundle: Bundle, dataset: Dataset, evaluator: TableEvaluator
+) -> None:
     surrogate = LocalSurrogate(bundle)
     test = dataset.load("test")
     wanted = np.stack([test.properties[name] for name in surrogate.properties], 1)
     row = next(i for i in range(len(test)) if (test.labels[i] == found.targets[0]).all())
-    values = physics(found.reconstructions[:1], "q1")
-    error = max(abs(values[name][0] / wanted[row][k] - 1) for k, name in enumerate(surrogate.properties))
+    (values,) = evaluator.evaluate(found.reconstructions[:1])
+    error = np.abs(values / wanted[row] - 1).max()
     assert found.errors["reconstruction"][0] == pytest.approx(error)
 
 
-def test_the_gap_of_the_discretisations_finds_specks(bundle: Bundle, dataset: Dataset, physics: Physics) -> None:
+def test_the_gap_of_the_discretisations_finds_specks(
+    bundle: Bundle, dataset: Dataset, evaluator: TableEvaluator
+) -> None:
     # Of a whole checkerboard both discretisations say the same (Voigt's mean); of specks of a pixel they do not.
     specks = np.random.default_rng(0).random((32, 32)).astype(np.float32)
 
@@ -106,7 +107,7 @@ def test_the_gap_of_the_discretisations_finds_specks(bundle: Bundle, dataset: Da
         def decode(self, z: np.ndarray) -> np.ndarray:
             return np.broadcast_to(specks, (len(z), 1, 32, 32)).copy()
 
-    rows = {row.name: row for row in measure(Cheat(bundle), dataset, physics, CONFIG).rows}
+    rows = {row.name: row for row in measure(Cheat(bundle), dataset, evaluator, CONFIG).rows}
     assert rows["gap q1 rotated"].median > 3 * rows["gap q1 rotated"].data
     assert rows["corner_contacts, inside"].value == 0
 
@@ -128,11 +129,11 @@ def test_components_that_answer_alike_count_once_and_those_out_of_use_not() -> N
     assert distinct_components(Striped(), [{"E": 2.0}, {"E": 0.5}]).tolist() == [2, 1]
 
 
-def test_it_is_seeded(found: Fidelity, bundle: Bundle, dataset: Dataset, physics: Physics) -> None:
+def test_it_is_seeded(found: Fidelity, bundle: Bundle, dataset: Dataset, evaluator: TableEvaluator) -> None:
     torch.manual_seed(99)
-    again = measure(LocalSurrogate(bundle), dataset, physics, CONFIG)
+    again = measure(LocalSurrogate(bundle), dataset, evaluator, CONFIG)
     assert again.metrics == found.metrics
-    other = measure(LocalSurrogate(bundle), dataset, physics, CONFIG.model_copy(update={"seed": 1}))
+    other = measure(LocalSurrogate(bundle), dataset, evaluator, CONFIG.model_copy(update={"seed": 1}))
     assert other.metrics != found.metrics
 
 
@@ -150,13 +151,18 @@ def test_figures_stand_statistics_that_do_not_vary(found: Fidelity) -> None:
 
 
 def test_aimed_draws_are_made_once(
-    bundle: Bundle, dataset: Dataset, physics: Physics, found: Fidelity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Bundle,
+    dataset: Dataset,
+    evaluator: TableEvaluator,
+    found: Fidelity,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     surrogate = LocalSurrogate(bundle)
-    assert measure(surrogate, dataset, physics, CONFIG, kept=tmp_path).rows == found.rows
+    assert measure(surrogate, dataset, evaluator, CONFIG, kept=tmp_path).rows == found.rows
     assert len(list(tmp_path.iterdir())) == CONFIG.targets
     monkeypatch.delattr("microdesign.experiments.fidelity.measure.aimed_sample")
-    assert measure(surrogate, dataset, physics, CONFIG, kept=tmp_path).rows == found.rows
+    assert measure(surrogate, dataset, evaluator, CONFIG, kept=tmp_path).rows == found.rows
 
 
 def test_a_component_in_use_has_half_an_equal_share_of_the_draws() -> None:

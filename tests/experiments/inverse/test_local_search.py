@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from microdesign.experiments.inverse.local_search import LocalSearchConfig, evaluations_needed, local_search_table
+from microdesign.physics.evaluators.table import TableEvaluator
+from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Draws, Prior
 
 
@@ -32,7 +34,11 @@ class Line:
 
 @pytest.fixture(autouse=True)
 def latents_are_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("experiments.local_search", "design.aiming", "design.gauss_newton"):
+    for module in (
+        "experiments.inverse.local_search",
+        "design.search.condition_correction",
+        "design.search.gauss_newton",
+    ):
         monkeypatch.setattr(f"microdesign.{module}.decode_labels", lambda surrogate, z: z)
 
 
@@ -43,13 +49,18 @@ KNOWN = 2 * np.random.default_rng(5).standard_normal((40, 2))
 def needed(offset: float = 0.0, **changes: object) -> tuple[dict[str, np.ndarray], int]:
     calls = 0
 
-    def solve(images: np.ndarray) -> np.ndarray:
-        nonlocal calls
-        calls += len(images)
-        return 5 + images[:, :1] + offset
+    class Offset:
+        fingerprint = "offset"
+
+        def evaluate(self, images: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
+            nonlocal calls
+            calls += len(images)
+            return {"E": 5 + images[:, 0] + offset}
+
+    evaluator = TableEvaluator(Offset(), Materials(phases=[{"k": 1}]), Line.properties)
 
     config = LocalSearchConfig.model_validate({"targets": 6, "draws": 4, "enough": 0.01} | changes)
-    return evaluations_needed(Line(), solve, TARGETS, KNOWN, config), calls
+    return evaluations_needed(Line(), evaluator, TARGETS, KNOWN, config), calls
 
 
 def test_a_draw_that_the_regressor_knows_is_there_at_once_and_a_random_start_is_not() -> None:

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from microdesign.experiments.base.draws import best_errors
-from microdesign.experiments.base.physics import Solve, solver_of
 from microdesign.experiments.base.ranking import nearest_errors, worst_errors
 from microdesign.experiments.inverse.run import (
     component_errors,
@@ -14,28 +13,26 @@ from microdesign.experiments.inverse.run import (
 )
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
-from microdesign.physics.evaluators.evaluator import FFTEvaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import decode_labels
 
 
 @pytest.fixture(scope="module")
-def solve(materials: Materials) -> Solve:
-    return solver_of(
-        lambda labels, discretization: FFTEvaluator(discretization=discretization).evaluate(labels, materials),
-        ("Ex", "kx"),
-    )
+def evaluator(materials: Materials) -> TableEvaluator:
+    return TableEvaluator(FFTEvaluator(), materials, ("Ex", "kx"))
 
 
-def test_draws_are_judged_by_physics_and_counted(bundle: Bundle, dataset: Dataset, solve: Solve) -> None:
+def test_draws_are_judged_by_physics_and_counted(bundle: Bundle, dataset: Dataset, evaluator: TableEvaluator) -> None:
     surrogate, data = LocalSurrogate(bundle), dataset.load("test").select(slice(0, 3))
     wanted = data.property_table(surrogate.properties)
-    found = direct_draws(surrogate, solve, wanted, 5, seed=4)
+    found = direct_draws(surrogate, evaluator, wanted, 5, seed=4)
     second = dict(zip(surrogate.properties, wanted[1].tolist(), strict=True))
     image = decode_labels(surrogate, surrogate.sample(second, 5, seed=5).z)[3]
     np.testing.assert_array_equal(found.labels[1, 3], image)
-    assert found.error[1, 3] == pytest.approx(worst_errors(solve(image[None]), wanted[1:2])[0])
+    assert found.error[1, 3] == pytest.approx(worst_errors(evaluator.evaluate(image[None]), wanted[1:2])[0])
     assert (found.distinct(within=-1) == 0).all()
     assert ((found.distinct() >= 1) & (found.distinct() <= 5)).all()
     errors = {"nearest": {"first draw": nearest_errors(wanted, wanted)}, "model": best_errors("", found)}
@@ -46,15 +43,15 @@ def test_draws_are_judged_by_physics_and_counted(bundle: Bundle, dataset: Datase
     assert len(gallery(data.labels, {"model": found}).axes) == 2 * 3
 
 
-def test_each_component_in_use_answers(bundle: Bundle, dataset: Dataset, solve: Solve) -> None:
+def test_each_component_in_use_answers(bundle: Bundle, dataset: Dataset, evaluator: TableEvaluator) -> None:
     surrogate = LocalSurrogate(bundle)
     wanted = dataset.load("test").property_table(surrogate.properties)[:2]
-    found = component_errors("model", surrogate, solve, wanted, 2, seed=0)
+    found = component_errors("model", surrogate, evaluator, wanted, 2, seed=0)
     assert [each.component for each in found] == list(range(4))
     assert sum(each.weight for each in found) == pytest.approx(1)
     prior = surrogate.prior(dict(zip(surrogate.properties, wanted[1].tolist(), strict=True)))
     noise = np.random.default_rng([0, 2]).standard_normal((2, 2, 4))[1]
-    true = worst_errors(solve(decode_labels(surrogate, prior.mean[2] + prior.std[2] * noise)), wanted[1])
+    true = worst_errors(evaluator.evaluate(decode_labels(surrogate, prior.mean[2] + prior.std[2] * noise)), wanted[1])
     assert found[2].errors["first draw"][1] == pytest.approx(true[0], rel=1e-5)
     assert found[2].errors["best of 2 by oracle"][1] == pytest.approx(true.min(), rel=1e-5)
     table = component_table(found)

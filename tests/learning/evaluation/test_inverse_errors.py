@@ -1,14 +1,14 @@
 """The error of draws from the prior, against a surrogate and physics that can be worked out by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
-from microdesign.learning.evaluation.inverse_errors import inverse_errors, load_verifier
-from microdesign.physics.verification import verify
+from microdesign.learning.evaluation.inverse_errors import inverse_errors
+from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Prior
 
 
@@ -30,16 +30,27 @@ class Fractions:
         return 2 * labels.mean((1, 2))[:, None], np.zeros((len(labels), 1))
 
 
+MATERIALS = Materials(phases=[{"k": 1}, {"k": 2}])
 TARGETS = np.array([[0.25], [0.5]])
 
 
-def test_errors_are_those_of_the_decodes() -> None:
-    def physics(labels: np.ndarray, materials: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-        assert materials == {"phases": 2}
-        return {"phi": labels.mean((1, 2))}
+class Gives:
+    """Physics of one property, a function of images `(n, *N)`."""
 
+    fingerprint = "given"
+
+    def __init__(self, name: str, values: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.name, self.values = name, values
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
+        assert materials is MATERIALS
+        return {self.name: self.values(images)}
+
+
+def test_errors_are_those_of_the_decodes() -> None:
     surrogate = Fractions()
-    errors = inverse_errors(surrogate, TARGETS, 5, 7, physics, {"phases": 2})
+    evaluator = Gives("phi", lambda images: images.mean((1, 2)))
+    errors = inverse_errors(surrogate, TARGETS, 5, 7, evaluator, MATERIALS)
     assert errors.shape == (2, 5)
     for number, target in enumerate(TARGETS[:, 0]):
         drawn = surrogate.sample({"phi": target}, 5, 7 + number).z[:, 0]
@@ -49,32 +60,13 @@ def test_errors_are_those_of_the_decodes() -> None:
     assert inverse_errors(surrogate, TARGETS, 5, 7) == pytest.approx(1, abs=0.2)
 
 
-def test_an_image_that_physics_cannot_do_counts_as_infinitely_wrong() -> None:
-    errors = inverse_errors(Fractions(), TARGETS, 2, 0, lambda labels, _: {"phi": np.full(len(labels), np.nan)})
-    assert np.isinf(errors).all()
+def test_an_image_without_an_answer_counts_as_infinitely_wrong() -> None:
+    evaluator = Gives("phi", lambda images: np.full(len(images), np.nan))
+    assert np.isinf(inverse_errors(Fractions(), TARGETS, 2, 0, evaluator, MATERIALS)).all()
 
 
-def test_a_verifier_of_other_properties() -> None:
-    with pytest.raises(InputError, match="The verifier gives no 'phi'; it gives Ex"):
-        inverse_errors(Fractions(), TARGETS, 2, 0, lambda labels, _: {"Ex": np.ones(len(labels))})
-
-
-def test_the_solver_as_a_verifier() -> None:
-    materials = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
-    labels = np.zeros((2, 16, 16), np.uint8)
-    labels[0, :4], labels[1, :, :8] = 1, 1
-    found = load_verifier("microdesign.physics.verification:verify")(labels, materials)
-    # Laminates: arithmetic mean along the layers, harmonic across.
-    assert found["kx"] == pytest.approx([1 / (0.25 / 10 + 0.75), 5.5], rel=1e-3)
-    assert found["ky"] == pytest.approx([0.25 * 10 + 0.75, 1 / (0.5 / 10 + 0.5)], rel=1e-3)
-    with pytest.raises(InputError, match="names no materials"):
-        verify(labels, None)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [("nowhere:verify", "ModuleNotFoundError"), ("math:nothing", "AttributeError"), ("math:pi", "is a float")],
-)
-def test_no_verifier(name: str, message: str) -> None:
-    with pytest.raises(InputError, match=f"verifier = '{name}'.*{message}"):
-        load_verifier(name)
+def test_what_cannot_be_evaluated() -> None:
+    with pytest.raises(InputError, match="The evaluator gives no 'phi'; it gives Ex"):
+        inverse_errors(Fractions(), TARGETS, 2, 0, Gives("Ex", lambda images: np.ones(len(images))), MATERIALS)
+    with pytest.raises(InputError, match="The materials are not known"):
+        inverse_errors(Fractions(), TARGETS, 2, 0, Gives("phi", len))

@@ -1,12 +1,13 @@
 """Physics in the loop: it tells the truth about decodes, keeps the regressor's gradient, and remembers."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.learning.data.feed import Feed
 from microdesign.learning.data.samples import Samples
@@ -16,25 +17,44 @@ from microdesign.learning.training.physics_feedback import Teacher, TeacherConfi
 from microdesign.microstructure.generators import generate
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import Outputs, VAERegression
-from microdesign.physics.verification import glance, verify
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
+from microdesign.physics.evaluators.resolver import FAST_TIER
+from microdesign.physics.materials import Materials, materials_from
 
 MATERIALS: dict[str, Any] = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
 NAMES = ("Ex", "kx")
 HERE = __name__
 
 
-def answers_nothing(labels: np.ndarray, materials: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-    return {name: np.full(len(labels), np.nan) for name in NAMES}
+class AnswersNothing:
+    fingerprint = "nothing"
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        return {name: np.full(len(images), np.nan) for name in NAMES}
 
 
-def other_physics(labels: np.ndarray, materials: Mapping[str, Any] | None) -> dict[str, np.ndarray]:
-    return {name: 1.1 * values for name, values in verify(labels, materials).items() if name in NAMES}
+class Times:
+    """The built-in physics, multiplied."""
+
+    fingerprint = "times"
+
+    def __init__(self, factor: float = 1.1, names: Sequence[str] = NAMES) -> None:
+        self.factor, self.names = factor, names
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        values = FFTEvaluator().evaluate(images, materials)
+        return {name: self.factor * values[name] for name in self.names}
+
+
+def by(labels: np.ndarray, **settings: Any) -> Values:
+    return FFTEvaluator(**settings).evaluate(labels, materials_from(MATERIALS, "the tests"))
 
 
 @pytest.fixture(scope="module")
 def images() -> Any:
     batch = generate("GRF", 0, 48, 32, 0)
-    values = verify(batch.labels, MATERIALS)
+    values = by(batch.labels)
     return type(batch)(labels=batch.labels, n_phases=2, properties={name: values[name] for name in NAMES})
 
 
@@ -63,7 +83,7 @@ def test_the_value_is_physics_and_the_gradient_the_regressors(standardization: S
     said = outputs.decoded_properties
     corrected = teacher(standardization).correct(outputs, 0.5).decoded_properties
     labels = outputs.decodes.detach()[:, 0].numpy().round().astype(np.uint8)
-    truth = glance(labels, MATERIALS)
+    truth = by(labels, **FAST_TIER)
     expected = standardization.forward(np.stack([truth[name] for name in NAMES], 1))
     np.testing.assert_allclose(corrected.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
     assert (said - corrected).abs().max() > 0.05
@@ -94,7 +114,7 @@ def test_lessons_are_judged_decodes_with_their_true_properties(standardization: 
     lesson = judge.lesson(torch.device("cpu"))
     assert lesson is not None
     assert lesson.x.shape == (5, 1, 32, 32)
-    values = glance(lesson.x[:, 0].numpy().astype(np.uint8), MATERIALS)
+    values = by(lesson.x[:, 0].numpy().astype(np.uint8), **FAST_TIER)
     expected = standardization.forward(np.stack([values[name] for name in NAMES], 1))
     np.testing.assert_allclose(lesson.c.numpy(), expected, rtol=1e-4, atol=1e-4)
 
@@ -111,7 +131,7 @@ def test_lessons_are_turned_and_their_properties_with_them(standardization: Stan
         assert lesson is not None
         labels = lesson.x[:, 0].byte()
         turned += not {tuple(image.flatten().tolist()) for image in labels} <= decodes
-        values = verify(labels.numpy(), MATERIALS)
+        values = by(labels.numpy())
         expected = standardization.forward(np.stack([values[name] for name in NAMES], 1))
         np.testing.assert_allclose(lesson.c.numpy(), expected, atol=0.03)
     assert turned >= 4
@@ -127,16 +147,23 @@ def test_it_forgets_the_oldest(standardization: Standardization) -> None:
 
 def test_decodes_that_physics_cannot_answer_for_keep_the_regressors_word(standardization: Standardization) -> None:
     _, outputs = passed()
-    silent = teacher(standardization, verifier=f"{HERE}:answers_nothing")
+    silent = teacher(standardization, evaluator=f"{HERE}:AnswersNothing")
     torch.testing.assert_close(silent.correct(outputs, 0.5).decoded_properties, outputs.decoded_properties)
     assert silent.lesson(torch.device("cpu")) is None
 
 
 def test_another_physics_than_that_of_the_labels_is_refused(images: Any, standardization: Standardization) -> None:
     teacher(standardization).check(images)
-    other = teacher(standardization, verifier=f"{HERE}:other_physics")
-    with pytest.raises(InputError, match=r"says otherwise than the data set's labels, by 10% in the median; name"):
-        other.check(images)
+    teacher(standardization, evaluator=f"{HERE}:Times", evaluator_settings={"factor": 1.001}).check(images)
+    for settings, message in (
+        ({"evaluator": f"{HERE}:Times"}, r"says otherwise than the data set's labels, by 10% in the median; name"),
+        ({"evaluator": f"{HERE}:AnswersNothing"}, "answers for none of 48 images of 32 x 32 pixels; the first: "),
+        ({"evaluator": f"{HERE}:Times", "evaluator_settings": {"names": ["Ex"]}}, "gives no 'kx'; it gives Ex"),
+    ):
+        with pytest.raises(InputError, match=message):
+            teacher(standardization, **settings).check(images)
+    with pytest.raises(InputError, match="'verifier' is now called 'evaluator'"):
+        validate_config(TeacherConfig, {"verifier": "fft"}, "the config")
 
 
 def trained(images: Any, standardization: Standardization, state: State | None = None) -> tuple[Any, list[State]]:

@@ -23,7 +23,8 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators import generate
 from microdesign.model.bundle import load_bundle
-from microdesign.physics.verification import verify
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.materials import Materials
 
 LOOP = {
     "epochs": 6,
@@ -153,7 +154,7 @@ def labelled(folder: Path, stiff: float) -> Dataset:
     """Images whose properties are those that the solver computes."""
     materials = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": stiff, "nu": 0.3, "k": 10}]}
     labels = generate("GRF", 0, 120, 16, 0).labels
-    values = verify(labels, materials)
+    values = FFTEvaluator().evaluate(labels, Materials.model_validate(materials))
     writer = DatasetWriter(folder, settings={}, materials=materials)
     properties = {name: values[name] for name in ("Ex", "Ey")}
     writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties=properties))

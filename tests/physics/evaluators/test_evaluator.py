@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import EvaluationError, InputError, NotConvergedError
-from microdesign.physics.evaluators.evaluator import Evaluator, FFTEvaluator, Values, evaluate_each, load_evaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each
+from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import PROPERTY_NAMES
 

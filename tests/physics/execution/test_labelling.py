@@ -11,7 +11,8 @@ from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution.labelling import LabelConfig, label, label_dataset
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials

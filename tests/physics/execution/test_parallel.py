@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from microdesign.core.errors import InputError
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution.parallel import evaluate_parallel, evaluate_stream
 from microdesign.physics.materials import Materials
 

@@ -16,7 +16,9 @@ from microdesign.core.errors import EvaluationError, InputError
 from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values, load_evaluator
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
+from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution import parallel
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.parallel import batch_size_for, evaluate_shards

@@ -11,7 +11,8 @@ import pytest
 
 from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import digest
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
+from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution import store as module
 from microdesign.physics.execution.store import ResultStore, evaluate_stored, evaluation_keys
 from microdesign.physics.materials import Materials

@@ -23,7 +23,7 @@ from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Result, State, Trial
 from microdesign.design.report.mlflow_logger import Recorder
 from microdesign.design.target.feasibility import check_feasible
-from microdesign.physics.evaluators.evaluator import Evaluator
+from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.execution.pool import Finished, TaskPool
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials

@@ -12,12 +12,14 @@ from microdesign.design.campaign.engine import Retrain
 from microdesign.design.campaign.trials import Trial
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.physics_feedback import TeacherConfig
+from microdesign.learning.training.preparation import check_training
 from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.model.bundle import load_bundle
+from microdesign.physics.evaluators.resolver import fast_tier
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.tracking import default_uri, download_bundle
@@ -39,7 +41,8 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
         tracking_uri: MLflow's address; `default_uri()` when None.
 
     Raises:
-        InputError: There is no data set, the model is an endpoint's, or the phases are not those of the data set.
+        InputError: There is no data set, the model is an endpoint's, the phases are not those of the data set, or
+            training would refuse the data set, the model or the campaign's evaluator.
     """
     if not config.retrain_every:
         return None
@@ -58,32 +61,44 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
     registered = config.model.startswith("models:/")
     name = config.model.removeprefix("models:/").split("@")[0].split("/")[0] if registered else "microdesign"
 
-    def retrain(trials: list[Trial]) -> LocalSurrogate:
+    def training(data: Dataset, trials: int) -> TrainConfig:
         start = Path(download_bundle(config.model, folder / "start", uri) if registered else config.model)
         bundle = load_bundle(start)
         settings = config.retraining
-        training = TrainConfig(
-            dataset=str(joined(dataset, trials, folder / f"dataset-{len(trials)}").folder),
+        return TrainConfig(
+            dataset=str(data.folder),
             properties=bundle.properties,
             start=str(start),
             loop=LoopConfig(
                 model=bundle.description.model, epochs=settings.epochs, learning_rate=settings.learning_rate
             ),
-            teacher=TeacherConfig() if settings.teacher else None,
+            teacher=_feedback(config) if settings.teacher else None,
             cpus_per_worker=settings.cpus,
             use_gpu=settings.use_gpu,
             storage=str(folder),
-            name=f"train-{len(trials)}",
+            name=f"train-{trials}",
             experiment=config.experiment,
             register_as=name,
         )
+
+    def retrain(trials: list[Trial]) -> LocalSurrogate:
+        both = joined(dataset, trials, folder / f"dataset-{len(trials)}")
+        again = training(both, len(trials))
         try:
-            return LocalSurrogate(load_bundle(train(training, progress, uri)))
+            return LocalSurrogate(load_bundle(train(again, progress, uri)))
         except NotRegisteredError as error:
             progress(f"{error} The campaign goes on with the model that it began with.")
-            return LocalSurrogate(bundle)
+            return LocalSurrogate(load_bundle(str(again.start)))
 
+    # What the first training would refuse hours later is refused now.
+    check_training(training(dataset, 0), dataset)
     return retrain
+
+
+def _feedback(config: CampaignConfig) -> TeacherConfig:
+    """Physics in the training loop by the campaign's own evaluator, of the built-in one its fast tier."""
+    settings = fast_tier(config.evaluator, config.evaluator_settings)
+    return TeacherConfig(evaluator=config.evaluator, evaluator_settings=settings)
 
 
 def joined(dataset: Dataset, trials: Sequence[Trial], folder: Path) -> Dataset:

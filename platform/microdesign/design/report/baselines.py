@@ -7,7 +7,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.physics.evaluators.evaluator import Evaluator
+from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.execution.parallel import evaluate_parallel
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials

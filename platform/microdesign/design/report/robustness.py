@@ -9,14 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from microdesign.core.config import Config
-from microdesign.core.errors import EvaluationError, NotConvergedError
 from microdesign.design.target.targets import Target
-from microdesign.physics.evaluators.evaluator import Evaluator, FFTEvaluator
+from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.execution.parallel import evaluate_parallel
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import plane_tensor_entries
-from microdesign.physics.solver.uncertainty import discretization_uncertainty
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -96,17 +93,14 @@ def discretization_gap(
 ) -> dict[str, float] | None:
     """How far two discretizations of an image `(X, Y)` are apart, relative to its value, for each target property.
 
-    None for other physics than the built-in, and where the other discretization has no answer.
+    None for an evaluator without an `alternative` discretization, and where one of the two has no answer.
     """
-    if not isinstance(evaluator, FFTEvaluator):
+    alternative = getattr(evaluator, "alternative", None)
+    if alternative is None:
         return None
-    try:
-        found = discretization_uncertainty(labels[None], materials, tolerance=evaluator.tolerance)
-    except (EvaluationError, NotConvergedError):
+    found = [evaluate_each(each, labels[None], materials) for each in (evaluator, alternative)]
+    if any(values["error"][0] for values in found):
         return None
-    entries = [plane_tensor_entries(each.stiffness, each.conductivity) for each in (found.q1, found.rotated)]
-    values = {name: np.concatenate([each[name] for each in entries]) for name in entries[0]}
-    values |= {name: array[:, 0] for name, array in found.properties.items()}
-    q1, rotated = target.table(values)
-    gaps = np.abs(q1 - rotated) / np.maximum(np.abs(q1), 1e-12)
+    one, other = (target.table(values)[0] for values in found)
+    gaps = np.abs(one - other) / np.maximum(np.abs(one), 1e-12)
     return dict(zip(target.names, gaps.tolist(), strict=True))

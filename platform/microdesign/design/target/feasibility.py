@@ -15,7 +15,7 @@ from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.bounds.property_bounds import Interval, hashin_shtrikman, property_bounds
 from microdesign.physics.bounds.reachability import check_reachable, describe_interval, is_property
-from microdesign.physics.evaluators.evaluator import Evaluator, FFTEvaluator
+from microdesign.physics.evaluators.protocol import Evaluator, given_properties
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit, property_values
 
@@ -54,12 +54,13 @@ def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | 
     Args:
         target: What is asked.
         materials: The phases.
-        evaluator: The physics. Properties of its own, other than the built-in ones, are not looked at. None, when it is
+        evaluator: The physics. Properties of its own, other than the built-in ones, have no bounds. None, when it is
             not known yet, takes the built-in one.
 
     Raises:
-        InputError: A property is unknown or asked in another unit than the materials'; the goals and the volume
-            fraction exclude each other by the bounds of the phases; or a tolerance is below that of the physics.
+        InputError: A property is unknown, not given by the evaluator, or asked in another unit than the materials'; the
+            goals and the volume fraction exclude each other by the bounds of the phases; or a tolerance is below that
+            of the physics.
     """
     for name, unit in target.units.items():
         if name not in target.properties:
@@ -67,7 +68,14 @@ def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | 
             raise InputError(f"units name '{name}', which is no property of the target; expected some of {known}.")
         if unit != (expected := property_unit(name, materials)):
             raise InputError(f"{name} is asked in {unit}; the materials state {expected}, and nothing is converted.")
-    check_bounds(target, materials, all_known=evaluator is None or isinstance(evaluator, FFTEvaluator))
+    given = None if evaluator is None else given_properties(evaluator, materials)
+    check_bounds(target, materials, all_known=evaluator is None or (given is not None and all(map(is_property, given))))
+    known = None if given is None else dict.fromkeys(given, np.ones(1))
+    for name in target.names if known is not None else ():
+        try:
+            property_values(known or {}, name)
+        except InputError as error:
+            raise InputError(f"The campaign's evaluator does not give {name}: {error}") from None
     finest = getattr(evaluator, "tolerance", None)
     if finest is None:
         return

@@ -7,7 +7,7 @@ from microdesign.core.errors import InputError
 from microdesign.design.target.goals import Goal
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.io.npy import read_npy
-from microdesign.physics.evaluators.evaluator import Evaluator, evaluate_each
+from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
 

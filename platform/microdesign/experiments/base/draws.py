@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from microdesign.design.search.distinctness import DISTINCT
-from microdesign.experiments.base.physics import Solve
 from microdesign.experiments.base.ranking import best_of, count_distinct, worst_errors
 from microdesign.microstructure.statistics.similarity import two_point_of
+from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
 
 
@@ -47,18 +47,20 @@ class VerifiedDraws:
         )
 
 
-def verified(surrogate: Surrogate, solve: Solve, wanted: np.ndarray, draws: Sequence[Draws]) -> VerifiedDraws:
-    """Decodes and judges draws.
+def verified(
+    surrogate: Surrogate, evaluator: TableEvaluator, wanted: np.ndarray, draws: Sequence[Draws]
+) -> VerifiedDraws:
+    """Decodes draws and evaluates them by physics.
 
     Args:
         surrogate: The model.
-        solve: Physics of the model's properties.
+        evaluator: Physics of the model's properties.
         wanted: The targets' properties `(T, P)`.
         draws: Those of each target, T times N.
     """
     labels = decode_labels(surrogate, np.concatenate([draw.z for draw in draws]))
     shape = (len(draws), len(draws[0].z))
-    predicted, true = surrogate.predict(labels)[0], solve(labels)
+    predicted, true = surrogate.predict(labels)[0], evaluator.evaluate(labels)
     goal = np.repeat(wanted, shape[1], axis=0)
     return VerifiedDraws(
         labels=labels.reshape(*shape, *labels.shape[1:]),

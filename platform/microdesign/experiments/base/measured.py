@@ -9,20 +9,23 @@ from pydantic import Field
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
-from microdesign.experiments.base.physics import Physics, materials_of, stored_physics
+from microdesign.experiments.base.physics import materials_of
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.evaluators.resolver import load_evaluator
+from microdesign.physics.evaluators.table import TableEvaluator
+from microdesign.physics.execution.parallel import ParallelEvaluator
 from microdesign.physics.execution.store import ResultStore
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 from microdesign.surrogate.protocol import Surrogate
 
 
 class Measured(NamedTuple):
-    """A model, its data set, and the physics of both; what it has answered is in the store."""
+    """A model, its data set, and the physics of the model's properties; what it has answered is in the store."""
 
     surrogate: Surrogate
     dataset: Dataset
-    physics: Physics
+    evaluator: TableEvaluator
 
     @property
     def tags(self) -> dict[str, str]:
@@ -35,6 +38,7 @@ class MeasuredModel(Config):
 
     model: str = Field(description="bundle folder, models:/NAME@ALIAS, or http://HOST:PORT of a Serve endpoint")
     dataset: str = Field(description="folder of the labelled data set that the model was trained on")
+    evaluator: str = Field("fft", description="physics of decodes: fft, module:name, or command: PROGRAM ARGS")
     store: str | None = Field(None, description="folder of known results; one in `folder` when None")
 
     def opened(self, folder: Path, uri: str, progress: Progress = silent) -> Measured:
@@ -55,4 +59,6 @@ class MeasuredModel(Config):
                 "there is not known"
             )
         store = ResultStore(self.store or folder / "results")
-        return Measured(surrogate, dataset, stored_physics(materials_of(surrogate, dataset), store))
+        physics = ParallelEvaluator(load_evaluator(self.evaluator), store)
+        table = TableEvaluator(physics, materials_of(surrogate, dataset), surrogate.properties)
+        return Measured(surrogate, dataset, table)

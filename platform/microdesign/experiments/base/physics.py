@@ -1,47 +1,18 @@
-"""Physics as experiments ask for it: the built-in solver in Ray tasks, with everything that it answered on record."""
+"""What experiments check of materials and labels before they evaluate decodes by physics."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.experiments.base.ranking import worst_errors
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.physics.evaluators.evaluator import FFTEvaluator, Values
-from microdesign.physics.execution.parallel import evaluate_parallel
-from microdesign.physics.execution.store import ResultStore
-from microdesign.physics.materials import Materials
+from microdesign.physics.evaluators.table import TableEvaluator
+from microdesign.physics.materials import Materials, materials_from
 from microdesign.surrogate.protocol import Surrogate
 
 _SAME = 0.005
-"""Difference of labels from the judge's values that is no matter: a solver's tolerance, several times."""
-
-Physics = Callable[[np.ndarray, str], Values]
-"""Maps images uint8 `(n, *N)` and a discretisation, `q1` or `rotated`, to their properties."""
-
-Solve = Callable[..., np.ndarray]
-"""Maps images uint8 `(n, *N)`, and a discretisation (`q1` when left out), to a table of properties `(n, P)`."""
-
-
-def stored_physics(materials: Materials, store: ResultStore) -> Physics:
-    """The built-in solver in Ray tasks, by discretisation; every answer goes to the store."""
-
-    def physics(labels: np.ndarray, discretization: str) -> Values:
-        evaluator = validate_config(FFTEvaluator, {"discretization": discretization}, "the discretization")
-        return evaluate_parallel(evaluator, labels, materials, store=store)
-
-    return physics
-
-
-def solver_of(physics: Physics, names: Sequence[str]) -> Solve:
-    """The physics of some properties, in their order."""
-
-    def solve(labels: np.ndarray, discretization: str = "q1") -> np.ndarray:
-        values = physics(labels, discretization)
-        return np.stack([values[name] for name in names], axis=1)
-
-    return solve
+"""Difference of labels from the evaluator's values that is no matter: a solver's tolerance, several times."""
 
 
 def check_measurable(dataset: Dataset, dimensions: Sequence[int] = (2,)) -> None:
@@ -67,7 +38,7 @@ def labelled_materials(dataset: Dataset) -> Materials:
     """
     if dataset.manifest.materials is None:
         raise InputError(f"{dataset.folder}: has no materials; label it with `microdesign data label`.")
-    return validate_config(Materials, dataset.manifest.materials, "the data set's materials")
+    return materials_from(dataset.manifest.materials, "the data set's materials")
 
 
 def materials_of(surrogate: Surrogate, dataset: Dataset) -> Materials:
@@ -82,20 +53,20 @@ def materials_of(surrogate: Surrogate, dataset: Dataset) -> Materials:
     return materials
 
 
-def check_labels(solve: Solve, labels: np.ndarray, known: np.ndarray) -> None:
-    """Refuses labels of another physics than the judge's: their difference would count as the model's error.
+def check_labels(evaluator: TableEvaluator, labels: np.ndarray, known: np.ndarray) -> None:
+    """Refuses labels of another physics than the evaluator's: their difference would count as the model's error.
 
     Args:
-        solve: The judge.
+        evaluator: The physics of decodes.
         labels: Images uint8 `(n, *N)`.
         known: Their properties by the data set `(n, P)`.
 
     Raises:
         InputError: They differ by more than `_SAME` in the median of the worst property.
     """
-    off = float(np.median(worst_errors(solve(labels), known)))
+    off = float(np.median(worst_errors(evaluator.evaluate(labels), known)))
     if off > _SAME:
         raise InputError(
-            f"The data set's labels are {off:.1%} off the built-in physics (fft, q1) that judges decodes; expected "
-            f"{_SAME:.1%} at most: label the images with it."
+            f"The data set's labels are {off:.1%} off the physics that evaluates decodes; expected {_SAME:.1%} at "
+            "most: label the images with the same evaluator."
         )

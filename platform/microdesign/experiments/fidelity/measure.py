@@ -23,7 +23,7 @@ from microdesign.design.search.condition_correction import aimed_sample
 from microdesign.design.search.distinctness import DISTINCT
 from microdesign.experiments.base.cached import kept_arrays
 from microdesign.experiments.base.draws import VerifiedDraws, best_errors, verified
-from microdesign.experiments.base.physics import Physics, Solve, check_labels, check_measurable, solver_of
+from microdesign.experiments.base.physics import check_labels, check_measurable
 from microdesign.experiments.base.ranking import count_distinct, nearest_errors, worst_errors
 from microdesign.experiments.fidelity.realism import Comparison, compare, kinship, morphology
 from microdesign.microstructure.data.container import Microstructures
@@ -31,9 +31,11 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
 from microdesign.model.losses.two_point import excess_cess
+from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
 from microdesign.surrogate.symmetry_averaging import SymmetryAveraged
 
+_GAP = "gap q1 rotated"
 _TOLD = 20
 """Targets between two lines of progress."""
 
@@ -112,7 +114,7 @@ class Fidelity:
 def measure(
     surrogate: Surrogate,
     dataset: Dataset,
-    physics: Physics,
+    evaluator: TableEvaluator,
     config: FidelityConfig,
     progress: Callable[[str], None] = lambda line: None,
     kept: Path | None = None,
@@ -122,7 +124,7 @@ def measure(
     Args:
         surrogate: The model.
         dataset: The data set whose training split the model has seen, and whose other splits it has not.
-        physics: Computes properties of decodes; what is computed already should be remembered there.
+        evaluator: Computes the model's properties of decodes.
         config: How much to measure.
         progress: Called with a line at each stage.
         kept: Folder of aimed draws, which take longest: those in it are not made again.
@@ -142,23 +144,22 @@ def measure(
     targets = held_out.select(chosen)
     wanted = targets.property_table(names)
 
-    solve = solver_of(physics, names)
-    check_labels(solve, targets.labels, wanted)
+    check_labels(evaluator, targets.labels, wanted)
     progress(f"{len(targets)} targets: reconstructions")
     reconstructions = decode_labels(surrogate, surrogate.encode(targets.labels)[0])
-    reconstruction_error = worst_errors(solve(reconstructions), wanted)
+    reconstruction_error = worst_errors(evaluator.evaluate(reconstructions), wanted)
 
     progress(f"{config.draws} draws a target")
     conditions = [dict(zip(names, row.tolist(), strict=True)) for row in wanted]
     seeds = [config.seed + number for number in range(len(wanted))]
     pairs = list(zip(conditions, seeds, strict=True))
-    direct = verified(surrogate, solve, wanted, [surrogate.sample(c, config.draws, seed) for c, seed in pairs])
+    direct = verified(surrogate, evaluator, wanted, [surrogate.sample(c, config.draws, seed) for c, seed in pairs])
     aimed_draws = []
     for number, (c, seed) in enumerate(pairs):
         if number % _TOLD == 0:
             progress(f"aimed draws of {number} of {len(pairs)} targets")
         aimed_draws.append(_aimed(surrogate, c, seed, config, kept))
-    aimed = verified(surrogate, solve, wanted, aimed_draws)
+    aimed = verified(surrogate, evaluator, wanted, aimed_draws)
     on_data = worst_errors(surrogate.predict(held_out.labels)[0], held_out.property_table(names))
     nearest = nearest_errors(wanted, training.property_table(names))
     errors = {"reconstruction": reconstruction_error, **best_errors("", direct), **best_errors("aimed, ", aimed)}
@@ -174,7 +175,7 @@ def measure(
             rows.append(Row("c", f"regressor on decodes over on data{kind}", value=ratio))
     progress("realism")
     like = held_out.labels[np.random.default_rng([config.seed, 1]).permutation(len(held_out))[: config.realism_images]]
-    data_statistics, gap_of_data = morphology(like), _rotated_gap(solve, targets.labels)
+    data_statistics, gap_of_data = morphology(like), _gap(evaluator, targets.labels)
     rows += _copy_rows(reconstructions, targets)
     shown: dict[str, dict[str, np.ndarray]] = {}
     for kind, draws in (("", direct), (", aimed", aimed)):
@@ -183,11 +184,13 @@ def measure(
         shown[kind] = morphology(images)
         rows += _realism_rows(kind, compare(shown[kind], data_statistics, some.shape[1]))
         rows.append(Row.of("d", f"kinship of draws{kind}", kinship(images), float(np.median(kinship(like)))))
-        gap = _rotated_gap(solve, draws.labels[:, 0])
-        rows.append(Row.of("d", f"gap q1 rotated{kind}", gap, float(np.median(gap_of_data))))
-    gap = _rotated_gap(solve, aimed.chosen)
-    rows.append(Row.of("d", "gap q1 rotated of chosen", gap, float(np.median(gap_of_data))))
-    rows.append(Row.of("d", "gap q1 rotated of held-out data", gap_of_data))
+        gap = _gap(evaluator, draws.labels[:, 0])
+        rows.append(Row.of("d", f"{_GAP}{kind}", gap, float(np.median(gap_of_data))))
+    gap = _gap(evaluator, aimed.chosen)
+    rows.append(Row.of("d", f"{_GAP} of chosen", gap, float(np.median(gap_of_data))))
+    rows.append(Row.of("d", f"{_GAP} of held-out data", gap_of_data))
+    if evaluator.alternative is None:
+        rows = [row for row in rows if not row.name.startswith(_GAP)]
     progress("components and novelty")
     rows += _diversity_rows(direct, len(surrogate.prior(conditions[0]).weights))
     components = distinct_components(surrogate, conditions)
@@ -238,9 +241,12 @@ def _realism_rows(kind: str, comparisons: Mapping[str, Comparison]) -> list[Row]
     return rows
 
 
-def _rotated_gap(solve: Solve, labels: np.ndarray) -> np.ndarray:
-    """Relative difference of the worst property between the two discretisations, `(n,)`."""
-    return worst_errors(solve(labels, "rotated"), solve(labels, "q1"))
+def _gap(evaluator: TableEvaluator, labels: np.ndarray) -> np.ndarray:
+    """Relative difference of the worst property between the two discretisations, `(n,)`; NaN where there is one."""
+    other = evaluator.alternative
+    if other is None:
+        return np.full(len(labels), np.nan)
+    return worst_errors(other.evaluate(labels), evaluator.evaluate(labels))
 
 
 def distinct_components(surrogate: Surrogate, conditions: Sequence[Mapping[str, float]]) -> np.ndarray:

@@ -29,7 +29,9 @@ def run_fidelity(config: FidelityExperiment, folder: Path, uri: str, progress: P
         InputError: The model or the data set cannot be had, or the materials differ.
     """
     measured = config.opened(folder, uri, progress)
-    found = measure(measured.surrogate, measured.dataset, measured.physics, config.fidelity, progress, folder / "draws")
+    found = measure(
+        measured.surrogate, measured.dataset, measured.evaluator, config.fidelity, progress, folder / "draws"
+    )
     return Outcome(
         tables={"fidelity": fidelity_report.table(found.rows)},
         figures=fidelity_report.figures(found),

@@ -18,8 +18,8 @@ from pydantic import Field
 from microdesign.core.config import Config
 from microdesign.design.search.condition_correction import aimed_sample
 from microdesign.experiments.base.outcome import Cell, Table
-from microdesign.experiments.base.physics import Solve
 from microdesign.experiments.base.ranking import worst_errors
+from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 STEP = 0.5
@@ -41,13 +41,13 @@ class LocalSearchConfig(Config):
 
 
 def evaluations_needed(
-    surrogate: Surrogate, solve: Solve, wanted: np.ndarray, known: np.ndarray, config: LocalSearchConfig
+    surrogate: Surrogate, evaluator: TableEvaluator, wanted: np.ndarray, known: np.ndarray, config: LocalSearchConfig
 ) -> dict[str, np.ndarray]:
     """Evaluations until all properties of a target are within `enough`, each `(T,)`; budget + 1 if that never is.
 
     Args:
         surrogate: The model.
-        solve: Physics of the model's properties.
+        evaluator: Physics of the model's properties.
         wanted: The targets' properties `(T, P)`.
         known: Images of the training set `(M, *N)`, M >= T, from which random starts are taken.
         config: How long to search.
@@ -61,7 +61,7 @@ def evaluations_needed(
     random = latents[np.random.default_rng(config.seed).permutation(len(latents))[: len(wanted)]]
     starts["random starts"] = [(z, latents.std(0)) for z in random]
     return {
-        start: _searched(surrogate, solve, wanted, *(np.stack(part) for part in zip(*pairs, strict=True)), config)
+        start: _searched(surrogate, evaluator, wanted, *(np.stack(part) for part in zip(*pairs, strict=True)), config)
         for start, pairs in starts.items()
     }
 
@@ -93,7 +93,7 @@ def _chosen_draw(
 
 def _searched(
     surrogate: Surrogate,
-    solve: Solve,
+    evaluator: TableEvaluator,
     wanted: np.ndarray,
     starts: np.ndarray,
     scales: np.ndarray,
@@ -102,7 +102,7 @@ def _searched(
     """Evaluations of each target's search from starts `(T, D)`, in units of scales `(T, D)`."""
 
     def errors(z: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        return np.minimum(worst_errors(solve(decode_labels(surrogate, z)), wanted[rows]), _FINITE)
+        return np.minimum(worst_errors(evaluator.evaluate(decode_labels(surrogate, z)), wanted[rows]), _FINITE)
 
     targets = np.arange(len(wanted))
     needed = np.where(errors(starts, targets) <= config.enough, 1, config.budget + 1)

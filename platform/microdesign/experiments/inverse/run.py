@@ -19,13 +19,10 @@ from microdesign.experiments.base.config import ExperimentConfig
 from microdesign.experiments.base.draws import VerifiedDraws, best_errors, verified
 from microdesign.experiments.base.outcome import Cell, Outcome, Table
 from microdesign.experiments.base.physics import (
-    Solve,
     check_labels,
     check_measurable,
     labelled_materials,
     materials_of,
-    solver_of,
-    stored_physics,
 )
 from microdesign.experiments.base.ranking import nearest_errors
 from microdesign.experiments.base.trained import TrainedModels
@@ -33,6 +30,9 @@ from microdesign.experiments.inverse.local_search import LocalSearchConfig, eval
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.drawing import draw
+from microdesign.physics.evaluators.resolver import load_evaluator
+from microdesign.physics.evaluators.table import TableEvaluator
+from microdesign.physics.execution.parallel import ParallelEvaluator
 from microdesign.physics.execution.store import ResultStore
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Draws, Surrogate
@@ -48,6 +48,7 @@ class InverseExperiment(ExperimentConfig, TrainedModels):
 
     what: Literal["inverse"] = "inverse"
     folder: str = Field("runs/inverse", description="where tables, figures and results of physics go")
+    evaluator: str = Field("fft", description="physics of decodes: fft, module:name, or command: PROGRAM ARGS")
     store: str | None = Field(None, description="folder of known results; one in `folder` when None")
     split: SplitName = Field("test", description="held-out split that the targets are taken from")
     targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
@@ -81,18 +82,19 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
     found: dict[str, VerifiedDraws] = {}
     components: list[ComponentErrors] = []
     store = ResultStore(config.store or folder / "results")
+    physics = ParallelEvaluator(load_evaluator(config.evaluator), store)
     for name, bundle in bundles.items():
         progress(f"{name}: {config.draws} draws for each of {len(wanted)} targets")
         surrogate = LocalSurrogate(bundle)
-        solve = solver_of(stored_physics(materials_of(surrogate, dataset), store), surrogate.properties)
+        evaluator = TableEvaluator(physics, materials_of(surrogate, dataset), surrogate.properties)
         goal = targets.property_table(surrogate.properties)
-        check_labels(solve, targets.labels, goal)
-        found[name] = direct_draws(surrogate, solve, goal, config.draws, config.seed)
+        check_labels(evaluator, targets.labels, goal)
+        found[name] = direct_draws(surrogate, evaluator, goal, config.draws, config.seed)
         errors[name] = best_errors("", found[name])
-        components += component_errors(name, surrogate, solve, goal, config.component_draws, config.seed)
+        components += component_errors(name, surrogate, evaluator, goal, config.component_draws, config.seed)
         if config.local_search is not None:
             progress(f"{name}: local search from draws and from random starts")
-            searches[name] = evaluations_needed(surrogate, solve, goal, known.labels, config.local_search)
+            searches[name] = evaluations_needed(surrogate, evaluator, goal, known.labels, config.local_search)
     searched = (
         {} if config.local_search is None else {"local_search": local_search_table(searches, config.local_search)}
     )
@@ -119,11 +121,13 @@ def run_inverse(config: InverseExperiment, folder: Path, uri: str, progress: Pro
     )
 
 
-def direct_draws(surrogate: Surrogate, solve: Solve, wanted: np.ndarray, n: int, seed: int) -> VerifiedDraws:
+def direct_draws(
+    surrogate: Surrogate, evaluator: TableEvaluator, wanted: np.ndarray, n: int, seed: int
+) -> VerifiedDraws:
     """n draws from p(z|c*) for each target's properties `(T, P)`, judged by physics."""
     conditions = [dict(zip(surrogate.properties, row, strict=True)) for row in wanted.tolist()]
     draws = [surrogate.sample(condition, n, seed + number) for number, condition in enumerate(conditions)]
-    return verified(surrogate, solve, wanted, draws)
+    return verified(surrogate, evaluator, wanted, draws)
 
 
 class ComponentErrors(NamedTuple):
@@ -136,7 +140,7 @@ class ComponentErrors(NamedTuple):
 
 
 def component_errors(
-    model: str, surrogate: Surrogate, solve: Solve, wanted: np.ndarray, n: int, seed: int
+    model: str, surrogate: Surrogate, evaluator: TableEvaluator, wanted: np.ndarray, n: int, seed: int
 ) -> list[ComponentErrors]:
     """Errors of n draws of each component in use for each target's properties `(T, P)`, component by component."""
     priors = [surrogate.prior(dict(zip(surrogate.properties, row, strict=True))) for row in wanted.tolist()]
@@ -146,7 +150,7 @@ def component_errors(
         noise = np.random.default_rng([seed, int(k)]).standard_normal((len(priors), n, priors[0].mean.shape[1]))
         z = [prior.mean[k] + prior.std[k] * each for prior, each in zip(priors, noise, strict=True)]
         draws = [Draws(each, np.full(n, k), prior.log_density(each)) for prior, each in zip(priors, z, strict=True)]
-        errors = best_errors("", verified(surrogate, solve, wanted, draws))
+        errors = best_errors("", verified(surrogate, evaluator, wanted, draws))
         found.append(ComponentErrors(model, int(k), float(weights[:, k].mean()), errors))
     return found
 

@@ -15,7 +15,7 @@ from microdesign.design.search.gauss_newton import follow
 from microdesign.experiments.base.config import ExperimentConfig
 from microdesign.experiments.base.measured import MeasuredModel
 from microdesign.experiments.base.outcome import Outcome, Table
-from microdesign.experiments.base.physics import check_measurable, solver_of
+from microdesign.experiments.base.physics import check_measurable
 from microdesign.experiments.base.ranking import worst_errors
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
@@ -49,7 +49,6 @@ def run_latent(config: LatentExperiment, folder: Path, uri: str, progress: Progr
     check_measurable(Dataset.open(config.dataset), (2, 3))
     measured = config.opened(folder, uri, progress)
     surrogate, names = measured.surrogate, measured.surrogate.properties
-    solve = solver_of(measured.physics, names)
     data = measured.dataset.load(config.split).with_known(names)
     table = data.property_table(names)
     prior = surrogate.prior(dict(zip(names, np.median(table, axis=0).tolist(), strict=True)))
@@ -63,7 +62,7 @@ def run_latent(config: LatentExperiment, folder: Path, uri: str, progress: Progr
     path, target = between(surrogate, data.select([a, b]), table[[a, b]], config.steps)
     path = held(surrogate, path, target)
     images = decode_labels(surrogate, path)
-    found = solve(images)
+    found = measured.evaluator.evaluate(images)
     errors = worst_errors(found, target)
     figures["path"] = _path_figure(data.labels[a], data.labels[b], images, errors)
     rows = [

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from microdesign.core.errors import InputError
-from microdesign.learning.evaluation.inverse_errors import Verifier
 from microdesign.learning.evaluation.validation import (
     LARGER_IS_BETTER,
     NEEDS_PROPERTIES,
@@ -21,6 +20,8 @@ from microdesign.learning.evaluation.validation import (
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
+from microdesign.physics.evaluators.protocol import Evaluator
+from microdesign.physics.materials import materials_from
 from microdesign.surrogate.local import LocalSurrogate
 
 _TARGETS, _DRAWS = 64, 4
@@ -86,24 +87,27 @@ def _histograms(axes: Axes, names: Sequence[str], rows: np.ndarray, label: str) 
     axes.legend(fontsize=8)
 
 
-def compare(bundles: Mapping[str, Bundle], dataset: Dataset, verifier: Verifier | None = None) -> Comparison:
+def compare(bundles: Mapping[str, Bundle], dataset: Dataset, evaluator: Evaluator | None = None) -> Comparison:
     """Compares models on the test split.
 
     Args:
         bundles: The models by name.
         dataset: A data set with the properties of all of them.
-        verifier: Judge of draws from the prior; each model's own regressor when None.
+        evaluator: Computes the properties of draws from the prior, of the data set's materials; each model's own
+            regressor predicts them when None.
 
     Raises:
-        InputError: The data set lacks a property of a model, or its images do not fit.
+        InputError: The data set lacks a property of a model, its images do not fit, or the evaluator is given and the
+            data set states no materials.
     """
     names = sorted({name for bundle in bundles.values() for name in bundle.properties})
     data = dataset.load("test")
     data = data.with_known(names) if names else data
+    materials = None if evaluator is None else materials_from(dataset.manifest.materials, str(dataset.folder))
     metrics, excess = {}, []
     for model, bundle in bundles.items():
         description = bundle.description
-        held_out = HeldOut(data, description.standardization, _TARGETS, _DRAWS, verifier, dataset.manifest.materials)
+        held_out = HeldOut(data, description.standardization, _TARGETS, _DRAWS, evaluator, materials)
         wanted = [name for name in NEEDS_PROPERTIES if bundle.properties]
         found = held_out.metrics(bundle.model, LoopConfig(model=description.model), wanted)
         excess.append(reconstruction_excess(LocalSurrogate(bundle), data))

@@ -8,7 +8,7 @@ from microdesign.core.errors import InputError
 from microdesign.learning.evaluation.comparison import compare
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
-from microdesign.physics.verification import verify
+from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.tracking import default_uri, download_bundle, find_version, make_champion
 
 
@@ -18,6 +18,7 @@ def promote(
     version: int | None = None,
     by: str | None = None,
     force: bool = False,
+    evaluator: str = "fft",
     tracking_uri: str | None = None,
 ) -> dict[str, Any]:
     """Compares a version with the champion on the test split of a data set; the better one is champion afterwards.
@@ -25,10 +26,11 @@ def promote(
     Args:
         model: Name in the registry.
         dataset: Folder of a data set with the properties of both. Where it names its materials, the decodes behind
-            `inverse_error` are judged by physics, else by each model's own regressor.
+            `inverse_error` are evaluated by `evaluator`, else by each model's own regressor.
         version: The version to promote; the challenger when None.
         by: The metric that decides; `inverse_error` when None, `excess_cess` for models without properties.
         force: Whether a worse one is promoted too.
+        evaluator: The physics, see `load_evaluator`.
         tracking_uri: MLflow address; the environment's or the embedded default when None.
 
     Returns:
@@ -43,6 +45,7 @@ def promote(
     new, old = find_version(reference, uri), find_version(f"models:/{model}@champion", uri)
     if new == old:
         raise InputError(f"{new} is the champion already.")
+    physics = load_evaluator(evaluator)
     data = Dataset.open(dataset)
     with tempfile.TemporaryDirectory() as cache:
         bundles = {
@@ -50,7 +53,7 @@ def promote(
         }
     foreign = [name for name, bundle in bundles.items() if bundle.description.dataset != data.manifest.digest]
     by = by or ("inverse_error" if all(bundle.properties for bundle in bundles.values()) else "excess_cess")
-    comparison = compare(bundles, data, None if data.manifest.materials is None else verify)
+    comparison = compare(bundles, data, None if data.manifest.materials is None else physics)
     worse = comparison.is_worse(str(new), str(old), by)
     values = f"{by} {comparison.metrics[str(new)][by]:.4g}, {old}: {comparison.metrics[str(old)][by]:.4g}"
     if worse and not force:

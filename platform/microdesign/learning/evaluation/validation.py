@@ -3,13 +3,13 @@
 import copy
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from microdesign.learning.evaluation.inverse_errors import Verifier, inverse_errors
+from microdesign.learning.evaluation.inverse_errors import inverse_errors
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model import objective
@@ -17,6 +17,8 @@ from microdesign.model.bundle import Bundle, Description
 from microdesign.model.losses.two_point import excess_cess
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
+from microdesign.physics.evaluators.protocol import Evaluator
+from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import decode_labels
 
@@ -43,7 +45,7 @@ class HeldOut:
         standardization: Of the properties.
         targets: Held-out property sets that are drawn for.
         draws: Draws for each.
-        verifier: Judges the decodes; the model's own regressor when None.
+        evaluator: Computes the properties of the decodes; the model's own regressor predicts them when None.
         materials: Of the labels.
         seed: Seed of targets, draws and latents.
     """
@@ -52,8 +54,8 @@ class HeldOut:
     standardization: Standardization
     targets: int
     draws: int
-    verifier: Verifier | None = None
-    materials: Mapping[str, Any] | None = None
+    evaluator: Evaluator | None = None
+    materials: Materials | None = None
     seed: int = 0
 
     def metrics(self, model: VAERegression, loop: LoopConfig, wanted: Collection[str]) -> dict[str, float]:
@@ -74,7 +76,7 @@ class HeldOut:
             stream = np.random.default_rng(self.seed)
             chosen = stream.choice(len(self.data), min(self.targets, len(self.data)), replace=False)
             errors = inverse_errors(
-                surrogate, self._true[np.sort(chosen)], self.draws, self.seed, self.verifier, self.materials
+                surrogate, self._true[np.sort(chosen)], self.draws, self.seed, self.evaluator, self.materials
             )
             values["inverse_error"] = float(np.median(errors))
         return {name: value for name, value in values.items() if name in wanted}

@@ -22,7 +22,6 @@ from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
-from microdesign.learning.evaluation.inverse_errors import load_verifier
 from microdesign.learning.evaluation.validation import LARGER_IS_BETTER, HeldOut
 from microdesign.learning.sweep.search_space import (
     Choice,
@@ -45,8 +44,14 @@ from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import check_worker_resources, train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.evaluators.protocol import Evaluator, check_evaluator
+from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.resources import check_resources
+from microdesign.physics.materials import materials_from
 from microdesign.tracking import Run, continued, default_uri, ending, start_run
+
+_TRIED = 4
+"""Images on which an evaluator is tried before any trial starts."""
 
 
 def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | None = None) -> dict[str, Any]:
@@ -57,7 +62,6 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
         MicrodesignError: Every trial of a model failed.
     """
     dataset = _checked(config)
-    verifier = None if config.verifier is None else load_verifier(config.verifier)
     name = config.run_name(dataset.manifest.digest)
     folder = Path(config.train.storage).resolve() / name
     uri = tracking_uri or default_uri()
@@ -84,7 +88,7 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
                     progress(str(error))
                     report.bundles[model] = error.bundle
         if report.bundles:
-            report.compare(dataset, verifier)
+            report.compare(dataset, _evaluator(config, dataset))
         for artifact, figure in report.figures().items():
             parent.log_figure(figure, f"{artifact}.png")
         parent.log_text(report.table(), "trials.md")
@@ -106,12 +110,22 @@ def _checked(config: SweepConfig) -> Dataset:
     check_resources("A trial", resources, "cpus_per_trial or gpus_per_trial")
     if config.retrain:
         check_worker_resources(config.train)
-    if config.verifier is not None:
-        load_verifier(config.verifier)
     dataset = Dataset.open(config.train.dataset)
     for loop in config.studies().values():
         check_training(config.train.model_copy(update={"loop": loop}), dataset)
+    evaluator = _evaluator(config, dataset)
+    if evaluator is not None and "inverse_error" in config.objectives:
+        images = dataset.read_shard(0).labels[:_TRIED]
+        materials = materials_from(dataset.manifest.materials, config.train.dataset)
+        check_evaluator(evaluator, images, materials, config.train.properties, f"evaluator = {config.evaluator!r}")
     return dataset
+
+
+def _evaluator(config: SweepConfig, dataset: Dataset) -> Evaluator | None:
+    """The physics behind `inverse_error`; None where the regressor's predictions have to do."""
+    if config.evaluator is None or dataset.manifest.materials is None:
+        return None
+    return load_evaluator(config.evaluator, config.evaluator_settings)
 
 
 def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: Trial) -> TrainConfig:
@@ -294,13 +308,14 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial
     names = config.train.properties
     standardization = standardization_of(config.train, dataset)
     feed, teacher = prepare(config.train.model_copy(update={"loop": loop}), dataset, standardization, device)
+    evaluator = _evaluator(config, dataset)
     validation = HeldOut(
         dataset.load("validation").with_known(names),
         standardization,
         config.targets,
         config.draws,
-        None if config.verifier is None else load_verifier(config.verifier),
-        dataset.manifest.materials,
+        evaluator,
+        None if evaluator is None else materials_from(dataset.manifest.materials, config.train.dataset),
         config.seed,
     )
     model = build_model(loop, len(names)).to(device)

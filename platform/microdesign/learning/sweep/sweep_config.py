@@ -1,7 +1,7 @@
 """The settings of a sweep."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,8 @@ from microdesign.learning.training.train_config import TrainConfig
 
 class SweepConfig(Config):
     """A sweep: a search for the loop's settings, then the full training with the best."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"verifier": "evaluator"}
 
     train: TrainConfig = Field(description="the winner's training; trials train alike, each in one process")
     space: Space = Field(description="dotted name of a setting of train.loop -> list of choices, or a range")
@@ -34,11 +36,12 @@ class SweepConfig(Config):
         False, description="stop trials that do badly by the first objective (ASHA); needs a validation each epoch"
     )
     grace_epochs: int = Field(1, ge=1, description="epochs that early stopping leaves every trial")
-    verifier: str | None = Field(
-        None,
-        description="judge of inverse_error, module:name of a function (labels, materials) -> properties, such as "
-        "microdesign.physics.verification:verify; the trial's own regressor, which is too kind, when left out",
+    evaluator: str | None = Field(
+        "fft",
+        description="physics behind inverse_error where the data set states its materials: fft, module:name, or "
+        "command: PROGRAM ARGS; null: the trial's own regressor, which is optimistic",
     )
+    evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
     targets: int = Field(32, ge=1, description="held-out property sets that inverse_error draws for")
     draws: int = Field(4, ge=1, description="draws for each")
     cpus_per_trial: float = Field(1, gt=0, description="CPU cores, and torch threads, of a trial")

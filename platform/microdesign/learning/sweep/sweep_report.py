@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.learning.evaluation.comparison import Comparison, compare
-from microdesign.learning.evaluation.inverse_errors import Verifier
 from microdesign.learning.evaluation.validation import LARGER_IS_BETTER
 from microdesign.learning.sweep.trials import Trial, balanced_best, pareto_set
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
+from microdesign.physics.evaluators.protocol import Evaluator
 
 
 class SweepReport:
@@ -33,10 +33,10 @@ class SweepReport:
         self.winners[model] = compared[balanced_best(self._losses(compared))]
         return self.winners[model]
 
-    def compare(self, dataset: Dataset, verifier: Verifier | None) -> None:
+    def compare(self, dataset: Dataset, evaluator: Evaluator | None) -> None:
         """Compares the trained winners on the test split."""
         self.comparison = compare(
-            {model or self.name: load_bundle(path) for model, path in self.bundles.items()}, dataset, verifier
+            {model or self.name: load_bundle(path) for model, path in self.bundles.items()}, dataset, evaluator
         )
 
     def document(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Shapes: n decodes, R images of a lesson, C phase channels, `*N` image axes, P pr
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -17,14 +17,16 @@ from pydantic import Field
 from torch import Tensor
 
 from microdesign.core.config import Config
-from microdesign.core.errors import InputError, MicrodesignError
-from microdesign.learning.evaluation.inverse_errors import load_verifier
+from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.manifest import DatasetManifest
 from microdesign.model.indicators import indicators, labels_of
 from microdesign.model.standardization import Standardization
 from microdesign.model.symmetry import Symmetry, symmetries
 from microdesign.model.vae import Outputs
+from microdesign.physics.evaluators.protocol import check_evaluator, check_names, evaluate_each
+from microdesign.physics.evaluators.resolver import load_evaluator
+from microdesign.physics.materials import materials_from
 
 SAME_PHYSICS = 0.02
 """Median relative difference up to which two solvers are the same physics."""
@@ -33,7 +35,12 @@ SAME_PHYSICS = 0.02
 class TeacherConfig(Config):
     """How much physics a training step asks for."""
 
-    verifier: str = Field("microdesign.physics.verification:glance", description="module:name of the physics")
+    renamed: ClassVar[Mapping[str, str]] = {"verifier": "evaluator"}
+
+    evaluator: str = Field(
+        "fft: tolerance=3e-3 precision=float32", description="physics: fft, module:name, or command: PROGRAM ARGS"
+    )
+    evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
     start: float = Field(0.15, ge=0, lt=1, description="share of the run before physics: first decodes are noise")
     decodes: int = Field(32, ge=1, description="decodes that physics judges in a step, for each worker")
     lesson: int = Field(16, ge=1, description="judged decodes of earlier steps that join a batch, for the regressor")
@@ -51,7 +58,7 @@ class Teacher:
     """Judges decodes, and remembers them.
 
     Raises:
-        InputError: The verifier cannot be loaded.
+        InputError: The evaluator cannot be loaded.
     """
 
     def __init__(
@@ -61,8 +68,9 @@ class Teacher:
         materials: Mapping[str, Any] | None,
         n_phases: int = 2,
     ) -> None:
-        self.config, self.standardization, self.materials, self.n_phases = config, standardization, materials, n_phases
-        self._verify = load_verifier(config.verifier)
+        self.config, self.standardization, self.n_phases = config, standardization, n_phases
+        self.materials = materials_from(materials, "the data set's materials")
+        self._evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
         self._labels: Tensor | None = None
         self._properties: dict[str, Tensor] = {}
         self._symmetries: list[Symmetry] = []
@@ -91,19 +99,21 @@ class Teacher:
         return Lesson(indicators(labels, self.n_phases).to(device), c.to(device))
 
     def check(self, data: Microstructures) -> None:
-        """Compares the verifier's answers with the labels of images; those not known are not compared.
+        """Compares the evaluator's answers with the labels of images; those not known are not compared.
 
         Raises:
-            InputError: They are those of another physics.
+            InputError: The evaluator answers for none of the images, lacks a property, or is another physics.
         """
-        table = data.property_table(self.standardization.names)
-        c = torch.from_numpy(self.standardization.forward(table)).float()
-        said = self._standardized(self._table(self._judge(data.labels)))
+        c = self._standardized(torch.from_numpy(data.property_table(self.standardization.names)))
+        what = f"teacher.evaluator {self.config.evaluator}"
+        names = self.standardization.names
+        values = check_evaluator(self._evaluator, data.labels, self.materials, names, what)
+        said = self._standardized(torch.from_numpy(np.stack([values[name] for name in names], 1)))
         difference = (said - c).abs() * self.standardization.relative(c)
         known = torch.isfinite(difference)
         if known.any() and float(difference[known].median()) > SAME_PHYSICS:
             raise InputError(
-                f"teacher.verifier {self.config.verifier} says otherwise than the data set's labels, by "
+                f"{what} says otherwise than the data set's labels, by "
                 f"{float(difference[known].median()):.0%} in the median; name the physics of the labels, or set "
                 "teacher to null."
             )
@@ -116,7 +126,7 @@ class Teacher:
             progress: Share of the run that is over.
 
         Raises:
-            MicrodesignError: The verifier leaves out a property.
+            InputError: The evaluator leaves out a property.
         """
         if progress < self.config.start or not len(outputs.decodes):
             return outputs
@@ -146,10 +156,8 @@ class Teacher:
 
     def _judge(self, labels: np.ndarray) -> dict[str, Tensor]:
         """Each property of the images that physics answers, `(n,)`."""
-        values = self._verify(labels, self.materials)
-        missing = [name for name in self.standardization.names if name not in values]
-        if missing:
-            raise MicrodesignError(f"The teacher's verifier gives no '{missing[0]}'; it gives {', '.join(values)}.")
+        values = evaluate_each(self._evaluator, labels, self.materials)
+        check_names(values, self.standardization.names)
         self._see(labels.shape[1:], values)
         return {name: torch.from_numpy(np.asarray(values[name], float)) for name in self._needed()}
 

@@ -87,9 +87,13 @@ class CommandEvaluator(Config):
         """Images a Ray task gets: a few calls of the program."""
         return max(4, self.images_per_call)
 
+    def given_properties(self, materials: Materials, dims: int = 2) -> tuple[str, ...]:
+        """Returns the properties that the program has to give."""
+        return self.properties or property_names(materials, dims)
+
     def evaluate(self, images: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
         """Returns the properties of images or volumes, each `(n,)`, and `error`: empty, or why one has NaN."""
-        names = self.properties or property_names(materials, images.ndim - 1)
+        names = self.given_properties(materials, images.ndim - 1)
         rows: list[dict[str, float] | str] = []
         for start in range(0, len(images), self.images_per_call):
             rows += self._call(images[start : start + self.images_per_call], materials, names)

@@ -19,7 +19,8 @@ from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.shards import read_column
-from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each, load_evaluator
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, given_properties
+from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.parallel import evaluate_shards
 from microdesign.physics.execution.store import ResultStore, evaluate_stored
 from microdesign.physics.materials import Materials
@@ -101,12 +102,15 @@ def label_dataset(
         progress: Takes the number of images after each batch.
 
     Raises:
-        InputError: A shard of the source is damaged.
+        InputError: A shard of the source is damaged, or the evaluator lacks one of the properties.
         EvaluationError: The first `HOPELESS` images, or all, could not be solved; carries the first message.
         StorageError: A shard or a result cannot be written.
     """
     dims = len(source.manifest.shape)
     names = property_names(materials, dims)
+    given = given_properties(evaluator, materials, dims)
+    if given is not None:
+        _check_complete(given, names)
     settings = {"images": source.manifest.digest, "evaluator": evaluator.fingerprint}
     writer = DatasetWriter(
         folder,
@@ -168,12 +172,15 @@ def evaluate_in_process(
 
 def _labelled(batch: Microstructures, values: Values, names: Sequence[str]) -> Microstructures:
     errors = [str(message) for message in values["error"]]
-    missing = [name for name in names if name not in values]
-    if missing:
-        given = ", ".join(name for name in values if name != "error")
-        raise InputError(
-            f"The evaluator gives no '{missing[0]}'; it gives {given}, a data set of these materials needs "
-            f"{', '.join(names)}."
-        )
+    _check_complete([name for name in values if name != "error"], names)
     generation = tuple(error or text for error, text in zip(errors, batch.generation, strict=True))
     return replace(batch, generation=generation, properties={name: values[name] for name in names})
+
+
+def _check_complete(given: Sequence[str], names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise InputError(
+            f"The evaluator gives no '{missing[0]}'; it gives {', '.join(given)}, a data set of these materials needs "
+            f"{', '.join(names)}."
+        )

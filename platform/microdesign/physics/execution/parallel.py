@@ -18,6 +18,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ import ray
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each, failed_values, merge_values
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, failed_values, merge_values
 from microdesign.physics.execution.pool import SYSTEM_RETRIES, TaskPool, gpus_for, use_threads
 from microdesign.physics.execution.shard_rows import ShardImages, ShardValues
 from microdesign.physics.execution.store import ResultStore, evaluate_stored, evaluation_keys
@@ -40,6 +41,34 @@ _LARGEST_BATCH = 256
 _BYTES_PER_PIXEL = 1024
 """Memory that an evaluator may need for each pixel of its batch: the fields of all load cases, and their copies."""
 _STORES: dict[str, ResultStore] = {}
+
+
+@dataclass(frozen=True)
+class ParallelEvaluator:
+    """An evaluator whose images are evaluated in Ray tasks, and whose answers are stored.
+
+    Attributes:
+        evaluator: What runs in the tasks; it must be picklable.
+        store: Results that are known already; new ones are added to it.
+    """
+
+    evaluator: Evaluator
+    store: ResultStore | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """That of the evaluator: how it is run does not change its answers."""
+        return self.evaluator.fingerprint
+
+    @property
+    def alternative(self) -> "ParallelEvaluator | None":
+        """The same by the evaluator's other discretization; None if it has none."""
+        other = getattr(self.evaluator, "alternative", None)
+        return None if other is None else replace(self, evaluator=other)
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        """Returns the properties of images and `error`, each `(n,)`; see `evaluate_parallel`."""
+        return evaluate_parallel(self.evaluator, images, materials, store=self.store)
 
 
 def evaluate_parallel(

@@ -15,7 +15,7 @@ import numpy as np
 import ray
 
 from microdesign.core.errors import EvaluationError, InputError
-from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each
 from microdesign.physics.execution.resources import check_resources
 from microdesign.physics.materials import Materials
 

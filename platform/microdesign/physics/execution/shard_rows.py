@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.physics.evaluators.evaluator import Values, merge_values
+from microdesign.physics.evaluators.protocol import Values, merge_values
 
 _LAST: dict[str, np.ndarray] = {}
 """Images of the shard that this process read last, by its digest."""

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import digest, replacing
-from microdesign.physics.evaluators.evaluator import Evaluator, Values, evaluate_each, merge_values
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, merge_values
 from microdesign.physics.materials import Materials
 
 _KEY_BYTES = 32

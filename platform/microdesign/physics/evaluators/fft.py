@@ -1,0 +1,100 @@
+"""The built-in physics: the FFT solver as an evaluator."""
+
+import numpy as np
+from pydantic import Field
+
+from microdesign.core.config import Config
+from microdesign.core.errors import NotConvergedError
+from microdesign.core.files import digest_json
+from microdesign.physics.evaluators.protocol import Values
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import PLANE_TENSOR_NAMES, plane_tensor_entries, properties_of, property_names
+from microdesign.physics.solver.discretization import Discretization
+from microdesign.physics.solver.homogenization import Homogenization, Precision, homogenize
+
+_VERSION = 3
+"""Raised whenever a change of the solver changes its answers by more than its tolerance."""
+
+
+class FFTEvaluator(Config):
+    """The built-in solver: `property_names` of the materials, `iterations` and `error_estimate` (relative).
+
+    Of images also the entries of the tensors, `PLANE_TENSOR_NAMES`.
+    """
+
+    discretization: Discretization = "q1"
+    """`q1` (MICRO2D's own), `rotated`, `q1bbar` or `fv`."""
+    tolerance: float = Field(1e-4, ge=1e-12, le=0.1)
+    """Relative error of the effective tensors."""
+    precision: Precision = "auto"
+    """Floating-point type of the fields."""
+    max_iterations: int = Field(2000, ge=1)
+    """Iterations after which an image counts as not converged."""
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    """`cpu`, or `cuda` for `solver.homogenization_torch`, which takes the images of a batch together."""
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether it needs a GPU."""
+        return self.device != "cpu"
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the solver's name and version and of the settings that change its answer."""
+        settings = self.model_dump(mode="json", exclude={"max_iterations", "device"})
+        return digest_json({"evaluator": "fft", "version": _VERSION, **settings})
+
+    @property
+    def alternative(self) -> "FFTEvaluator":
+        """The same solver by another discretization: `rotated`, or `q1` where this one is `rotated`."""
+        return self.model_copy(update={"discretization": "q1" if self.discretization == "rotated" else "rotated"})
+
+    def given_properties(self, materials: Materials, dims: int = 2) -> tuple[str, ...]:
+        """Returns `property_names` and, of images, the entries of the tensors that these phases have."""
+        return property_names(materials, dims) + (_entry_names(materials) if dims == 2 else ())
+
+    def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+        """Returns the properties, `iterations` and `error_estimate` of each image or volume, `(n,)`.
+
+        Raises:
+            InputError: The images are no images of these materials.
+            NotConvergedError: An image did not reach the tolerance; `best` holds the values of all images.
+        """
+        try:
+            return _values(self._homogenize(images, materials), materials)
+        except NotConvergedError as error:
+            if not isinstance(error.best, Homogenization):
+                raise
+            failed = np.flatnonzero(~(error.best.error_estimate <= self.tolerance)).tolist()
+            raise NotConvergedError(str(error), _values(error.best, materials), failed) from None
+
+    def _homogenize(self, images: np.ndarray, materials: Materials) -> Homogenization:
+        settings = {"dims": images.ndim - 1, **self.model_dump(exclude={"device"})}
+        if not self.uses_gpu:
+            return homogenize(images, materials, **settings)
+        # Here, since most evaluations do not need torch, which takes a second to load.
+        from microdesign.physics.solver.homogenization_torch import homogenize_batch
+
+        return homogenize_batch(images, materials, device=self.device, **settings)
+
+
+def _values(result: Homogenization, materials: Materials) -> Values:
+    return {
+        **properties_of(result.stiffness, result.conductivity, materials),
+        **_entries(result, materials),
+        "iterations": result.iterations.astype(np.float64),
+        "error_estimate": result.error_estimate,
+    }
+
+
+def _entries(result: Homogenization, materials: Materials) -> Values:
+    """The entries of plane tensors that these phases give."""
+    if result.conductivity.shape[-1] != 2:
+        return {}
+    entries = plane_tensor_entries(result.stiffness, result.conductivity)
+    return {name: entries[name] for name in _entry_names(materials)}
+
+
+def _entry_names(materials: Materials) -> tuple[str, ...]:
+    given = {"C": materials.has_stiffness, "k": materials.has_conductivity}
+    return tuple(name for name in PLANE_TENSOR_NAMES if given[name[0]])
