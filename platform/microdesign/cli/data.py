@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from microdesign.cli.options import Json, MaterialsFile, Set, numbers
+from microdesign.cli.options import Json, MaterialsFile, Reader, Set, numbers
 from microdesign.cli.output import print_json, print_result
 from microdesign.cli.session import on_ray, resumable, working
 
@@ -66,13 +66,15 @@ def label(
 
 @app.command()
 def inspect(
-    path: Annotated[Path, typer.Argument(help="A file or folder of any known format.")], as_json: Json = False
+    path: Annotated[Path, typer.Argument(help="A file or folder of any known format.")],
+    reader: Reader = None,
+    as_json: Json = False,
 ) -> None:
     """Show what a file or data set holds."""
     from microdesign.microstructure.io.readers import describe
     from microdesign.microstructure.io.summary import format_tree
 
-    description = describe(path)
+    description = describe(path, reader)
     if as_json:
         print_json(description)
     else:
@@ -84,15 +86,17 @@ def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder of any known format.")],
     out: Annotated[Path, typer.Argument(help="The file, or without a suffix the folder, to make.")],
     to: Annotated[
-        str | None, typer.Option(help="npy, npz, tiff, png, vti, micro2d or dataset; by the suffix when left out.")
+        str | None,
+        typer.Option(help="npy, npz, tiff, png, vti, micro2d, dataset, or MODULE:CLASS; by the suffix when left out."),
     ] = None,
+    reader: Reader = None,
     array: Annotated[str | None, typer.Option(help="Which array holds the images, where there are several.")] = None,
     shape: Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images stored as flat rows.")] = None,
     dims: Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")] = None,
     phases: Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")] = None,
     values: Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Fewer pixels along each axis: averaged by area, then cut; drops properties.")
+        int | None, typer.Option(help="Fewer pixels along each axis: averaged by area, then labelled by the largest phase; drops properties.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -103,12 +107,12 @@ def convert(
     options = ReadOptions(
         array=array,
         shape=None if shape is None else numbers("--shape", shape, int, "64,64"),
-        dimension=dims,
+        dims=dims,
         n_phases=phases,
         values=None if values is None else numbers("--values", values, float, "0,255"),
     )
     with working() as progress:
-        done = run(source, out, to, options, progress, size)
+        done = run(source, out, to, options, progress, size, reader)
         if done["left_out"]:
             progress(f"left out: {', '.join(done['left_out'])}")
     print_result(done, as_json)

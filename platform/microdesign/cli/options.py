@@ -16,6 +16,9 @@ Set = Annotated[
 ]
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of settings.")]
 MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of the phases.")]
+Reader = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Reader of the file: a known one, or MODULE:CLASS of your own.")
+]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")]
 
 

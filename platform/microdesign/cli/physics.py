@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from microdesign.cli.options import Images, Json, MaterialsFile, numbers
+from microdesign.cli.options import Images, Json, MaterialsFile, Reader, numbers
 from microdesign.cli.output import print_json, print_table
 
 app = typer.Typer()
@@ -62,12 +62,13 @@ def statistics(
     two_point: Annotated[
         Path | None, typer.Option(help="Save the two-point statistics of all phases, .npy (n, phases, X, Y).")
     ] = None,
+    reader: Reader = None,
     as_json: Json = False,
 ) -> None:
     """Print statistics of every phase of images: fractions, surface, run lengths, feature size, percolation."""
     from microdesign.microstructure.statistics.characterization import characterize_files, statistics_table
 
-    rows = characterize_files(images, two_point)
+    rows = characterize_files(images, two_point, reader)
     if as_json:
         print_json(rows)
         return

@@ -88,8 +88,8 @@ def read_labels(path: str | Path, dims: int = 2) -> list[tuple[str, np.ndarray]]
     if dims not in (2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
     batches = list(read_images(path))
-    if dims == 3 and len(batches[0].shape) == 2 and "dimension" in find_reader(path).takes:
-        batches = list(read_images(path, options=ReadOptions(dimension=3)))
+    if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path).takes:
+        batches = list(read_images(path, options=ReadOptions(dims=3)))
     stack = [labels for batch in batches for labels in batch.labels]
     return [(str(path) if len(stack) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(stack)]
 

@@ -10,12 +10,12 @@ from PIL import Image
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.options import ReadOptions
-from microdesign.microstructure.io.pictures import read_pictures, write_pictures
+from microdesign.microstructure.io.pictures import PictureReader, PictureWriter
 from microdesign.microstructure.io.readers import describe, read_images
 
 
 def read(path: Path, **options: object) -> Microstructures:
-    return Microstructures.concatenate(list(read_pictures(path, options=ReadOptions(**options))))
+    return Microstructures.concatenate(list(PictureReader().read(path, options=ReadOptions(**options))))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_pictures_in_natural_order_rows_along_y(tmp_path: Path, pages: np.ndarra
             tifffile.imwrite(tmp_path / f"scan{number}.tif", page)
     (tmp_path / "notes.txt").write_text("not a picture")
     np.testing.assert_array_equal(read(tmp_path).labels, pages.transpose(0, 2, 1))
-    np.testing.assert_array_equal(read(tmp_path, dimension=3).labels, pages.T[None])
+    np.testing.assert_array_equal(read(tmp_path, dims=3).labels, pages.T[None])
     assert [len(part) for part in read_images(tmp_path, chunk=4)] == [4, 4, 3]
     assert describe(tmp_path)["shape"] == [9, 6]
 
@@ -44,23 +44,23 @@ def test_folders_are_classes_or_volumes(tmp_path: Path, pages: np.ndarray) -> No
     batch = read(tmp_path)
     assert batch.classes == ("foam",) * 3 + ("weave",) * 3
     np.testing.assert_array_equal(batch.labels, pages[:6].transpose(0, 2, 1))
-    volumes = read(tmp_path, dimension=3)
+    volumes = read(tmp_path, dims=3)
     np.testing.assert_array_equal(volumes.labels, np.stack([pages[:3].T, pages[3:6].T]))
     (tmp_path / "weave" / "5.png").unlink()
     with pytest.raises(InputError, match="weave: holds 2 slices; expected 3"):
-        read(tmp_path, dimension=3)
+        read(tmp_path, dims=3)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
-def test_any_kind_of_png_with_one_number_a_pixel(tmp_path: Path, pages: np.ndarray, mode: str) -> None:
-    labels = pages[0] > 0 if mode == "1" else pages[0]
-    picture = Image.fromarray(labels.astype(np.uint16) if mode == "I;16" else labels)
-    if mode == "P":
-        picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
-    elif mode not in ("1", "I;16"):
-        picture = picture.convert(mode)
-    picture.save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read(tmp_path).labels[0], labels.T)
+def test_any_kind_of_png_with_one_number_a_pixel(tmp_path: Path, pages: np.ndarray) -> None:
+    for mode in ("1", "L", "P", "LA", "RGB", "RGBA", "I;16"):
+        labels = pages[0] > 0 if mode == "1" else pages[0]
+        picture = Image.fromarray(labels.astype(np.uint16) if mode == "I;16" else labels)
+        if mode == "P":
+            picture.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+        elif mode not in ("1", "I;16"):
+            picture = picture.convert(mode)
+        picture.save(tmp_path / "a.png")
+        np.testing.assert_array_equal(read(tmp_path).labels[0], labels.T, mode)
 
 
 def test_black_and_white(tmp_path: Path, pages: np.ndarray) -> None:
@@ -77,7 +77,7 @@ def test_black_and_white(tmp_path: Path, pages: np.ndarray) -> None:
 def test_written_pictures_are_seen_by_people_and_exact(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).integers(0, 3, (2, 9, 6))
     batch = Microstructures(labels=labels, n_phases=3, properties={"Ex": np.array([1.0, np.nan])})
-    write_pictures(tmp_path, [batch])
+    PictureWriter().write(tmp_path, [batch])
     with Image.open(tmp_path / "000001.png") as picture:
         np.testing.assert_array_equal(np.asarray(picture), labels[1].T)
         greys = np.asarray(picture.convert("L"))
@@ -119,7 +119,7 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
 
 
 def test_the_index_has_to_match(tmp_path: Path) -> None:
-    write_pictures(tmp_path, [Microstructures(labels=np.eye(4, dtype=int)[None], n_phases=2)])
+    PictureWriter().write(tmp_path, [Microstructures(labels=np.eye(4, dtype=int)[None], n_phases=2)])
     (tmp_path / "000000.png").rename(tmp_path / "1.png")
     with pytest.raises(InputError, match=r"000000\.png: is missing, yet images\.json lists it"):
         read(tmp_path)

@@ -1,5 +1,3 @@
-import json
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -10,15 +8,8 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import DatasetWriter
 from microdesign.microstructure.generators import generate
-from microdesign.microstructure.io.hdf5.micro2d import write_micro2d
-from microdesign.microstructure.io.npy import write_npy
-from microdesign.microstructure.io.npz import write_npz
-from microdesign.microstructure.io.options import ReadOptions
-from microdesign.microstructure.io.pictures import write_pictures
-from microdesign.microstructure.io.readers import READERS, describe, find_reader, read_images
+from microdesign.microstructure.io.readers import describe, read_images
 from microdesign.microstructure.io.summary import format_tree
-from microdesign.microstructure.io.tiff import write_tiff
-from microdesign.microstructure.io.vti import write_vti_files
 
 
 def write_dataset(path: Path, batch: Microstructures) -> None:
@@ -27,45 +18,12 @@ def write_dataset(path: Path, batch: Microstructures) -> None:
     writer.finish()
 
 
-# One entry per reader: a new reader is covered by adding how to write its format.
-FORMATS: dict[str, Callable[[Path, Microstructures], None]] = {
-    "a.npy": write_npy,
-    "a.npz": lambda path, batch: write_npz(path, [batch]),
-    "a.tif": lambda path, batch: write_tiff(path, [batch]),
-    "a.tiff": lambda path, batch: write_tiff(path, [batch]),
-    "pictures": lambda path, batch: write_pictures(path, [batch]),
-    "a.h5": lambda path, batch: write_micro2d(path, [batch]),
-    "a.hdf5": lambda path, batch: write_micro2d(path, [batch]),
-    "any-suffix": lambda path, batch: write_micro2d(path, [batch]),
-    "series.vti": lambda path, batch: write_vti_files(path, [batch]).rename(path),
-    "folder": write_dataset,
-}
-
-
 @pytest.fixture
 def batch() -> Microstructures:
     made = generate("GRF", 0, 7, 16, seed=0)
     return Microstructures(
         labels=made.labels, n_phases=2, classes=made.classes, properties={"Ex": np.array([1.0, 2, 3, 4, 5, 6, np.nan])}
     )
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_reader_yields_the_same_images_in_chunks(tmp_path: Path, batch: Microstructures, name: str) -> None:
-    FORMATS[name](tmp_path / name, batch)
-    parts = list(read_images(tmp_path / name, chunk=3))
-    assert [len(part) for part in parts] == [3, 3, 1]
-    np.testing.assert_array_equal(np.concatenate([part.labels for part in parts]), batch.labels)
-    np.testing.assert_array_equal(Microstructures.concatenate(list(read_images(tmp_path / name))).labels, batch.labels)
-
-
-@pytest.mark.parametrize("name", FORMATS)
-def test_every_description_is_json_and_text(tmp_path: Path, batch: Microstructures, name: str) -> None:
-    FORMATS[name](tmp_path / name, batch)
-    description = describe(tmp_path / name)
-    assert list(description)[:2] == ["path", "format"]
-    assert json.loads(json.dumps(description)) == description
-    assert str(tmp_path / name) in format_tree(description)
 
 
 def test_describes_a_data_set(tmp_path: Path, batch: Microstructures) -> None:
@@ -115,23 +73,3 @@ def test_refuses(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_text("text")
     with pytest.raises(InputError, match=r"a\.h5: is no HDF5 file, or truncated"):
         describe(tmp_path / "a.h5")
-
-
-def test_a_new_reader_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class TextReader:
-        name = ".txt"
-        takes = ()
-
-        def accepts(self, path: Path) -> bool:
-            return path.suffix == ".txt"
-
-        def read(self, path: Path, chunk: int | None, options: ReadOptions):
-            yield Microstructures(labels=np.loadtxt(path, dtype=int)[None], n_phases=2)
-
-        def describe(self, path: Path) -> dict:
-            return {}
-
-    monkeypatch.setattr("microdesign.microstructure.io.readers.READERS", [*READERS, TextReader()])
-    (tmp_path / "a.txt").write_text("0 1\n1 0\n")
-    assert find_reader(tmp_path / "a.txt").name == ".txt"
-    assert next(read_images(tmp_path / "a.txt")).labels.tolist() == [[[0, 1], [1, 0]]]

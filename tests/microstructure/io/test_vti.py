@@ -9,11 +9,11 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.options import ReadOptions
-from microdesign.microstructure.io.vti import read_vti, write_vti
+from microdesign.microstructure.io.vti import VtiReader, write_vti
 
 
 def read(path: Path, **options: object) -> Microstructures:
-    return Microstructures.concatenate(list(read_vti(path, options=ReadOptions(**options))))
+    return Microstructures.concatenate(list(VtiReader().read(path, options=ReadOptions(**options))))
 
 
 def document(arrays: str, extent: str = "0 3 0 2 0 2", spacing: str = "1 1 1", head: str = "", tail: str = "") -> str:

@@ -12,48 +12,73 @@ from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.protocol import Reader, Writer
 from microdesign.microstructure.io.raw import RawImages, batches, split_axes
 
 _MAGIC = b"\x93NUMPY"
 
 
-def read_npy(path: str | Path, n_phases: int | None = None) -> Microstructures:
-    """Reads one image `(X, Y)`, a stack `(n, X, Y)` or volumes `(n, X, Y, Z)`; see `iterate_npy`."""
-    return Microstructures.concatenate(list(iterate_npy(path, options=ReadOptions(n_phases=n_phases))))
+class NpyReader(Reader):
+    """Reads arrays of bool, integer or integral floating-point labels: `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`.
 
-
-def iterate_npy(
-    path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
-) -> Iterator[Microstructures]:
-    """Yields the images of a `.npy` file, `chunk` at a time.
-
-    Args:
-        path: A file of bool, integer or integral floating-point labels, `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`; axis 0
-            of an image is x.
-        chunk: Largest number of images at once; None takes what fits into 64 MiB.
-        options: `dimension` 3 makes `(X, Y, Z)` one volume; without `n_phases` it is the largest label plus one.
-
-    Raises:
-        InputError: The file is missing, no `.npy` file, truncated, a pickle, of another shape, or a value is no label
-            or lies outside the phases.
+    Axis 0 of an image is x. `dims` 3 makes `(X, Y, Z)` one volume; without `n_phases` it is the largest label plus one.
     """
-    images = open_npy(path, options.dimension)
-    length = chunk_length(images[0].nbytes, chunk)
 
-    def chunks() -> Iterator[NDArray]:
-        if len(images) == 1 or not isinstance(images, np.memmap) or not images.flags.c_contiguous:
-            yield from (images[start : start + length] for start in range(0, len(images), length))
-            return
-        # Read, not mapped: mapped pages count as this process's memory, the whole file in the end.
-        for start in range(0, len(images), length):
-            part = images[start : start + length]
-            place = images.offset + start * images[0].nbytes
-            yield np.fromfile(path, part.dtype, part.size, offset=place).reshape(part.shape)
+    name = ".npy"
+    takes = ("dims", "n_phases", "values")
 
-    yield from batches(RawImages(chunks=chunks, source=str(path)), options)
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffix `.npy`."""
+        return path.suffix.lower() == ".npy"
+
+    def read(
+        self, path: Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+    ) -> Iterator[Microstructures]:
+        """Yields the images in order.
+
+        Raises:
+            InputError: The file is missing, no `.npy` file, truncated, a pickle, of another shape, or a value is no
+                label or lies outside the phases.
+        """
+        images = open_npy(path, options.dims)
+        length = chunk_length(images[0].nbytes, chunk)
+
+        def chunks() -> Iterator[NDArray]:
+            if len(images) == 1 or not isinstance(images, np.memmap) or not images.flags.c_contiguous:
+                yield from (images[start : start + length] for start in range(0, len(images), length))
+                return
+            # Read, not mapped: mapped pages count as this process's memory, the whole file in the end.
+            for start in range(0, len(images), length):
+                part = images[start : start + length]
+                place = images.offset + start * images[0].nbytes
+                yield np.fromfile(path, part.dtype, part.size, offset=place).reshape(part.shape)
+
+        yield from batches(RawImages(chunks=chunks, source=str(path)), options)
 
 
-def open_npy(path: str | Path, dimension: int | None = None) -> NDArray:
+class NpyWriter(Writer):
+    """Writes one array `(n, *shape)` of uint8."""
+
+    suffixes = (".npy",)
+    stores = ()
+
+    def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
+        """Writes the batches as they come; the file is complete or absent.
+
+        Raises:
+            StorageError: The file cannot be written.
+        """
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            append_npy(file, images)
+        return path
+
+
+def read_npy(path: str | Path, n_phases: int | None = None) -> Microstructures:
+    """Returns all images of a `.npy` file, see `NpyReader`."""
+    return Microstructures.concatenate(list(NpyReader().read(Path(path), options=ReadOptions(n_phases=n_phases))))
+
+
+def open_npy(path: str | Path, dims: int | None = None) -> NDArray:
     """Maps the file as a stack `(n, X, Y)` or `(n, X, Y, Z)` without reading the images.
 
     Raises:
@@ -74,12 +99,12 @@ def open_npy(path: str | Path, dimension: int | None = None) -> NDArray:
                 f"{path}: holds pickled Python objects, which are never loaded; expected integer phase labels."
             ) from None
         raise InputError(f"{path}: is damaged or truncated ({' '.join(str(error).split())}).") from None
-    _, shape = split_axes(array.shape, dimension, str(path))
+    _, shape = split_axes(array.shape, dims, str(path))
     return array[None] if array.shape == shape else array
 
 
 def write_npy(path: str | Path, batch: Microstructures) -> None:
-    """Writes the labels as uint8, one two-dimensional sample as `(X, Y)`, else `(n, *shape)`, whole or not at all.
+    """Writes the labels as uint8, one two-dimensional sample as `(X, Y)`, else `(n, *shape)`; complete or absent.
 
     Raises:
         StorageError: The file cannot be written.
@@ -90,30 +115,20 @@ def write_npy(path: str | Path, batch: Microstructures) -> None:
         np.save(file, np.ascontiguousarray(labels), allow_pickle=False)
 
 
-def write_npy_stack(path: str | Path, images: Iterable[Microstructures]) -> None:
-    """Writes batches as they come as one uint8 array `(n, *shape)`, whole or not at all.
-
-    Raises:
-        StorageError: The file cannot be written.
-    """
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        append_npy(file, images)
-
-
 def append_npy(file: IO[bytes], images: Iterable[Microstructures]) -> None:
-    """Writes a `.npy` array `(n, *shape)` of uint8 to an empty open file; its head is set when n is known."""
+    """Writes a `.npy` array `(n, *shape)` of uint8 to an empty open file; its header is set when n is known."""
     shape: tuple[int, ...] = ()
     n = 0
     for batch in images:
         if not n:
             shape = batch.shape
-            _write_head(file, n, shape)
+            _write_header(file, n, shape)
         n += len(batch)
         file.write(np.ascontiguousarray(batch.labels).data)
     file.seek(0)
-    # NumPy pads the head for a first axis that grows: it has the same length for any n.
-    _write_head(file, n, shape)
+    # NumPy pads the header for a first axis that grows: it has the same length for any n.
+    _write_header(file, n, shape)
 
 
-def _write_head(file: IO[bytes], n: int, shape: tuple[int, ...]) -> None:
+def _write_header(file: IO[bytes], n: int, shape: tuple[int, ...]) -> None:
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (n, *shape)})

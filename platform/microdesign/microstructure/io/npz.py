@@ -15,102 +15,134 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
 from microdesign.microstructure.io.npy import append_npy
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.protocol import Reader, Writer
 from microdesign.microstructure.io.raw import RawImages, batches, split_axes
+
+Headers = dict[str, tuple[tuple[int, ...], bool, np.dtype]]
+"""Shape, whether stored by columns, and dtype of each array of an archive."""
 
 _LABELS, _PHASES, _CLASSES = "labels", "n_phases", "classes"
 
 
-def read_npz(
-    path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
-) -> Iterator[Microstructures]:
-    """Yields the images of an archive: of the array that `options.array` names, or of its only integer array.
+class NpzReader(Reader):
+    """Reads an archive: the array that `array` names, or its only integer array.
 
-    Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `options.dimension` 3. Float arrays of
-    one number a sample are read as properties, an integer `n_phases` and texts `classes` as what they are called.
-
-    Raises:
-        InputError: The file is no archive, damaged, or a pickle; the array is missing, one of several, holds pickled
-            objects or is no array of phase labels.
+    Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `dims` 3. Float arrays of one number a
+    sample are read as properties, an integer `n_phases` and texts `classes` as what they are called.
     """
-    heads = list_npz(path)
-    name = _choose(heads, options.array, path)
-    shape, fortran, dtype = heads[name]
-    source = f"{path}: '{name}'"
-    n, image = split_axes(shape, options.dimension, source)
-    # Stored by columns, an image is spread over the whole archive.
-    length = n if fortran else chunk_length(int(np.prod(image)) * dtype.itemsize, chunk)
 
-    def chunks() -> Iterator[NDArray]:
-        with _opened(path) as archive, archive.open(f"{name}.npy") as member:
-            _head(member, source)
-            for start in range(0, n, length):
-                count = min(length, n - start) * int(np.prod(image))
-                array = np.frombuffer(_read(member, count * dtype.itemsize, source), dtype)
-                yield array.reshape(-1, *image) if not fortran else array.reshape(shape, order="F").reshape(n, *image)
+    name = ".npz"
+    takes = ("array", "dims", "n_phases", "values")
 
-    extras = _small_arrays(path, heads, n)
-    raw = RawImages(chunks=chunks, source=source, **extras)
-    for batch in batches(raw, options):
-        step = chunk_length(0, chunk) if chunk else len(batch)
-        for start in range(0, len(batch), step):
-            yield batch.select(slice(start, start + step))
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffix `.npz`."""
+        return path.suffix.lower() == ".npz"
+
+    def read(
+        self, path: Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+    ) -> Iterator[Microstructures]:
+        """Yields the images of the array in order, with the properties beside it.
+
+        Raises:
+            InputError: The file is no archive, damaged, or a pickle; the array is missing, one of several, holds
+                pickled objects or is no array of phase labels.
+        """
+        headers = list_npz(path)
+        name = _choose(headers, options.array, path)
+        shape, fortran, dtype = headers[name]
+        source = f"{path}: '{name}'"
+        n, image = split_axes(shape, options.dims, source)
+        # Stored by columns, an image is spread over the whole archive.
+        length = n if fortran else chunk_length(int(np.prod(image)) * dtype.itemsize, chunk)
+
+        def chunks() -> Iterator[NDArray]:
+            with _opened(path) as archive, archive.open(f"{name}.npy") as member:
+                _header(member, source)
+                for start in range(0, n, length):
+                    count = min(length, n - start) * int(np.prod(image))
+                    array = np.frombuffer(_read(member, count * dtype.itemsize, source), dtype)
+                    yield (array.reshape(shape, order="F") if fortran else array).reshape(-1, *image)
+
+        extras = _small_arrays(path, headers, n)
+        raw = RawImages(chunks=chunks, source=source, **extras)
+        for batch in batches(raw, options):
+            step = chunk_length(0, chunk) if chunk else len(batch)
+            for start in range(0, len(batch), step):
+                yield batch.select(slice(start, start + step))
+
+    def describe(self, path: Path) -> dict[str, Any]:
+        """Lists the arrays and summarises the images, where it is clear which array they are."""
+        arrays = {
+            name: {"shape": list(shape), "dtype": str(dtype)} for name, (shape, _, dtype) in list_npz(path).items()
+        }
+        try:
+            return {"arrays": arrays} | super().describe(path)
+        except InputError as error:
+            return {"arrays": arrays, "images": str(error)}
 
 
-def list_npz(path: str | Path) -> dict[str, tuple[tuple[int, ...], bool, np.dtype]]:
-    """Returns shape, whether stored by columns, and dtype of each array, from their heads alone.
+class NpzWriter(Writer):
+    """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes` and a float64 array `(n,)` per property."""
+
+    suffixes = (".npz",)
+    stores = ("n_phases", "classes", "properties")
+
+    def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
+        """Writes the batches as they come; the file is complete or absent.
+
+        Raises:
+            InputError: A property bears the name of one of the other arrays.
+            StorageError: The file cannot be written.
+        """
+        classes: list[str] = []
+        columns: dict[str, list[NDArray[np.float64]]] = {}
+        n_phases = 1
+
+        def noted() -> Iterator[Microstructures]:
+            nonlocal n_phases
+            for batch in images:
+                n_phases = batch.n_phases
+                classes.extend(batch.classes)
+                for name, values in batch.properties.items():
+                    if name in (_LABELS, _PHASES, _CLASSES) or "/" in name:
+                        raise InputError(f"property '{name}' cannot be an array's name in .npz; rename it.")
+                    columns.setdefault(name, []).append(values)
+                yield batch
+
+        with replacing(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent, prefix=".npz.") as folder:
+            # The header of an array states its length, which a stream tells only at its end.
+            labels = Path(folder) / "labels.npy"
+            with labels.open("wb") as file:
+                append_npy(file, noted())
+            small: dict[str, Any] = {_PHASES: np.array(n_phases)}
+            if any(classes):
+                small[_CLASSES] = np.array(classes)
+            small |= {name: np.concatenate(parts) for name, parts in columns.items()}
+            with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
+                with labels.open("rb") as stored, archive.open(_entry(_LABELS), "w", force_zip64=True) as member:
+                    while block := stored.read(2**20):
+                        member.write(block)
+                for name, array in small.items():
+                    with archive.open(_entry(name), "w") as member:
+                        np.lib.format.write_array(member, array, allow_pickle=False)
+        return path
+
+
+def list_npz(path: str | Path) -> Headers:
+    """Returns shape, whether stored by columns, and dtype of each array, from their headers alone.
 
     Raises:
         InputError: The file is no archive of arrays, damaged, or a pickle.
     """
-    heads = {}
+    headers = {}
     with _opened(path) as archive:
         for file in archive.namelist():
             if file.endswith(".npy"):
                 with archive.open(file) as member:
-                    heads[file.removesuffix(".npy")] = _head(member, f"{path}: '{file.removesuffix('.npy')}'")
-    if not heads:
+                    headers[file.removesuffix(".npy")] = _header(member, f"{path}: '{file.removesuffix('.npy')}'")
+    if not headers:
         raise InputError(f"{path}: holds no arrays; expected a .npz archive with an array of phase labels.")
-    return heads
-
-
-def write_npz(path: str | Path, images: Iterable[Microstructures]) -> None:
-    """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes` and a float64 array `(n,)` per property.
-
-    Raises:
-        InputError: A property bears the name of one of the other arrays.
-        StorageError: The file cannot be written.
-    """
-    classes: list[str] = []
-    columns: dict[str, list[NDArray[np.float64]]] = {}
-    n_phases = 1
-
-    def noted() -> Iterator[Microstructures]:
-        nonlocal n_phases
-        for batch in images:
-            n_phases = batch.n_phases
-            classes.extend(batch.classes)
-            for name, values in batch.properties.items():
-                if name in (_LABELS, _PHASES, _CLASSES) or "/" in name:
-                    raise InputError(f"property '{name}' cannot be an array's name in .npz; rename it.")
-                columns.setdefault(name, []).append(values)
-            yield batch
-
-    with replacing(path) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent, prefix=".npz.") as folder:
-        # The head of an array states its length, which a stream tells only at its end.
-        labels = Path(folder) / "labels.npy"
-        with labels.open("wb") as file:
-            append_npy(file, noted())
-        small: dict[str, Any] = {_PHASES: np.array(n_phases)}
-        if any(classes):
-            small[_CLASSES] = np.array(classes)
-        small |= {name: np.concatenate(parts) for name, parts in columns.items()}
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-            with labels.open("rb") as stored, archive.open(_entry(_LABELS), "w", force_zip64=True) as member:
-                while block := stored.read(2**20):
-                    member.write(block)
-            for name, array in small.items():
-                with archive.open(_entry(name), "w") as member:
-                    np.lib.format.write_array(member, array, allow_pickle=False)
+    return headers
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
@@ -128,7 +160,7 @@ def _opened(path: str | Path) -> zipfile.ZipFile:
         raise InputError(f"{path}: is no .npz archive, or truncated ({' '.join(str(error).split())}).") from None
 
 
-def _head(member: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+def _header(member: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, np.dtype]:
     try:
         version = np.lib.format.read_magic(member)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -150,18 +182,18 @@ def _read(member: IO[bytes], size: int, source: str) -> bytes:
     return data
 
 
-def _choose(heads: dict[str, tuple[tuple[int, ...], bool, np.dtype]], wanted: str | None, path: str | Path) -> str:
-    held = ", ".join(f"{name} {head[0]} {head[2]}" for name, head in heads.items())
+def _choose(headers: Headers, wanted: str | None, path: str | Path) -> str:
+    held = ", ".join(f"{name} {head[0]} {head[2]}" for name, head in headers.items())
     if wanted is not None:
-        if wanted not in heads:
+        if wanted not in headers:
             raise InputError(f"{path}: has no array '{wanted}'; expected one of: {held}.")
         names = [wanted]
     else:
-        plausible = {name: head[2].kind for name, head in heads.items() if head[2].hasobject or len(head[0]) >= 2}
-        names = [name for name, kind in plausible.items() if kind in "uib"] or list(plausible) or list(heads)
+        plausible = {name: head[2].kind for name, head in headers.items() if head[2].hasobject or len(head[0]) >= 2}
+        names = [name for name, kind in plausible.items() if kind in "uib"] or list(plausible) or list(headers)
     if len(names) > 1:
         raise InputError(f"{path}: holds several arrays that could be the images; name one by --array out of: {held}.")
-    dtype = heads[names[0]][2]
+    dtype = headers[names[0]][2]
     if dtype.hasobject:
         raise InputError(
             f"{path}: '{names[0]}' holds pickled Python objects, which are never loaded; expected integer phase labels."
@@ -169,17 +201,17 @@ def _choose(heads: dict[str, tuple[tuple[int, ...], bool, np.dtype]], wanted: st
     return names[0]
 
 
-def _small_arrays(path: str | Path, heads: dict[str, tuple[tuple[int, ...], bool, np.dtype]], n: int) -> dict[str, Any]:
+def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
     extras: dict[str, Any] = {"properties": {}}
     with _opened(path) as archive:
-        for name, (shape, _, dtype) in heads.items():
+        for name, (shape, _, dtype) in headers.items():
             wanted = (name == _PHASES and shape == () and dtype.kind in "ui") or (
                 shape == (n,) and (dtype.kind == "f" or (name == _CLASSES and dtype.kind == "U"))
             )
             if not wanted:
                 continue
             with archive.open(f"{name}.npy") as member:
-                _head(member, f"{path}: '{name}'")
+                _header(member, f"{path}: '{name}'")
                 data = _read(member, max(int(np.prod(shape)), 1) * dtype.itemsize, f"{path}: '{name}'")
             array = np.frombuffer(data, dtype)
             if name == _PHASES:

@@ -1,4 +1,4 @@
-"""What a user can say about a file that does not say it itself."""
+"""What a user can state about a file that the file does not state itself."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,7 +9,7 @@ from microdesign.microstructure.data.container import MAX_PHASES
 FLAGS = {
     "array": "--array",
     "shape": "--shape",
-    "dimension": "--dims",
+    "dims": "--dims",
     "n_phases": "--phases",
     "values": "--values",
 }
@@ -23,8 +23,8 @@ class ReadOptions:
     Attributes:
         array: Which array holds the images, where a file holds several.
         shape: Pixels along x, y (and z) of images that are stored as flat rows.
-        dimension: 2 or 3: whether three axes, or pages, are a stack of images or one volume.
-        n_phases: Number of phases; None takes the largest label plus one where the file does not say it.
+        dims: 2 or 3: whether three axes, or pages, are a stack of images or one volume.
+        n_phases: Number of phases; None takes the largest label plus one where the file does not state it.
         values: The number that stands for each phase, in the order of the labels, such as `(0, 255)`.
 
     Raises:
@@ -33,15 +33,15 @@ class ReadOptions:
 
     array: str | None = None
     shape: tuple[int, ...] | None = None
-    dimension: int | None = None
+    dims: int | None = None
     n_phases: int | None = None
     values: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.shape is not None and (len(self.shape) not in (2, 3) or min(self.shape) < 1):
             raise InputError(f"--shape {self.shape}: expected two or three positive numbers of pixels, x first.")
-        if self.dimension not in (None, 2, 3):
-            raise InputError(f"--dims {self.dimension}: expected 2 or 3.")
+        if self.dims not in (None, 2, 3):
+            raise InputError(f"--dims {self.dims}: expected 2 or 3.")
         if self.n_phases is not None and not 1 <= self.n_phases <= MAX_PHASES:
             raise InputError(f"--phases {self.n_phases}: expected 1 to {MAX_PHASES}.")
         if self.values is not None and not 1 <= len(set(self.values)) == len(self.values) <= MAX_PHASES:
@@ -52,15 +52,15 @@ class ReadOptions:
         return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
     def refuse_others(self, taken: tuple[str, ...], path: Path, kind: str) -> None:
-        """Refuses an option that means nothing for a format.
+        """Refuses an option that has no meaning for a format.
 
         Raises:
             InputError: An option outside `taken` was given.
         """
         for name in self.given():
             if name not in taken:
-                raise InputError(f"{path}: {FLAGS[name]} means nothing for {kind}; leave it out.")
+                raise InputError(f"{path}: {FLAGS[name]} has no meaning for {kind}; leave it out.")
 
 
 NO_OPTIONS = ReadOptions()
-"""Nothing said: the file speaks for itself."""
+"""Everything is left to the file."""

@@ -1,10 +1,9 @@
 """Folders of pictures: PNG or TIFF files, one per image, or one folder per volume with a file per z.
 
 Rows of a picture run along y, from the top: `(Y, X)` becomes an image `(X, Y)`; slices become z. `images.json`, written
-along, says what pictures cannot: phases, classes, properties, pixel size; a folder without it is read all the same.
+along, states what pictures cannot: phases, classes, properties, pixel size; a folder without it is read all the same.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,10 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import read_json, write_json
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
+from microdesign.microstructure.data.manifest import MANIFEST_FILE
+from microdesign.microstructure.io.natural_order import natural
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.protocol import Reader, Writer
 from microdesign.microstructure.io.raw import RawImages, batches, gathered
 from microdesign.microstructure.io.tiff import read_page, single_channel
 
@@ -53,52 +55,64 @@ class PictureIndex(Config):
     """The samples in order."""
 
 
-def read_pictures(
-    folder: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
-) -> Iterator[Microstructures]:
-    """Yields the images of a folder in natural order of their names (2 before 10), or the one of a picture file.
+class PictureReader(Reader):
+    """Reads a PNG picture, or a folder of PNG or TIFF pictures.
 
     Without `images.json` each picture is a sample, and pictures in subfolders have the subfolder's name as class; with
-    `options.dimension` 3 the pictures of a folder, or of each subfolder, are the slices of one volume.
-
-    Raises:
-        InputError: There are no pictures, they differ in size, or one is damaged, in colours, or holds grey levels.
+    `dims` 3 the pictures of a folder, or of each subfolder, are the slices of one volume.
     """
-    folder = Path(folder)
-    index = None if folder.is_file() else _read_index(folder)
-    if index is not None and (options.dimension or index.dimension) == index.dimension:
-        samples = [_sample_files(folder / sample.image, index.dimension) for sample in index.samples]
-        classes = [sample.class_name for sample in index.samples]
-        dimension = index.dimension
-    else:
-        samples, classes = ([[folder]], [""]) if folder.is_file() else _find(folder, options.dimension == 3)
-        dimension, index = options.dimension or 2, None
-    if not samples:
-        raise InputError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)}); expected at least one.")
-    first = read_picture(samples[0][0])
 
-    def image(files: list[Path]) -> NDArray:
-        slices = []
-        for file in files:
-            picture = read_picture(file)
-            if picture.shape != first.shape:
-                raise InputError(
-                    f"{file}: has {_size(picture)} pixels; expected {_size(first)}, as in {samples[0][0].name}."
-                )
-            slices.append(picture.T)
-        if len(files) != len(samples[0]):
-            raise InputError(f"{files[0].parent}: holds {len(files)} slices; expected {len(samples[0])}.")
-        return slices[0] if dimension == 2 else np.stack(slices, axis=-1)
+    name = ".png, or a folder of .png or .tif pictures"
+    takes = ("dims", "n_phases", "values")
 
-    length = chunk_length(first.nbytes * len(samples[0]), chunk)
-    raw = RawImages(
-        chunks=lambda: gathered(map(image, samples), length),
-        source=str(folder),
-        picture=True,
-        classes=tuple(classes),
-        **_known(index),
-    )
-    yield from batches(raw, options)
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffix `.png`, and folders with pictures, or with folders of pictures, that are no data set."""
+        if not path.is_dir():
+            return path.suffix.lower() == ".png"
+        return not (path / MANIFEST_FILE).is_file() and holds_pictures(path)
+
+    def read(
+        self, path: Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+    ) -> Iterator[Microstructures]:
+        """Yields the images of a folder in natural order of their names (2 before 10), or the one of a picture file.
+
+        Raises:
+            InputError: There are no pictures, they differ in size, or one is damaged, in colours, or holds grey levels.
+        """
+        index = None if path.is_file() else _read_index(path)
+        if index is not None and (options.dims or index.dimension) == index.dimension:
+            samples = [_sample_files(path / sample.image, index.dimension) for sample in index.samples]
+            classes = [sample.class_name for sample in index.samples]
+            dimension = index.dimension
+        else:
+            samples, classes = ([[path]], [""]) if path.is_file() else _find(path, options.dims == 3)
+            dimension, index = options.dims or 2, None
+        if not samples:
+            raise InputError(f"{path}: holds no pictures ({', '.join(SUFFIXES)}); expected at least one.")
+        first = read_picture(samples[0][0])
+
+        def image(files: list[Path]) -> NDArray:
+            slices = []
+            for file in files:
+                picture = read_picture(file)
+                if picture.shape != first.shape:
+                    raise InputError(
+                        f"{file}: has {_size(picture)} pixels; expected {_size(first)}, as in {samples[0][0].name}."
+                    )
+                slices.append(picture.T)
+            if len(files) != len(samples[0]):
+                raise InputError(f"{files[0].parent}: holds {len(files)} slices; expected {len(samples[0])}.")
+            return slices[0] if dimension == 2 else np.stack(slices, axis=-1)
+
+        length = chunk_length(first.nbytes * len(samples[0]), chunk)
+        raw = RawImages(
+            chunks=lambda: gathered(map(image, samples), length),
+            source=str(path),
+            picture=True,
+            classes=tuple(classes),
+            **_known(index),
+        )
+        yield from batches(raw, options)
 
 
 def read_picture(path: Path) -> NDArray:
@@ -118,44 +132,47 @@ def read_picture(path: Path) -> NDArray:
     return single_channel(array, str(path))
 
 
-def write_pictures(folder: Path, images: Iterable[Microstructures]) -> None:
-    """Writes PNG pictures with a palette of greys (index = label), and `images.json`, to a new folder.
+class PictureWriter(Writer):
+    """Writes a new folder of PNG pictures with a palette of greys (index = label), and `images.json`.
 
     Images are `000000.png`, ...; volumes are folders `000000/` with a picture per z.
-
-    Raises:
-        OSError: A file cannot be written; the folder is then not whole.
     """
-    samples: list[dict[str, Any]] = []
-    head: dict[str, Any] = {}
-    for batch in images:
-        dimension = len(batch.shape)
-        head = {"n_phases": batch.n_phases, "dimension": dimension, "periodic": batch.periodic}
-        head["pixel_size"] = batch.pixel_size
-        folder.mkdir(parents=True, exist_ok=True)
-        for number, labels in enumerate(batch.labels):
-            name = f"{len(samples):06d}"
-            if dimension == 2:
-                name += ".png"
-                _write_picture(folder / name, labels.T, batch.n_phases)
-            else:
-                (folder / name).mkdir()
-                for z in range(batch.shape[2]):
-                    _write_picture(folder / name / f"{z:05d}.png", labels[..., z].T, batch.n_phases)
-            values = {key: float(column[number]) for key, column in batch.properties.items()}
-            properties = {key: None if np.isnan(value) else value for key, value in values.items()}
-            samples.append({"image": name, "class": batch.classes[number], "properties": properties})
-    write_json(folder / INDEX_FILE, head | {"samples": samples})
+
+    suffixes = ()
+    stores = ("n_phases", "classes", "properties", "periodic", "pixel_size")
+
+    def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
+        """Writes the folder.
+
+        Raises:
+            OSError: A file cannot be written; the folder then is incomplete.
+        """
+        samples: list[dict[str, Any]] = []
+        head: dict[str, Any] = {}
+        for batch in images:
+            dimension = len(batch.shape)
+            head = {"n_phases": batch.n_phases, "dimension": dimension, "periodic": batch.periodic}
+            head["pixel_size"] = batch.pixel_size
+            path.mkdir(parents=True, exist_ok=True)
+            for number, labels in enumerate(batch.labels):
+                name = f"{len(samples):06d}"
+                if dimension == 2:
+                    name += ".png"
+                    _write_picture(path / name, labels.T, batch.n_phases)
+                else:
+                    (path / name).mkdir()
+                    for z in range(batch.shape[2]):
+                        _write_picture(path / name / f"{z:05d}.png", labels[..., z].T, batch.n_phases)
+                values = {key: float(column[number]) for key, column in batch.properties.items()}
+                properties = {key: None if np.isnan(value) else value for key, value in values.items()}
+                samples.append({"image": name, "class": batch.classes[number], "properties": properties})
+        write_json(path / INDEX_FILE, head | {"samples": samples})
+        return path
 
 
 def holds_pictures(folder: Path) -> bool:
     """Tells whether a folder, or a folder in it, holds pictures."""
     return (folder / INDEX_FILE).is_file() or bool(_find(folder, volumes=False)[0])
-
-
-def natural(path: Path) -> list[tuple[int, str]]:
-    """Returns the sort key of a name by which 2 comes before 10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name) if part]
 
 
 def _write_picture(path: Path, rows: NDArray[np.uint8], n_phases: int) -> None:

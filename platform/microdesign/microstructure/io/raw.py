@@ -46,7 +46,7 @@ class RawImages:
 
 
 def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
-    """Yields the images as they come; where nobody states the number of phases, the source is read twice.
+    """Yields the images as they come; where the number of phases is not stated, the source is read twice.
 
     Raises:
         InputError: A number is no label or lies outside the phases, or a picture holds grey levels.
@@ -86,43 +86,43 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
         start = rows.stop
 
 
-def split_axes(shape: tuple[int, ...], dimension: int | None, source: str) -> tuple[int, tuple[int, ...]]:
+def split_axes(shape: tuple[int, ...], dims: int | None, source: str) -> tuple[int, tuple[int, ...]]:
     """Returns the number of images and their shape in an array of shape `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`.
 
     Args:
         shape: Shape of the array.
-        dimension: 3 makes three axes one volume `(X, Y, Z)`; otherwise they are a stack of images.
+        dims: 3 makes three axes one volume `(X, Y, Z)`; otherwise they are a stack of images.
         source: What the message names.
 
     Raises:
-        InputError: The shape is none of these, does not fit the dimension, or is without pixels.
+        InputError: The shape is none of these, does not fit `dims`, or is without pixels.
     """
     axes = len(shape)
-    fits = axes in ((3, 4) if dimension == 3 else (2, 3) if dimension == 2 else (2, 3, 4))
+    fits = axes in ((3, 4) if dims == 3 else (2, 3) if dims == 2 else (2, 3, 4))
     if not fits:
         expected = {
             2: "one image (X, Y) or a stack (n, X, Y)",
             3: "one volume (X, Y, Z) or volumes (n, X, Y, Z)",
             None: "one image (X, Y), a stack (n, X, Y), or volumes (n, X, Y, Z)",
-        }[dimension]
+        }[dims]
         raise InputError(f"{source}: has shape {shape}; expected {expected}.")
     if 0 in shape:
         raise InputError(f"{source}: has shape {shape}, without pixels; expected at least one image.")
-    if axes == (3 if dimension == 3 else 2):
+    if axes == (3 if dims == 3 else 2):
         return 1, shape
     return shape[0], shape[1:]
 
 
 def gathered(images: Iterator[NDArray], length: int) -> Iterator[NDArray]:
     """Yields single images as stacks `(m, *shape)` of up to `length`."""
-    held: list[NDArray] = []
+    collected: list[NDArray] = []
     for image in images:
-        held.append(image)
-        if len(held) == length:
-            yield np.stack(held)
-            held = []
-    if held:
-        yield np.stack(held)
+        collected.append(image)
+        if len(collected) == length:
+            yield np.stack(collected)
+            collected = []
+    if collected:
+        yield np.stack(collected)
 
 
 def _present(raw: RawImages) -> NDArray[np.int64]:

@@ -2,10 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,7 +12,7 @@ from microdesign.microstructure.data.container import Microstructures
 
 
 def summarise(batches: Iterable[Microstructures], units: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Summarises images in one pass, holding one batch at a time.
+    """Summarises images in one pass, with one batch in memory at a time.
 
     Returns:
         `samples`, `shape`, `phases`, `classes` (counts), `volume_fraction` (per phase min, mean and max over the
@@ -54,30 +52,6 @@ def summarise(batches: Iterable[Microstructures], units: Mapping[str, str] | Non
     }
 
 
-def hdf5_tree(path: str | Path) -> dict[str, Any]:
-    """Returns the tree of an HDF5 file: `attributes` and `tree` with path, shape, dtype and attributes of each object.
-
-    Raises:
-        InputError: The file is missing, truncated or no HDF5 file.
-    """
-    entries: dict[str, Any] = {}
-
-    def visit(name: str, item: Any) -> None:
-        entry: dict[str, Any] = {}
-        if isinstance(item, h5py.Dataset):
-            string = h5py.check_string_dtype(item.dtype) is not None
-            entry = {"shape": list(item.shape or ()), "dtype": "string" if string else str(item.dtype)}
-        attributes = _attributes(item)
-        entries[name] = entry | ({"attributes": attributes} if attributes else {})
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-            return {"attributes": _attributes(file), "tree": entries}
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{path}: is no HDF5 file, or truncated ({' '.join(str(error).split())}).") from None
-
-
 def format_tree(description: Mapping[str, Any], indent: int = 0) -> str:
     """Returns a description as indented text, one value a line."""
     lines = []
@@ -91,18 +65,6 @@ def format_tree(description: Mapping[str, Any], indent: int = 0) -> str:
         # Text of several lines (INSTRUCTIONS) stays aligned under its key.
         lines.append(f"{lead}: {str(value).replace(chr(10), chr(10) + ' ' * (indent + 2))}")
     return "\n".join(lines)
-
-
-def _attributes(item: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for name in item.attrs:
-        value = item.attrs[name]
-        if isinstance(value, bytes):
-            value = value.decode("utf-8", errors="replace")
-        elif isinstance(value, np.ndarray | np.generic):
-            value = value.tolist()
-        values[name] = value if isinstance(value, str | int | float | bool | list) else str(value)
-    return values
 
 
 def _spread(values: NDArray[np.float64]) -> dict[str, Any]:

@@ -21,80 +21,100 @@ from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.protocol import Reader, Writer
 from microdesign.microstructure.io.raw import RawImages, batches, gathered
 
 _KEY = "microdesign"
 
 
-def read_tiff(
-    path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
-) -> Iterator[Microstructures]:
-    """Yields the pages of a TIFF file as images `(X, Y)`, or as volumes `(X, Y, Z)`.
+class TiffReader(Reader):
+    """Reads the pages of a TIFF file as images `(X, Y)`, or as volumes `(X, Y, Z)`.
 
-    The pages are one volume when `options.dimension` is 3, when `write_tiff` wrote volumes, or when the file itself
-    calls them z (ImageJ, OME); else each is a sample.
-
-    Raises:
-        InputError: The file is missing, damaged, a pickle, in colours, or its pages differ in size; or a value is no
-            label or a grey level.
+    The pages are one volume when `dims` is 3, when `TiffWriter` wrote volumes, or when the file itself calls them z
+    (ImageJ, OME); else each is a sample.
     """
-    with _opened(path) as file:
-        count, (height, width), dtype = _check_pages(file, path)
-        noted = _note(file)
-        said = {"Z": 3}.get(_axis_of_pages(file), 2)
-    depth = int(noted["depth"]) if noted.get("depth") else (count if said == 3 else 0)
-    if options.dimension is not None and options.dimension != (3 if depth else 2):
-        depth = count if options.dimension == 3 else 0
-    if depth and count % depth:
-        raise InputError(f"{path}: holds {count} pages; expected a multiple of {depth}, the pages of a volume.")
-    page_bytes = width * height * dtype.itemsize
 
-    def chunks() -> Iterator[NDArray]:
+    name = ".tif, .tiff"
+    takes = ("dims", "n_phases", "values")
+
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffixes `.tif` and `.tiff`."""
+        return path.suffix.lower() in (".tif", ".tiff")
+
+    def read(
+        self, path: Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+    ) -> Iterator[Microstructures]:
+        """Yields the images or volumes in the order of their pages.
+
+        Raises:
+            InputError: The file is missing, damaged, a pickle, in colours, or its pages differ in size; or a value is
+                no label or a grey level.
+        """
         with _opened(path) as file:
-            pages = (page.T for page in _pages(file, count, path))
-            if not depth:
-                yield from gathered(pages, chunk_length(page_bytes, chunk))
-                return
-            for _ in range(count // depth):
-                # Filled in the pages' own order, then seen with x first.
-                volume = np.empty((depth, height, width), dtype=dtype)
-                for z in range(depth):
-                    volume[z] = next(pages).T
-                yield volume.T[None]
+            count, (height, width), dtype = _check_pages(file, path)
+            note = _note(file)
+            declared = {"Z": 3}.get(_axis_of_pages(file), 2)
+        depth = int(note["depth"]) if note.get("depth") else (count if declared == 3 else 0)
+        if options.dims is not None and options.dims != (3 if depth else 2):
+            depth = count if options.dims == 3 else 0
+        if depth and count % depth:
+            raise InputError(f"{path}: holds {count} pages; expected a multiple of {depth}, the pages of a volume.")
+        page_bytes = width * height * dtype.itemsize
 
-    raw = RawImages(
-        chunks=chunks,
-        source=str(path),
-        picture=True,
-        n_phases=noted.get("n_phases"),
-        periodic=bool(noted.get("periodic", True)),
-        pixel_size=float(noted.get("pixel_size", 1.0)),
-    )
-    yield from batches(raw, options)
+        def chunks() -> Iterator[NDArray]:
+            with _opened(path) as file:
+                pages = (page.T for page in _pages(file, count, path))
+                if not depth:
+                    yield from gathered(pages, chunk_length(page_bytes, chunk))
+                    return
+                for _ in range(count // depth):
+                    # Filled in the pages' own order, then seen with x first.
+                    volume = np.empty((depth, height, width), dtype=dtype)
+                    for z in range(depth):
+                        volume[z] = next(pages).T
+                    yield volume.T[None]
+
+        raw = RawImages(
+            chunks=chunks,
+            source=str(path),
+            picture=True,
+            n_phases=note.get("n_phases"),
+            periodic=bool(note.get("periodic", True)),
+            pixel_size=float(note.get("pixel_size", 1.0)),
+        )
+        yield from batches(raw, options)
 
 
-def write_tiff(path: str | Path, images: Iterable[Microstructures]) -> None:
-    """Writes one compressed 8-bit page per image, or per z of each volume, with the labels as values.
+class TiffWriter(Writer):
+    """Writes a TIFF stack: one compressed 8-bit page per image, or per z of each volume, with the labels as values.
 
-    The first page's description is a JSON text that says what the pages are: depth, phases, pixel size.
-
-    Raises:
-        StorageError: The file cannot be written, or would be above 4 GB, which few programs read.
+    The first page's description is a JSON text that states what the pages are: depth, phases, pixel size.
     """
-    with replacing(path) as temporary, tifffile.TiffWriter(temporary) as file:
-        first = True
-        for batch in images:
-            three = len(batch.shape) == 3
-            note = {
-                "depth": batch.shape[2] if three else 0,
-                "n_phases": batch.n_phases,
-                "periodic": batch.periodic,
-                "pixel_size": batch.pixel_size,
-            }
-            for image in batch.labels:
-                for page in image.T if three else [image.T]:
-                    _write_page(file, page, json.dumps({_KEY: note}) if first else None, path)
-                    first = False
+
+    suffixes = (".tif", ".tiff")
+    stores = ("n_phases", "periodic", "pixel_size")
+
+    def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
+        """Writes one file, complete or absent.
+
+        Raises:
+            StorageError: The file cannot be written, or would be above 4 GB, which few programs read.
+        """
+        with replacing(path) as temporary, tifffile.TiffWriter(temporary) as file:
+            first = True
+            for batch in images:
+                three = len(batch.shape) == 3
+                note = {
+                    "depth": batch.shape[2] if three else 0,
+                    "n_phases": batch.n_phases,
+                    "periodic": batch.periodic,
+                    "pixel_size": batch.pixel_size,
+                }
+                for image in batch.labels:
+                    for page in image.T if three else [image.T]:
+                        _write_page(file, page, json.dumps({_KEY: note}) if first else None, path)
+                        first = False
+        return path
 
 
 def read_page(path: Path) -> NDArray:

@@ -15,8 +15,9 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length
+from microdesign.microstructure.io.natural_order import natural
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
-from microdesign.microstructure.io.pictures import natural
+from microdesign.microstructure.io.protocol import Reader, Writer
 from microdesign.microstructure.io.raw import RawImages, batches, gathered
 from microdesign.microstructure.io.vti_parser import parse_vti
 
@@ -24,49 +25,93 @@ _ARRAY = "phase"
 _PHASES = "n_phases"
 
 
-def read_vti(
-    path: str | Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
-) -> Iterator[Microstructures]:
-    """Yields the image of a `.vti` file, or those of a folder of such files in natural order.
+class VtiReader(Reader):
+    """Reads VTK image data: a `.vti` file, or a folder of such files in natural order of their names.
 
-    The image is the array that `options.array` names, else the only integer one, of the cells or else of the points.
-    Field data of one number are properties; `n_phases` there is the number of phases.
-
-    Raises:
-        InputError: A file is damaged or no image data, its voxels are no cubes, it has no such array or several, or
-            the files of a folder differ in size.
+    The image is the array that `array` names, else the only integer one, of the cells or else of the points. Field data
+    of one number are properties; `n_phases` there is the number of phases.
     """
-    path = Path(path)
-    files = sorted(path.glob("*.vti"), key=natural) if path.is_dir() else [path]
-    images = [parse_vti(file, options.array, with_labels=False) for file in files]
-    names = dict.fromkeys(name for image in images for name in image.fields)
-    phases = [int(image.fields.get(_PHASES, 0)) for image in images]
-    columns = {
-        name: np.array([image.fields.get(name, np.nan) for image in images]) for name in names if name != _PHASES
-    }
 
-    first = parse_vti(files[0], options.array, with_labels=True).labels
-    length = chunk_length(first.nbytes, chunk)
+    name = ".vti, or a folder of them"
+    takes = ("array", "n_phases", "values")
 
-    def stored() -> Iterator[NDArray]:
-        for file in files:
-            labels = parse_vti(file, options.array, with_labels=True).labels
-            if labels.shape != first.shape:
-                raise InputError(f"{file}: has {labels.shape} cells; expected {first.shape}, as in {files[0].name}.")
-            yield labels
+    def accepts(self, path: Path) -> bool:
+        """Accepts the suffix `.vti`, and folders with such files."""
+        return any(path.glob("*.vti")) if path.is_dir() else path.suffix.lower() == ".vti"
 
-    raw = RawImages(
-        chunks=lambda: gathered(stored(), length),
-        source=str(path),
-        n_phases=max(phases) if min(phases) > 0 else None,
-        properties=columns,
-        pixel_size=images[0].pixel_size,
-    )
-    yield from batches(raw, options)
+    def read(
+        self, path: Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+    ) -> Iterator[Microstructures]:
+        """Yields the images with their properties.
+
+        Raises:
+            InputError: A file is damaged or no image data, its voxels are no cubes, it has no such array or several, or
+                the files of a folder differ in size.
+        """
+        files = sorted(path.glob("*.vti"), key=natural) if path.is_dir() else [path]
+        images = [parse_vti(file, options.array, with_labels=False) for file in files]
+        names = dict.fromkeys(name for image in images for name in image.fields)
+        phases = [int(image.fields.get(_PHASES, 0)) for image in images]
+        columns = {
+            name: np.array([image.fields.get(name, np.nan) for image in images]) for name in names if name != _PHASES
+        }
+
+        first = parse_vti(files[0], options.array, with_labels=True).labels
+        length = chunk_length(first.nbytes, chunk)
+
+        def stored() -> Iterator[NDArray]:
+            for file in files:
+                labels = parse_vti(file, options.array, with_labels=True).labels
+                if labels.shape != first.shape:
+                    raise InputError(
+                        f"{file}: has {labels.shape} cells; expected {first.shape}, as in {files[0].name}."
+                    )
+                yield labels
+
+        raw = RawImages(
+            chunks=lambda: gathered(stored(), length),
+            source=str(path),
+            n_phases=max(phases) if min(phases) > 0 else None,
+            properties=columns,
+            pixel_size=images[0].pixel_size,
+        )
+        yield from batches(raw, options)
+
+
+class VtiWriter(Writer):
+    """Writes one sample to a `.vti` file, several to the folder of that name without the suffix.
+
+    The files of the folder are `NAME_00000.vti`, ...; ParaView opens them as one series.
+    """
+
+    suffixes = (".vti",)
+    stores = ("n_phases", "properties", "pixel_size")
+
+    def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
+        """Writes the file or the folder and returns which.
+
+        Raises:
+            StorageError: A file cannot be written; the folder then is incomplete.
+        """
+        folder = path.with_suffix("") if path.suffix else path
+        pending: Microstructures | None = None
+        count = 0
+        for batch in images:
+            for number in range(len(batch)):
+                if pending is not None:
+                    write_vti(folder / f"{folder.name}_{count:05d}.vti", pending)
+                    count += 1
+                pending = batch.select([number])
+        if pending is not None and count == 0 and path.suffix:
+            write_vti(path, pending)
+            return path
+        if pending is not None:
+            write_vti(folder / f"{folder.name}_{count:05d}.vti", pending)
+        return folder
 
 
 def write_vti(path: str | Path, batch: Microstructures) -> None:
-    """Writes one sample as unsigned 8-bit cell data `phase`, whole or not at all.
+    """Writes one sample as unsigned 8-bit cell data `phase`, complete or absent.
 
     Raises:
         InputError: There is not exactly one sample.
@@ -101,28 +146,3 @@ _"""
         file.write(len(labels).to_bytes(8, "little"))
         file.write(labels)
         file.write(b"\n  </AppendedData>\n</VTKFile>\n")
-
-
-def write_vti_files(path: Path, images: Iterable[Microstructures]) -> Path:
-    """Writes one sample to `path`, several to the folder of that name without the suffix, and returns which.
-
-    The files of the folder are `NAME_00000.vti`, ...; ParaView opens them as one series.
-
-    Raises:
-        StorageError: A file cannot be written; the folder is then not whole.
-    """
-    folder = path.with_suffix("") if path.suffix else path
-    held: Microstructures | None = None
-    count = 0
-    for batch in images:
-        for number in range(len(batch)):
-            if held is not None:
-                write_vti(folder / f"{folder.name}_{count:05d}.vti", held)
-                count += 1
-            held = batch.select([number])
-    if held is not None and count == 0 and path.suffix:
-        write_vti(path, held)
-        return path
-    if held is not None:
-        write_vti(folder / f"{folder.name}_{count:05d}.vti", held)
-    return folder

@@ -72,12 +72,15 @@ def characterize(batch: Microstructures) -> list[dict[str, Any]]:
     return [{name: _finite(values[number]) for name, values in columns.items()} for number in range(len(batch))]
 
 
-def characterize_files(paths: Sequence[str | Path], two_point_file: str | Path | None = None) -> list[dict[str, Any]]:
+def characterize_files(
+    paths: Sequence[str | Path], two_point_file: str | Path | None = None, reader: str | None = None
+) -> list[dict[str, Any]]:
     """Returns the statistics of all images of files that `read_images` reads, each with its name as `image`.
 
     Args:
         paths: Files of images.
         two_point_file: Where to save the autocorrelations of all phases, float32 `(n, P, *shape)`, offset 0 first.
+        reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
 
     Raises:
         InputError: A file cannot be read, or the autocorrelations are of several shapes.
@@ -86,7 +89,7 @@ def characterize_files(paths: Sequence[str | Path], two_point_file: str | Path |
     correlations: list[Tensor] = []
     for path in paths:
         entries: list[dict[str, Any]] = []
-        for batch in read_images(path):
+        for batch in read_images(path, reader=reader):
             entries += characterize(batch)
             if two_point_file is not None:
                 correlations.append(

@@ -7,13 +7,14 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.io.hdf5.layouts import find_layout, read_hdf5
+from microdesign.microstructure.io.hdf5.layouts import find_layout
+from microdesign.microstructure.io.hdf5.reader import Hdf5Reader
 from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import describe, find_reader, read_images
 
 
 def read(path: Path, **options: object) -> Microstructures:
-    return Microstructures.concatenate(list(read_hdf5(path, options=ReadOptions(**options))))
+    return Microstructures.concatenate(list(Hdf5Reader().read(path, options=ReadOptions(**options))))
 
 
 def stored(path: Path, **arrays: object) -> Path:
@@ -28,28 +29,27 @@ def stream() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
-@pytest.mark.parametrize("dimension", [2, 3])
-@pytest.mark.parametrize("dtype", ["u1", "i8", "f4"])
-def test_one_data_set_per_sample(tmp_path: Path, stream: np.random.Generator, dimension: int, dtype: str) -> None:
-    labels = stream.integers(0, 3, (11, 6, 5, 4)[: dimension + 1])
-    with h5py.File(tmp_path / "a.h5", "w") as f:
-        for i, image in enumerate(labels):
-            f[f"sample_{i}"] = image.astype(dtype)
-            f[f"sample_{i}"].attrs.update({"vol_frac": i / 11, "solver": "spectral", "grid": [1, 2]})
-            if i != 3:
-                f[f"sample_{i}"].attrs["tortuosity"] = np.array([float(i)])
-    assert find_layout(tmp_path / "a.h5").kind == "one data set per sample"
-    parts = list(read_images(tmp_path / "a.h5", chunk=4))
-    assert [len(part) for part in parts] == [4, 4, 3]
-    batch = Microstructures.concatenate(parts)
-    np.testing.assert_array_equal(batch.labels, labels)
-    np.testing.assert_array_equal(batch.properties["vol_frac"], np.arange(11) / 11)
-    np.testing.assert_array_equal(batch.properties["tortuosity"], [0, 1, 2, np.nan, *range(4, 11)])
-    assert batch.generation[0] == '{"solver": "spectral"}'
-    assert (batch.n_phases, len(batch.properties)) == (3, 2)
-    tree = describe(tmp_path / "a.h5")
-    assert tree["layout"] == "one data set per sample"
-    assert tree["tree"]["sample_3"]["attributes"]["grid"] == [1, 2]
+def test_one_data_set_per_sample(tmp_path: Path, stream: np.random.Generator) -> None:
+    for dims, dtype in [(2, "u1"), (2, "f4"), (3, "i8")]:
+        labels = stream.integers(0, 3, (11, 6, 5, 4)[: dims + 1])
+        with h5py.File(tmp_path / "a.h5", "w") as f:
+            for i, image in enumerate(labels):
+                f[f"sample_{i}"] = image.astype(dtype)
+                f[f"sample_{i}"].attrs.update({"vol_frac": i / 11, "solver": "spectral", "grid": [1, 2]})
+                if i != 3:
+                    f[f"sample_{i}"].attrs["tortuosity"] = np.array([float(i)])
+        assert find_layout(tmp_path / "a.h5").kind == "one data set per sample"
+        parts = list(read_images(tmp_path / "a.h5", chunk=4))
+        assert [len(part) for part in parts] == [4, 4, 3]
+        batch = Microstructures.concatenate(parts)
+        np.testing.assert_array_equal(batch.labels, labels, dtype)
+        np.testing.assert_array_equal(batch.properties["vol_frac"], np.arange(11) / 11)
+        np.testing.assert_array_equal(batch.properties["tortuosity"], [0, 1, 2, np.nan, *range(4, 11)])
+        assert batch.generation[0] == '{"solver": "spectral"}'
+        assert (batch.n_phases, len(batch.properties)) == (3, 2)
+        tree = describe(tmp_path / "a.h5")
+        assert tree["layout"] == "one data set per sample"
+        assert tree["tree"]["sample_3"]["attributes"]["grid"] == [1, 2]
 
 
 def test_samples_in_groups_by_class_and_with_a_channel(tmp_path: Path, stream: np.random.Generator) -> None:
@@ -103,14 +103,14 @@ def test_flat_rows_of_any_shape(tmp_path: Path, stream: np.random.Generator) -> 
     either = stored(tmp_path / "c.h5", images=stream.integers(0, 3, (2, 4096)))
     with pytest.raises(InputError, match=r"which fit \(64, 64\) and \(16, 16, 16\); give the shape"):
         read(either)
-    assert read(either, dimension=3).shape == (16, 16, 16)
-    assert read(either, dimension=2).shape == (64, 64)
+    assert read(either, dims=3).shape == (16, 16, 16)
+    assert read(either, dims=2).shape == (64, 64)
 
 
 def test_one_array_of_images(tmp_path: Path, stream: np.random.Generator) -> None:
     images, volumes = stream.integers(0, 3, (5, 6, 7)), stream.integers(0, 3, (3, 4, 5, 6))
     np.testing.assert_array_equal(read(stored(tmp_path / "a.h5", x=images)).labels, images)
-    np.testing.assert_array_equal(read(tmp_path / "a.h5", dimension=3).labels, images[None])
+    np.testing.assert_array_equal(read(tmp_path / "a.h5", dims=3).labels, images[None])
     np.testing.assert_array_equal(read(stored(tmp_path / "b.h5", x=volumes)).labels, volumes)
     both = stored(tmp_path / "c.h5", x=images, y=volumes, z=stream.random((5, 6, 7)))
     with pytest.raises(InputError, match=r"several arrays .* out of: x \(5, 6, 7\), y \(3, 4, 5, 6\)"):
@@ -128,7 +128,7 @@ def test_layouts_are_told_by_content(tmp_path: Path, stream: np.random.Generator
     with h5py.File(tmp_path / "m.h5", "w") as f:
         f["GRF/GRF"] = stream.integers(0, 2, (3, 4, 4))
     assert find_layout(tmp_path / "m.h5").kind == describe(tmp_path / "m.h5")["layout"] == "MICRO2D"
-    with pytest.raises(InputError, match="--shape means nothing for a file in MICRO2D's layout"):
+    with pytest.raises(InputError, match="--shape has no meaning for a file in MICRO2D's layout"):
         read(tmp_path / "m.h5", shape=(4, 4))
     with h5py.File(tmp_path / "m.h5", "r+") as f:
         f["GRF/GRF"][0, 0, 0] = 3

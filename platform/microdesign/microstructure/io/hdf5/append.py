@@ -7,9 +7,9 @@ from typing import Self
 
 
 class Hdf5Sink:
-    """A file for `h5py.File(sink, "w")` that keeps a failed write to itself, so that HDF5 can always close.
+    """A file for `h5py.File(sink, "w")` that records a failed write and does not raise it, so that HDF5 can close.
 
-    After the first failure nothing more is written and what was not written reads as zeros: the file is not whole.
+    After the first failure nothing more is written and what was not written reads as zeros: the file is incomplete.
     `check` has to be called after each step and once HDF5 has closed.
     """
 
@@ -38,7 +38,7 @@ class Hdf5Sink:
         return self._position
 
     def write(self, data: bytes) -> int:
-        """Writes all of the data, or notes why that failed."""
+        """Writes all of the data, or records why that failed."""
         view = memoryview(data).cast("B")
         place = self._position
         self._position += len(view)

@@ -19,6 +19,7 @@ from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels, chunk_length, refuse_pickle
 from microdesign.microstructure.io.hdf5.append import Hdf5Sink
+from microdesign.microstructure.io.protocol import Writer
 
 MECHANICAL = ("Ex", "vxy", "Ey", "vyx", "Gxy")
 THERMAL = ("kx", "ky")
@@ -32,7 +33,7 @@ def property_name(name: str, pair: int, pairs: int) -> str:
 
 
 def write_micro2d(path: str | Path, batches: Iterable[Microstructures], materials: Sequence[str] = ()) -> None:
-    """Writes batches as they come, grouped by class; the file is whole or absent.
+    """Writes batches as they come, grouped by class; the file is complete or absent.
 
     Args:
         path: The HDF5 file.
@@ -103,6 +104,24 @@ def read_micro2d(
                 yield from _read_class(file[name], name, str(path), chunk, pair, n_phases)
             except (OSError, RuntimeError) as error:
                 raise InputError(f"{path}: class '{name}' is damaged ({' '.join(str(error).split())}).") from None
+
+
+class Micro2DWriter(Writer):
+    """Writes HDF5 in MICRO2D's layout: a group per class, the seven properties of the plane."""
+
+    suffixes = (".h5", ".hdf5")
+    stores = ("n_phases", "classes", "generation", "properties")
+
+    def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
+        """Writes one file, the images grouped by class; see `write_micro2d`."""
+        write_micro2d(path, images)
+        return path
+
+    def left_out(self, batch: Microstructures) -> set[str]:
+        """Adds the properties that are none of the seven."""
+        seven = {key for names in PROPERTY_DATASETS.values() for key in names}
+        others = {f"properties.{name}" for name in batch.properties if name.split(".")[0] not in seven}
+        return super().left_out(batch) | others
 
 
 def list_classes(path: str | Path) -> dict[str, int]:

@@ -1,0 +1,77 @@
+"""Data set folders of Parquet shards, read and written like any other format."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.data.label_arrays import CHUNK_BYTES
+from microdesign.microstructure.data.manifest import MANIFEST_FILE
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.protocol import FIELDS, Reader, Writer
+from microdesign.microstructure.io.summary import summarise
+
+
+class DatasetFolderReader(Reader):
+    """Reads folders of Parquet shards with a manifest."""
+
+    name = f"a data set folder with {MANIFEST_FILE}"
+
+    def accepts(self, path: Path) -> bool:
+        """Accepts any folder; one without a manifest is refused when it is opened."""
+        return path.is_dir()
+
+    def read(
+        self, path: Path, chunk: int | None = None, options: ReadOptions = NO_OPTIONS
+    ) -> Iterator[Microstructures]:
+        """Yields the samples shard by shard.
+
+        Raises:
+            InputError: The manifest or a shard is missing, damaged or changed.
+        """
+        for batch in Dataset.open(path).chunks():
+            length = chunk or len(batch)
+            for start in range(0, len(batch), length):
+                yield batch.select(slice(start, start + length))
+
+    def describe(self, path: Path) -> dict[str, Any]:
+        """Summarises the manifest, volume fractions and properties."""
+        dataset = Dataset.open(path)
+        manifest = dataset.manifest
+        shown = manifest.model_dump(mode="json", include={"materials", "seed", "split", "settings", "digest"})
+        return summarise(dataset.chunks(), units=manifest.properties) | {"shards": len(manifest.shards)} | shown
+
+
+class DatasetFolderWriter(Writer):
+    """Writes a folder of Parquet shards."""
+
+    suffixes = ()
+    stores = FIELDS
+
+    def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
+        """Writes shards of about 64 MiB of labels, then the manifest.
+
+        Raises:
+            StorageError: A file cannot be written; without a manifest the folder is incomplete.
+        """
+        writer = DatasetWriter(path, settings={"made_by": "convert"})
+        names = []
+        for number, shard in enumerate(_shards(images)):
+            names.append(f"shard-{number:05d}")
+            writer.write_shard(names[-1], shard)
+        writer.finish(names)
+        return path
+
+
+def _shards(images: Iterable[Microstructures]) -> Iterator[Microstructures]:
+    collected: list[Microstructures] = []
+    size = 0
+    for batch in images:
+        collected.append(batch)
+        size += batch.labels.nbytes
+        if size >= CHUNK_BYTES:
+            yield Microstructures.concatenate(collected)
+            collected, size = [], 0
+    if collected:
+        yield Microstructures.concatenate(collected)
