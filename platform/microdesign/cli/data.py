@@ -96,7 +96,10 @@ def convert(
     phases: Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")] = None,
     values: Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")] = None,
     size: Annotated[
-        int | None, typer.Option(help="Fewer pixels along each axis: each takes the phase that covers most of it; drops properties.")
+        int | None,
+        typer.Option(
+            help="Fewer pixels along each axis: each takes the phase that covers most of it; drops properties."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
