@@ -20,7 +20,7 @@ from microdesign.design.report.figures import (
     parity_figure,
 )
 from microdesign.design.report.html import render_report, write_report
-from microdesign.microstructure.io.vti import read_vti
+from microdesign.microstructure.io.vti import VtiReader
 
 
 def image(seed: int = 0) -> np.ndarray:
@@ -191,7 +191,7 @@ def test_images_for_programs_and_for_people(tmp_path: Path) -> None:
 def test_a_design_is_written_for_every_reader(tmp_path: Path) -> None:
     files = write_design(tmp_path / "a.npy", image(), {"Ex": 2.5, "kx": float("nan")})
     assert set(files) == {"npy", "png", "vti"}
-    (read,) = read_vti(files["vti"])
+    (read,) = VtiReader().read(Path(files["vti"]))
     np.testing.assert_array_equal(read.labels[0], image())
     assert {name: values[0] for name, values in read.properties.items()} == {"Ex": 2.5}
 
