@@ -36,7 +36,7 @@ from microdesign.learning.training.train import build_trainer
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
-from microdesign.model.losses import build_losses
+from microdesign.model.losses.reconstruction import build_losses
 from microdesign.model.objective import Objective
 from microdesign.physics.execution.cluster import connected
 

@@ -1,14 +1,14 @@
-"""A regressor with a trunk of its own, and what it rehearses on."""
+"""A regressor with a trunk of its own, and the corrected draws that it is fine-tuned on."""
 
 import pytest
 import torch
-from torch import nn
 
 from microdesign.core.errors import InputError
 from microdesign.model.condition_correction import corrected_decodes
+from microdesign.model.losses.properties import regression
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.objective import Objective, ObjectiveConfig, regression
-from microdesign.model.prior.mixture import Mixture
+from microdesign.model.objective import Objective, ObjectiveConfig
+from microdesign.model.prior.mixture import Gaussian, Mixture
 from microdesign.model.vae import ModelConfig, VAERegression
 
 B, P = 8, 2
@@ -39,12 +39,12 @@ def test_a_trunk_of_its_own_keeps_properties_and_latents_apart() -> None:
     assert touched(model) == {"trunk", "features", "latent_head"}
 
 
-@pytest.mark.parametrize("regressor", ["shared", "own"])
-def test_both_at_once_are_what_each_is_alone(regressor: str) -> None:
-    model, (x, _) = build(regressor), batch()
-    posterior, properties = model.encode(x)
-    torch.testing.assert_close(model.infer(x), posterior)
-    torch.testing.assert_close(model.regress(x), properties)
+def test_both_at_once_are_what_each_is_alone() -> None:
+    for regressor in ("shared", "own"):
+        model, (x, _) = build(regressor), batch()
+        posterior, properties = model.encode(x)
+        torch.testing.assert_close(model.infer(x), posterior)
+        torch.testing.assert_close(model.regress(x), properties)
 
 
 def test_every_parameter_learns_in_joint_training() -> None:
@@ -53,40 +53,37 @@ def test_every_parameter_learns_in_joint_training() -> None:
     assert all(parameter.grad is not None for parameter in model.parameters())
 
 
-def test_a_rehearsal_trains_the_regressor_alone() -> None:
+def test_fine_tuning_trains_the_regressor_alone() -> None:
     model, (x, c) = build(), batch()
-    model.rehearse()
+    model.train_regressor_only()
     outputs = model(x, c, x[:3].flip(2))
     terms = Objective(ObjectiveConfig(gamma=0.5))(outputs, x, c, c[:3])
     assert set(terms) == {"regression", "consistency", "total"}
-    both = type(outputs.taught)(*(torch.cat(p) for p in zip(outputs.properties, outputs.taught, strict=True)))
-    torch.testing.assert_close(terms["regression"], regression(both, torch.cat((c, c[:3]))))
+    joined = Gaussian(*(torch.cat(p) for p in zip(outputs.properties, outputs.replayed, strict=True)))
+    torch.testing.assert_close(terms["regression"], regression(joined, torch.cat((c, c[:3]))))
     terms["total"].backward()
     assert touched(model) == REGRESSOR
-    assert outputs.asked.tolist() == [4, 5, 6, 7]
-    assert outputs.decodes.shape == (4, 1, 32, 32)
-    torch.testing.assert_close(outputs.decoded_properties, model.regress(outputs.decodes).mean)
+    assert outputs.decodes.condition_index.tolist() == [4, 5, 6, 7]
+    assert outputs.decodes.images.shape == (4, 1, 32, 32)
+    assert outputs.decodes.drawn.tolist() == [0, 1, 2, 3]
+    torch.testing.assert_close(outputs.decodes.properties, model.regress(outputs.decodes.images).mean)
 
 
-@pytest.mark.parametrize("decoder", ["texture", "upsampling"])
-def test_small_batches_rehearse_too(decoder: str) -> None:
-    model, (x, c) = build(decoder=decoder), batch()
-    model.rehearse()
-    for n in (1, 2, 3, 4):
-        assert model(x[:n], c[:n]).decodes.shape == (n - n // 2, 1, 32, 32)
+def test_small_batches_fine_tune_too() -> None:
+    for decoder in ("random_field", "upsampling"):
+        model, (x, c) = build(decoder=decoder), batch()
+        model.train_regressor_only()
+        for n in (1, 2, 3, 4):
+            assert model(x[:n], c[:n]).decodes.images.shape == (n - n // 2, 1, 32, 32), (decoder, n)
 
 
-def test_a_regressor_that_shares_its_trunk_does_not_rehearse() -> None:
-    with pytest.raises(InputError, match=r"trunk of its own learns alone; set network.regressor to own"):
-        build("shared").rehearse()
+def test_a_regressor_that_shares_its_trunk_is_not_trained_alone() -> None:
+    with pytest.raises(InputError, match=r"trunk of its own is trainable alone; set network.regressor to own"):
+        build("shared").train_regressor_only()
 
 
-class Shaded(nn.Module):
+class Shaded:
     """A model of one property that can be followed by hand: images have a fraction of latent + 0.1, read off again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.config = ModelConfig(network=NetworkConfig(size=32, latent=1))
 
     def prior(self, c: torch.Tensor) -> Mixture:
         return Mixture(c.new_zeros(len(c), 1), c[:, None], torch.full_like(c[:, None], -20.0))
@@ -94,9 +91,9 @@ class Shaded(nn.Module):
     def decode(self, z: torch.Tensor) -> torch.Tensor:
         return (z[:, :, None, None] + 0.1).expand(-1, 1, 32, 32)
 
-    def regress(self, x: torch.Tensor) -> Mixture:
+    def regress(self, x: torch.Tensor) -> Gaussian:
         fraction = x.mean((2, 3))
-        return Mixture(fraction, fraction, fraction)  # its mean is what counts
+        return Gaussian(fraction, fraction)
 
 
 def test_each_round_takes_back_a_share_of_the_miss() -> None:

@@ -15,7 +15,7 @@ from microdesign.model.vae import ModelConfig, VAERegression
 BATCH, PROPERTIES = 8, 2
 MODEL = ModelConfig.model_validate({"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}})
 # The terms of decodes are left out: they take some rows of a batch, and of its halves others.
-OBJECTIVE = ObjectiveConfig(consistency=0, likeness=0, resemblance=0, balance=0.5)
+OBJECTIVE = ObjectiveConfig(consistency=0, component_diversity=0, distribution_matching=0, balance=0.5)
 
 
 def gradients(rows: slice, wrapped: bool) -> dict[str, torch.Tensor]:

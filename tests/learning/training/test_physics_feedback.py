@@ -15,8 +15,9 @@ from microdesign.learning.training.loop import Save, State, build_model, run_loo
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.physics_feedback import Teacher, TeacherConfig
 from microdesign.microstructure.generators import generate
+from microdesign.model.outputs import JointOutputs
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import Outputs, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.evaluators.resolver import FAST_TIER
@@ -68,7 +69,7 @@ def settings(**changes: Any) -> LoopConfig:
     return LoopConfig.model_validate({"model": {"network": network}, "epochs": 4, "batch_size": 16} | changes)
 
 
-def passed(seed: int = 3) -> tuple[VAERegression, Outputs]:
+def passed(seed: int = 3) -> tuple[VAERegression, JointOutputs]:
     model = build_model(settings(), len(NAMES))
     torch.manual_seed(seed)
     return model, model((torch.rand(16, 1, 32, 32) < 0.4).float(), torch.randn(16, len(NAMES)))
@@ -80,9 +81,9 @@ def teacher(standardization: Standardization, **changes: Any) -> Teacher:
 
 def test_the_value_is_physics_and_the_gradient_the_regressors(standardization: Standardization) -> None:
     model, outputs = passed()
-    said = outputs.decoded_properties
-    corrected = teacher(standardization).correct(outputs, 0.5).decoded_properties
-    labels = outputs.decodes.detach()[:, 0].numpy().round().astype(np.uint8)
+    said = outputs.decodes.properties
+    corrected = teacher(standardization).correct(outputs, 0.5).decodes.properties
+    labels = outputs.decodes.images.detach()[:, 0].numpy().round().astype(np.uint8)
     truth = by(labels, **FAST_TIER)
     expected = standardization.forward(np.stack([truth[name] for name in NAMES], 1))
     np.testing.assert_allclose(corrected.detach().numpy(), expected, rtol=1e-4, atol=1e-4)
@@ -102,8 +103,8 @@ def test_it_waits_for_its_time_and_asks_for_so_many(standardization: Standardiza
     assert late.correct(outputs, 0.4) is outputs
     assert late.lesson(torch.device("cpu")) is None
     few = teacher(standardization, decodes=3, lesson=2)
-    corrected = few.correct(outputs, 0.4).decoded_properties
-    assert int((corrected != outputs.decoded_properties).any(1).sum()) == 3
+    corrected = few.correct(outputs, 0.4).decodes.properties
+    assert int((corrected != outputs.decodes.properties).any(1).sum()) == 3
     assert len(few.state()["labels"]) == 3
 
 
@@ -148,7 +149,7 @@ def test_it_forgets_the_oldest(standardization: Standardization) -> None:
 def test_decodes_that_physics_cannot_answer_for_keep_the_regressors_word(standardization: Standardization) -> None:
     _, outputs = passed()
     silent = teacher(standardization, evaluator=f"{HERE}:AnswersNothing")
-    torch.testing.assert_close(silent.correct(outputs, 0.5).decoded_properties, outputs.decoded_properties)
+    torch.testing.assert_close(silent.correct(outputs, 0.5).decodes.properties, outputs.decodes.properties)
     assert silent.lesson(torch.device("cpu")) is None
 
 

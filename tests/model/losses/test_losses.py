@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from microdesign.core.errors import InputError
 from microdesign.model.indicators import indicators
-from microdesign.model.losses import LOSSES, Loss, LossSettings, build_losses
 from microdesign.model.losses.clamp import Clamp
 from microdesign.model.losses.pixel import bce, mse
+from microdesign.model.losses.reconstruction import LOSSES, Loss, LossSettings, build_losses
 from microdesign.model.losses.style import Style
 from microdesign.model.losses.two_point import CessCrop
 
@@ -213,7 +213,7 @@ def test_a_loss_of_ones_own() -> None:
         ("", "Unknown loss '' in ''"),
         ("mse+", r"Unknown loss '' in 'mse\+'"),
         ("mse+mse", r"The loss 'mse\+mse' names a term twice"),
-        ("clamp", "The loss 'clamp' looks at no target; add it to another one"),
+        ("clamp", "The loss 'clamp' ignores the target; add it to another one"),
         ("nowhere:loss", r"'nowhere:loss' cannot be loaded \(ModuleNotFoundError: No module named 'nowhere'\)"),
         ("math:pi", "The loss 'math:pi' is a float; expected a function of logits and target"),
     ],

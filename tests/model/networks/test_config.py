@@ -49,9 +49,13 @@ def test_shape_and_channels() -> None:
         (["network.widths=[]"], "'network.widths' is not valid"),
         (["network.widths=[8, 0]"], r"'network.widths.1' = 0 is not valid"),
         (["network.latents=3"], "unknown key 'network.latents'"),
-        (["network.phases=8"], "textures 6 is not supported with 8 phases; set textures to at least 8"),
-        (["network.latent_kind=spatial"], "latent_kind spatial is not supported with decoder texture; set decoder to "
-         "upsampling"),
+        (["network.textures=3"], "'network.textures' is now called 'field_channels'"),
+        (["network.decoder=texture"], "'network.decoder' = 'texture' is not valid: the decoder 'texture' is now called "
+         "'random_field'"),
+        (["network.decoder=unet"], "unknown decoder 'unet'; expected one of random_field, upsampling or module:name"),
+        (["network.phases=8"], "field_channels 6 is not supported with 8 phases; set field_channels to at least 8"),
+        (["network.latent_kind=spatial"], "latent_kind spatial is not supported with decoder random_field; set "
+         "decoder to upsampling"),
         (["network.latent_kind=spatial", "network.decoder=upsampling"], "prior mixture is not supported with "
          "latent_kind spatial; set prior.kind to standard"),
     ],

@@ -1,4 +1,4 @@
-"""Power spectra as features and as settings of textures: closed forms, symmetries, white noise."""
+"""Power spectra as features and as settings of random fields: closed forms, symmetries, white noise."""
 
 import math
 
@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from microdesign.model.networks.spectrum import SpectralFeatures, Spectrum, angular_waves, radial_bumps, wave_vectors
+from microdesign.model.networks.random_fields import RandomFields
+from microdesign.model.networks.spectrum import SpectralFeatures, angular_waves, radial_bumps, wave_vectors
 
 SIZES = [32, 64]
 BUMPS, WAVES = 6, 7
@@ -14,17 +15,17 @@ FLIPPED_BY_A_TURN = torch.tensor([1.0, -1, 1, 1, -1, -1, 1])
 """Signs of 1, cos 2a, sin 2a, cos 4a, ... under a -> pi/2 - a, which is what a transposed image does to the angle."""
 
 
-def spectrum(size: int = 32, channels: int = 2) -> Spectrum:
+def spectrum(size: int = 32, channels: int = 2) -> RandomFields:
     torch.manual_seed(0)
-    return Spectrum(size, channels)
+    return RandomFields(size, channels)
 
 
-def settings(one: Spectrum, batch: int = 3, seed: int = 1) -> Tensor:
+def settings(one: RandomFields, batch: int = 3, seed: int = 1) -> Tensor:
     """Random coefficients `(B, channels, terms + realisations)`."""
     return torch.randn(batch, one.channels, one.parameters_per_channel, generator=torch.Generator().manual_seed(seed))
 
 
-def single(one: Spectrum, **coefficients: float) -> Tensor:
+def single(one: RandomFields, **coefficients: float) -> Tensor:
     """Coefficients of one image, `wave_bump=value` such as `w1_b3=2.0`, the first realisation alone."""
     values = torch.zeros(1, one.channels, one.parameters_per_channel)
     values[..., one.terms] = 1
@@ -259,7 +260,7 @@ def test_harmonics_in_space(size: int) -> None:
 
 @pytest.mark.parametrize("size", [12, 15])
 def test_fields_in_space(size: int) -> None:
-    one = Spectrum(size, channels=2, dimensions=3)
+    one = RandomFields(size, channels=2, dimensions=3)
     fields = one(settings(one).flatten(1))
     assert fields.shape == (3, 2, size, size, size)
     torch.testing.assert_close(fields.mean((2, 3, 4)), torch.zeros(3, 2), rtol=0, atol=1e-5)
@@ -274,7 +275,7 @@ def test_fields_in_space(size: int) -> None:
 def test_a_coefficient_of_degree_2_sets_the_direction_in_space(axis: int, sign: float) -> None:
     """More power along the last axis than along the two others, whose differences are then smaller."""
     torch.manual_seed(0)
-    one = Spectrum(16, channels=1, dimensions=3)
+    one = RandomFields(16, channels=1, dimensions=3)
     field = one(single(one, **{f"w1_b{bump}": 2.0 for bump in range(BUMPS)}))
     steps = [(field - field.roll(1, a)).square().mean() for a in (2, 3, 4)]
     others = torch.stack([step for a, step in enumerate(steps) if a != axis])

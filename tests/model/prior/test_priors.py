@@ -1,6 +1,4 @@
-"""What every prior must do, and what makes each of them itself."""
-
-from typing import get_args
+"""What every prior does, a user's own too, and what makes each of them itself."""
 
 import pytest
 import torch
@@ -8,15 +6,30 @@ import torch
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.model.prior.mixture import Mixture
-from microdesign.model.prior.priors import PriorConfig, build_prior
+from microdesign.model.prior.priors import PRIORS, LatentPrior, PriorConfig, build_prior
 
-KINDS = get_args(PriorConfig.model_fields["kind"].annotation)
 B, D, P = 6, 5, 3
 
 
-def build(kind: str, latent: int = D, **settings: float) -> torch.nn.Module:
+class Shifted(LatentPrior):
+    """A prior of one's own: the unit Gaussian, moved along a learned direction by the sum of the properties."""
+
+    def __init__(self, latent: int, properties: int, config: PriorConfig) -> None:
+        super().__init__(latent, properties, config)
+        self.direction = torch.nn.Parameter(torch.ones(latent))
+
+    def forward(self, c: torch.Tensor) -> Mixture:
+        mean = (c.sum(1, keepdim=True) * self.direction).unsqueeze(1)
+        return Mixture(c.new_zeros(len(c), 1), mean, torch.zeros_like(mean))
+
+
+KINDS = (*PRIORS, f"{__name__}:Shifted")
+"""The contract's tests cover what is listed here."""
+
+
+def build(kind: str, latent: int = D, properties: int = P, **settings: float) -> LatentPrior:
     torch.manual_seed(0)
-    return build_prior(PriorConfig.model_validate({"kind": kind, **settings}), latent, P)
+    return build_prior(PriorConfig.model_validate({"kind": kind, **settings}), latent, properties)
 
 
 def labels(n: int = B) -> torch.Tensor:
@@ -24,38 +37,43 @@ def labels(n: int = B) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_contract_shapes_and_weights(kind: str) -> None:
-    mixture = build(kind, components=4)(labels())
-    K = 4 if kind == "mixture" else 1
+def test_contract(kind: str) -> None:
+    """Shapes, weights that sum to one, a gradient for every parameter, rows that do not depend on the batch."""
+    prior, c = build(kind, components=4), labels()
+    mixture, K = prior(c), 4 if kind == "mixture" else 1
     assert isinstance(mixture, Mixture)
     assert mixture.log_weights.shape == (B, K)
     assert mixture.mean.shape == mixture.log_std.shape == (B, K, D)
     torch.testing.assert_close(mixture.log_weights.exp().sum(-1), torch.ones(B))
-    assert mixture.log_density(torch.zeros(B, D)).isfinite().all()
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_contract_gradients_reach_all_parameters(kind: str) -> None:
-    prior = build(kind)
-    z = torch.randn(B, D, generator=torch.Generator().manual_seed(2))
-    density = prior(labels()).log_density(z).mean()
+    density = mixture.log_density(torch.randn(B, D, generator=torch.Generator().manual_seed(2)))
+    assert density.isfinite().all()
     for name, parameter in prior.named_parameters():
-        (gradient,) = torch.autograd.grad(density, parameter, retain_graph=True)
+        (gradient,) = torch.autograd.grad(density.mean(), parameter, retain_graph=True)
         assert gradient.isfinite().all(), name
         assert gradient.abs().sum() > 0, name
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_contract_samples_do_not_depend_on_the_batch(kind: str) -> None:
-    prior, c = build(kind), labels()
-    for whole, single in zip(prior(c), prior(c[2:3]), strict=True):
+    for whole, single in zip(mixture, prior(c[2:3]), strict=True):
         torch.testing.assert_close(whole[2:3], single)
+    moved = any((part[0] != other[0]).any() for part, other in zip(mixture, prior(c + 1), strict=True))
+    assert moved == prior.uses_properties
+    assert build(kind, 1, 1)(torch.zeros(2, 1)).mean.shape[-1] == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_contract_one_property_and_one_latent(kind: str) -> None:
-    mixture = build_prior(PriorConfig.model_validate({"kind": kind}), 1, 1)(torch.zeros(2, 1))
-    assert mixture.mean.shape[-1] == 1
+def test_priors_that_cannot_be_had() -> None:
+    for kind, message in (
+        (
+            "nowhere:Prior",
+            r"The prior 'nowhere:Prior' cannot be loaded \(ModuleNotFoundError.*expected module:name of a",
+        ),
+        (
+            "math:pi",
+            "The prior 'math:pi' is a float; expected a subclass of microdesign.model.prior.priors.LatentPrior",
+        ),
+        ("builtins:print", "The prior 'builtins:print' makes a NoneType; expected a subclass"),
+    ):
+        with pytest.raises(InputError, match=message):
+            build(kind)
+    with pytest.raises(InputError, match=r"prior .*:Shifted is not supported without properties; set prior.kind to"):
+        build(KINDS[-1], properties=0)
 
 
 def test_standard_is_the_unit_gaussian_whatever_the_properties() -> None:
@@ -64,11 +82,10 @@ def test_standard_is_the_unit_gaussian_whatever_the_properties() -> None:
     torch.testing.assert_close(build("standard")(10 * labels()).log_density(z), expected)
 
 
-@pytest.mark.parametrize("scale", [1.0, 7.0])
-def test_conditional_mean_moves_by_unit_norm_directions(scale: float) -> None:
+def test_conditional_mean_moves_by_unit_norm_directions() -> None:
     prior = build("conditional")
     with torch.no_grad():
-        prior.direction.mul_(scale)
+        prior.direction.mul_(7.0)
         prior.offset.fill_(0.3)
     jacobian = torch.autograd.functional.jacobian(lambda c: prior(c[None]).mean[0, 0], torch.zeros(P))
     torch.testing.assert_close(jacobian.norm(dim=0), torch.ones(P))
@@ -109,7 +126,10 @@ def test_mixture_standard_deviation_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("kind=flow", "'kind' = 'flow' is not valid: Input should be 'standard', 'conditional' or 'mixture'"),
+        (
+            "kind=flow",
+            "'kind' = 'flow' is not valid: unknown prior 'flow'; expected one of standard, conditional, mixture or",
+        ),
         ("components=0", "'components' = 0 is not valid"),
         ("spread=0", "'spread' = 0 is not valid: Input should be greater than 0"),
     ],

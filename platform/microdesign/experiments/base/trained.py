@@ -14,7 +14,7 @@ from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.model.losses import split_names
+from microdesign.model.losses.reconstruction import split_names
 
 Models = Mapping[str, str | Mapping[str, Any]]
 

@@ -19,7 +19,7 @@ from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.two_point import cross_correlation
 from microdesign.model.binarization import binarize
 from microdesign.model.indicators import probabilities
-from microdesign.model.losses import build_losses, split_names
+from microdesign.model.losses.reconstruction import build_losses, split_names
 
 
 class CirclesConfig(Config):

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.experiments.base.outcome import Table
-from microdesign.model.losses import build_losses, split_names
+from microdesign.model.losses.reconstruction import build_losses, split_names
 
 SURE = 20.0
 """Size of the logits that stand for pixels which are all of one phase."""

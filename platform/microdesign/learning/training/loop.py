@@ -40,7 +40,7 @@ def build_model(config: LoopConfig, properties: int) -> VAERegression:
     torch.manual_seed(config.seed)
     model = VAERegression(config.model, properties)
     if config.learns == "regressor":
-        model.rehearse()
+        model.train_regressor_only()
     return model
 
 

@@ -21,9 +21,9 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.manifest import DatasetManifest
 from microdesign.model.indicators import indicators, labels_of
+from microdesign.model.outputs import OutputsT
 from microdesign.model.standardization import Standardization
 from microdesign.model.symmetry import Symmetry, symmetries
-from microdesign.model.vae import Outputs
 from microdesign.physics.evaluators.protocol import check_evaluator, check_names, evaluate_each
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.materials import materials_from
@@ -118,7 +118,7 @@ class Teacher:
                 "teacher to null."
             )
 
-    def correct(self, outputs: Outputs, progress: float) -> Outputs:
+    def correct(self, outputs: OutputsT, progress: float) -> OutputsT:
         """Puts what physics says of the decodes in the place of what the regressor says, with the latter's gradient.
 
         Args:
@@ -128,21 +128,21 @@ class Teacher:
         Raises:
             InputError: The evaluator leaves out a property.
         """
-        if progress < self.config.start or not len(outputs.decodes):
+        if progress < self.config.start or not len(outputs.decodes.images):
             return outputs
-        n = len(outputs.decodes)
+        decodes = outputs.decodes
+        n = len(decodes.images)
         # Spread over the decodes: reconstructions come first, then draws.
         chosen = torch.linspace(0, n - 1, min(n, self.config.decodes)).round().long()
-        said = outputs.decoded_properties.float()
-        labels = labels_of(outputs.decodes.detach()[chosen.to(said.device)]).cpu()
+        said = decodes.properties.float()
+        labels = labels_of(decodes.images.detach()[chosen.to(said.device)]).cpu()
         values = self._judge(labels.numpy())
         truth = self._standardized(self._table(values))
         answered = torch.isfinite(truth).all(1)
         chosen, truth = chosen[answered].to(said.device), truth[answered]
         self._remember(labels[answered], {name: column[answered] for name, column in values.items()})
-        return outputs._replace(
-            decoded_properties=said.index_add(0, chosen, truth.to(said.device) - said.detach()[chosen])
-        )
+        properties = said.index_add(0, chosen, truth.to(said.device) - said.detach()[chosen])
+        return outputs._replace(decodes=decodes._replace(properties=properties))
 
     def state(self) -> dict[str, Any]:
         """What a resumed run needs: the judged decodes, and their properties by name."""

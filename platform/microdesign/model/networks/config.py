@@ -1,13 +1,17 @@
 """The family of networks by one configuration: images or volumes, two or more phases, vector or spatial latents."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from microdesign.core.config import Config
 from microdesign.model.indicators import channels
 from microdesign.model.networks.blocks import Padding
+from microdesign.model.plugins import check_name
+
+RANDOM_FIELD, UPSAMPLING = "random_field", "upsampling"
 
 
 class NetworkConfig(Config):
@@ -16,6 +20,8 @@ class NetworkConfig(Config):
     An image of n pixels an axis is halved once a stage, to ceil(n / 2): any size works, powers of two fastest. A
     decoder that upsamples interpolates back to the very same sizes.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"textures": "field_channels"}
 
     size: int = Field(64, ge=4, description="pixels along each axis of the square or cubic images")
     dimensions: Literal[2, 3] = Field(2, description="2 for images, 3 for volumes")
@@ -29,17 +35,24 @@ class NetworkConfig(Config):
         "vector", description="one latent vector per image, or one per pixel of the coarsest map"
     )
     latent: int = Field(24, ge=1, description="size of a latent vector")
-    decoder: Literal["texture", "upsampling"] = Field(
-        "texture", description="stationary texture with the latent's spectrum, or convolutions from coarse to fine"
+    decoder: str = Field(
+        RANDOM_FIELD,
+        description="random_field: stationary, with the latent's power spectrum; upsampling: convolutions from coarse "
+        "to fine; or module:name",
     )
-    textures: int = Field(default=6, ge=1, description="random fields that the texture decoder shapes")
+    field_channels: int = Field(6, ge=1, description="random fields that the decoder random_field shapes")
     smoothing: float = Field(
-        1.0, ge=0, description="pixels, standard deviation of the blur of the texture decoder's logits: no specks"
+        1.0, ge=0, description="pixels, standard deviation of the blur of the random_field decoder's logits: no specks"
     )
     hidden: int = Field(192, ge=1, description="width of the dense layers")
     regressor: Literal["shared", "own"] = Field(
         "shared", description="feature maps of the property regressor: the encoder's, or those of a trunk of its own"
     )
+
+    @field_validator("decoder")
+    @classmethod
+    def _check_decoder(cls, value: str) -> str:
+        return check_name("decoder", value, (RANDOM_FIELD, UPSAMPLING), renamed={"texture": RANDOM_FIELD})
 
     @model_validator(mode="after")
     def _check(self) -> "NetworkConfig":
@@ -48,12 +61,14 @@ class NetworkConfig(Config):
                 f"size {self.size} with {len(self.widths)} stages is not supported; "
                 f"set size to at least {2 ** len(self.widths) + 1} or give fewer widths"
             )
-        if self.latent_kind == "spatial" and self.decoder == "texture":
-            raise ValueError("latent_kind spatial is not supported with decoder texture; set decoder to upsampling")
-        if self.decoder == "texture" and self.textures < self.channels:
+        if self.latent_kind == "spatial" and self.decoder == RANDOM_FIELD:
             raise ValueError(
-                f"textures {self.textures} is not supported with {self.phases} phases; "
-                f"set textures to at least {self.channels}"
+                "latent_kind spatial is not supported with decoder random_field; set decoder to upsampling"
+            )
+        if self.decoder == RANDOM_FIELD and self.field_channels < self.channels:
+            raise ValueError(
+                f"field_channels {self.field_channels} is not supported with {self.phases} phases; "
+                f"set field_channels to at least {self.channels}"
             )
         return self
 

@@ -44,7 +44,7 @@ class Features(nn.Module):
     """Features of the whole image from its feature maps.
 
     Mean and mean square of every map and the power spectrum's moments join the coarsest map: they are invariant to
-    periodic shifts, as effective properties are, and the latter are what the texture decoder's fields are made from.
+    periodic shifts, as effective properties are, and the latter set the random fields of the decoder.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

@@ -1,33 +1,67 @@
-"""Latent priors p(z|c): `standard`, `conditional` (one Gaussian) and `mixture`, all given as Gaussian mixtures.
+"""Latent priors p(z|c): `standard`, `conditional` (one Gaussian), `mixture`, or a user's own as `module:name`.
 
 Shapes: B batch, K components, D latent, P properties (standardised, as the model sees them).
 """
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from microdesign.core.config import Config
+from microdesign.core.errors import InputError
+from microdesign.model.plugins import check_name, find
 from microdesign.model.prior.mixture import Mixture
+
+STANDARD, CONDITIONAL, MIXTURE = "standard", "conditional", "mixture"
 
 
 class PriorConfig(Config):
     """Which prior, and its size."""
 
-    kind: Literal["standard", "conditional", "mixture"] = Field("mixture", description="family of p(z|c)")
+    kind: str = Field(MIXTURE, description="family of p(z|c): standard, conditional, mixture, or module:name")
     components: int = Field(4, ge=1, le=64, description="K, for `mixture`")
     hidden: int = Field(64, ge=1, description="width of the mixture's network")
     spread: float = Field(1.5, gt=0, description="distance scale of the components' initial means, in latent units")
 
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, value: str) -> str:
+        return check_name("prior", value, (STANDARD, CONDITIONAL, MIXTURE))
 
-class StandardPrior(nn.Module):
-    """N(0, I) whatever the properties."""
 
-    def __init__(self, latent: int) -> None:
+class LatentPrior(nn.Module):
+    """Base of the priors: a network from properties to Gaussian mixtures over the latent.
+
+    A prior of a user's own is a subclass, which the model constructs with the same three arguments; its parameters
+    are trained and saved with the model's.
+
+    Args:
+        latent: D.
+        properties: P.
+        config: Sizes, of which a prior takes what it needs.
+
+    Attributes:
+        uses_properties: Whether p(z|c) depends on c. Draws of a prior that does not are not held to properties.
+    """
+
+    uses_properties: ClassVar[bool] = True
+
+    def __init__(self, latent: int, properties: int, config: PriorConfig) -> None:
         super().__init__()
         self.latent = latent
+
+    def forward(self, c: Tensor) -> Mixture:
+        """Maps properties `(B, P)` to mixtures of K components, float32."""
+        raise NotImplementedError
+
+
+class StandardPrior(LatentPrior):
+    """N(0, I) whatever the properties."""
+
+    uses_properties = False
 
     def forward(self, c: Tensor) -> Mixture:
         """Maps properties `(B, P)` to mixtures of one component."""
@@ -35,12 +69,11 @@ class StandardPrior(nn.Module):
         return Mixture(c.new_zeros(len(c), 1), zeros, zeros)
 
 
-class ConditionalPrior(nn.Module):
+class ConditionalPrior(LatentPrior):
     """N(u c + b, s^2 I) with unit-norm columns of u and one learned s (Zhao et al. 2019, MICCAI)."""
 
-    def __init__(self, latent: int, properties: int) -> None:
-        super().__init__()
-        self.latent = latent
+    def __init__(self, latent: int, properties: int, config: PriorConfig) -> None:
+        super().__init__(latent, properties, config)
         self.direction = nn.Parameter(torch.randn(latent, properties))
         self.offset = nn.Parameter(torch.zeros(latent))
         self.log_std = nn.Parameter(torch.zeros(()))
@@ -51,15 +84,15 @@ class ConditionalPrior(nn.Module):
         return Mixture(c.new_zeros(len(c), 1), mean.unsqueeze(1), self.log_std.expand(mean.shape).unsqueeze(1))
 
 
-class MixturePrior(nn.Module):
+class MixturePrior(LatentPrior):
     """K Gaussians whose weights, means and standard deviations depend on the properties.
 
     The means start far apart (`spread`): components that start together stay together, and then one takes all.
     """
 
     def __init__(self, latent: int, properties: int, config: PriorConfig) -> None:
-        super().__init__()
-        self.components, self.latent = config.components, latent
+        super().__init__(latent, properties, config)
+        self.components = config.components
         self.network = nn.Sequential(
             nn.Linear(properties, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
         )
@@ -76,10 +109,25 @@ class MixturePrior(nn.Module):
         return Mixture(logits.log_softmax(-1), mean, log_std.unflatten(-1, (K, D)).clamp(-5, 2))
 
 
-def build_prior(config: PriorConfig, latent: int, properties: int) -> nn.Module:
-    """Builds the prior that `config` names; its forward maps `(B, P)` to a `Mixture`."""
-    if config.kind == "standard":
-        return StandardPrior(latent)
-    if config.kind == "conditional":
-        return ConditionalPrior(latent, properties)
-    return MixturePrior(latent, properties, config)
+PRIORS: Mapping[str, Callable[[int, int, PriorConfig], LatentPrior]] = {
+    STANDARD: StandardPrior,
+    CONDITIONAL: ConditionalPrior,
+    MIXTURE: MixturePrior,
+}
+"""The built-in priors by name."""
+
+
+def build_prior(config: PriorConfig, latent: int, properties: int) -> LatentPrior:
+    """Builds the prior that `config` names.
+
+    Raises:
+        InputError: A prior of the user's own cannot be imported or is no `LatentPrior`; or there are no properties,
+            P = 0, and the prior needs some.
+    """
+    expected = "a subclass of microdesign.model.prior.priors.LatentPrior"
+    prior = find("prior", config.kind, PRIORS, expected)(latent, properties, config)
+    if not isinstance(prior, LatentPrior):
+        raise InputError(f"The prior '{config.kind}' makes a {type(prior).__name__}; expected {expected}.")
+    if prior.uses_properties and not properties:
+        raise InputError(f"prior {config.kind} is not supported without properties; set prior.kind to standard.")
+    return prior

@@ -4,7 +4,7 @@ import torch
 
 from microdesign.microstructure.generators import generate
 from microdesign.microstructure.statistics.surface import specific_surface
-from microdesign.model.distribution_matching import descriptors, resemblance
+from microdesign.model.losses.distribution_matching import descriptors, distribution_matching
 
 
 def stripes(width: int, size: int = 24) -> torch.Tensor:
@@ -45,7 +45,7 @@ def test_it_is_the_energy_distance_of_all_pairs_of_other_rows() -> None:
 
     of, every = asked.tolist(), list(range(6))
     expected = 2 * mean(a, b, of, every) - mean(a, a, of, of) - mean(b, b, every, every)
-    assert float(resemblance(decodes, asked, x, c)) == pytest.approx(expected, rel=1e-3, abs=1e-4)
+    assert float(distribution_matching(decodes, asked, x, c)) == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_it_is_zero_in_the_mean_for_images_of_the_same_kind_and_not_for_others() -> None:
@@ -56,8 +56,8 @@ def test_it_is_zero_in_the_mean_for_images_of_the_same_kind_and_not_for_others()
         rows = torch.randperm(400, generator=stream)
         x, decodes, asked = pool[rows[:64]], pool[rows[64:96]], torch.arange(32) + 64  # of rows of no image
         noise = (torch.rand(decodes.shape, generator=stream) < 0.03).float()
-        same.append(float(resemblance(decodes, asked % 64, x, c)))
-        specked.append(float(resemblance((decodes - noise).abs(), asked % 64, x, c)))
+        same.append(float(distribution_matching(decodes, asked % 64, x, c)))
+        specked.append(float(distribution_matching((decodes - noise).abs(), asked % 64, x, c)))
     assert abs(np.mean(same)) < 3 * np.std(same) / len(same) ** 0.5
     assert np.mean(specked) > 10 * np.std(same) / len(same) ** 0.5
 
@@ -66,7 +66,7 @@ def test_its_gradient_takes_the_specks_away() -> None:
     x, c = images(32), torch.zeros(32, 0)
     noise = torch.rand(16, 1, 32, 32, generator=torch.Generator().manual_seed(0)) < 0.03
     decodes = (images(16, seed=1) - noise.float()).abs().requires_grad_()
-    resemblance(decodes, torch.arange(16), x, c).backward()
+    distribution_matching(decodes, torch.arange(16), x, c).backward()
     assert decodes.grad is not None
     assert decodes.grad.isfinite().all()
     towards_phase_1 = -decodes.grad
@@ -81,4 +81,4 @@ def test_other_shapes(shape: tuple[int, ...]) -> None:
     if shape[1] == 2:
         x[:, 1] *= 1 - x[:, 0]
     c = torch.tensor([[float("nan")], [0.0], [1.0], [float("nan")]])
-    assert resemblance(x[:3], torch.arange(3), x, c).isfinite()
+    assert distribution_matching(x[:3], torch.arange(3), x, c).isfinite()

@@ -1,7 +1,7 @@
-"""How far draws are from images as a population: an energy distance in shapes and properties.
+"""The distribution-matching loss: an energy distance between draws and images, in shapes and properties.
 
-A reconstruction is compared with its own image. A draw from p(z|c) has none, and held to its properties alone it finds
-ragged textures that have them; what draws and images share is a distribution. No discriminator has to be trained.
+A reconstruction is compared with its own image. A draw from p(z|c) has none, and trained on its properties alone it
+becomes a ragged image that has them; what draws and images share is a distribution. No discriminator has to be trained.
 
 Shapes: B images, n draws, C channels, `*N` image, P properties, F descriptors.
 """
@@ -13,7 +13,7 @@ from microdesign.microstructure.statistics.morphology import lineal_path
 from microdesign.model.indicators import all_phases
 
 LONGEST = 6
-"""Longest run in pixels that the descriptors tell of: edges and thin places. Long ones are for two-point statistics."""
+"""Longest run in pixels of the descriptors: edges and thin places. Long ones are for two-point statistics."""
 RARE = 0.01
 """Floor of the probabilities that are divided by, and of the deviations: what is rarer does not count."""
 
@@ -33,7 +33,7 @@ def descriptors(x: Tensor) -> Tensor:
         return torch.cat((paths[..., 0, 0], ends.flatten(1)), dim=1)
 
 
-def resemblance(draws: Tensor, asked: Tensor, x: Tensor, c: Tensor) -> Tensor:
+def distribution_matching(draws: Tensor, condition_index: Tensor, x: Tensor, c: Tensor) -> Tensor:
     """Energy distance (Szekely and Rizzo, J. Stat. Plan. Inference 143, 1249, 2013) of draws from images, a scalar.
 
     2 E|a - b| - E|a - a'| - E|b - b'| of joint vectors of descriptors, in deviations of the images, and properties:
@@ -42,15 +42,18 @@ def resemblance(draws: Tensor, asked: Tensor, x: Tensor, c: Tensor) -> Tensor:
 
     Args:
         draws: Hard indicators `(n, C, *N)`.
-        asked: The row of the batch that each is for, int `(n,)`.
+        condition_index: The row of the batch that each is for, int `(n,)`.
         x: Indicators of the batch `(B, C, *N)`.
         c: Standardised properties `(B, P)`, NaN where not known.
     """
     rows, wanted = torch.arange(len(x), device=x.device), c.nan_to_num() / max(1, c.shape[1]) ** 0.5
     given, drawn = descriptors(x), descriptors(draws)
     scale = given.std(0).clamp_min(RARE) * given.shape[1] ** 0.5
-    a, b = torch.cat((drawn / scale, wanted[asked]), dim=1), torch.cat((given / scale, wanted), dim=1)
-    between, within_a = _mean_distance(a, b, asked, rows), _mean_distance(a, a, asked, asked)
+    a, b = torch.cat((drawn / scale, wanted[condition_index]), dim=1), torch.cat((given / scale, wanted), dim=1)
+    between, within_a = (
+        _mean_distance(a, b, condition_index, rows),
+        _mean_distance(a, a, condition_index, condition_index),
+    )
     return 2 * between - within_a - _mean_distance(b, b, rows, rows)
 
 

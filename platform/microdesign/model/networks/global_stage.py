@@ -1,0 +1,66 @@
+"""The global stage of the random-field decoder: from a latent to random fields with its power spectrum.
+
+Shapes: B batch, D latent, F field channels, C image channels, H width of the dense layers, `*N` two or three axes.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.networks.random_fields import RandomFields
+
+
+class GlobalDescription(NamedTuple):
+    """What a latent says of the image as a whole.
+
+    Attributes:
+        fields: Random fields, `(B, F, *N)`, float32.
+        levels: Level of the logits of each channel, `(B, C)`: the volume fractions.
+        hidden: Output of the dense layers, `(B, H)`, which modulates the local stage.
+    """
+
+    fields: Tensor
+    levels: Tensor
+    hidden: Tensor
+
+
+class GlobalStage(nn.Module):
+    """Maps a latent to random fields, levels and a hidden vector.
+
+    The latent holds the statistics, not positions: length scales, anisotropy and orientation enter as the spectrum of
+    the fields, the volume fractions as levels. The latent also says which noise is realised, by a random projection
+    that is not trained: every draw has its own noise, near latents have nearly the same, and the local stage learns
+    morphologies instead of one noise's places.
+    """
+
+    projection: Tensor
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.channels = config.channels
+        self.dense = nn.Sequential(
+            nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
+        )
+        self.random_fields = RandomFields(config.size, config.field_channels, config.dimensions)
+        realisations = config.field_channels * self.random_fields.realisations
+        self.register_buffer("projection", torch.randn(config.latent + 1, realisations))
+        outputs = config.field_channels * self.random_fields.terms + config.channels
+        self.statistics = nn.Linear(config.hidden + config.latent, outputs)
+
+    def forward(self, z: Tensor) -> GlobalDescription:
+        """Maps latents `(B, D)` to fields, levels and hidden vectors."""
+        hidden = self.dense(z)
+        with torch.autocast(z.device.type, enabled=False):
+            # Beside the hidden layers, straight from the latent: statistics are then learned first.
+            outputs = self.statistics(torch.cat((hidden.float(), z.float()), dim=1))
+            spectra, levels = outputs.tensor_split((-self.channels,), dim=1)
+            return GlobalDescription(self.fields(z, spectra), levels, hidden)
+
+    def fields(self, z: Tensor, spectra: Tensor) -> Tensor:
+        """Maps latents `(B, D)` and coefficients of their spectra `(B, F * terms)` to random fields `(B, F, *N)`."""
+        realisation = z.float() @ self.projection[:-1] + self.projection[-1]
+        parts = (each.unflatten(1, (self.random_fields.channels, -1)) for each in (spectra, realisation))
+        fields: Tensor = self.random_fields(torch.cat(tuple(parts), dim=-1).flatten(1))
+        return fields
