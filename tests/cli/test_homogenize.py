@@ -1,4 +1,4 @@
-"""`microdesign homogenize` on volumes, with edges and with the uncertainty; the plain contract stays as it is."""
+"""`microdesign homogenize` on volumes, with spacing and with the uncertainty; the plain contract stays as it is."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def test_three_axes_are_a_stack_or_a_volume(monkeypatch: pytest.MonkeyPatch, cap
     (volume,) = document(monkeypatch, capsys, "volume.npy", "--dims", "3")
     assert list(volume) == KEYS
     assert np.shape(volume["stiffness"]) == (6, 6)
-    (long,) = document(monkeypatch, capsys, "volume.npy", "--dims", "3", "--edges", "1,1,3")
+    (long,) = document(monkeypatch, capsys, "volume.npy", "--dims", "3", "--spacing", "1,1,3")
     assert long["properties"]["k33"] != pytest.approx(volume["properties"]["k33"], rel=1e-3)
 
 
@@ -72,8 +72,11 @@ def test_table(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: py
     [
         (["image.npy", "--dims", "3"], r"image\.npy: .*\(8, 8\)"),
         (["image.npy", "--dims", "4"], "dims = 4 is out of range; expected 2 or 3"),
-        (["volume.npy", "--dims", "3", "--edges", "1,2"], "volume.npy: edges = .* are not valid; expected 3 lengths"),
-        (["image.npy", "--edges", "a,b"], "--edges a,b: expected numbers with commas"),
+        (
+            ["volume.npy", "--dims", "3", "--spacing", "1,2"],
+            "volume.npy: spacing = .* is not valid; expected 3 lengths",
+        ),
+        (["image.npy", "--spacing", "a,b"], "--spacing a,b: expected numbers with commas"),
         (["image.npy", "--uncertainty", "--discretization", "fv"], "does not go with the uncertainty"),
     ],
 )

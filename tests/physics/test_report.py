@@ -1,13 +1,11 @@
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.io.convert import convert
 from microdesign.physics.materials import Materials
-from microdesign.physics.report import homogenize_report, read_labels
+from microdesign.physics.report import homogenize_report
 
 MATERIALS = Materials.model_validate(
     {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}], "units": {"E": "MPa"}}
@@ -35,22 +33,6 @@ def test_images_of_different_sizes_become_json() -> None:
     assert second["image"] == "b.npy"
     assert second["properties"]["Ex"] == pytest.approx(1)
     assert second["iterations"] == 0
-
-
-@pytest.mark.parametrize("dims", [2, 3])
-def test_images_of_any_format(tmp_path: Path, dims: int) -> None:
-    labels = np.random.default_rng(0).integers(0, 2, (3, *(8, 6, 4)[:dims]), dtype=np.uint8)
-    np.save(tmp_path / "images.npy", labels)
-    np.save(tmp_path / "image.npy", labels[0])
-    for name in ("folder", "images.tif", "vti", "images.h5"):
-        convert(tmp_path / "images.npy", tmp_path / name, "vti" if name == "vti" else None)
-    for name in ("images.npy", "folder", "images.tif", "vti", "images.h5"):
-        found = read_labels(tmp_path / name, dims)
-        assert [each[0] for each in found] == [f"{tmp_path / name}[{i}]" for i in range(3)]
-        np.testing.assert_array_equal([each[1] for each in found], labels)
-    ((name, image),) = read_labels(tmp_path / "image.npy", dims)
-    assert name == str(tmp_path / "image.npy")
-    np.testing.assert_array_equal(image, labels[0])
 
 
 def test_messages_name_the_image() -> None:

@@ -25,8 +25,8 @@ def homogenize(
     discretization: Annotated[str, typer.Option(help="q1 (MICRO2D's own), rotated, q1bbar or fv.")] = "q1",
     tolerance: Annotated[float, typer.Option(help="Relative error of the effective tensors.")] = 1e-4,
     dims: Annotated[int, typer.Option(help="2, or 3 where three axes are one volume and not a stack of images.")] = 2,
-    edges: Annotated[
-        str | None, typer.Option(metavar="HX,HY[,HZ]", help="Edges of a pixel or voxel, if they differ.")
+    spacing: Annotated[
+        str | None, typer.Option(metavar="HX,HY[,HZ]", help="Edge lengths of a pixel or voxel, if they differ.")
     ] = None,
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")
@@ -38,14 +38,15 @@ def homogenize(
     from microdesign.physics.materials import Materials
 
     phases = load_config(Materials, materials, [] if plane is None else [f"plane={plane}"])
-    lengths = None if edges is None else numbers("--edges", edges, float, "1,1,2")
-    from microdesign.physics.report import homogenize_report, read_labels
+    lengths = None if spacing is None else numbers("--spacing", spacing, float, "1,1,2")
+    from microdesign.physics.label_images import read_labels
+    from microdesign.physics.report import homogenize_report
 
     entries = homogenize_report(
         [named for path in images for named in read_labels(path, dims)],
         phases,
         dims=dims,
-        edges=lengths,
+        spacing=lengths,
         discretization=discretization,
         tolerance=tolerance,
         uncertainty=uncertainty,

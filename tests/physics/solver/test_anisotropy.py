@@ -151,38 +151,38 @@ def test_plane_of_a_crystal(plane: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["q1", "rotated", "q1bbar", "fv"])
 @pytest.mark.parametrize("shape", [(6, 8), (4, 6, 5)])
-def test_edges_stand_for_pixels_of_the_same_phase(shape: tuple[int, ...], scheme: str) -> None:
-    """Pixels twice as long are near the value of two pixels in their place; equal edges change nothing."""
+def test_spacing_stands_for_pixels_of_the_same_phase(shape: tuple[int, ...], scheme: str) -> None:
+    """Pixels twice as long are near the value of two pixels in their place; equal spacing changes nothing."""
     labels, dims = random_labels(shape), len(shape)
     for axis in range(dims):
         labels = np.repeat(labels, 2, axis)
     two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 3, "nu": 0.2, "k": 3})
     settings = {"dims": dims, "discretization": scheme, "tolerance": 1e-8}
-    same = homogenize(labels, two, edges=[2.5] * dims, **settings)
+    same = homogenize(labels, two, spacing=[2.5] * dims, **settings)
     np.testing.assert_array_equal(same.stiffness, homogenize(labels, two, **settings).stiffness)
-    long = homogenize(labels, two, edges=[2.0, *[1.0] * (dims - 1)], **settings)
+    long = homogenize(labels, two, spacing=[2.0, *[1.0] * (dims - 1)], **settings)
     split = homogenize(np.repeat(labels, 2, axis=0), two, **settings)
     np.testing.assert_allclose(long.stiffness, split.stiffness, atol=0.05)
     np.testing.assert_allclose(long.conductivity, split.conductivity, atol=0.05)
 
 
 @pytest.mark.parametrize("scheme", ["q1", "rotated", "q1bbar", "fv"])
-def test_edges_of_laminates_do_not_matter(scheme: str) -> None:
+def test_spacing_of_laminates_does_not_matter(scheme: str) -> None:
     two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10})
     volume = np.zeros((4, 16, 4), np.uint8)
     volume[:, 3:8] = 1
     settings = {"dims": 3, "discretization": scheme, "tolerance": 1e-11}
     expected = homogenize(volume, two, **settings)
-    result = homogenize(volume, two, edges=(1, 0.3, 2), **settings)
+    result = homogenize(volume, two, spacing=(1, 0.3, 2), **settings)
     np.testing.assert_allclose(result.stiffness, expected.stiffness, atol=1e-9)
     np.testing.assert_allclose(result.conductivity, expected.conductivity, atol=1e-9)
 
 
-def test_edges_turn_with_the_image() -> None:
+def test_spacing_turns_with_the_image() -> None:
     two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10})
     labels = random_labels((5, 6, 4))
-    result = homogenize(labels, two, dims=3, edges=(1, 2, 3), tolerance=1e-10)
-    turned = homogenize(labels.transpose(2, 0, 1).copy(), two, dims=3, edges=(30, 10, 20), tolerance=1e-10)
+    result = homogenize(labels, two, dims=3, spacing=(1, 2, 3), tolerance=1e-10)
+    turned = homogenize(labels.transpose(2, 0, 1).copy(), two, dims=3, spacing=(30, 10, 20), tolerance=1e-10)
     R = np.eye(3)[[2, 0, 1]]
     np.testing.assert_allclose(turned.stiffness[0], rotate_stiffness(result.stiffness[0], R), atol=1e-8)
     np.testing.assert_allclose(turned.conductivity[0], R @ result.conductivity[0] @ R.T, atol=1e-8)

@@ -32,10 +32,10 @@ def test_laminate_has_uniform_stress_across_the_layers(dims: int) -> None:
     np.testing.assert_allclose(fields.strain.reshape(len(strain), -1).mean(1), strain, atol=1e-12)
 
 
-@pytest.mark.parametrize(("dims", "edges"), [(2, None), (2, (2.0, 3.0)), (3, None), (3, (1.0, 2.0, 0.7))])
-def test_means_are_the_effective_tensors(dims: int, edges: tuple[float, ...] | None) -> None:
+@pytest.mark.parametrize(("dims", "spacing"), [(2, None), (2, (2.0, 3.0)), (3, None), (3, (1.0, 2.0, 0.7))])
+def test_means_are_the_effective_tensors(dims: int, spacing: tuple[float, ...] | None) -> None:
     image = np.random.default_rng(0).integers(0, 2, (6, 8, 5)[:dims]).astype(np.uint8)
-    settings = {"dims": dims, "edges": edges, "tolerance": 1e-11}
+    settings = {"dims": dims, "spacing": spacing, "tolerance": 1e-11}
     result = homogenize(image, TWO, **settings)
     strain, gradient = np.arange(1.0, 3 * dims - 2), np.arange(1.0, dims + 1)
     fields = local_fields(image, TWO, strain=strain, gradient=gradient, **settings)
@@ -61,7 +61,7 @@ def test_voids_carry_no_stress() -> None:
         ({}, "no load; expected a strain, a gradient or both"),
         ({"strain": (1, 0)}, r"strain = \(1, 0\) is not valid; expected 3 numbers"),
         ({"gradient": (1, float("nan"))}, "gradient = .* is not valid; expected 2 numbers"),
-        ({"gradient": (1, 0), "edges": (1, 0)}, r"edges = \(1, 0\) are not valid; expected 2 lengths above 0"),
+        ({"gradient": (1, 0), "spacing": (1, 0)}, r"spacing = \(1, 0\) is not valid; expected 2 lengths above 0"),
     ],
 )
 def test_bad_loads(settings: dict, message: str) -> None:
@@ -75,10 +75,10 @@ def test_loads_need_their_moduli() -> None:
         local_fields(np.zeros((4, 4), int), conductors, strain=(1, 0, 0))
 
 
-@pytest.mark.parametrize(("dims", "edges"), [(2, None), (2, (2.0, 3.0)), (3, None)])
-def test_starting_from_the_solution_takes_no_iteration(dims: int, edges: tuple[float, ...] | None) -> None:
+@pytest.mark.parametrize(("dims", "spacing"), [(2, None), (2, (2.0, 3.0)), (3, None)])
+def test_starting_from_the_solution_takes_no_iteration(dims: int, spacing: tuple[float, ...] | None) -> None:
     image = np.random.default_rng(0).integers(0, 2, (2, 8, 8, 6)[: dims + 1]).astype(np.uint8)
-    settings = {"dims": dims, "edges": edges}
+    settings = {"dims": dims, "spacing": spacing}
     cold = homogenize(image, TWO, tolerance=1e-8, keep_fields=True, **settings)
     again = homogenize(image, TWO, tolerance=1e-6, start=cold.fields, **settings)
     assert not again.iterations.any()

@@ -38,7 +38,7 @@ def test_it_equals_the_compiled_solver(shape: tuple[int, ...], settings: dict, s
         "dims": len(shape) - 1,
         "discretization": scheme,
         "tolerance": 1e-8,
-        "edges": [1, 1.5, 1][: len(shape) - 1],
+        "spacing": [1, 1.5, 1][: len(shape) - 1],
     }
     ours = homogenize_batch(images(shape), materials, device=device, **common)
     theirs = homogenize(images(shape), materials, **common)

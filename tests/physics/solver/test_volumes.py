@@ -100,7 +100,7 @@ def test_symmetries(scheme: str) -> None:
 
 
 def finite_elements(
-    labels: np.ndarray, tensors: np.ndarray, elastic: bool, edges: tuple[float, ...] = (1, 1, 1)
+    labels: np.ndarray, tensors: np.ndarray, elastic: bool, spacing: tuple[float, ...] = (1, 1, 1)
 ) -> np.ndarray:
     """Assembled trilinear elements, 2 x 2 x 2 Gauss points, a direct solve: the effective tensor."""
     corners = np.array(list(itertools.product((0, 1), repeat=3)))
@@ -110,7 +110,7 @@ def finite_elements(
         values = np.where(corners, point, 1 - np.array(point))
         slopes = 2 * corners - 1
         gradient = np.array([slopes[:, j] * np.delete(values, j, axis=1).prod(axis=1) for j in range(3)])
-        gradient = gradient / np.array(edges)[:, None]
+        gradient = gradient / np.array(spacing)[:, None]
         if not elastic:
             matrices.append(gradient)
             continue
@@ -157,10 +157,10 @@ def test_crystals_in_boxes_equal_assembled_finite_elements() -> None:
         C, k = A @ A.T + np.eye(6), B @ B.T + np.eye(3)
         phases.append({"stiffness": C.tolist(), "conductivity": k.tolist(), "euler": euler})
     materials = Materials.model_validate({"phases": phases})
-    volume, edges = random_volume((5, 4, 6), 3), (1.0, 2.0, 0.7)
-    result = solve(volume, materials, edges=edges)
-    C = finite_elements(volume, materials.stiffness_tensors(3), True, edges)
-    k = finite_elements(volume, materials.conductivity_tensors(3), False, edges)
+    volume, spacing = random_volume((5, 4, 6), 3), (1.0, 2.0, 0.7)
+    result = solve(volume, materials, spacing=spacing)
+    C = finite_elements(volume, materials.stiffness_tensors(3), True, spacing)
+    k = finite_elements(volume, materials.conductivity_tensors(3), False, spacing)
     np.testing.assert_allclose(result.stiffness[0], C, atol=1e-8 * C.max())
     np.testing.assert_allclose(result.conductivity[0], k, atol=1e-8 * k.max())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from microdesign.core.errors import InputError
 from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.physics.report import read_labels
+from microdesign.physics.label_images import read_labels
 from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.tracking import download_bundle

@@ -18,7 +18,7 @@ Comput. Mech. 62 (2018) for the elements):
 
     K0(xi) = sum over p of 12^-|p| k_p . C0 . k_p.
 
-Pixels and voxels of edges h are mapped to unit ones: with u_i = v_i / h_i the strain is eps_ij = e_ij(v) / (h_i h_j),
+Pixels and voxels of spacing h are mapped to unit ones: with u_i = v_i / h_i the strain is eps_ij = e_ij(v) / (h_i h_j),
 so that C_ijkl / (h_i h_j h_k h_l) takes the place of C; with the gradient, k_ij / (h_i h_j) that of k.
 """
 

@@ -13,7 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
-import scipy.linalg
 
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
@@ -48,12 +47,12 @@ class Equations(ABC):
     components: int
     green: np.ndarray
 
-    def __init__(self, tensors: np.ndarray, stretch: np.ndarray, edges: np.ndarray, dtype: str) -> None:
+    def __init__(self, tensors: np.ndarray, stretch: np.ndarray, spacing: np.ndarray, dtype: str) -> None:
         self.scale = float(np.abs(tensors).max())
         self.tensors = tensors / self.scale * stretch[:, None] * stretch
         self.loads = np.diag(1 / stretch)
-        self.edges, self.dtype = edges, dtype
-        self.cubic = bool(np.ptp(edges) == 0 and edges[0] == 1)
+        self.spacing, self.dtype = spacing, dtype
+        self.cubic = bool(np.ptp(spacing) == 0 and spacing[0] == 1)
 
     def reference(self, isotropic: np.ndarray | None) -> np.ndarray:
         """Returns the tensor of the homogeneous medium: midway between isotropic phases, else the mean of the phases.
@@ -61,7 +60,7 @@ class Equations(ABC):
         It also sets `smallest_eigenvalue`, the least ratio of a phase's energy to the reference's.
         """
         reference = self.tensors.mean(axis=0) if isotropic is None else isotropic
-        ratios = [scipy.linalg.eigh(tensor, reference, eigvals_only=True)[0] for tensor in self.tensors if tensor.any()]
+        ratios = [_smallest_ratio(tensor, reference) for tensor in self.tensors if tensor.any()]
         voids = any(not tensor.any() for tensor in self.tensors)
         self.smallest_eigenvalue = 0.0 if voids else float(min(ratios))
         return reference
@@ -117,11 +116,11 @@ class Equations(ABC):
 
         voigt = self.mean_tensor(image)
         problem = Problem(operator, f_LCS, self.green, np.diag(voigt).copy(), self.smallest_eigenvalue)
-        edges_CS = (self.edges if self.components > 1 else np.ones(1)).reshape(-1, *[1] * image.ndim)
-        solution = solve(problem, tolerance, max_iterations, None if start is None else start * edges_CS)
+        spacing_CS = (self.spacing if self.components > 1 else np.ones(1)).reshape(-1, *[1] * image.ndim)
+        solution = solve(problem, tolerance, max_iterations, None if start is None else start * spacing_CS)
         tensor = self.in_units(_effective_tensor(voigt, f_LCS, solution), voigt)
         if not self.cubic:
-            solution.u[:] /= edges_CS.astype(self.dtype)
+            solution.u[:] /= spacing_CS.astype(self.dtype)
         return tensor, solution
 
 
@@ -131,7 +130,7 @@ class Elasticity(Equations):
     Args:
         materials: The phases.
         shape: Of the images.
-        edges: Of a pixel or voxel, `(d,)`.
+        spacing: Edge lengths of a pixel or voxel, `(d,)`.
         discretization: Any; `fv` is `q1` here.
         dtype: Of the fields.
 
@@ -140,13 +139,13 @@ class Elasticity(Equations):
     """
 
     def __init__(
-        self, materials: Materials, shape: tuple[int, ...], edges: np.ndarray, discretization: str, dtype: str
+        self, materials: Materials, shape: tuple[int, ...], spacing: np.ndarray, discretization: str, dtype: str
     ) -> None:
         dims = len(shape)
         tensors = materials.stiffness_tensors(dims)
         assert tensors is not None
-        stretch = np.array([1 / (edges[a] * edges[b]) for a, b in PAIRS[dims]])
-        super().__init__(tensors, stretch, edges, dtype)
+        stretch = np.array([1 / (spacing[a] * spacing[b]) for a, b in PAIRS[dims]])
+        super().__init__(tensors, stretch, spacing, dtype)
         self.components, self.hourglass = dims, hourglass(discretization)
         self.terms = stencil_tensors.terms(dims, elastic=True)
         mean_dilatation = discretization == "q1bbar"
@@ -199,12 +198,12 @@ class Conduction(Equations):
     """
 
     def __init__(
-        self, materials: Materials, shape: tuple[int, ...], edges: np.ndarray, discretization: str, dtype: str
+        self, materials: Materials, shape: tuple[int, ...], spacing: np.ndarray, discretization: str, dtype: str
     ) -> None:
         dims = len(shape)
         tensors = materials.conductivity_tensors(dims)
         assert tensors is not None
-        super().__init__(tensors, 1 / edges, edges, dtype)
+        super().__init__(tensors, 1 / spacing, spacing, dtype)
         self.components, self.weight = 1, hourglass(discretization).weight
         self.terms = stencil_tensors.terms(dims, elastic=False)
         self.finite_volume = discretization == "fv"
@@ -213,7 +212,7 @@ class Conduction(Equations):
         self.k, midway = None, None
         if materials.isotropic:
             self.k = materials.conductivities / self.scale
-            midway = (self.k.min() + self.k.max()) / 2 * np.diag(1 / edges**2)
+            midway = (self.k.min() + self.k.max()) / 2 * np.diag(1 / spacing**2)
         reference = _key(self.reference(midway))
         self.green = (
             finite_volume_green(shape, reference, dtype)
@@ -287,3 +286,9 @@ def _effective_tensor(voigt: np.ndarray, f_LCS: np.ndarray, solution: Solution) 
     r = solution.residual.reshape(L, -1)
     pixels = f_LCS[0, 0].size
     return voigt - (f @ u.T + u @ r.T).astype(np.float64) / pixels
+
+
+def _smallest_ratio(tensor: np.ndarray, reference: np.ndarray) -> float:
+    """The smallest eigenvalue of reference^-1 tensor, both symmetric, from L^-1 tensor L^-T with L L^T = reference."""
+    inverse = np.linalg.inv(np.linalg.cholesky(reference))
+    return float(np.linalg.eigvalsh(inverse @ tensor @ inverse.T)[0])

@@ -11,7 +11,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.discretization import with_direction
-from microdesign.physics.solver.homogenization import Precision, check_edges, check_labels, homogenize
+from microdesign.physics.solver.homogenization import Precision, check_labels, check_spacing, homogenize
 from microdesign.physics.tensors import PAIRS
 
 
@@ -23,7 +23,7 @@ class LocalFields:
         strain: `(K, *S)`, engineering shear.
         stress: `(K, *S)`.
         displacement: Periodic part at the nodes, `(d, *S)`; node (i, j) is the pixel's corner of lowest i and j. In
-            units of the pixel's first edge.
+            units of the spacing along x.
         gradient: Of the temperature, `(d, *S)`.
         flux: Conductivity times `gradient`, `(d, *S)`.
         temperature: Periodic part at the nodes, `(*S)`.
@@ -44,7 +44,7 @@ def local_fields(
     strain: Sequence[float] | None = None,
     gradient: Sequence[float] | None = None,
     dims: int = 2,
-    edges: Sequence[float] | None = None,
+    spacing: Sequence[float] | None = None,
     tolerance: float = 1e-6,
     precision: Precision = "auto",
     max_iterations: int = 2000,
@@ -61,7 +61,7 @@ def local_fields(
         strain: Macroscopic strain, xx, yy, xy or xx, yy, zz, yz, xz, xy, the shears being the engineering ones.
         gradient: Macroscopic temperature gradient, `(d,)`.
         dims: 2 or 3.
-        edges: Lengths of a pixel's or voxel's edges; None for squares and cubes.
+        spacing: Edge lengths of a pixel or voxel, one an axis; None for squares and cubes.
         tolerance: Relative error of the energy; that of the fields is about its square root.
         precision: As of `homogenize`.
         max_iterations: As of `homogenize`.
@@ -74,7 +74,7 @@ def local_fields(
     image = check_labels(labels, materials, dims)
     if len(image) != 1:
         raise InputError(f"labels hold {len(image)} images; expected one.")
-    lengths = check_edges(edges, dims)
+    lengths = check_spacing(spacing, dims)
     load_K = _load("strain", strain, 3 * dims - 3, materials.has_stiffness)
     load_d = _load("gradient", gradient, dims, materials.has_conductivity)
     if load_K is None and load_d is None:
@@ -83,7 +83,7 @@ def local_fields(
         image,
         materials,
         dims=dims,
-        edges=edges,
+        spacing=spacing,
         tolerance=tolerance,
         precision=precision,
         max_iterations=max_iterations,

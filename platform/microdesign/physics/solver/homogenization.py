@@ -16,7 +16,7 @@ Precision = Literal["auto", "float32", "float64"]
 
 @dataclass(frozen=True)
 class Fields:
-    """The fluctuations of one image for unit macroscopic strains and gradients, in units of the pixel's first edge.
+    """The fluctuations of one image for unit macroscopic strains and gradients, in units of the spacing along x.
 
     Attributes:
         displacement: `(3, 2, X, Y)`, or `(6, 3, X, Y, Z)`; the loads are in the order of the stiffness. None without
@@ -53,7 +53,7 @@ def homogenize(
     materials: Materials,
     *,
     dims: int = 2,
-    edges: Sequence[float] | None = None,
+    spacing: Sequence[float] | None = None,
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
@@ -71,7 +71,7 @@ def homogenize(
             `(X, Y, Z)`. Axis 0 of an image is x.
         materials: The phases; a pixel of label i is of `materials.phases[i]`.
         dims: 2 or 3.
-        edges: Lengths of a pixel's or voxel's edges, one an axis, in any unit; None for squares and cubes.
+        spacing: Edge lengths of a pixel or voxel, one an axis, in any unit; None for squares and cubes.
         discretization: `q1` (one bilinear or trilinear element per pixel, full integration), `rotated` (Willot's
             scheme), `q1bbar` (`q1` with the mean dilatation in elasticity) or `fv` (finite volumes in conduction).
         tolerance: Relative error of the diagonal entries at which an image is done, in [1e-12, 0.1].
@@ -91,7 +91,7 @@ def homogenize(
         raise InputError(f"tolerance = {tolerance} is out of range; expected 1e-12 to 0.1.")
     if max_iterations < 1:
         raise InputError(f"max_iterations = {max_iterations} is out of range; expected 1 or more.")
-    lengths = check_edges(edges, dims)
+    lengths = check_spacing(spacing, dims)
     dtype = field_type(precision, materials.contrast, tolerance)
     n, K = len(labels), 3 * dims - 3
     if start and len(start) != n:
@@ -178,15 +178,15 @@ def check_labels(labels: np.ndarray, materials: Materials, dims: int = 2) -> np.
     return labels.astype(np.uint8, copy=False)
 
 
-def check_edges(edges: Sequence[float] | None, dims: int) -> np.ndarray:
-    """Returns the edges of a pixel or voxel relative to the first, `(dims,)`.
+def check_spacing(spacing: Sequence[float] | None, dims: int) -> np.ndarray:
+    """Returns the edge lengths of a pixel or voxel relative to the first, `(dims,)`.
 
     Raises:
         InputError: They are not `dims` finite positive numbers.
     """
-    lengths = np.ones(dims) if edges is None else np.asarray(edges, dtype=np.float64)
+    lengths = np.ones(dims) if spacing is None else np.asarray(spacing, dtype=np.float64)
     if lengths.shape != (dims,) or not (np.isfinite(lengths) & (lengths > 0)).all():
-        raise InputError(f"edges = {edges} are not valid; expected {dims} lengths above 0.")
+        raise InputError(f"spacing = {spacing} is not valid; expected {dims} lengths above 0.")
     return lengths / lengths[0]
 
 

@@ -20,8 +20,8 @@ from microdesign.physics.solver.equations import Conduction, Elasticity
 from microdesign.physics.solver.homogenization import (
     Homogenization,
     Precision,
-    check_edges,
     check_labels,
+    check_spacing,
     field_type,
     refuse_unconverged,
 )
@@ -40,7 +40,7 @@ def homogenize_batch(
     *,
     device: str = "cpu",
     dims: int = 2,
-    edges: Sequence[float] | None = None,
+    spacing: Sequence[float] | None = None,
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
@@ -55,7 +55,7 @@ def homogenize_batch(
         labels: As of `solver.homogenize`, and so the other arguments; `fv` is not available here.
         materials: The phases.
         dims: 2 or 3.
-        edges: Of a pixel or voxel.
+        spacing: Edge lengths of a pixel or voxel.
         discretization: `q1`, `rotated` or `q1bbar`.
         tolerance: Relative error of the diagonal entries.
         precision: Of the fields.
@@ -73,7 +73,7 @@ def homogenize_batch(
         raise InputError(
             f"tolerance = {tolerance}, max_iterations = {max_iterations}; expected 1e-12 to 0.1, and 1 or more."
         )
-    problem = check_edges(edges, dims), discretization, field_type(precision, materials.contrast, tolerance)
+    problem = check_spacing(spacing, dims), discretization, field_type(precision, materials.contrast, tolerance)
     n, K = len(labels), 3 * dims - 3
     result = Homogenization(
         np.full((n, K, K), np.nan), np.full((n, dims, dims), np.nan), np.zeros(n, np.int64), np.zeros(n)

@@ -40,7 +40,7 @@ def discretization_uncertainty(
     materials: Materials,
     *,
     dims: int = 2,
-    edges: Sequence[float] | None = None,
+    spacing: Sequence[float] | None = None,
     tolerance: float = 1e-4,
     precision: Precision = "auto",
     max_iterations: int = 2000,
@@ -58,7 +58,7 @@ def discretization_uncertainty(
             labels,
             phases,
             dims=dims,
-            edges=edges,
+            spacing=spacing,
             discretization=discretization,
             tolerance=tolerance,
             precision=precision,
@@ -76,7 +76,7 @@ def discretization_uncertainty(
 
 
 def conductivity_bracket(
-    labels: np.ndarray, materials: Materials, *, edges: Sequence[float] | None = None, tolerance: float = 1e-4
+    labels: np.ndarray, materials: Materials, *, spacing: Sequence[float] | None = None, tolerance: float = 1e-4
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns bounds (lower, upper) of the conductivity tensor of the geometry that the pixels draw, each `(n, 2, 2)`.
 
@@ -93,8 +93,8 @@ def conductivity_bracket(
     """
     if not materials.has_conductivity or _insulates(materials):
         raise InputError("a phase does not conduct (k = 0), so the dual problem has no finite phases; expected k > 0.")
-    upper = homogenize(labels, _conductive(materials), edges=edges, tolerance=tolerance)
-    lower = homogenize(labels, dual_materials(materials), edges=edges, tolerance=tolerance)
+    upper = homogenize(labels, _conductive(materials), spacing=spacing, tolerance=tolerance)
+    lower = homogenize(labels, dual_materials(materials), spacing=spacing, tolerance=tolerance)
     return _dual_bound(lower.conductivity), upper.conductivity
 
 

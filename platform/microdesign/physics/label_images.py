@@ -1,0 +1,98 @@
+"""Phase labels to homogenize, from arrays, containers and files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures
+
+LabelImages = ArrayLike | Microstructures | str | Path | Sequence[str | Path]
+"""Phase labels as a user may give them; see `label_stacks`."""
+
+
+class LabelStack(NamedTuple):
+    """Images of one shape with their names.
+
+    Attributes:
+        names: Of each image: its path, with its number where there are several, or its number alone.
+        labels: Phase labels, `(n, X, Y)` or `(n, X, Y, Z)`; axis 1 is x.
+    """
+
+    names: list[str]
+    labels: np.ndarray
+
+    @property
+    def dims(self) -> int:
+        """2 of images, 3 of volumes."""
+        return self.labels.ndim - 1
+
+
+def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[LabelStack], bool]:
+    """Returns the images as stacks of one shape each, and whether they are one image alone.
+
+    Args:
+        images: An array `(X, Y)`, `(n, X, Y)`, `(n, X, Y, Z)` or, with `dims` = 3, `(X, Y, Z)`; a `Microstructures`; or
+            the path, or paths, of files or folders of any format that `read` knows.
+        dims: 2 or 3; None takes three axes of an array, or of a file that does not say, as a stack of images.
+
+    Raises:
+        InputError: A path cannot be read, or an array has another number of axes.
+    """
+    if dims not in (None, 2, 3):
+        raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
+    if isinstance(images, str | Path):
+        stacks = [LabelStack([name], labels[None]) for name, labels in read_labels(images, dims or 2)]
+        return _merged(stacks), len(stacks) == 1
+    if isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
+        return _merged([stack for path in images for stack in label_stacks(path, dims)[0]]), False
+    if isinstance(images, Microstructures):
+        return [LabelStack([str(i) for i in range(len(images))], images.labels)], False
+    labels = np.asarray(images)
+    if labels.ndim not in ((2, 3, 4) if dims is None else (dims, dims + 1)):
+        expected = "(X, Y), (n, X, Y) or (n, X, Y, Z)" if dims is None else f"{dims} or {dims + 1} axes"
+        raise InputError(f"the image has shape {labels.shape}; expected {expected}.")
+    single = labels.ndim == (dims or 2)
+    labels = labels[None] if single else labels
+    return [LabelStack([str(i) for i in range(len(labels))], labels)], single
+
+
+def read_labels(path: str | Path, dims: int = 2) -> list[tuple[str, np.ndarray]]:
+    """Reads all images of a file or folder of any known format, each with its name: the path, with its number in many.
+
+    Args:
+        path: Phase labels. Where the format does not say whether three axes are a stack of images or one volume, `dims`
+            decides.
+        dims: 2 or 3.
+
+    Raises:
+        InputError: The path is missing, damaged or holds no images, or `dims` is neither 2 nor 3.
+    """
+    # Readers of all formats take half a second to import; arrays do not need them.
+    from microdesign.microstructure.io.options import ReadOptions
+    from microdesign.microstructure.io.readers import find_reader, read_images
+
+    if dims not in (2, 3):
+        raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
+    batches = list(read_images(path))
+    if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path).takes:
+        batches = list(read_images(path, options=ReadOptions(dims=3)))
+    stack = [labels for batch in batches for labels in batch.labels]
+    return [(str(path) if len(stack) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(stack)]
+
+
+def _merged(stacks: Sequence[LabelStack]) -> list[LabelStack]:
+    """Neighbours of one shape as one stack."""
+    groups: list[list[Any]] = []
+    for stack in stacks:
+        if groups and groups[-1][-1].labels.shape[1:] == stack.labels.shape[1:]:
+            groups[-1].append(stack)
+        else:
+            groups.append([stack])
+    return [
+        LabelStack([name for stack in group for name in stack.names], np.concatenate([stack.labels for stack in group]))
+        for group in groups
+    ]

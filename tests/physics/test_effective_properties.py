@@ -1,0 +1,140 @@
+"""The public function: what it takes, what its result is like, and what it refuses; numbers against laminates."""
+
+import doctest
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from microdesign.core.errors import EvaluationError, InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.writers import write
+from microdesign.physics import effective_properties
+from microdesign.physics.effective_properties import homogenize, phases_from
+from microdesign.physics.evaluators import table
+from microdesign.physics.label_images import read_labels
+from microdesign.physics.materials import Materials
+
+PHASES = [{"E": 1, "nu": 0.3, "k": 1}, {"E": 4, "nu": 0.3, "k": 4}]
+LAYERS = np.repeat([[0], [1]], 4, axis=0).repeat(6, axis=1)
+HARMONIC, ARITHMETIC = 1.6, 2.5
+
+
+def test_doctests() -> None:
+    for module in (effective_properties, table):
+        found = doctest.testmod(module)
+        assert found.attempted, module.__name__
+        assert not found.failed, module.__name__
+
+
+def test_one_image_has_numbers_and_several_have_arrays() -> None:
+    one = homogenize(LAYERS, PHASES)
+    assert (one.kx, one.ky) == (pytest.approx(HARMONIC, rel=1e-3), pytest.approx(ARITHMETIC, rel=1e-3))
+    assert one["ky/kx"] == one.ky / one.kx
+    assert one.stiffness.shape == (3, 3)
+    assert one.conductivity.shape == (2, 2)
+    both = homogenize(np.stack([LAYERS, np.zeros_like(LAYERS)]), PHASES)
+    assert both.kx == pytest.approx([HARMONIC, 1], rel=1e-3)
+    assert both.stiffness.shape == (2, 3, 3)
+    assert both.volume_fractions.tolist() == [[0.5, 0.5], [1, 0]]
+    assert {"kx", "Ex", "stiffness"} <= set(dir(both))
+    assert list(both.table()) == ["image", "Ex", "vxy", "Ey", "vyx", "Gxy", "kx", "ky"]
+    assert both.table()["kx"] == both.kx.tolist()
+    assert not hasattr(both, "kz")
+    with pytest.raises(AttributeError, match="'kz'; its properties are Ex, vxy"):
+        both.kz  # noqa: B018
+
+
+def test_volumes() -> None:
+    volume = LAYERS[:, :, None].repeat(5, axis=2)
+    one = homogenize(volume, PHASES, dims=3)
+    assert (one.k11, one.k33) == (pytest.approx(HARMONIC, rel=1e-3), pytest.approx(ARITHMETIC, rel=1e-3))
+    assert one.stiffness.shape == (6, 6)
+    assert homogenize(volume[None], PHASES).k22 == pytest.approx([ARITHMETIC], rel=1e-3)
+    longer = homogenize(volume, PHASES, dims=3, spacing=(1, 1, 7))
+    assert longer.k33 == pytest.approx(one.k33, rel=1e-3)
+
+
+def test_whatever_holds_an_image_will_do(tmp_path: Path) -> None:
+    images = Microstructures(labels=np.stack([LAYERS, LAYERS.T.repeat(2, axis=0)[:8, :6]]), n_phases=2)
+    expected = homogenize(images, PHASES).kx
+    write(tmp_path / "stack.npy", images)
+    np.save(tmp_path / "small.npy", LAYERS[2:6])
+    write(tmp_path / "folder", images, "png")
+    for given in (images.labels, images.labels.tolist(), tmp_path / "stack.npy", str(tmp_path / "folder")):
+        np.testing.assert_allclose(homogenize(given, PHASES).kx, expected, err_msg=str(given))
+    several = homogenize([tmp_path / "stack.npy", tmp_path / "small.npy"], PHASES)
+    assert several.names == (*(f"{tmp_path / 'stack.npy'}[{i}]" for i in range(2)), str(tmp_path / "small.npy"))
+    np.testing.assert_allclose(several.kx[:2], expected)
+    assert isinstance(homogenize(tmp_path / "small.npy", PHASES).kx, float)
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_images_of_any_format(tmp_path: Path, dims: int) -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (3, *(8, 6, 4)[:dims]), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", labels)
+    for name in ("folder", "images.tif", "vti", "images.h5"):
+        write(tmp_path / name, Microstructures(labels=labels, n_phases=2), "vti" if name == "vti" else None)
+    for name in ("images.npy", "folder", "images.tif", "vti", "images.h5"):
+        found = read_labels(tmp_path / name, dims)
+        assert [each[0] for each in found] == [f"{tmp_path / name}[{i}]" for i in range(3)], name
+        np.testing.assert_array_equal([each[1] for each in found], labels, err_msg=name)
+
+
+def test_whatever_states_phases_will_do(tmp_path: Path) -> None:
+    (tmp_path / "phases.yaml").write_text(json.dumps({"phases": PHASES, "plane": "strain"}))
+    whole = Materials(phases=PHASES, plane="strain")
+    for given in (whole, {"phases": PHASES, "plane": "strain"}, str(tmp_path / "phases.yaml")):
+        assert phases_from(given) == whole
+        assert phases_from(given, plane="stress") == Materials(phases=PHASES)
+        assert phases_from(given, units={"E": "GPa", "k": "W/mK"}).units.E == "GPa"
+    assert phases_from(PHASES, "strain") == whole
+
+
+def test_units_are_shown() -> None:
+    stated = homogenize(LAYERS, PHASES, units={"E": "G<Pa"})
+    assert "Ey = 2.5 [G<Pa]" in repr(stated)
+    assert "vyx = 0.3\n" in repr(stated)
+    assert "<th>Ex [G&lt;Pa]</th>" in stated._repr_html_()
+    many = homogenize(np.stack([LAYERS] * 25), PHASES)
+    assert "EffectiveProperties of 25 images: Ex" in repr(many)
+    assert many._repr_html_().count("<tr>") == 21
+    assert "and 5 more images" in many._repr_html_()
+
+
+def test_a_solid_that_does_not_hang_together_has_tensors_alone() -> None:
+    result = homogenize(LAYERS, [PHASES[0], {"E": 0, "nu": 0.3, "k": 1}])
+    assert result.stiffness[0, 0] == pytest.approx(0, abs=1e-6)
+    with pytest.raises(EvaluationError, match="does not hang together"):
+        result.Ex  # noqa: B018
+
+
+def test_what_is_refused() -> None:
+    for image, phases, settings, message in (
+        (LAYERS, [{"E": 1}], {}, "the phases: 'phases.0.*' .*E is given without nu"),
+        (LAYERS, [{"k": 1}], {}, "image 0 has label 1, but the materials define 1 phase"),
+        (LAYERS, PHASES, {"plane": "stretch"}, "the phases: 'plane' = 'stretch' is not valid"),
+        (LAYERS / 2, PHASES, {}, "labels are of type float64; expected integers"),
+        (LAYERS[0], PHASES, {}, r"the image has shape \(6,\); expected \(X, Y\), \(n, X, Y\) or"),
+        (LAYERS, PHASES, {"dims": 3}, r"the image has shape \(8, 6\); expected 3 or 4 axes"),
+        (LAYERS, PHASES, {"dims": 4}, "dims = 4 is out of range; expected 2 or 3"),
+        (LAYERS, PHASES, {"spacing": (1, 2, 3)}, "spacing = .* is not valid; expected 2 lengths"),
+        ("nothing.npy", PHASES, {}, "nothing.npy"),
+    ):
+        with pytest.raises(InputError, match=message):
+            homogenize(image, phases, **settings)
+
+
+def test_it_starts_without_heavy_libraries() -> None:
+    program = (
+        "import sys, numpy\n"
+        "from microdesign.physics.effective_properties import homogenize\n"
+        "homogenize(numpy.eye(8, dtype=int), [{'k': 1}, {'k': 2}])\n"
+        "heavy = {'torch', 'ray', 'mlflow', 'pyarrow', 'h5py', 'tifffile', 'PIL', 'scipy.optimize', 'pandas'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
