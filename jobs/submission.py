@@ -2,16 +2,18 @@
 
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
-from ray.job_submission import JobStatus, JobSubmissionClient
+from microdesign.jobs.job_configs import JOBS
 
 from microdesign.core.config import read_yaml_mapping
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.files import digest_json
 from microdesign.core.progress import Progress
 
-JOBS = ("generate", "label", "train", "sweep", "design", "evaluate")
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 
 def submit(address: str, job: str, config: Path, wait: bool, progress: Progress) -> str:
@@ -27,6 +29,8 @@ def submit(address: str, job: str, config: Path, wait: bool, progress: Progress)
     if job not in JOBS:
         raise InputError(f"Unknown job '{job}'; expected one of {', '.join(JOBS)}.")
     settings = read_yaml_mapping(config)
+    from ray.job_submission import JobSubmissionClient
+
     try:
         client = JobSubmissionClient(address)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -50,7 +54,9 @@ def submit(address: str, job: str, config: Path, wait: bool, progress: Progress)
     return identifier
 
 
-def _follow(client: JobSubmissionClient, identifier: str, progress: Progress) -> None:
+def _follow(client: "JobSubmissionClient", identifier: str, progress: Progress) -> None:
+    from ray.job_submission import JobStatus
+
     seen = 0
     while True:
         try:

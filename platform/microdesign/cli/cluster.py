@@ -1,6 +1,6 @@
 """The command of clusters: `submit`."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +14,9 @@ app = typer.Typer()
 @app.command()
 def submit(
     address: Annotated[str, typer.Argument(help="Job server of a Ray cluster, http://HEAD:8265.")],
-    job: Annotated[str, typer.Argument(help="generate, label, train, sweep, evaluate or design.")],
+    job: Annotated[
+        Literal["generate", "label", "train", "sweep", "evaluate", "design"], typer.Argument(help="The job.")
+    ],
     config: ConfigFile,
     wait: Annotated[bool, typer.Option(help="Follow the job's log until it ends.")] = True,
 ) -> None:

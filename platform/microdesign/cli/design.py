@@ -19,8 +19,11 @@ def demo(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A target property; repeat for several.")
     ] = None,
     match: Annotated[Path | None, typer.Option(help="Image (.npy) whose properties become the target.")] = None,
-    properties: Annotated[str, typer.Option(help="Properties taken from --match.")] = "Ex,Ey,kx",
-    folder: Annotated[Path, typer.Option(help="Where everything goes.")] = Path("microdesign-demo"),
+    properties: Annotated[
+        str | None, typer.Option(help="Properties taken from --match; Ex,Ey,kx when left out.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where everything goes; microdesign-demo when left out.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
     overrides: Set = None,
     as_json: Json = False,
@@ -29,14 +32,16 @@ def demo(
     from microdesign.core.config import load_config
     from microdesign.demo import DemoConfig, run_demo
 
-    settings = [f"folder={json.dumps(str(folder))}", f"properties={json.dumps(names(properties))}", *(overrides or [])]
-    if match is not None:
-        settings.append(f"match={json.dumps(str(match))}")
-    if target:
-        settings.append(f"target={json.dumps(targets(target))}")
-    config = load_config(DemoConfig, None, settings)
+    given = {
+        "folder": None if folder is None else str(folder),
+        "properties": None if properties is None else names(properties),
+        "match": None if match is None else str(match),
+        "target": targets(target) if target else None,
+    }
+    options = [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
+    settings = load_config(DemoConfig, config, [*options, *(overrides or [])])
     with on_ray() as progress:
-        document = run_demo(config, progress, fresh)
+        document = run_demo(settings, progress, fresh)
     if as_json:
         print_json(document)
         return

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from microdesign.cli.options import ConfigFile, Images, Json, Set
+from microdesign.cli.options import ConfigFile, Experiment, Images, Json, Set
 from microdesign.cli.output import cell, print_json, print_result, print_table
 from microdesign.cli.session import on_ray, working
 
@@ -50,12 +50,7 @@ def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
 @app.command()
 def evaluate(
     config: ConfigFile,
-    what: Annotated[
-        str | None,
-        typer.Option(
-            help="fidelity, reconstruction, forward, inverse or latent; the config's own `what` when left out."
-        ),
-    ] = None,
+    what: Experiment = None,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:

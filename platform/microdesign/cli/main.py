@@ -7,7 +7,7 @@ from typing import Annotated, Any, Never
 import typer
 
 from microdesign import __version__
-from microdesign.cli import cluster, data, design, learning, physics
+from microdesign.cli import cluster, config, data, design, learning, physics
 from microdesign.cli.session import InterruptError, verbosity
 from microdesign.core.errors import InputError, MicrodesignError
 
@@ -15,7 +15,7 @@ from microdesign.core.errors import InputError, MicrodesignError
 app = typer.Typer(
     help="From target properties to physics-verified microstructures.", no_args_is_help=True, rich_markup_mode=None
 )
-for group in (design, physics, learning, cluster, data):
+for group in (design, physics, learning, cluster, data, config):
     app.add_typer(group.app)
 
 
@@ -93,7 +93,7 @@ def _command_tree() -> Any:
 
 def _fail_by_usage(error: typer.TyperException) -> Never:
     """Says what is wrong with the words of a command line, and where to read more."""
-    message = getattr(error, "format_message", error.__str__)()
+    message = getattr(error, "format_message", error.__str__)().replace("Value error, ", "")
     context = getattr(error, "ctx", None)
     if context is None or message.startswith("Usage: "):  # the whole help, for a group without a command
         print(message, file=sys.stderr)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
@@ -20,6 +20,10 @@ Reader = Annotated[
     str | None, typer.Option(metavar="NAME", help="Reader of the file: a known one, or MODULE:CLASS of your own.")
 ]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")]
+Experiment = Annotated[
+    Literal["fidelity", "reconstruction", "forward", "inverse", "latent"] | None,
+    typer.Option("--what", help="The experiment, for evaluate; the config's own `what` when left out."),
+]
 
 
 def names(text: str) -> list[str]:
