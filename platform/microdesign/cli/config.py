@@ -60,7 +60,7 @@ def schema(job: Job, what: Experiment = None) -> None:
 
 def _usage(job: str) -> str:
     commands = {
-        "generate": "microdesign submit http://HEAD:8265 generate THIS_FILE",
+        "generate": "microdesign data generate FOLDER --config THIS_FILE",
         "label": "microdesign submit http://HEAD:8265 label THIS_FILE",
         "demo": "microdesign demo --config THIS_FILE",
     }

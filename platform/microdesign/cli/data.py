@@ -1,5 +1,6 @@
 """Commands of data sets: `data generate`, `label`, `inspect` and `convert`."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +23,10 @@ def generate(
 ) -> None:
     """Generate images or volumes of several families."""
     from microdesign.core.config import load_config
-    from microdesign.microstructure.generators.dataset_generation import GenerateConfig, GenerateJob, generate_to
+    from microdesign.microstructure.generators.dataset_generation import GenerateJob, generate_to
 
-    job = GenerateJob(out=str(out), images=load_config(GenerateConfig, config, overrides or []), preview=preview)
+    options = [f"out={json.dumps(str(out))}", *(["preview=true"] if preview else [])]
+    job = load_config(GenerateJob, config, [*options, *(overrides or [])])
     with resumable() as progress:
         made = generate_to(job, progress)
     print_result(made, as_json)

@@ -21,8 +21,8 @@ _BOUNDS = {Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<"),
 def template(model: type[BaseModel]) -> str:
     """Returns a YAML file of all settings of a model.
 
-    A key without a default is marked `required` and has no value. Sections that are absent by default, and the items of
-    lists and mappings of sections, stand below their key as comments.
+    Keys without a default come first, are marked `required` and have no value. Sections that are absent by default, and
+    the items of lists and mappings of sections, stand below their key as comments.
 
     Example:
         >>> from pydantic import Field
@@ -37,9 +37,9 @@ def template(model: type[BaseModel]) -> str:
 
 def _section(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[str]:
     """Lines of the fields; `values` are those that the section has where it is a default of a larger one."""
-    for name, field in model.model_fields.items():
+    for name, field in sorted(model.model_fields.items(), key=lambda item: not item[1].is_required()):
         inner = _models_in(field.annotation)
-        yield from _comment(field, inner)
+        yield from _comment(field, _meaning(model, name, inner))
         if name in values:
             default = values[name]
         elif field.is_required():
@@ -72,13 +72,21 @@ def _example(annotation: Any, model: type[BaseModel]) -> Iterator[str]:
         yield from lines
 
 
-def _comment(field: FieldInfo, inner: list[type[BaseModel]]) -> Iterator[str]:
-    meaning = field.description or (inner[0].__doc__ or "").split("\n\n")[0].rstrip(".") if inner else field.description
+def _meaning(model: type[BaseModel], name: str, inner: list[type[BaseModel]]) -> str:
+    """The description of a field, perhaps of the class that it was first in, or of the section that it is."""
+    for base in model.__mro__:
+        field = getattr(base, "__pydantic_fields__", {}).get(name)
+        if field is not None and field.description:
+            return str(field.description)
+    return (inner[0].__doc__ or "").split("\n\n")[0].rstrip(".") if inner else ""
+
+
+def _comment(field: FieldInfo, meaning: str) -> Iterator[str]:
     form = "" if _is_model(field.annotation) else _form(field.annotation)
     bounds = [(_BOUNDS[type(m)][1], getattr(m, _BOUNDS[type(m)][0])) for m in field.metadata if type(m) in _BOUNDS]
     limits = [f"{sign} {bound}" for sign, bound in bounds if abs(bound) < _ENDLESS]
     kind = " ".join(filter(None, [form, " and ".join(limits)]))
-    text = " ".join(filter(None, [" ".join((meaning or "").split()), f"({kind})" if kind else ""]))
+    text = " ".join(filter(None, [" ".join(meaning.split()), f"({kind})" if kind else ""]))
     yield from textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_long_words=False)
 
 

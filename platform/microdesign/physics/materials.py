@@ -37,12 +37,11 @@ Modulus = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_modulus)]
 class Phase(Config):
     """One isotropic phase, in the user's units: E and nu, or k, or all three."""
 
-    E: Modulus | None = None
-    """Young's modulus; 0 is a void."""
-    nu: float | None = Field(None, gt=-1, lt=0.5, allow_inf_nan=False)
-    """Poisson's ratio (of the three-dimensional solid)."""
-    k: Modulus | None = None
-    """Conductivity; 0 is a perfect insulator."""
+    E: Modulus | None = Field(None, description="Young's modulus; 0 is a void")
+    nu: float | None = Field(
+        None, gt=-1, lt=0.5, allow_inf_nan=False, description="Poisson's ratio (of the three-dimensional solid)"
+    )
+    k: Modulus | None = Field(None, description="conductivity; 0 is a perfect insulator")
 
     @model_validator(mode="after")
     def _moduli(self) -> Self:
@@ -57,14 +56,16 @@ class Phase(Config):
 class TensorPhase(Phase):
     """One anisotropic phase, such as a grain of a polycrystal; one of the tensors may be given by E and nu, or by k."""
 
-    stiffness: Matrix | None = None
-    """`6 x 6` (xx, yy, zz, yz, xz, xy, engineering shear), or `3 x 3` (xx, yy, xy) of the plane problem itself."""
-    conductivity: Matrix | None = None
-    """`3 x 3`, or `2 x 2` of the plane problem itself."""
-    euler: tuple[float, float, float] | None = None
-    """Bunge's angles of the crystal, degrees: its axes are turned about z, x and z."""
-    angle: float | None = None
-    """Angle of the crystal about z, degrees, instead of `euler`."""
+    stiffness: Matrix | None = Field(
+        None,
+        description="`6 x 6` (xx, yy, zz, yz, xz, xy, engineering shear), or `3 x 3` (xx, yy, xy) of the plane problem "
+        "itself",
+    )
+    conductivity: Matrix | None = Field(None, description="`3 x 3`, or `2 x 2` of the plane problem itself")
+    euler: tuple[float, float, float] | None = Field(
+        None, description="Bunge's angles of the crystal, degrees: its axes are turned about z, x and z"
+    )
+    angle: float | None = Field(None, description="angle of the crystal about z, degrees, instead of `euler`")
 
     @model_validator(mode="after")
     def _tensors(self) -> Self:
@@ -103,21 +104,20 @@ def _phase(value: Any) -> Any:
 class Units(Config):
     """Names of the user's units; they are stated back and never converted."""
 
-    E: str = "as E in the materials"
-    """Unit of the moduli."""
-    k: str = "as k in the materials"
-    """Unit of the conductivities."""
+    E: str = Field("as E in the materials", description="unit of the moduli")
+    k: str = Field("as k in the materials", description="unit of the conductivities")
 
 
 class Materials(Config):
     """The phases of an image and the plane assumption; the position of a phase is its label."""
 
-    plane: Plane = "stress"
-    """`stress` for a thin sheet, `strain` for a section of a long body; volumes do not use it."""
-    phases: tuple[Annotated[TensorPhase | Phase, BeforeValidator(_phase)], ...] = Field(min_length=1, max_length=256)
-    """Phase of label 0, of label 1 and so on."""
-    units: Units = Units()
-    """Names of the units of E and k."""
+    plane: Plane = Field(
+        "stress", description="`stress` for a thin sheet, `strain` for a section of a long body; volumes do not use it"
+    )
+    phases: tuple[Annotated[TensorPhase | Phase, BeforeValidator(_phase)], ...] = Field(
+        min_length=1, max_length=256, description="phase of label 0, of label 1 and so on"
+    )
+    units: Units = Field(Units(), description="names of the units of E and k")
 
     @model_validator(mode="after")
     def _solid(self) -> "Materials":

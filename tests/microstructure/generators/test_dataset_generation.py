@@ -8,6 +8,7 @@ import pytest
 
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError, StorageError
+from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators import generate
@@ -23,25 +24,25 @@ IMAGES = GenerateConfig(families=("GRF", "AngEllipse"), count_per_family=5, size
 
 
 def test_a_folder_becomes_a_data_set(tmp_path: Path) -> None:
-    progress: list[tuple[int, int]] = []
-    job = GenerateJob(out=str(tmp_path / "set"), images=IMAGES)
-    made = generate_to(job, lambda done, total: progress.append((done, total)))
+    progress = Recorded()
+    job = GenerateJob(out=str(tmp_path / "set"), **dict(IMAGES))
+    made = generate_to(job, progress)
     dataset = Dataset.open(tmp_path / "set")
     assert made == {"dataset": str(tmp_path / "set"), "images": 10, "digest": dataset.manifest.digest}
     assert dataset.manifest.classes == {"GRF": 5, "AngEllipse": 5}
-    assert progress == [(done, 10) for done in (2, 4, 5, 7, 9, 10)]
+    assert progress.counts == [(done, 10, "images generated") for done in (2, 4, 5, 7, 9, 10)]
     assert generate_to(job) == made
 
 
 @pytest.mark.parametrize("name", ["images.h5", "images.hdf5"])
 def test_a_file_holds_the_same_images(tmp_path: Path, name: str) -> None:
-    progress: list[tuple[int, int]] = []
-    job = GenerateJob(out=str(tmp_path / "new" / name), images=IMAGES)
-    made = generate_to(job, lambda done, total: progress.append((done, total)))
+    progress = Recorded()
+    job = GenerateJob(out=str(tmp_path / "new" / name), **dict(IMAGES))
+    made = generate_to(job, progress)
     assert made == {"file": str(tmp_path / "new" / name), "images": 10}
-    assert progress[-1] == (10, 10)
+    assert progress.counts[-1] == (10, 10, "images generated")
     assert list_classes(made["file"]) == {"GRF": 5, "AngEllipse": 5}
-    generate_to(GenerateJob(out=str(tmp_path / "set"), images=IMAGES))
+    generate_to(GenerateJob(out=str(tmp_path / "set"), **dict(IMAGES)))
     expected = Dataset.open(tmp_path / "set").load()
     read = Microstructures.concatenate(list(read_micro2d(made["file"], classes=["GRF", "AngEllipse"])))
     np.testing.assert_array_equal(read.labels, expected.labels)
@@ -50,9 +51,9 @@ def test_a_file_holds_the_same_images(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("out", "beside"), [("set", "set-preview"), ("images.h5", "images-preview")])
 def test_contact_sheets_lie_beside_the_data_set(tmp_path: Path, out: str, beside: str) -> None:
-    plain = generate_to(GenerateJob(out=str(tmp_path / out), images=IMAGES))
+    plain = generate_to(GenerateJob(out=str(tmp_path / out), **dict(IMAGES)))
     assert not (tmp_path / beside).exists()
-    made = generate_to(GenerateJob(out=str(tmp_path / out), images=IMAGES, preview=True))
+    made = generate_to(GenerateJob(out=str(tmp_path / out), **dict(IMAGES), preview=True))
     sheets = made.pop("preview")
     assert made == plain
     assert sheets == [str(tmp_path / beside / f"{name}.png") for name in ("GRF", "AngEllipse")]
@@ -62,7 +63,7 @@ def test_contact_sheets_lie_beside_the_data_set(tmp_path: Path, out: str, beside
 
 def test_volumes_of_several_phases(tmp_path: Path) -> None:
     images = GenerateConfig(families=("Polycrystal",), count_per_family=3, size=16, dims=3, n_phases=5)
-    generate_to(GenerateJob(out=str(tmp_path / "set"), images=images, preview=True))
+    generate_to(GenerateJob(out=str(tmp_path / "set"), **dict(images), preview=True))
     dataset = Dataset.open(tmp_path / "set")
     assert dataset.manifest.shape == (16, 16, 16)
     assert dataset.manifest.n_phases == 5
@@ -74,9 +75,9 @@ def test_volumes_of_several_phases(tmp_path: Path) -> None:
 
 def test_shards_depend_on_all_settings(tmp_path: Path) -> None:
     images = GenerateConfig(families=("Polycrystal",), count_per_family=3, size=16)
-    generate_to(GenerateJob(out=str(tmp_path / "set"), images=images))
+    generate_to(GenerateJob(out=str(tmp_path / "set"), **dict(images)))
     other = images.model_copy(update={"n_phases": 3})
-    generate_to(GenerateJob(out=str(tmp_path / "set"), images=other))
+    generate_to(GenerateJob(out=str(tmp_path / "set"), **dict(other)))
     assert Dataset.open(tmp_path / "set").manifest.n_phases == 3
 
 
@@ -107,14 +108,14 @@ def test_what_a_family_cannot_draw(settings: list[str], message: str) -> None:
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(InputError, match="taken: is a file; expected a folder for the data set"):
-        generate_to(GenerateJob(out=str(tmp_path / "taken"), images=IMAGES))
+        generate_to(GenerateJob(out=str(tmp_path / "taken"), **dict(IMAGES)))
     assert (tmp_path / "taken").read_text() == "mine"
     with pytest.raises(StorageError, match="cannot be written"):
-        generate_to(GenerateJob(out=str(tmp_path / "taken" / "images.h5"), images=IMAGES))
+        generate_to(GenerateJob(out=str(tmp_path / "taken" / "images.h5"), **dict(IMAGES)))
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     (tmp_path / "set.h5").mkdir()
     with pytest.raises(StorageError, match=r"set\.h5: cannot be written"):
-        generate_to(GenerateJob(out=str(tmp_path / "set.h5"), images=IMAGES))
+        generate_to(GenerateJob(out=str(tmp_path / "set.h5"), **dict(IMAGES)))
     assert [path.name for path in tmp_path.iterdir()] == ["set.h5"]

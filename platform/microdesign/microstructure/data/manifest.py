@@ -23,14 +23,10 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 class SplitConfig(Config):
     """How the samples of each class are divided; the shares add up to one."""
 
-    seed: int = Field(default=0, ge=0)
-    """Seed of the permutation of each class."""
-    train: float = Field(default=0.8, ge=0, le=1)
-    """Share of the training samples."""
-    validation: float = Field(default=0.1, ge=0, le=1)
-    """Share of the validation samples."""
-    test: float = Field(default=0.1, ge=0, le=1)
-    """Share of the test samples."""
+    seed: int = Field(0, ge=0, description="seed of the permutation of each class")
+    train: float = Field(0.8, ge=0, le=1, description="share of the training samples")
+    validation: float = Field(0.1, ge=0, le=1, description="share of the validation samples")
+    test: float = Field(0.1, ge=0, le=1, description="share of the test samples")
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from microdesign.microstructure.data.container import MAX_PHASES
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
 from microdesign.microstructure.generators.fields import clustered_order
-from microdesign.microstructure.generators.kernels import nearest_points
 from microdesign.microstructure.generators.registry import Drawn, Sample, register
 
 
@@ -46,7 +45,7 @@ def spaced_cells(sample: Sample) -> Drawn:
     inverted = bool(stream.random() < 0.5)
     box, stretch = _stretched(sample, width)
     points = _points(sample, width, box)
-    owner, border = nearest_points(points, box, sample.shape, border=gap)
+    owner, border = _nearest_points(points, box, sample.shape, border=gap)
     order, clusters = clustered_order(sample, points / box * size)
     there = np.zeros(len(points), dtype=np.bool_)
     there[order[: max(1, round(kept * len(points)))]] = True
@@ -77,7 +76,7 @@ def polycrystal(sample: Sample) -> Drawn:
     shares = stream.dirichlet(np.ones(phases))
     # The points are random already: the first grains have one phase each.
     phase = np.concatenate([np.arange(phases), stream.choice(phases, len(points) - phases, p=shares)])
-    owner, _ = nearest_points(points, box, sample.shape)
+    owner, _ = _nearest_points(points, box, sample.shape)
     image = phase.astype(np.uint8)[owner]
     fractions = np.bincount(image.ravel(), minlength=phases) / image.size
     return image, {"cells": len(points), "stretch": stretch, "fractions": fractions.tolist()}
@@ -89,7 +88,7 @@ def _two_phase(sample: Sample, narrow: float, wide: float, clusters: bool) -> Dr
     width = log_uniform(sample.stream, narrow, wide)
     box, stretch = _stretched(sample, width)
     points = _points(sample, width, box)
-    owner, _ = nearest_points(points, box, sample.shape)
+    owner, _ = _nearest_points(points, box, sample.shape)
     parameters = {"fraction": fraction, "cells": len(points), "stretch": stretch}
     if clusters:
         order, clustering = clustered_order(sample, points / box * sample.size)
@@ -116,3 +115,11 @@ def _stretched(sample: Sample, width: float) -> tuple[NDArray[np.float64], float
 def _points(sample: Sample, width: float, box: NDArray[np.float64], least: int = 8) -> NDArray[np.float64]:
     cells = max(least, round((sample.size / width) ** sample.dims))
     return sample.stream.random((cells, sample.dims)) * box
+
+
+def _nearest_points(
+    points: NDArray[np.float64], box: NDArray[np.float64], shape: tuple[int, ...], border: float = 0.0
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    from microdesign.microstructure.generators.kernels import nearest_points  # numba takes half a second to import
+
+    return nearest_points(points, box, shape, border)

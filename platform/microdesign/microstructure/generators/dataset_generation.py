@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -26,22 +26,28 @@ MAX_SHARD_PIXELS = 2**28
 class GenerateConfig(Config):
     """What to generate."""
 
-    families: tuple[str, ...] = ("GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium")
-    """Names of the families, each a class of the data set."""
-    count_per_family: int = Field(default=1000, ge=1)
-    """Number of samples of each family."""
-    size: int = Field(default=64, ge=MIN_SIZE, le=4096)
-    """Edge length in pixels."""
-    dims: Literal[2, 3] = 2
-    """Number of axes: 2 for images, 3 for volumes; not every family draws volumes."""
-    n_phases: int = Field(default=2, ge=2, le=MAX_PHASES)
-    """Number of phases; more than 2 for the family Polycrystal alone."""
-    seed: int = Field(default=0, ge=0)
-    """Seed of all images; sample i of a family depends on it, the family and i alone."""
-    shard_size: int = Field(default=500, ge=1)
-    """Largest number of samples in a shard: what a killed run loses at most. Large volumes get smaller shards."""
-    split: SplitConfig = SplitConfig()
-    """Seed and shares of training, validation and test."""
+    families: tuple[str, ...] = Field(
+        ("GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium"),
+        description="names of the families, each a class of the data set",
+    )
+    count_per_family: int = Field(1000, ge=1, description="number of samples of each family")
+    size: int = Field(64, ge=MIN_SIZE, le=4096, description="edge length in pixels")
+    dims: Literal[2, 3] = Field(
+        2, description="number of axes: 2 for images, 3 for volumes; not every family draws volumes"
+    )
+    n_phases: int = Field(
+        2, ge=2, le=MAX_PHASES, description="number of phases; more than 2 for the family Polycrystal alone"
+    )
+    seed: int = Field(
+        0, ge=0, description="seed of all images; sample i of a family depends on it, the family and i alone"
+    )
+    shard_size: int = Field(
+        500,
+        ge=1,
+        description="largest number of samples in a shard, which is what a killed run loses at most; large volumes get "
+        "smaller shards",
+    )
+    split: SplitConfig = Field(SplitConfig(), description="seed and shares of training, validation and test")
 
     @field_validator("families")
     @classmethod
@@ -125,15 +131,20 @@ def generate_dataset(config: GenerateConfig, folder: str | Path, progress: Progr
     return writer.finish([shard.name for shard in plan])
 
 
-class GenerateJob(Config):
+class GenerateJob(GenerateConfig):
     """What to generate, and where it goes."""
 
-    out: str
-    """Folder of the data set, or a `.h5` file in MICRO2D's layout."""
-    images: GenerateConfig = GenerateConfig()
-    """The images."""
-    preview: bool = False
-    """Whether to draw the first images of each class, `<class>.png` in the folder `<out>-preview`."""
+    renamed: ClassVar = {"images": "families, count_per_family, ...: the keys of images without the section"}
+
+    out: str = Field(description="folder of the data set, or a `.h5` file in MICRO2D's layout")
+    preview: bool = Field(
+        False, description="whether to draw the first images of each class, `<class>.png` in the folder `<out>-preview`"
+    )
+
+    @property
+    def images(self) -> GenerateConfig:
+        """What to generate, without where it goes."""
+        return GenerateConfig.model_validate(self.model_dump(include=set(GenerateConfig.model_fields)))
 
 
 def generate_to(job: GenerateJob, progress: Progress = silent) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from microdesign.microstructure.generators.draws import (
@@ -137,13 +136,15 @@ def white_noise(sample: Sample) -> NDArray[np.float32]:
 
 def filtered(noise: NDArray[np.float32], transfer: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the periodic convolution of `noise` with the kernel whose real Fourier transform is `transfer`."""
+    import scipy.fft  # a quarter of a second to import
+
     return scipy.fft.irfftn(scipy.fft.rfftn(noise) * transfer, s=noise.shape)
 
 
 def frequencies(shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
     """Returns the frequencies along each axis of a real FFT, in cycles a pixel, shaped to broadcast."""
     dims = len(shape)
-    each = [scipy.fft.fftfreq(n) for n in shape[:-1]] + [scipy.fft.rfftfreq(shape[-1])]
+    each = [np.fft.fftfreq(n) for n in shape[:-1]] + [np.fft.rfftfreq(shape[-1])]
     return [k.reshape([-1 if b == a else 1 for b in range(dims)]) for a, k in enumerate(each)]
 
 

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
 from microdesign.microstructure.generators.fields import clustered_order
-from microdesign.microstructure.generators.kernels import place_apart
 from microdesign.microstructure.generators.registry import Drawn, Sample, register
 
 # Pixels looked at in one go: bounds the memory of large images.
@@ -92,7 +91,12 @@ def _cover(
     order, clustering = clustered_order(sample, centres)
     centres = centres[order]
     n = 2 * n if clustering["clustering"] else n
-    centres = centres[place_apart(centres, float(sample.size), 2 * radius * spacing, n)] if spacing else centres[:n]
+    if spacing:
+        from microdesign.microstructure.generators.kernels import place_apart  # numba takes half a second to import
+
+        centres = centres[place_apart(centres, float(sample.size), 2 * radius * spacing, n)]
+    else:
+        centres = centres[:n]
     return first_ball(centres, radius, sample.size), len(centres), clustering
 
 
