@@ -75,7 +75,7 @@ def config_of(name: str, folder: Path, epochs: int = 1, workers: int = 1, steps:
         "dataset": str(data_set(name, folder, steps).folder),
         "properties": properties,
         "loop": {"epochs": epochs, "batch_size": BATCHES[name], "model": MODELS[name]},
-        "workers": workers,
+        "resources": {"workers": workers},
         "storage": str(folder / "runs"),
     }
     return TrainConfig.model_validate(settings)

@@ -19,6 +19,8 @@ from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.target.targets import Target
 from microdesign.design.workflow import design
 from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.registration import TrackingConfig
+from microdesign.learning.training.resources import ResourcesConfig
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
@@ -109,9 +111,9 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
             dataset=str(labelled.folder),
             properties=names,
             loop=config.loop,
-            cpus_per_worker=config.cpus,
+            resources=ResourcesConfig(cpus=config.cpus),
+            tracking=TrackingConfig(register_as="microdesign-demo"),
             storage=str(folder / "training"),
-            register_as="microdesign-demo",
         )
         bundle = train(training, report, uri)
     with clock.stage("design") as report:

@@ -152,7 +152,7 @@ def test_the_experiment_is_named_by_the_file_or_beside_it(tmp_path: Path) -> Non
         ("ten-generate.yaml", GenerateJob, 1),
         ("ten-label-*.yaml", LabelConfig, 2),
         ("ten-train-*.yaml", TrainConfig, 2),
-        ("ten-rehearse-*.yaml", TrainConfig, 2),
+        ("ten-finetune-*.yaml", TrainConfig, 2),
         ("paper-reconstruction*.yaml", ReconstructionExperiment, 2),
         ("paper-forward*.yaml", ForwardExperiment, 2),
         ("paper-inverse*.yaml", InverseExperiment, 4),
@@ -167,4 +167,4 @@ def test_the_configs_are_valid(pattern: str, model: type[Config], least: int) ->
     for path in found:
         config = load_config(model, path)
         if isinstance(config, TrainedModels):
-            assert all(config.training(name).loop.phases for name in config.models)
+            assert all(config.training(name).loop.resolved_stages for name in config.models)

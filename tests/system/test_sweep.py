@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 def settings_of(labelled: Path, folder: Path, **changes: object) -> dict:
     train = {"dataset": str(labelled), "loop": SMALL_LOOP | {"epochs": 2}, "storage": str(folder / "runs")}
-    return {"train": train | {"register_as": "swept"}, "trial_epochs": 1, **changes}
+    return {"train": train | {"tracking": {"register_as": "swept", "minimum_r2": None}}, "trial_epochs": 1, **changes}
 
 
 def children(uri: str, parent: str) -> list:
@@ -30,18 +30,18 @@ def test_a_grid_tries_every_combination_and_stops_the_hopeless(
     command: Command, environment: dict[str, str], labelled: Path, folder: Path
 ) -> None:
     hopeless = 1e-9
-    space = {"objective.loss": ["mse", "mse+cess"], "learning_rate": [2e-3, hopeless]}
+    space = {"objective.loss": ["mse", "mse+cess"], "optimizer.learning_rate": [2e-3, hopeless]}
     changes = {"trial_epochs": 2, "early_stopping": True, "max_concurrent": 1, "retrain": False}
     settings = settings_of(labelled, folder, search="grid", objectives=["mape"], space=space, **changes)
     (folder / "grid.yaml").write_text(yaml.safe_dump(settings))
     document = json.loads(command("sweep", "grid.yaml", "--json").stdout)
     rows = document["trials"]
-    pairs = {(row["objective.loss"], row["learning_rate"]) for row in rows}
+    pairs = {(row["objective.loss"], row["optimizer.learning_rate"]) for row in rows}
     assert pairs == {(loss, rate) for loss in ("mse", "mse+cess") for rate in (2e-3, hopeless)}
     assert [row["mape"] for row in rows] == sorted(row["mape"] for row in rows)
     assert [row["winner"] for row in rows] == [True, False, False, False]
     assert rows[0]["status"] == "finished"
-    assert {row["status"] for row in rows if row["learning_rate"] == hopeless} == {"stopped"}
+    assert {row["status"] for row in rows if row["optimizer.learning_rate"] == hopeless} == {"stopped"}
     (parent,) = folder.glob("runs/sweep-*/mlflow.json")
     nested = children(environment["MLFLOW_TRACKING_URI"], json.loads(parent.read_text())["run_id"])
     ends = {(run.info.status, run.data.tags.get("ended")) for run in nested}
@@ -53,7 +53,7 @@ def test_a_grid_tries_every_combination_and_stops_the_hopeless(
 
 
 def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, folder: Path) -> None:
-    space = {"learning_rate": {"loguniform": [1e-4, 1e-2]}, "model.prior.components": {"integers": [1, 4]}}
+    space = {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "model.prior.components": {"integers": [1, 4]}}
     settings = settings_of(
         labelled,
         folder,
@@ -126,7 +126,8 @@ def test_a_champion_is_replaced_by_a_better_one_alone(
     uri = environment["MLFLOW_TRACKING_URI"]
     client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
     untrained = {"dataset": str(labelled), "storage": str(folder / "runs"), "loop": SMALL_LOOP | {"epochs": 1}}
-    untrained["loop"]["learning_rate"] = 1e-9
+    untrained["tracking"] = {"minimum_r2": None}
+    untrained["loop"]["optimizer"] = {"learning_rate": 1e-9}
     (folder / "untrained.yaml").write_text(yaml.safe_dump(untrained))
     command("train", "untrained.yaml")
     champion = client.get_model_version_by_alias("microdesign", "champion").version

@@ -73,7 +73,7 @@ def test_a_killed_training_goes_on(
     command: Command, environment: dict[str, str], cluster: dict[str, str], bundle: Path, folder: Path
 ) -> None:
     """Killed within its third epoch, and run again, it ends with the weights of a training that nobody killed."""
-    options = ["train", "train.yaml", "--json", "--set", "storage=killed", "--set", "register_as=killed"]
+    options = ["train", "train.yaml", "--json", "--set", "storage=killed", "--set", "tracking.register_as=killed"]
     log = folder / "killed-training.log"
     values = environment | {"RAY_ADDRESS": cluster["RAY_ADDRESS"]}
     with log.open("w") as stream:

@@ -138,7 +138,7 @@ def test_a_shared_trunk_may_become_the_regressors_own(dataset: Dataset, start: P
     before = load_bundle(start)
     model = before.description.model.model_dump()
     model["network"]["regressor"] = regressor
-    loop = {"model": model, "learns": "regressor" if regressor == "own" else "all"}
+    loop = {"model": model, "trainable": "regressor" if regressor == "own" else "all"}
     config = TrainConfig.model_validate(
         {"dataset": str(dataset.folder), "properties": ["Ex"], "start": str(start), "loop": loop}
     )

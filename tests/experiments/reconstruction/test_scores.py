@@ -69,9 +69,9 @@ def test_the_run_keeps_its_stages(bundle_folder: Path, dataset: Dataset, tmp_pat
 def test_models_differ_in_what_is_said_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(ReconstructionExperiment, CONFIGS / "paper-reconstruction.yaml")
     tuned = config.training("mse-cess")
-    assert [phase.objective.loss for phase in tuned.loop.phases] == ["cess"]
+    assert [stage.objective.loss for stage in tuned.loop.resolved_stages] == ["cess"]
     assert (tuned.start, config.training("mse").start) == ("mse", None)
-    assert (tuned.name, tuned.register_as) == ("paper-mse-cess", "paper-reduced-mse-cess")
+    assert (tuned.name, tuned.tracking.register_as) == ("paper-mse-cess", "paper-reduced-mse-cess")
     with pytest.raises(InputError, match=r"models\.bad: unknown key 'loop\.epoch'"):
         TrainedModels(train=config.train, models={"bad": {"loop.epoch": 3}}).training("bad")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -26,8 +26,10 @@ def space(**settings: object) -> Space:
 
 
 def test_settings_are_put_in_by_their_dotted_names() -> None:
-    loop = loop_with(LOOP, {"learning_rate": 0.1, "objective.weights.cess": 3, "model.network.widths": [8, 16, 32]})
-    assert loop.learning_rate == 0.1
+    loop = loop_with(
+        LOOP, {"optimizer.learning_rate": 0.1, "objective.weights.cess": 3, "model.network.widths": [8, 16, 32]}
+    )
+    assert loop.optimizer.learning_rate == 0.1
     assert loop.objective.weights == {**LOOP.objective.weights, "cess": 3}
     assert list(loop.model.network.widths) == [8, 16, 32]
     assert loop.model.prior == LOOP.model.prior
@@ -41,7 +43,7 @@ def test_settings_are_put_in_by_their_dotted_names() -> None:
         ("model.network.widths.9", 3, "The sweep names 'model.network.widths.9'; the loop has no section '9'"),
         ("colour", "red", "unknown key 'colour'"),
         ("objective.loss", "magic", "magic"),
-        ("learning_rate", -1, "'learning_rate' = -1 is not valid"),
+        ("optimizer.learning_rate", -1, "'optimizer.learning_rate' = -1 is not valid"),
     ],
 )
 def test_what_is_no_setting_is_refused(setting: str, value: object, message: str) -> None:
@@ -55,7 +57,7 @@ def test_what_is_no_setting_is_refused(setting: str, value: object, message: str
         ({}, "space is empty"),
         ({"objective__loss": []}, "gives no value for 'objective.loss'"),
         ({"objective__loss": ["mse", "magic"]}, "magic"),
-        ({"learning_rate": {"uniform": [-1, 1]}}, "'learning_rate' = -1"),
+        ({"optimizer__learning_rate": {"uniform": [-1, 1]}}, "'optimizer.learning_rate' = -1"),
         ({"model__prior__components": {"integers": [2, 100]}}, "'model.prior.components' = 100"),
     ],
 )
@@ -65,9 +67,9 @@ def test_every_value_is_tried_beforehand(given: dict, message: str) -> None:
 
 
 def test_a_grid_takes_lists_alone() -> None:
-    with pytest.raises(InputError, match="gives a range for 'learning_rate'; a grid needs a list"):
-        check_space(space(learning_rate={"uniform": [0.1, 1]}), LOOP, grid=True)
-    check_space(space(learning_rate=[0.1, 1]), LOOP, grid=True)
+    with pytest.raises(InputError, match=r"gives a range for 'optimizer.learning_rate'; a grid needs a list"):
+        check_space(space(optimizer__learning_rate={"uniform": [0.1, 1]}), LOOP, grid=True)
+    check_space(space(optimizer__learning_rate=[0.1, 1]), LOOP, grid=True)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_combinations_are_all_of_them() -> None:
 
 def test_optuna_draws_what_the_space_says() -> None:
     settings = space(
-        learning_rate={"loguniform": [1e-4, 1e-2]},
+        optimizer__learning_rate={"loguniform": [1e-4, 1e-2]},
         model__prior__components={"integers": [2, 4]},
         model__network__widths=[[8, 8], [8, 16]],
         objective__beta={"uniform": [0, 1]},
@@ -103,7 +105,7 @@ def test_optuna_draws_what_the_space_says() -> None:
         choice = suggested(settings, trial.params)
         assert as_suggestion(settings, choice) == trial.params
         drawn.append(choice)
-    rates = np.array([choice["learning_rate"] for choice in drawn])
+    rates = np.array([choice["optimizer.learning_rate"] for choice in drawn])
     assert 1e-4 <= rates.min() < 2e-4
     assert 5e-3 < rates.max() <= 1e-2
     assert np.median(rates) == pytest.approx(1e-3, rel=0.4)

@@ -32,7 +32,11 @@ MODEL = {
 def config(dataset: Dataset) -> SweepConfig:
     loop = {"batch_size": 32, "model": MODEL, "epochs": 1}
     train = {"dataset": str(dataset.folder), "properties": ["Ex", "kx"], "loop": loop}
-    settings = {"train": train, "space": {"learning_rate": [1e-3, 1e-2, 1e-1]}, "objectives": ["loss", "mape"]}
+    settings = {
+        "train": train,
+        "space": {"optimizer.learning_rate": [1e-3, 1e-2, 1e-1]},
+        "objectives": ["loss", "mape"],
+    }
     return validate_config(SweepConfig, settings, "the settings")
 
 
@@ -43,7 +47,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def started(store: TrialStore, parent: Run, learning_rate: float) -> tuple[Trial, Run]:
     """A trial on record that runs, and its MLflow run."""
-    trial, run = Trial(choice={"learning_rate": learning_rate}), parent.child("trial")
+    trial, run = Trial(choice={"optimizer.learning_rate": learning_rate}), parent.child("trial")
     store.write(trial)
     write_json(store.path(trial.choice, "mlflow"), vars(run))
     return trial, run
@@ -54,7 +58,7 @@ def started(store: TrialStore, parent: Run, learning_rate: float) -> tuple[Trial
     [
         ({"cpus_per_trial": 64}, "A trial asks for 64 CPU; this machine's Ray has 2: change cpus_per_trial"),
         ({"gpus_per_trial": 1}, "A trial asks for 1 GPU; this machine's Ray has 0"),
-        ({"train.cpus_per_worker": 64}, "Training asks for 64 CPU"),
+        ({"train.resources.cpus": 64}, "Training asks for 64 CPU"),
         ({"space": {"objective.loss": ["mse", "nowhere:loss"]}}, "nowhere"),
     ],
 )
@@ -97,8 +101,8 @@ def test_no_trial_runs_for_ever_in_mlflow(config: SweepConfig, parent: Run, tmp_
     store.write(finished.model_copy(update={"status": "finished"}))
     third.end()
     watch = _Watch(config, store, silent)
-    watch.on_trial_complete(0, [], SimpleNamespace(config={"learning_rate": "0.001"}))
-    watch.on_trial_complete(0, [], SimpleNamespace(config={"learning_rate": "0.1"}))
+    watch.on_trial_complete(0, [], SimpleNamespace(config={"optimizer.learning_rate": "0.001"}))
+    watch.on_trial_complete(0, [], SimpleNamespace(config={"optimizer.learning_rate": "0.1"}))
     _end_interrupted(store)
     client = mlflow.MlflowClient(tracking_uri=parent.uri)
     found = [client.get_run(run.run_id) for run in (first, second, third)]

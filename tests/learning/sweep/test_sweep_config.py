@@ -10,7 +10,7 @@ from microdesign.learning.sweep.search_space import check_space
 from microdesign.learning.sweep.sweep_config import SweepConfig
 
 CONFIGS = Path(__file__).parents[3] / "jobs" / "configs"
-SPACE = {"learning_rate": [1e-3, 1e-2]}
+SPACE = {"optimizer.learning_rate": [1e-3, 1e-2]}
 
 
 def settings(**changes: object) -> SweepConfig:
@@ -25,10 +25,10 @@ def settings(**changes: object) -> SweepConfig:
         ({"objectives": ["speed"]}, "objectives.0"),
         ({"objectives": []}, "objectives"),
         ({"train": {"dataset": "x", "properties": []}}, "the objective mape needs properties"),
-        ({"space": {"learns": ["all", "regressor"]}}, "learns is not searched"),
-        ({"models": {"one": {"learns": "regressor"}}}, "learns is not searched"),
+        ({"space": {"trainable": ["all", "regressor"]}}, "trainable is not searched"),
+        ({"models": {"one": {"trainable": "regressor"}}}, "trainable is not searched"),
         ({"trials": 0}, "'trials' = 0"),
-        ({"space": {"learning_rate": {"normal": [0, 1]}}}, "normal"),
+        ({"space": {"optimizer.learning_rate": {"normal": [0, 1]}}}, "normal"),
         ({"dataset": "x"}, "unknown key 'dataset'"),
     ],
 )
@@ -39,8 +39,8 @@ def test_bad_settings(changes: dict, message: str) -> None:
 
 def test_a_trial_is_shorter_and_has_its_choice() -> None:
     config = settings(trial_epochs=5)
-    loop = config.trial_loop(config.train.loop, {"learning_rate": 1e-2})
-    assert (loop.total_epochs, loop.learning_rate) == (5, 1e-2)
+    loop = config.trial_loop(config.train.loop, {"optimizer.learning_rate": 1e-2})
+    assert (loop.total_epochs, loop.optimizer.learning_rate) == (5, 1e-2)
     assert settings().trial_loop(config.train.loop, {}).total_epochs == 30
 
 
@@ -48,12 +48,12 @@ def test_a_trial_is_shorter_and_has_its_choice() -> None:
     ("epochs", "trial_epochs", "expected"),
     [((15, 15), 4, [2, 2]), ((20, 10), 6, [4, 2]), ((28, 2), 5, [5, 1]), ((10, 10, 10), None, [10, 10, 10])],
 )
-def test_phases_shrink_in_proportion_and_none_vanishes(
+def test_stages_shrink_in_proportion_and_none_vanishes(
     epochs: tuple[int, ...], trial_epochs: int | None, expected: list[int]
 ) -> None:
-    config = settings(trial_epochs=trial_epochs, models={"fine": {"schedule": [{"epochs": count} for count in epochs]}})
+    config = settings(trial_epochs=trial_epochs, models={"fine": {"stages": [{"epochs": count} for count in epochs]}})
     loop = config.trial_loop(config.studies()["fine"], {})
-    assert [phase.epochs for phase in loop.phases] == expected
+    assert [stage.epochs for stage in loop.resolved_stages] == expected
 
 
 def test_names_differ_by_what_is_searched_alone() -> None:
@@ -71,7 +71,7 @@ def test_the_shipped_ones_are_sweeps(path: Path) -> None:
 
 
 def test_the_paper_s_protocol() -> None:
-    config = load_config(SweepConfig, CONFIGS / "paper_cess_sweep.yaml")
+    config = load_config(SweepConfig, CONFIGS / "paper-cess-sweep.yaml")
     assert (config.trials, config.trial_epochs, config.objectives) == (25, 5, ("loss",))
     studies = config.studies()
     assert len(studies) == 5
@@ -79,4 +79,4 @@ def test_the_paper_s_protocol() -> None:
         assert loop.total_epochs == 30
         assert config.trial_loop(loop, {}).total_epochs == 5
         assert loop.model.network.latent_shape[1:] == (14, 14)
-    assert [phase.objective.loss for phase in studies["mse-cess_crop"].phases] == ["mse", "cess_crop"]
+    assert [stage.objective.loss for stage in studies["mse-cess_crop"].resolved_stages] == ["mse", "cess_crop"]

@@ -163,7 +163,7 @@ def checkpoints(config: LoopConfig, state: State | None = None) -> tuple[VAERegr
 
 @pytest.mark.parametrize("kind", ["adamw", "radam", "adam", "sgd"])
 def test_resume_within_an_epoch_is_bitwise_as_if_never_stopped(kind: str, tmp_path: Path) -> None:
-    config = settings(epochs=2, checkpoint_minutes=1e-9, optimizer={"kind": kind}, learning_rate=1e-3)
+    config = settings(epochs=2, checkpoint_minutes=1e-9, optimizer={"kind": kind, "learning_rate": 1e-3})
     whole, losses, states = checkpoints(config)
     assert [(state["epoch"], state["step"]) for state in states] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
     for state, rest in ((states[1], 2), (states[-1], 1)):
@@ -192,14 +192,14 @@ def test_checkpoints_keep_their_distance() -> None:
     assert not states
 
 
-SCHEDULE = [
+STAGES = [
     {"objective": {"loss": "mse"}},
     {"epochs": 1, "learning_rate": 1e-4, "objective": {"loss": "cess_crop", "settings": {"cess_crop": {"size": 9}}}},
 ]
 
 
-def test_phases_follow_each_other_and_resume_in_the_right_one() -> None:
-    config = settings(epochs=2, schedule=SCHEDULE)
+def test_stages_follow_each_other_and_resume_in_the_right_one() -> None:
+    config = settings(epochs=2, stages=STAGES)
     assert config.total_epochs == 3
     whole, history, states = run(config)
     assert [terms["epoch"] for terms in history] == [1, 2, 3]
@@ -213,17 +213,17 @@ def test_phases_follow_each_other_and_resume_in_the_right_one() -> None:
             assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
-def test_a_phase_starts_a_new_optimizer() -> None:
-    _, _, states = run(settings(epochs=1, schedule=SCHEDULE))
+def test_a_stage_starts_a_new_optimizer() -> None:
+    _, _, states = run(settings(epochs=1, stages=STAGES))
     steps = [next(iter(state["optimizer"]["state"].values()))["step"].item() for state in states]
     assert steps == [4, 4]
 
 
-def test_a_time_limit_is_shared_by_the_phases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 60 minutes and 20 + 10 epochs, 40 belong to the first phase; here an epoch of either takes 10."""
+def test_a_time_limit_is_shared_by_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 minutes and 20 + 10 epochs, 40 belong to the first stage; here an epoch of either takes 10."""
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    config = settings(epochs=20, max_minutes=60, schedule=[{"objective": {"loss": "mse"}}, {"epochs": 10}])
+    config = settings(epochs=20, max_minutes=60, stages=[{"objective": {"loss": "mse"}}, {"epochs": 10}])
     seen: list[tuple[int, bool]] = []
 
     def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
@@ -300,14 +300,14 @@ def test_all_workers_go_by_the_clock_of_the_first(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 1)
     monkeypatch.setattr("torch.distributed.broadcast", broadcast)
-    config = settings(epochs=50, max_minutes=60, learning_rate=1e-3, optimizer={"warmup": 0})
+    config = settings(epochs=50, max_minutes=60, optimizer={"learning_rate": 1e-3, "schedule": {"warmup": 0}})
     _, history, _ = run(config)
-    expected = [1e-3 * config.optimizer.factor(progress, 0) for progress in (0.5, 0.75)]
+    expected = [1e-3 * config.optimizer.schedule.factor(progress, 0) for progress in (0.5, 0.75)]
     assert [terms["learning_rate"] for terms in history] == pytest.approx(expected)
 
 
 def test_learning_rate_reported() -> None:
-    config = settings(epochs=2, optimizer={"warmup": 0}, learning_rate=1e-3)
+    config = settings(epochs=2, optimizer={"learning_rate": 1e-3, "schedule": {"warmup": 0}})
     _, history, _ = run(config)
     # Four steps an epoch; the last one of epoch e begins at (e + 3/4) / 2 of the run.
     expected = [1e-3 * 0.5 * (1 + math.cos(math.pi * progress)) for progress in (0.375, 0.875)]

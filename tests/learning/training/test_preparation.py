@@ -55,7 +55,7 @@ def test_images_without_properties_train_unless_left_out(half_labelled: Dataset,
     [
         ({"properties": ["kx"]}, "kx"),
         ({"loop": {"batch_size": 8}}, "set loop.model.network.size to 16"),
-        ({"workers": 100}, "less than one batch of 8 for each of 100 workers"),
+        ({"resources": {"workers": 100}}, "less than one batch of 8 for each of 100 workers"),
     ],
 )
 def test_what_would_fail_later_is_refused(half_labelled: Dataset, changes: dict, message: str) -> None:

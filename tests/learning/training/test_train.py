@@ -14,6 +14,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from microdesign.core.config import load_config
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.files import hold
 from microdesign.learning.training.registration import NotRegisteredError
@@ -48,7 +49,12 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture
 def config(dataset: Dataset, tmp_path: Path) -> Callable[..., TrainConfig]:
     def make(**changes: object) -> TrainConfig:
-        settings = {"dataset": str(dataset.folder), "properties": ["Ex", "Ey"], "loop": LOOP, "cpus_per_worker": 0.5}
+        settings = {
+            "dataset": str(dataset.folder),
+            "properties": ["Ex", "Ey"],
+            "loop": LOOP,
+            "resources": {"cpus": 0.5},
+        }
         return TrainConfig.model_validate(settings | {"storage": str(tmp_path / "runs")} | changes)
 
     return make
@@ -93,8 +99,8 @@ def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
         if line.startswith("epoch 2/") and sum(each.startswith("epoch 2/") for each in lines) == 1:
             os.kill(workers()[-1].pid, signal.SIGKILL)
 
-    changes = {"dataset": str(homogenized.folder), "workers": 2, "minimum_r2": None}
-    changes |= {"teacher": {"start": 0, "lesson": 4}}
+    changes = {"dataset": str(homogenized.folder), "resources": {"cpus": 0.5, "workers": 2}}
+    changes |= {"tracking": {"minimum_r2": None}, "physics_feedback": {"start": 0, "lesson": 4}}
     loop = LOOP | {"epochs": 3}
     bundle = train(config(**changes, name="killed", loop=loop | {"checkpoint_minutes": 0.01}), progress, uri)
     epochs = [int(line.split()[1].split("/")[0]) for line in lines if line.startswith("epoch")]
@@ -117,7 +123,8 @@ def test_a_loss_that_is_not_finite_ends_training_at_once(
     local_ray: None, config: Callable[..., TrainConfig], uri: str
 ) -> None:
     lines: list[str] = []
-    loop = LOOP | {"learning_rate": 1e30, "optimizer": {"gradient_clip": 1e30, "warmup": 0.0}, "epochs": 3}
+    optimizer = {"learning_rate": 1e30, "gradient_clip": 1e30, "schedule": {"warmup": 0.0}}
+    loop = LOOP | {"optimizer": optimizer, "epochs": 3}
     with pytest.raises(MicrodesignError, match=r"^Training train-\w+ failed: The (loss|gradient's norm) is") as caught:
         train(config(loop=loop), lines.append, uri)
     assert "\n" not in str(caught.value)
@@ -128,15 +135,17 @@ def test_a_loss_that_is_not_finite_ends_training_at_once(
     assert len(set(record["images"])) == 8
 
 
-@pytest.mark.parametrize("workers", [0, [0, 2], [3, 2], [1, 2, 3]])
-def test_impossible_numbers_of_workers(config: Callable[..., TrainConfig], workers: object) -> None:
-    with pytest.raises(ValidationError, match="workers"):
-        config(workers=workers)
+def test_impossible_numbers_of_workers(config: Callable[..., TrainConfig]) -> None:
+    for workers in (0, [0, 2], [3, 2], [1, 2, 3]):
+        with pytest.raises(ValidationError, match="workers"):
+            config(resources={"workers": workers})
 
 
 def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[..., TrainConfig], uri: str) -> None:
-    with pytest.raises(InputError, match="Training asks for 4 CPU in 4 workers; this machine's Ray has 2: change"):
-        train(config(workers=[4, 5], cpus_per_worker=1, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
+    with pytest.raises(
+        InputError, match="Training asks for 4 CPU in 4 workers; this machine's Ray has 2: change resources"
+    ):
+        train(config(resources={"workers": [4, 5]}, loop=LOOP | {"batch_size": 4}), tracking_uri=uri)
     assert not Path(config().storage).exists()
 
 
@@ -171,7 +180,7 @@ def stiffer(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return labelled(tmp_path_factory.mktemp("stiffer") / "data", 100)
 
 
-FINE_TUNING = {"learns": "regressor", "epochs": 10, "learning_rate": 1e-2}
+FINE_TUNING = {"trainable": "regressor", "epochs": 10, "optimizer": {"learning_rate": 1e-2}}
 
 
 @pytest.mark.ray
@@ -181,13 +190,14 @@ def test_training_starts_from_a_registered_model(
 ) -> None:
     """A poor one is not registered; its regressor alone is fine-tuned; and all of it is trained on other materials."""
     data = {"dataset": str(homogenized.folder)}
-    poor = config(**data, name="first", register_as="start", minimum_r2=1.0)
+    poor = config(**data, name="first", tracking={"register_as": "start", "minimum_r2": 1.0})
     with pytest.raises(NotRegisteredError, match=r"R2 on the test split is Ex \S+, Ey \S+, where") as refused:
         train(poor, tracking_uri=uri)
     run = on_mlflow(refused.value.bundle, uri)
     assert (run.info.status, run.data.tags["not_registered"]) == ("FAILED", str(refused.value))
     lines: list[str] = []
-    first = load_bundle(train(poor.model_copy(update={"minimum_r2": None}), lines.append, uri))
+    anyhow = {"register_as": "start", "minimum_r2": None}
+    first = load_bundle(train(config(**data, name="first", tracking=anyhow), lines.append, uri))
     assert not any(line.startswith("epoch") for line in lines)
     model = first.description.model.model_dump()
     model["network"]["regressor"] = "own"
@@ -195,8 +205,8 @@ def test_training_starts_from_a_registered_model(
         "name": "fine-tuned",
         "start": "models:/start@champion",
         "loop": LOOP | FINE_TUNING | {"model": model},
-        "teacher": {"start": 0, "lesson": 4},
-        "register_as": "fine-tuned",
+        "physics_feedback": {"start": 0, "lesson": 4},
+        "tracking": {"register_as": "fine-tuned"},
     }
     folder = train(config(**data, **changes), tracking_uri=uri)
     second = load_bundle(folder)
@@ -212,18 +222,32 @@ def test_training_starts_from_a_registered_model(
     assert len(evaluated) == 10 * (96 // 8) * 4
     with pytest.raises(InputError, match="nothing-of-the-kind"):
         train(config(**data, start="models:/nothing-of-the-kind@champion"), tracking_uri=uri)
-    other = config(dataset=str(stiffer.folder), start="models:/start@champion", register_as="stiffer", teacher=None)
+    again = {"tracking": {"register_as": "stiffer"}}
+    other = config(**again, dataset=str(stiffer.folder), start="models:/start@champion", physics_feedback=None)
     third = load_bundle(train(other, tracking_uri=uri)).description
     assert third.standardization.offsets[0] > first.description.standardization.offsets[0] + 0.3
     assert third.metrics["r2_Ex"] > 0.3
 
 
-@pytest.mark.parametrize("missing", ["start", "properties", "teacher"])
-def test_what_fine_tuning_needs(config: Callable[..., TrainConfig], missing: str) -> None:
+def test_what_fine_tuning_needs(config: Callable[..., TrainConfig]) -> None:
     network = LOOP["model"]["network"] | {"regressor": "own"}
-    prior = {"kind": "standard"} if missing == "properties" else {}
-    loop = LOOP | FINE_TUNING | {"model": {"network": network, "prior": prior}}
-    whole = {"start": "bundle", "properties": ["Ex"], "teacher": {}, "loop": loop}
+    loop = LOOP | FINE_TUNING | {"model": {"network": network, "prior": {"kind": "standard"}}}
+    whole = {"start": "bundle", "properties": ["Ex"], "physics_feedback": {}, "loop": loop}
     config(**whole)
-    with pytest.raises(ValidationError, match=f"learns regressor is not supported without {missing}"):
-        config(**whole | {missing: [] if missing == "properties" else None})
+    for missing, value in (("start", None), ("properties", []), ("physics_feedback", None)):
+        with pytest.raises(ValidationError, match=f"trainable regressor is not supported without {missing}"):
+            config(**whole | {missing: value})
+
+
+def test_keys_of_earlier_versions_name_their_new_place(tmp_path: Path) -> None:
+    path = tmp_path / "train.yaml"
+    path.write_text("dataset: data\n")
+    for old, new in (
+        ("use_gpu", "resources.gpu"),
+        ("register_as", "tracking.register_as"),
+        ("loop.learns", "trainable"),
+        ("loop.learning_rate", "optimizer.learning_rate"),
+        ("loop.optimizer.course", "schedule.kind"),
+    ):
+        with pytest.raises(InputError, match=f"'{old}' is now called '{new}'"):
+            load_config(TrainConfig, path, [f"{old}=1"])

@@ -11,9 +11,11 @@ from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.engine import Retrain
 from microdesign.design.campaign.trials import Trial
 from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.optimization import OptimizerConfig
 from microdesign.learning.training.physics_feedback import TeacherConfig
 from microdesign.learning.training.preparation import check_training
-from microdesign.learning.training.registration import NotRegisteredError
+from microdesign.learning.training.registration import NotRegisteredError, TrackingConfig
+from microdesign.learning.training.resources import ResourcesConfig
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
@@ -70,15 +72,15 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
             properties=bundle.properties,
             start=str(start),
             loop=LoopConfig(
-                model=bundle.description.model, epochs=settings.epochs, learning_rate=settings.learning_rate
+                model=bundle.description.model,
+                epochs=settings.epochs,
+                optimizer=OptimizerConfig(learning_rate=settings.learning_rate),
             ),
-            teacher=_feedback(config) if settings.teacher else None,
-            cpus_per_worker=settings.cpus,
-            use_gpu=settings.use_gpu,
+            physics_feedback=_feedback(config) if settings.teacher else None,
+            resources=ResourcesConfig(cpus=settings.cpus, gpu=settings.use_gpu),
+            tracking=TrackingConfig(experiment=config.experiment, register_as=name),
             storage=str(folder),
             name=f"train-{trials}",
-            experiment=config.experiment,
-            register_as=name,
         )
 
     def retrain(trials: list[Trial]) -> LocalSurrogate:

@@ -49,7 +49,10 @@ class TrainedModels(Config):
         settings = self.models[name]
         if isinstance(settings, str):
             raise InputError(f"models.{name}: is {settings}, which is trained already; expected settings.")
-        named = {"name": f"{self.train.name}-{name}", "register_as": f"{self.train.register_as}-{name}"}
+        named = {
+            "name": f"{self.train.name}-{name}",
+            "tracking.register_as": f"{self.train.tracking.register_as}-{name}",
+        }
         return changed(self.train, named | dict(settings), f"models.{name}")
 
     def bundles(self, cache: Path, uri: str, progress: Progress) -> tuple[dict[str, Bundle], dict[str, str]]:
@@ -100,7 +103,7 @@ class TrainedModels(Config):
 
 def _lacks_style_weights(training: TrainConfig) -> str:
     """Why a training that takes the style loss's default weights cannot have them; empty if it can or need not."""
-    objectives = [phase.objective for phase in training.loop.phases]
+    objectives = [stage.objective for stage in training.loop.resolved_stages]
     if not any("style" in split_names(each.loss) and each.settings.style.weights is None for each in objectives):
         return ""
     try:

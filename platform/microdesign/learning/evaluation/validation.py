@@ -89,7 +89,7 @@ class HeldOut:
     def _loss(self, model: VAERegression, loop: LoopConfig) -> float:
         """The mean over the images of what training minimises in the end, its latent draws seeded."""
         c = torch.from_numpy(self.standardization.forward(self._true)).float()
-        measure = objective.Objective(loop.phases[-1].objective, self.standardization)
+        measure = objective.Objective(loop.resolved_stages[-1].objective, self.standardization)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             total = 0.0

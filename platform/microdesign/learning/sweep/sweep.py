@@ -66,7 +66,7 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
     folder = Path(config.train.storage).resolve() / name
     uri = tracking_uri or default_uri()
     with ending(
-        continued(folder / "mlflow.json", uri, lambda: start_run(config.train.experiment, name, uri))
+        continued(folder / "mlflow.json", uri, lambda: start_run(config.train.tracking.experiment, name, uri))
     ) as parent:
         parent.log_tags({"stage": "sweep", "dataset": dataset.manifest.digest})
         parent.log_text(dump_yaml(config), "config.yaml")
@@ -130,12 +130,12 @@ def _evaluator(config: SweepConfig, dataset: Dataset) -> Evaluator | None:
 
 def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: Trial) -> TrainConfig:
     """The full training of a search's best trial, under a name of its own where there are several models."""
-    suffix = f"-{model}" if model else ""
+    suffix, tracking = f"-{model}" if model else "", config.train.tracking
     return config.train.model_copy(
         update={
             "loop": loop_with(loop, best.choice),
             "name": f"{config.name}{suffix}-winner",
-            "register_as": f"{config.train.register_as}{suffix}",
+            "tracking": tracking.model_copy(update={"register_as": f"{tracking.register_as}{suffix}"}),
         }
     )
 

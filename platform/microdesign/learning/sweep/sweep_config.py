@@ -27,7 +27,7 @@ class SweepConfig(Config):
     search: Literal["bayesian", "grid"] = Field("bayesian", description="Optuna's TPE, or every combination")
     trials: int = Field(25, ge=1, description="trials of the Bayesian search of each model")
     trial_epochs: int | None = Field(
-        None, ge=1, description="epochs of a trial, all phases; those of train.loop when left out"
+        None, ge=1, description="epochs of a trial, all stages; those of train.loop when left out"
     )
     objectives: tuple[Objective, ...] = Field(
         ("mape", "excess_cess"), min_length=1, description="measured on the validation split"
@@ -57,8 +57,8 @@ class SweepConfig(Config):
             raise ValueError(f"objectives names one twice: {', '.join(self.objectives)}")
         if self.train.start is not None:
             raise ValueError(f"train.start is {self.train.start}; the trials of a sweep start anew: leave it out")
-        if "learns" in self.space or any("learns" in settings for settings in self.models.values()):
-            raise ValueError("learns is not searched: a regressor learns alone from a finished model; leave it out")
+        if "trainable" in self.space or any("trainable" in settings for settings in self.models.values()):
+            raise ValueError("trainable is not searched: fine-tuning starts from a finished model; leave it out")
         if not self.train.properties:
             for name in self.objectives:
                 if name in NEEDS_PROPERTIES:
@@ -69,7 +69,7 @@ class SweepConfig(Config):
         """Names what the search makes of a data set; a larger number of trials goes on with the same search."""
         given = {"name", "train", "trials", "max_concurrent", "retrain", "cpus_per_trial", "gpus_per_trial"}
         settings = self.model_dump(mode="json", exclude=given)
-        train = self.train.model_dump(mode="json", include={"properties", "loop", "teacher", "unlabelled"})
+        train = self.train.model_dump(mode="json", include={"properties", "loop", "physics_feedback", "unlabelled"})
         return f"{self.name}-{digest_json([settings, train, dataset_digest])[:10]}"
 
     def studies(self) -> dict[str, LoopConfig]:
@@ -77,13 +77,13 @@ class SweepConfig(Config):
         return {name: loop_with(self.train.loop, given) for name, given in self.models.items()} or {"": self.train.loop}
 
     def trial_loop(self, loop: LoopConfig, choice: Mapping[str, Any]) -> LoopConfig:
-        """The loop of a trial: with its choice, as long as a trial lasts, its phases in proportion."""
+        """The loop of a trial: with its choice, as long as a trial lasts, its stages in proportion."""
         chosen = loop_with(loop, choice)
-        shares = [phase.epochs / chosen.total_epochs for phase in chosen.phases]
+        shares = [stage.epochs / chosen.total_epochs for stage in chosen.resolved_stages]
         total = self.trial_epochs or chosen.total_epochs
         ends = [round(total * sum(shares[: number + 1])) for number in range(len(shares))]
         epochs = [max(1, end - start) for start, end in zip([0, *ends], ends, strict=False)]
-        schedule = [
-            phase.model_copy(update={"epochs": count}) for phase, count in zip(chosen.schedule, epochs, strict=False)
+        stages = [
+            stage.model_copy(update={"epochs": count}) for stage, count in zip(chosen.stages, epochs, strict=False)
         ]
-        return chosen.model_copy(update={"epochs": total, "schedule": tuple(schedule), "max_minutes": None})
+        return chosen.model_copy(update={"epochs": total, "stages": tuple(stages), "max_minutes": None})

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import digest, write_json
 from microdesign.learning.data.feed import Feed
-from microdesign.learning.training.loop_config import LoopConfig, Phase
+from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.physics_feedback import Teacher
+from microdesign.learning.training.stages import Stage
 from microdesign.model.objective import Objective
 from microdesign.model.vae import VAERegression
 
@@ -39,7 +40,7 @@ def build_model(config: LoopConfig, properties: int) -> VAERegression:
     """Builds the model with seeded weights, those that are not to be trained frozen."""
     torch.manual_seed(config.seed)
     model = VAERegression(config.model, properties)
-    if config.learns == "regressor":
+    if config.trainable == "regressor":
         model.train_regressor_only()
     return model
 
@@ -54,12 +55,12 @@ def run_loop(
     folder: Path | None = None,
     teacher: Teacher | None = None,
 ) -> None:
-    """Trains `model` in place, phase by phase, from the start or from a saved state.
+    """Trains `model` in place, stage by stage, from the start or from a saved state.
 
     Args:
         model: A `VAERegression`, possibly wrapped for distributed training.
         feed: The worker's batches.
-        config: Model, phases and optimiser.
+        config: Model, stages and optimiser.
         on_epoch: Called after each epoch with (epochs done, mean terms, function that takes the state to save).
         state: What that function returned: the run goes on after its last step, bitwise as if never stopped.
         on_checkpoint: Called with that function within an epoch, every `checkpoint_minutes`, by all workers at once.
@@ -69,7 +70,7 @@ def run_loop(
     Raises:
         DivergedError: The loss or its gradient is not finite; names epoch, step and the batch's digest.
     """
-    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state, teacher).all_phases()
+    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state, teacher).all_stages()
 
 
 def describe_terms(terms: Mapping[str, float]) -> str:
@@ -107,31 +108,33 @@ class _Run:
                 teacher.load_state(state["own"])
         self.started = self.saved = time.monotonic() - self.state["seconds"]
 
-    def all_phases(self) -> None:
-        phases = self.config.phases
-        for phase in phases:
-            if self.epoch < phase.end:
-                self._begin(phase)
-                while self.epoch < phase.end and not (self.epoch and self._time_used(phase, phases[-1].end) >= 1):
-                    self._run_epoch(phase, phases[-1].end)
-                self.epoch = max(self.epoch, phase.end)
+    def all_stages(self) -> None:
+        stages = self.config.resolved_stages
+        for stage in stages:
+            if self.epoch < stage.end:
+                self._begin(stage)
+                while self.epoch < stage.end and not (self.epoch and self._time_used(stage, stages[-1].end) >= 1):
+                    self._run_epoch(stage, stages[-1].end)
+                self.epoch = max(self.epoch, stage.end)
 
-    def _begin(self, phase: Phase) -> None:
-        self.objective = Objective(phase.objective, self.feed.standardization)
+    def _begin(self, stage: Stage) -> None:
+        self.objective = Objective(stage.objective, self.feed.standardization)
         self.optimizer = self.config.optimizer.build(self.model.parameters())
-        resumed = "optimizer" in self.state and phase.start <= self.state["epoch"] < phase.end
-        if resumed and (self.state["epoch"], self.state["step"]) != (phase.start, 0):
+        resumed = "optimizer" in self.state and stage.start <= self.state["epoch"] < stage.end
+        if resumed and (self.state["epoch"], self.state["step"]) != (stage.start, 0):
             self.optimizer.load_state_dict(self.state["optimizer"])
 
-    def _run_epoch(self, phase: Phase, total: int) -> None:
+    def _run_epoch(self, stage: Stage, total: int) -> None:
         self.model.train()
         self.saved = self._elapsed() if self.config.checkpoint_minutes else 0.0
         first, clock = self.step, time.monotonic()
         for x, c in self.feed.epoch(self.epoch, first):
-            progress = (self.epoch - phase.start + self.step / self.feed.steps) / phase.epochs
-            factor = self.config.optimizer.factor(max(progress, self._time_used(phase, total)), progress * phase.epochs)
+            progress = (self.epoch - stage.start + self.step / self.feed.steps) / stage.epochs
+            factor = self.config.optimizer.schedule.factor(
+                max(progress, self._time_used(stage, total)), progress * stage.epochs
+            )
             for group in self.optimizer.param_groups:
-                group["lr"] = phase.learning_rate * factor
+                group["lr"] = stage.learning_rate * factor
             self._take_step(x, c)
             self._checkpoint_when_due()
         samples = (self.feed.steps - first) * self.feed.batch_size * self.feed.world
@@ -201,11 +204,11 @@ class _Run:
         limit = self.config.max_minutes
         return steps if limit is None else max(steps, self._elapsed() / (60 * limit))
 
-    def _time_used(self, phase: Phase, total: int) -> float:
-        """Share of the phase's time that is over: of the limit, what its epochs are of all epochs."""
+    def _time_used(self, stage: Stage, total: int) -> float:
+        """Share of the stage's time that is over: of the limit, what its epochs are of all epochs."""
         if self.config.max_minutes is None:
             return 0.0
-        return (self._elapsed() / (60 * self.config.max_minutes) * total - phase.start) / phase.epochs
+        return (self._elapsed() / (60 * self.config.max_minutes) * total - stage.start) / stage.epochs
 
     def _elapsed(self) -> float:
         """Seconds since the start by the clock of worker 0: by their own, workers would drift apart and stop apart."""

@@ -32,17 +32,17 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
     """
     manifest = dataset.manifest
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
-    steps_per_epoch(len(_positions(config, dataset)), config.loop.batch_size, config.workers_range[1])
+    steps_per_epoch(len(_positions(config, dataset)), config.loop.batch_size, config.resources.workers_range[1])
     for split in ("validation", "test"):
         check_held_out(dataset, split, config.properties)
     check_varied(dataset)
     if config.start is not None:
         load_start(config.start, config)
-    teacher = Teacher.of(config.teacher, standardization_of(config, dataset), manifest)
-    if teacher is None and config.loop.learns == "regressor":
+    teacher = Teacher.of(config.physics_feedback, standardization_of(config, dataset), manifest)
+    if teacher is None and config.loop.trainable == "regressor":
         raise InputError(
-            f"{config.dataset}: a regressor rehearses on images of known materials, which physics judges; these are "
-            f"{'volumes' if len(manifest.shape) > 2 else 'of no materials'}. Set loop.learns to all."
+            f"{config.dataset}: fine-tuning the regressor needs images of known materials; these are "
+            f"{'volumes' if len(manifest.shape) > 2 else 'of no materials'}. Set loop.trainable to all."
         )
     if teacher is not None:
         teacher.check(dataset.read_shard(0).select(slice(0, _COMPARED)))
@@ -79,7 +79,7 @@ def prepare(
     """
     samples = Samples.read(dataset, _positions(config, dataset), rank, world)
     feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
-    return feed, Teacher.of(config.teacher, standardization, dataset.manifest)
+    return feed, Teacher.of(config.physics_feedback, standardization, dataset.manifest)
 
 
 def _positions(config: TrainConfig, dataset: Dataset) -> NDArray:

@@ -1,9 +1,27 @@
-"""Which trained models go to the registry: those that predict better than the mean of the test images does."""
+"""Where a training is recorded, and which models go to the registry: those that are better than predicting the mean."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import Field
+
+from microdesign.core.config import Config
 from microdesign.core.errors import MicrodesignError
+
+
+class TrackingConfig(Config):
+    """MLflow: the experiment of the run, and the registry of models."""
+
+    experiment: str = Field("microdesign", description="MLflow experiment")
+    register_as: str = Field(
+        "microdesign",
+        description="name in the MLflow registry; the first of its name is champion, a later one challenger",
+    )
+    minimum_r2: float | None = Field(
+        0.0,
+        description="R2 on the test split that each property needs for the model to be registered; predicting the mean "
+        "attains 0; null registers any model",
+    )
 
 
 class NotRegisteredError(MicrodesignError, RuntimeError):
@@ -36,6 +54,6 @@ def check_quality(metrics: Mapping[str, float], minimum_r2: float | None, bundle
         values = ", ".join(f"{name} {value:.3g}" for name, value in poor.items())
         raise NotRegisteredError(
             f"The model is not registered: R2 on the test split is {values}, where predicting the mean attains 0; the "
-            f"bundle stays in {bundle}. Train for more epochs or on more images, or set minimum_r2 to null.",
+            f"bundle stays in {bundle}. Train for more epochs or on more images, or set tracking.minimum_r2 to null.",
             bundle,
         )

@@ -54,7 +54,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     folder = Path(config.storage).resolve() / name
     record = folder / "registered.json"
     registered = read_json(record) if record.is_file() else {}
-    place = f"{config.register_as} at {uri}"
+    place = f"{config.tracking.register_as} at {uri}"
     if place in registered:
         progress(f"the model {name} is trained already")
         return folder / "bundle"
@@ -72,11 +72,11 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         metrics = load_bundle(folder / "bundle").description.metrics
         run.log_metrics(metrics)
         try:
-            check_quality(metrics, config.minimum_r2, folder / "bundle")
+            check_quality(metrics, config.tracking.minimum_r2, folder / "bundle")
         except NotRegisteredError as error:
             run.log_tags({"not_registered": str(error)})
             raise
-        version, alias = register_bundle(run, folder / "bundle", config.register_as)
+        version, alias = register_bundle(run, folder / "bundle", config.tracking.register_as)
         write_json(record, registered | {place: version.number})
         progress(f"registered {version} as {alias}: {summary(metrics, config.properties)}")
     return folder / "bundle"
@@ -90,7 +90,7 @@ def _is_trained(bundle: Path) -> bool:
 def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
     """A new MLflow run with what is known before training. A resumed training writes on in it, and not this again."""
     sources = config.loop.sources()
-    run = start_run(config.experiment, name, uri)
+    run = start_run(config.tracking.experiment, name, uri)
     run.log_params(config.model_dump(mode="json"))
     start = {} if config.start is None else {"start": load_bundle(config.start).digest}
     run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"} | start | sources)
@@ -114,12 +114,14 @@ def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, 
 
 def check_worker_resources(config: TrainConfig) -> None:
     """Refuses workers that do not fit this machine's Ray, see `check_resources`."""
-    check_resources("Training", config.resources, "workers, cpus_per_worker or use_gpu", config.workers_range[0])
+    resources = config.resources
+    check_resources("Training", resources.of_worker, "resources", resources.workers_range[0])
 
 
 def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
     """The Ray trainer of a run; `messages.put` gets (epochs done, mean terms) after each epoch, in worker 0."""
     paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
+    resources = config.resources
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
     return TorchTrainer(
         _worker,
@@ -129,12 +131,12 @@ def build_trainer(config: TrainConfig, standardization: Standardization, name: s
             "messages": messages,
         },
         scaling_config=ray.train.ScalingConfig(
-            num_workers=config.workers, use_gpu=config.use_gpu, resources_per_worker=config.resources
+            num_workers=resources.workers, use_gpu=resources.gpu, resources_per_worker=resources.of_worker
         ),
         run_config=ray.train.RunConfig(
             name=name,
             storage_path=str(Path(config.storage).resolve()),
-            failure_config=ray.train.FailureConfig(max_failures=config.max_failures),
+            failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             callbacks=[NoSecondTry()],
         ),
@@ -161,7 +163,7 @@ def _worker(settings: dict[str, Any]) -> None:
     standardization = validate_config(Standardization, settings["standardization"], "the standardization")
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
-    torch.set_num_threads(max(1, round(config.cpus_per_worker)))
+    torch.set_num_threads(max(1, round(config.resources.cpus)))
     device = get_device()
     dataset = Dataset.open(config.dataset)
     feed, teacher = prepare(config, dataset, standardization, device, rank, world)
