@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from pydantic import BaseModel
+
 from microdesign.core.config import ConfigT, load_config
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.progress import Progress, shown
@@ -34,4 +36,4 @@ def run_job(
     except MicrodesignError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)
-    print(json.dumps(result, indent=2))
+    print(result.model_dump_json(indent=2) if isinstance(result, BaseModel) else json.dumps(result, indent=2))

@@ -33,8 +33,8 @@ def config_class(job: str, what: str | None = None) -> type[Config]:
 
         name = what or "fidelity"
         if name not in EXPERIMENTS:
-            raise InputError(f"what = {name}: is no experiment; expected one of: {', '.join(EXPERIMENTS)}.")
-        return EXPERIMENTS[name].config
+            raise InputError(f"what = {name}: unknown experiment; expected one of: {', '.join(EXPERIMENTS)}.")
+        return EXPERIMENTS[name]
     if what is not None:
         raise InputError(f"what = {what}: goes with the job evaluate alone, not with {job}.")
     if job not in _CLASSES:

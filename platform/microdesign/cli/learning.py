@@ -60,13 +60,13 @@ def evaluate(
 
     settings = load_experiment(config, overrides or [], what)
     with on_ray() as progress:
-        document = run(settings, progress)
+        result = run(settings, progress)
     if as_json:
-        print_json(document)
+        print(result.model_dump_json(indent=2))
         return
-    titles, *rows = document["table"]
+    titles, *rows = result.table.texts()
     print_table(titles, rows)
-    print(f"tables and figures: {document['folder']}")
+    print(f"tables and figures: {result.folder}")
 
 
 @app.command()

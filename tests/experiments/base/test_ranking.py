@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from microdesign.experiments.base.ranking import best_of, count_distinct, nearest_errors, worst_errors
+from microdesign.experiments.base.ranking import best_of, count_distinct, nearest_errors, ranked_errors, worst_errors
 from microdesign.microstructure.statistics.similarity import two_point_of
 
 
@@ -19,12 +19,16 @@ def test_best_of_takes_the_ranking_and_not_the_truth() -> None:
     np.testing.assert_allclose(best_of(errors, errors, 2), [0.1])
 
 
-def test_more_draws_never_hurt_the_oracle() -> None:
-    errors = np.random.default_rng(0).random((50, 16))
-    best = [best_of(errors, errors, n) for n in (1, 4, 16)]
-    assert (best[0] >= best[1]).all()
-    assert (best[1] >= best[2]).all()
-    np.testing.assert_allclose(best[2], errors.min(1))
+def test_more_draws_never_raise_the_error_of_the_oracle() -> None:
+    errors, score = np.random.default_rng(0).random((2, 50, 16))
+    first, four, four_oracle, all_, all_oracle = ranked_errors(errors, score)
+    names = [each.name for each in (first, four, four_oracle, all_oracle)]
+    assert names == ["first draw", "best of 4 by regressor", "best of 4 by oracle", "best of 16 by oracle"]
+    assert (first.values >= four_oracle.values).all()
+    assert (four_oracle.values >= all_oracle.values).all()
+    np.testing.assert_allclose(all_oracle.values, errors.min(1))
+    np.testing.assert_allclose(all_.values, errors[np.arange(50), score.argmin(1)])
+    assert [each.name for each in ranked_errors(errors[:, :1], score[:, :1])][1] == "best of 1 by regressor"
 
 
 def test_a_target_in_the_table_is_hit_exactly() -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from microdesign.experiments.fidelity.realism import compare, kinship, morphology
+from microdesign.experiments.fidelity.realism import distribution_shifts, largest_cross_correlation, morphology
 
 
 def stripes(width: int, size: int = 32) -> np.ndarray:
@@ -19,21 +19,23 @@ def test_morphology_of_stripes_is_known() -> None:
     assert values["corner_contacts"] == 0
 
 
-def test_a_checkerboard_of_pixels_is_found_out() -> None:
+def test_a_checkerboard_of_pixels_has_corner_contacts_everywhere() -> None:
     checkerboard = (np.indices((32, 32)).sum(0) % 2).astype(np.uint8)
     values = morphology(checkerboard[None])
     assert values["corner_contacts"][0] == 1000
     assert values["feature_size"][0] == 1
 
 
-def test_shifted_and_inverted_copies_are_kin_and_independent_noise_is_not() -> None:
+def test_shifted_and_inverted_copies_correlate_and_independent_noise_does_not() -> None:
     stream = np.random.default_rng(0)
     one = (stream.random((32, 32)) < 0.4).astype(np.uint8)
     copies = [np.roll(one, (number, 3 * number), (0, 1)) for number in range(4)]
-    assert kinship(np.stack([*copies, 1 - one])) == pytest.approx(np.ones(5))
+    assert largest_cross_correlation(np.stack([*copies, 1 - one])) == pytest.approx(np.ones(5))
     strangers = (stream.random((16, 32, 32)) < 0.4).astype(np.uint8)
-    assert (kinship(strangers) < 0.25).all()  # the largest of 1024 correlations of standard deviation 1 / 32
-    assert kinship(strangers[:1] * 0) == pytest.approx(0)
+    assert (
+        largest_cross_correlation(strangers) < 0.25
+    ).all()  # the largest of 1024 correlations of standard deviation 1 / 32
+    assert largest_cross_correlation(strangers[:1] * 0) == pytest.approx(0)
 
 
 def test_images_of_one_phase_have_finite_statistics() -> None:
@@ -41,25 +43,25 @@ def test_images_of_one_phase_have_finite_statistics() -> None:
         assert np.isfinite(values).all(), name
 
 
-def test_a_shift_is_no_chance() -> None:
+def test_a_shifted_distribution_exceeds_the_null_distance() -> None:
     stream = np.random.default_rng(0)
     data = {"s": stream.normal(size=2000)}
-    same = compare({"s": stream.normal(size=300)}, data)["s"]
-    shifted = compare({"s": stream.normal(size=300) + 1}, data)["s"]
+    same = distribution_shifts({"s": stream.normal(size=300)}, data)["s"]
+    shifted = distribution_shifts({"s": stream.normal(size=300) + 1}, data)["s"]
     assert shifted.distance == pytest.approx(1, abs=0.15)  # in standard deviations
-    assert shifted.distance > 3 * shifted.chance
+    assert shifted.distance > 3 * shifted.null_distance
     assert same.inside == pytest.approx(0.98, abs=0.03)
     assert same.data_inside == pytest.approx(0.98, abs=1e-3)
     assert shifted.inside < same.inside
 
 
-@pytest.mark.parametrize("kin", [0.0, 0.5, 1.0])
-def test_draws_of_the_data_are_within_chance_nineteen_times_in_twenty(kin: float) -> None:
-    """Four answers a target, independent or the same: the more alike, the fewer images they are worth."""
-    stream, beyond = np.random.default_rng(0), []
-    for _ in range(100):
-        own, shared = stream.normal(size=(50, 4)), stream.normal(size=(50, 1))
-        draws = np.sqrt(kin) * shared + np.sqrt(1 - kin) * own
-        found = compare({"s": draws.ravel()}, {"s": stream.normal(size=200)}, group=4, rounds=60)["s"]
-        beyond.append(found.distance > found.chance)
-    assert np.mean(beyond) <= 0.12
+def test_draws_of_the_data_are_within_the_null_distance_nineteen_times_in_twenty() -> None:
+    """Four draws a target, independent or equal: the more correlated, the smaller the effective sample."""
+    for correlation in (0.0, 0.5, 1.0):
+        stream, beyond = np.random.default_rng(0), []
+        for _ in range(100):
+            own, shared = stream.normal(size=(50, 4)), stream.normal(size=(50, 1))
+            draws = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+            found = distribution_shifts({"s": draws.ravel()}, {"s": stream.normal(size=200)}, group=4, rounds=60)["s"]
+            beyond.append(found.distance > found.null_distance)
+        assert np.mean(beyond) <= 0.12, correlation

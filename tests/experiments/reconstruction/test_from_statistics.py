@@ -1,7 +1,8 @@
 import numpy as np
 import torch
 
-from microdesign.experiments.reconstruction.from_statistics import CirclesConfig, aligned, descend, discs, recovered
+from microdesign.experiments.reconstruction.config import CirclesConfig
+from microdesign.experiments.reconstruction.from_statistics import aligned, descend, discs, recovered
 from microdesign.model.losses.two_point import excess_cess
 
 CONFIG = CirclesConfig(size=24, images=1, steps=250, starts=2, clamp=0.1)
@@ -15,13 +16,13 @@ def blobs() -> np.ndarray:
     return image
 
 
-def test_a_shifted_and_inverted_copy_is_laid_over_its_original() -> None:
+def test_a_shifted_and_inverted_copy_is_aligned_with_its_original() -> None:
     image = torch.from_numpy(blobs())
     assert torch.equal(aligned(image.roll((5, -7), (0, 1)), image), image)
     assert torch.equal(aligned(image.flip((0, 1)).roll((2, 9), (0, 1)), image), image)
 
 
-def test_what_is_missed_is_a_share_of_the_discs() -> None:
+def test_the_error_is_relative_to_the_area_of_the_discs() -> None:
     image = blobs()
     half = image.copy()
     half[:10] = 0

@@ -5,7 +5,9 @@ import pytest
 from pydantic import ValidationError
 
 from microdesign.core.errors import InputError
-from microdesign.experiments.reconstruction.line_spacing import LinesConfig, lines, sensitivity, spacing_table
+from microdesign.experiments.reconstruction.config import LinesConfig
+from microdesign.experiments.reconstruction.line_spacing import lines, sensitivity
+from microdesign.experiments.reconstruction.tables import spacing_table
 
 CONFIG = LinesConfig(size=56, spacing=25, named=(26, 50))
 
@@ -34,15 +36,13 @@ def test_the_table_shows_the_named_spacings() -> None:
     assert lines(56, 25).sum() == 2 * 56
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
+def test_an_invalid_comparison_is_refused_before_anything_runs() -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"size": 64}, "spacing 100 does not fit; expected 1 to 63 pixels"),
         ({"named": (300,)}, "spacing 300 does not fit; expected 1 to 223 pixels"),
         ({"losses": ("mse+cess",)}, r"the loss 'mse\+cess' is a sum; expected single losses"),
         ({"losses": ("alchemy",)}, "Unknown loss 'alchemy'"),
-    ],
-)
-def test_what_cannot_be_compared_is_refused_before_anything_runs(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises((ValidationError, InputError), match=message):
-        LinesConfig(**changes)
+    ]
+    for changes, message in cases:
+        with pytest.raises((ValidationError, InputError), match=message):
+            LinesConfig(**changes)

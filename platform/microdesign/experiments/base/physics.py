@@ -1,22 +1,43 @@
-"""What experiments check of materials and labels before they evaluate decodes by physics."""
+"""The physics of an experiment, and what is checked of materials and labels before decodes are evaluated by it."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
+from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.experiments.base.ranking import worst_errors
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.evaluators.table import TableEvaluator
+from microdesign.physics.execution.parallel import ParallelEvaluator
+from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials, materials_from
 from microdesign.surrogate.protocol import Surrogate
 
 _SAME = 0.005
-"""Difference of labels from the evaluator's values that is no matter: a solver's tolerance, several times."""
+"""Difference of labels from the evaluator's values that is tolerated: several times a solver's tolerance."""
+
+
+class PhysicsConfig(Config):
+    """The physics that evaluates decodes, and where its results are stored."""
+
+    evaluator: str = Field("fft", description="physics of decodes: fft, module:name, or command: PROGRAM ARGS")
+    store: str | None = Field(None, description="folder of known results; one in `folder` when None")
+
+    def physics(self, folder: Path) -> ParallelEvaluator:
+        """The evaluator in Ray tasks; its results are stored in the folder, or in `store`.
+
+        Raises:
+            InputError: There is no such evaluator.
+        """
+        return ParallelEvaluator(load_evaluator(self.evaluator), ResultStore(self.store or folder / "results"))
 
 
 def check_measurable(dataset: Dataset, dimensions: Sequence[int] = (2,)) -> None:
-    """Refuses what the measurements are not made for.
+    """Refuses a data set that an experiment does not support.
 
     Raises:
         InputError: The data set has more than two phases, or images of other dimensions.

@@ -2,40 +2,27 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
-
-from pydantic import Field
 
 from microdesign.core.progress import Progress
-from microdesign.experiments.base.config import ExperimentConfig
-from microdesign.experiments.base.measured import MeasuredModel
-from microdesign.experiments.base.outcome import Outcome
-from microdesign.experiments.fidelity import report as fidelity_report
-from microdesign.experiments.fidelity.measure import FidelityConfig, measure
+from microdesign.experiments.base.result import ExperimentResult, save_figures
+from microdesign.experiments.fidelity.config import FidelityExperiment
+from microdesign.experiments.fidelity.figures import figures
+from microdesign.experiments.fidelity.measure import measure
+from microdesign.experiments.fidelity.tables import fidelity_table
 
 
-class FidelityExperiment(ExperimentConfig, MeasuredModel):
-    """Fidelity of a trained model."""
-
-    what: Literal["fidelity"] = "fidelity"
-    folder: str = Field("runs/evaluation", description="where tables, figures and results of physics go")
-    fidelity: FidelityConfig = FidelityConfig()
-
-
-def run_fidelity(config: FidelityExperiment, folder: Path, uri: str, progress: Progress) -> Outcome:
-    """Measures the model; what physics has answered is in the store, aimed draws are in the folder.
+def run(config: FidelityExperiment, folder: Path, uri: str, progress: Progress) -> ExperimentResult:
+    """Evaluates the model; stored results of physics and cached draws in the folder are reused.
 
     Raises:
-        InputError: The model or the data set cannot be had, or the materials differ.
+        InputError: The model or the data set cannot be opened, or the materials differ.
     """
-    measured = config.opened(folder, uri, progress)
-    found = measure(
-        measured.surrogate, measured.dataset, measured.evaluator, config.fidelity, progress, folder / "draws"
-    )
-    return Outcome(
-        tables={"fidelity": fidelity_report.table(found.rows)},
-        figures=fidelity_report.figures(found),
+    opened = config.open(folder, uri, progress)
+    found = measure(opened.surrogate, opened.dataset, opened.evaluator, config.fidelity, progress, folder / "draws")
+    return ExperimentResult(
+        tables={"fidelity": fidelity_table(found.measurements)},
+        figures=save_figures(figures(found), folder),
         metrics=found.metrics,
-        details={"rows": [asdict(row) for row in found.rows]},
-        tags=measured.tags,
+        details={"measurements": [asdict(each) for each in found.measurements]},
+        tags=opened.tags,
     )

@@ -6,31 +6,18 @@ MICRO2D's class GRF with 25 and 50 components are 4.2 % and 3.0 %).
 Shapes: n images, P properties, F offsets.
 """
 
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
-from pydantic import Field
 from sklearn.decomposition import PCA
 from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
 
-from microdesign.core.config import Config
+from microdesign.experiments.forward.config import StatisticsRegressorConfig
 from microdesign.microstructure.statistics.two_point import two_point
 from microdesign.model.standardization import Standardization
 
 _IMAGES = 256
-
-
-class StatisticsRegressorConfig(Config):
-    """A regressor on principal components."""
-
-    kind: Literal["gradient_boosting", "random_forest"] = Field(
-        description="scikit-learn's regressor, default settings"
-    )
-    components: int = Field(50, ge=1, description="principal components of the statistics")
-    offsets: int = Field(64, ge=2, description="offsets along each axis, around 0, whose statistics count")
-    trees: int = Field(200, ge=1, description="trees of the forest, or rounds of boosting")
-    seed: int = Field(0, ge=0, description="seed of the principal components and of the trees")
 
 
 class StatisticsRegressor:

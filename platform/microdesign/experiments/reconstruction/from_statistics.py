@@ -1,48 +1,22 @@
 """Images from their two-point statistics alone, by gradient descent on the pixels.
 
-Cai et al. (see `reconstruction`), Figs. 2 and 3: losses in two-point space, with and without the clamp that drives
-pixels to one phase, on five discs at random places. Statistics do not tell a shift or a point inversion, so an image
-counts as found when one of its shifted or inverted copies is.
+Cai et al. (see `scores.py`), Figs. 2 and 3: losses in two-point space, with and without the clamp that drives
+pixels to one phase, on five discs at random places. Two-point statistics are invariant to shifts and point inversion,
+so an image counts as found when one of its shifted or inverted copies matches.
 
 Shapes: B images, X Y image.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor
 
-from microdesign.core.config import Config
+from microdesign.experiments.reconstruction.config import CirclesConfig
 from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.two_point import cross_correlation
 from microdesign.model.binarization import binarize
 from microdesign.model.indicators import probabilities
-from microdesign.model.losses.reconstruction import build_losses, split_names
-
-
-class CirclesConfig(Config):
-    """The discs, and the descent."""
-
-    size: int = Field(64, ge=16, description="pixels of the square images; a disc's radius is 20 of 224, in proportion")
-    images: int = Field(4, ge=1, description="images of five discs")
-    losses: tuple[str, ...] = Field(
-        ("msess", "cess", "msess+clamp", "cess+clamp"), min_length=1, description="sums of losses, each on its own"
-    )
-    weights: Mapping[str, float] = Field({"msess": 100.0}, description="weight of a loss where it is not 1")
-    clamp: float = Field(0.05, ge=0, description="weight that the clamp rises to over the second half of the descent")
-    steps: int = Field(1500, ge=1, description="steps of Adam")
-    learning_rate: float = Field(0.1, gt=0, description="of the logits of the pixels")
-    starts: int = Field(4, ge=1, description="random starts of an image; the one of the lowest loss counts")
-    seed: int = Field(0, ge=0, description="seed of the discs and of the starts")
-
-    @field_validator("losses")
-    @classmethod
-    def _check(cls, losses: tuple[str, ...]) -> tuple[str, ...]:
-        for loss in losses:
-            split_names(loss)
-        return losses
+from microdesign.model.losses.reconstruction import build_losses
 
 
 def discs(config: CirclesConfig) -> np.ndarray:
@@ -68,11 +42,11 @@ def descend(target: Tensor, expression: str, config: CirclesConfig) -> Tensor:
     logits = (torch.logit(mean) + 0.5 * torch.randn(many.shape, generator=stream)).requires_grad_()
     optimizer = torch.optim.Adam([logits], lr=config.learning_rate)
     for step in range(config.steps):
-        course = step / config.steps
-        optimizer.param_groups[0]["lr"] = config.learning_rate * min(1.0, 4 * (1 - course))
+        done = step / config.steps
+        optimizer.param_groups[0]["lr"] = config.learning_rate * min(1.0, 4 * (1 - done))
         total = logits.new_zeros(len(many))
         for name, (weight, loss) in losses.items():
-            weight = config.clamp * max(0.0, 2 * course - 1) if name == "clamp" else weight
+            weight = config.clamp * max(0.0, 2 * done - 1) if name == "clamp" else weight
             total = total + weight * loss(logits, many)
         optimizer.zero_grad()
         total.sum().backward()
@@ -93,9 +67,9 @@ def aligned(image: Tensor, target: Tensor) -> Tensor:
 
 
 def recovered(soft: Tensor, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The binarised images laid over their targets, uint8 `(B, X, Y)`, and how far off each is, in discs.
+    """The binarised images aligned with their targets, uint8 `(B, X, Y)`, and the error of each, relative to the discs.
 
-    That is what it misses of them, or what it has beside them if that is more.
+    The error is the area that is missing of the discs, or the area added to them if that is larger, over their area.
 
     Args:
         soft: Probabilities `(B, 1, X, Y)`.

@@ -1,8 +1,8 @@
 """How well models reconstruct held-out images, by two-point statistics and by pixels, image by image.
 
 The experiments of Cai et al., "Latent Representation of Microstructures using Variational Autoencoders with Spatial
-Statistics-Space Loss": models that differ in the loss, on one test split. Scores of a model are kept in a file that its
-digest names, so a run that was killed goes on.
+Statistics-Space Loss": models that differ in the loss, on one test split. The scores of a model are cached in a file
+named by its digest, so that a stopped run continues.
 
 Shapes: M models, N images, C phase channels.
 """
@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from microdesign.experiments.base.cached import kept_arrays
+from microdesign.experiments.base.cached_arrays import cached_arrays
+from microdesign.learning.evaluation.comparison import Comparison
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.binarization import binarize
 from microdesign.model.bundle import Bundle
@@ -25,11 +26,13 @@ from microdesign.surrogate.local import LocalSurrogate
 
 SCORES: Mapping[str, str] = {
     "excess_cess": "excess CESS of the binarised decode, nats per offset",
-    "excess_cess_soft": "the same of the decode before it is cut, as the paper has it",
-    "pixel_error": "mean square error of the decode before it is cut",
+    "excess_cess_soft": "the same before the decode is binarised, as in the paper",
+    "pixel_error": "mean square error before the decode is binarised",
     "wrong_pixels": "share of pixels of the binarised decode that differ from the image",
 }
-"""What is measured of each reconstruction, and what it is."""
+"""The scores of a reconstruction, and their meaning."""
+PAIRWISE = ("excess_cess", "excess_cess_soft")
+"""The scores by which models are compared in pairs."""
 _IMAGES = 256
 
 
@@ -49,13 +52,21 @@ class Scores:
         """The n images that a model reconstructs worst, worst first."""
         return np.argsort(-self.values[score][self.models.index(model)], kind="stable")[:n]
 
+    def comparison(self, score: str) -> Comparison:
+        """The models side by side by one score."""
+        medians = np.median(self.values[score], axis=1)
+        return Comparison(
+            {model: {score: float(value)} for model, value in zip(self.models, medians, strict=True)},
+            self.values[score],
+        )
+
 
 def score_models(bundles: Mapping[str, Bundle], data: Microstructures, folder: Path) -> Scores:
-    """Scores the reconstructions of all models on the same images; those on record in `folder` are not made again.
+    """Scores the reconstructions of all models on the same images; cached scores in `folder` are reused.
 
-    The folder is that of these images: a score's file is named by the digest of the model alone.
+    The folder must belong to these images: a file of scores is named by the digest of the model alone.
     """
-    found = [kept_arrays(folder / f"{each.digest[:16]}.npz", partial(score, each, data)) for each in bundles.values()]
+    found = [cached_arrays(folder / f"{each.digest[:16]}.npz", partial(score, each, data)) for each in bundles.values()]
     return Scores(tuple(bundles), {name: np.stack([each[name] for each in found]) for name in SCORES})
 
 

@@ -1,4 +1,4 @@
-"""The models of an experiment that compares several: trained by itself one by one, or taken from elsewhere."""
+"""The models of an experiment that compares several: trained one by one, or given as bundles."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +20,9 @@ Models = Mapping[str, str | Mapping[str, Any]]
 
 
 class TrainedModels(Config):
-    """Models by name, all of one training but for what is said of each."""
+    """Models by name that share one training configuration but for the settings of each."""
 
-    train: TrainConfig = Field(description="the training that all share; a model's name is added to its names")
+    train: TrainConfig = Field(description="training configuration of all; each model's name is appended to its names")
     models: Models = Field(
         min_length=1,
         description="name -> settings of `train` by dotted name, such as loop.objective.loss; or a bundle folder or "
@@ -30,7 +30,7 @@ class TrainedModels(Config):
     )
 
     @property
-    def wanted(self) -> tuple[str, ...]:
+    def properties(self) -> tuple[str, ...]:
         """The properties that all predict.
 
         Raises:
@@ -56,14 +56,14 @@ class TrainedModels(Config):
         return changed(self.train, named | dict(settings), f"models.{name}")
 
     def bundles(self, cache: Path, uri: str, progress: Progress) -> tuple[dict[str, Bundle], dict[str, str]]:
-        """Trains what is not trained yet, each as `microdesign train` does; goes on with what was killed.
+        """Trains the models that are not trained yet, each as `microdesign train` does; continues stopped trainings.
 
         Returns:
-            The models by name, and why those are left out that need the style loss where its weights are not installed.
+            The models by name, and the reason for each that is left out: its style loss needs weights that are missing.
 
         Raises:
-            InputError: A setting is not valid, or a given model is missing or predicts other properties (said before
-                anything is trained); or a data set is missing.
+            InputError: A setting is not valid, or a given model is missing or predicts other properties (checked before
+                any training); or a data set is missing.
             MicrodesignError: A training failed.
         """
         places: dict[str | None, str] = {name: given for name, given in self.models.items() if isinstance(given, str)}

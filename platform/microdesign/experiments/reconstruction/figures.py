@@ -1,80 +1,31 @@
-"""What the reconstruction experiment found, for people: tables and figures.
+"""Figures of the experiment `reconstruction`.
 
 Shapes: M models, N images, X Y image.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from microdesign.experiments.base.outcome import Cell, Table
-from microdesign.experiments.reconstruction.scores import SCORES, Scores
-from microdesign.learning.evaluation.comparison import Comparison
+from microdesign.experiments.reconstruction.scores import Scores
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.statistics.two_point import two_point
 from microdesign.model.losses.two_point import EPS
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
-OUTLIERS = 6
+_OUTLIERS = 6
 """Worst reconstructions of each model that are shown."""
-
-
-def tables(scores: Scores, data: Microstructures) -> dict[str, Table]:
-    """Medians and means of each score, the pairwise matrices, and every image's scores."""
-    titles = [f"{name}, {kind}" for name in SCORES for kind in ("median", "mean")]
-    rows: list[list[Cell]] = []
-    for m, model in enumerate(scores.models):
-        values = [float(of(scores.values[name][m])) for name in SCORES for of in (np.median, np.mean)]
-        rows.append([model, *values])
-    made = {"models": Table(("model", *titles), rows)}
-    for name in ("excess_cess", "excess_cess_soft"):
-        wins = comparison(scores, name).wins.tolist()
-        lines = [[model, *line] for model, line in zip(scores.models, wins, strict=True)]
-        made[f"wins_{name}"] = Table(("lower than", *scores.models), lines)
-    columns = [(model, name) for model in scores.models for name in SCORES]
-    samples = [
-        [
-            index,
-            data.classes[index],
-            *(float(scores.values[name][scores.models.index(m), index]) for m, name in columns),
-        ]
-        for index in range(len(data))
-    ]
-    made["samples"] = Table(("image", "class", *(f"{model}: {name}" for model, name in columns)), samples)
-    return made
-
-
-def metrics(scores: Scores) -> dict[str, float]:
-    """The medians, and the share of images on which each model beats the first, by name."""
-    values = {}
-    for name, each in scores.values.items():
-        values |= {
-            f"{model}_{name}_median": float(np.median(row)) for model, row in zip(scores.models, each, strict=True)
-        }
-    for name in ("excess_cess", "excess_cess_soft"):
-        wins = comparison(scores, name).wins[:, 0]
-        first = scores.models[0]
-        values |= {f"{m}_beats_{first}_{name}": float(w) for m, w in zip(scores.models[1:], wins[1:], strict=True)}
-    return {name.replace("+", "_and_").replace(">", ""): value for name, value in values.items()}
-
-
-def comparison(scores: Scores, name: str) -> Comparison:
-    """The models side by side by one score."""
-    medians = np.median(scores.values[name], axis=1)
-    return Comparison(
-        {model: {name: float(value)} for model, value in zip(scores.models, medians, strict=True)}, scores.values[name]
-    )
 
 
 def figures(scores: Scores, surrogates: Mapping[str, Surrogate], data: Microstructures) -> dict[str, Figure]:
     """Histograms with the pairwise matrix, reconstructions of an image of each class, and the worst of each model."""
     made = {
-        "comparison": comparison(scores, "excess_cess").figure(),
-        "comparison_soft": comparison(scores, "excess_cess_soft").figure(),
+        "comparison": scores.comparison("excess_cess").figure(),
+        "comparison_soft": scores.comparison("excess_cess_soft").figure(),
         "outliers": outliers(scores, surrogates, data),
     }
     for name in sorted(set(data.classes)):
@@ -102,7 +53,7 @@ def two_point_maps(image: np.ndarray, decodes: Mapping[str, np.ndarray], title: 
 
 def outliers(scores: Scores, surrogates: Mapping[str, Surrogate], data: Microstructures) -> Figure:
     """The images that each model reconstructs worst, above the reconstructions with their excess CESS."""
-    n = min(OUTLIERS, len(data))
+    n = min(_OUTLIERS, len(data))
     figure = Figure(figsize=(1.6 * n + 0.6, 3.4 * len(scores.models)), layout="constrained")
     grid = figure.subplots(2 * len(scores.models), n, squeeze=False)
     for m, model in enumerate(scores.models):
@@ -117,13 +68,13 @@ def outliers(scores: Scores, surrogates: Mapping[str, Surrogate], data: Microstr
 
 
 def circles_figure(targets: np.ndarray, found: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Figure:
-    """Targets uint8 `(B, X, Y)` and, by loss, the binarised images laid over them, with how far off they are."""
+    """Targets uint8 `(B, X, Y)` and, by loss, the binarised images aligned with them, with their errors."""
     figure = Figure(figsize=(1.7 * len(targets) + 0.6, 1.9 * (1 + len(found))), layout="constrained")
     grid = figure.subplots(1 + len(found), len(targets), squeeze=False)
     for column, target in enumerate(targets):
         draw(grid[0, column], target, title="target")
-        for row, (loss, (copies, off)) in enumerate(found.items(), 1):
-            draw(grid[row, column], copies[column], title=f"{loss}: {off[column]:.1%} off")
+        for row, (loss, (copies, error)) in enumerate(found.items(), 1):
+            draw(grid[row, column], copies[column], title=f"{loss}: error {error[column]:.1%}")
     return figure
 
 
@@ -150,12 +101,3 @@ def _two_point(labels: np.ndarray) -> np.ndarray:
 def _show(axes: Axes, values: np.ndarray, low: float, high: float, colours: str) -> None:
     axes.imshow(values.T, origin="lower", vmin=low, vmax=high, cmap=colours)
     axes.set_axis_off()
-
-
-def circles_table(found: Mapping[str, tuple[np.ndarray, np.ndarray]], grey: Mapping[str, float]) -> Table:
-    """How far off the discs each loss ends, image by image, and the share of grey pixels before the cut."""
-    count: Sequence[int] = range(len(next(iter(found.values()))[1]))
-    return Table(
-        ("loss", "off, median", *(f"image {index}" for index in count), "grey pixels"),
-        [[loss, float(np.median(off)), *map(float, off), grey[loss]] for loss, (_, off) in found.items()],
-    )

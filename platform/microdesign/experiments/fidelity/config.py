@@ -1,0 +1,34 @@
+"""Configuration of the experiment `fidelity`."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from microdesign.core.config import Config
+from microdesign.experiments.base.config import ExperimentConfig
+from microdesign.experiments.base.evaluated_model import EvaluatedModelConfig
+from microdesign.microstructure.data.manifest import SplitName
+
+
+class FidelityConfig(Config):
+    """How many targets, draws and images are evaluated."""
+
+    renamed: ClassVar = {"aim_rounds": "correction_rounds", "aim_steps": "gauss_newton_steps"}
+
+    split: SplitName = Field("test", description="held-out split that the targets are taken from")
+    targets: int = Field(100, ge=1, description="held-out images whose properties become targets")
+    draws: int = Field(16, ge=1, description="draws from p(z|c) for each target")
+    correction_rounds: int = Field(3, ge=0, description="rounds of condition correction by the regressor")
+    gauss_newton_steps: int = Field(3, ge=0, description="Gauss-Newton steps after these")
+    averaged: bool = Field(True, description="predictions are means over the turns and flips of an image")
+    realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is compared")
+    realism_images: int = Field(400, ge=2, description="held-out images, at most, whose morphology is compared")
+    seed: int = Field(0, ge=0, description="seed of the choice of targets and of the draws")
+
+
+class FidelityExperiment(ExperimentConfig, EvaluatedModelConfig):
+    """Fidelity of a trained model."""
+
+    what: Literal["fidelity"] = "fidelity"
+    folder: str = Field("runs/evaluation", description="folder of tables, figures and results of physics")
+    fidelity: FidelityConfig = FidelityConfig()
