@@ -14,6 +14,7 @@ from microdesign.core.config import Config, dump_yaml, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json, read_json, write_json, write_text
 from microdesign.core.progress import Progress, Stage, silent
+from microdesign.core.properties import standard_names
 from microdesign.design.campaign.campaign_config import CampaignConfig, SearchConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.target.targets import Target
@@ -31,7 +32,6 @@ from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.parallel import evaluate_shards
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES
 from microdesign.physics.report import homogenize_report
 from microdesign.tracking import default_uri
 
@@ -133,8 +133,8 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
 
 def _target(config: DemoConfig) -> dict[str, float]:
     for name in (*config.properties, *(config.target or ())):
-        if name not in PROPERTY_NAMES:
-            raise InputError(f"'{name}' is no property; expected some of {', '.join(PROPERTY_NAMES)}.")
+        if name not in (known := standard_names(2)):
+            raise InputError(f"'{name}' is no property; expected some of {', '.join(known)}.")
     if config.match is None:
         return dict(config.target or DEFAULT_TARGET)
     if config.target is not None:

@@ -3,8 +3,6 @@
 Shapes: N samples, P properties. Values outside the model are physical, in the units of the materials.
 """
 
-import re
-
 import numpy as np
 import torch
 from pydantic import PositiveFloat, model_validator
@@ -12,9 +10,7 @@ from torch import Tensor
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
-
-_SIGNED = re.compile(r"(v[xyz]{2}|C[1-3][4-6]|C4[56]|C56|k12|k13|k23|AU)(\.\d+)?")
-"""Properties that can be negative or zero: Poisson ratios, couplings, the anisotropy index; others are positive."""
+from microdesign.core.properties import is_signed
 
 
 class Standardization(Config):
@@ -67,11 +63,11 @@ class Standardization(Config):
     def inverse(self, standardized: np.ndarray) -> np.ndarray:
         """Maps standardised values `(..., P)` to physical ones."""
         transformed = np.asarray(standardized, float) * self.scales + self.offsets
-        return np.where(is_signed(self.names), transformed, np.exp(np.where(is_signed(self.names), 0, transformed)))
+        return np.where(_signed(self.names), transformed, np.exp(np.where(_signed(self.names), 0, transformed)))
 
     def inverse_std(self, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
         """First-order physical standard deviation for standardised `std` at physical `mean`, both `(..., P)`."""
-        return np.asarray(std, float) * self.scales * np.where(is_signed(self.names), 1.0, mean)
+        return np.asarray(std, float) * self.scales * np.where(_signed(self.names), 1.0, mean)
 
     def relative(self, standardized: Tensor) -> Tensor:
         """Relative change of the physical value per unit of standardised values `(..., P)`, where NaN gives 0.
@@ -81,18 +77,18 @@ class Standardization(Config):
         """
         scales = standardized.new_tensor(self.scales)
         value = (standardized * scales + standardized.new_tensor(self.offsets)).abs()
-        signed = torch.from_numpy(is_signed(self.names)).to(standardized.device)
+        signed = torch.from_numpy(_signed(self.names)).to(standardized.device)
         return torch.nan_to_num(torch.where(signed, scales / torch.maximum(value, scales), scales.expand_as(value)))
 
 
-def is_signed(names: tuple[str, ...]) -> np.ndarray:
+def _signed(names: tuple[str, ...]) -> np.ndarray:
     """Which properties can be negative or zero, and so are not taken by their logarithm, bool `(P,)`."""
-    return np.array([bool(_SIGNED.fullmatch(name)) for name in names], bool)
+    return np.array([is_signed(name) for name in names], bool)
 
 
 def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
     for name, column in zip(names, values.T, strict=True):
-        signed = _SIGNED.fullmatch(name) is not None
+        signed = is_signed(name)
         good = np.isfinite(column) & ((column > 0) | signed)
         if not good.all():
             index = int(np.flatnonzero(~good)[0])
@@ -101,5 +97,5 @@ def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
 
 
 def _transform(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    signed = is_signed(names)
+    signed = _signed(names)
     return np.where(signed, values, np.log(np.where(signed, 1.0, values)))

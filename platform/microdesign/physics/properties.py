@@ -1,34 +1,22 @@
-"""Engineering constants of effective tensors: MICRO2D's definitions in two dimensions, components in three."""
+"""Formulas of effective properties: MICRO2D's engineering constants in the plane, components in three dimensions.
 
-from collections.abc import Mapping
+Which properties there are, and what else is known of them, is the catalogue's: `microdesign.core.properties`.
+
+Shapes: n images.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 
 from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.properties import Tensor, known, quotient, standard_names, unit_of
 from microdesign.physics.materials import Materials
 
-PROPERTY_NAMES = ("Ex", "vxy", "Ey", "vyx", "Gxy", "kx", "ky")
-"""The seven properties of a two-dimensional microstructure, in MICRO2D's order."""
+Formula = TypeVar("Formula", bound=Callable[..., np.ndarray])
 
-_UPPER_6 = tuple((a, b) for a in range(6) for b in range(a, 6))
-_UPPER_3 = tuple((a, b) for a in range(3) for b in range(a, 3))
-
-VOLUME_PROPERTY_NAMES = (
-    *(f"C{a + 1}{b + 1}" for a, b in _UPPER_6),
-    *(f"k{a + 1}{b + 1}" for a, b in _UPPER_3),
-    *("K", "G", "E", "AU"),
-)
-"""The properties of a volume: stiffness (Voigt's order), conductivity, isotropic averages, universal anisotropy."""
-
-PLANE_TENSOR_NAMES = ("C11", "C12", "C13", "C22", "C23", "C33", "k11", "k12", "k22")
-"""Entries of plane tensors: stiffness (order xx, yy, xy, engineering shear) and conductivity."""
-
-DERIVED_NAMES = ("K", "G", "E", "AU")
-"""What `property_values` derives for a plane microstructure."""
-
-_PLANE_DERIVED = {"K": ("Ex", "vxy", "Ey"), "G": ("Ex", "vxy", "Ey", "Gxy"), "E": ("Ex", "vxy", "Ey", "Gxy")}
-_PLANE_DERIVED["AU"] = (*_PLANE_DERIVED["G"], "C11", "C12", "C22", "C33")
-"""What the derived properties of a plane microstructure are computed from."""
+_FORMULAS: dict[tuple[str, int], Callable[..., np.ndarray]] = {}
 
 _SINGULAR = 1e-7
 """Smallest ratio of a tensor's eigenvalues that still has an inverse worth reporting."""
@@ -45,7 +33,7 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
         conductivity: `(n, 2, 2)`.
 
     Returns:
-        A `(n,)` float64 array for each of `PROPERTY_NAMES`, in the units of the tensors.
+        A `(n,)` float64 array for each constant, in the units of the tensors.
 
     Raises:
         EvaluationError: A tensor has no inverse, since a solid with voids does not hang together.
@@ -63,14 +51,20 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
     }
 
 
-def plane_tensor_entries(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the `PLANE_TENSOR_NAMES` of tensors `(n, 3, 3)` and `(n, 2, 2)`, each `(n,)`."""
-    tensors = {"C": stiffness, "k": conductivity}
-    return {name: tensors[name[0]][:, int(name[1]) - 1, int(name[2]) - 1] for name in PLANE_TENSOR_NAMES}
+def tensor_entries(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns the components `C11`, `k11` and so on of effective tensors, each `(n,)`.
+
+    Args:
+        stiffness: `(n, 3, 3)` of images, `(n, 6, 6)` of volumes, in Voigt's order with engineering shear.
+        conductivity: `(n, 2, 2)` or `(n, 3, 3)`.
+    """
+    tensors = {"stiffness": stiffness, "conductivity": conductivity}
+    entries = known(conductivity.shape[-1]).values()
+    return {p.name: tensors[p.tensors[0]][:, p.entry[0], p.entry[1]] for p in entries if p.entry is not None}
 
 
 def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the components of the tensors of volumes, isotropic averages and the universal anisotropy index.
+    """Returns the components of the tensors of volumes, isotropic averages and the universal anisotropy index `AU`.
 
     K and G are the Voigt-Reuss-Hill averages, the means of Voigt's, K_V = (C_11 + C_22 + C_33 + 2 (C_12 + C_13 + C_23))
     / 9, G_V = (C_11 + C_22 + C_33 - C_12 - C_13 - C_23 + 3 (C_44 + C_55 + C_66)) / 15, and of Reuss's, the same with
@@ -83,7 +77,7 @@ def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[s
         conductivity: `(n, 3, 3)`.
 
     Returns:
-        A `(n,)` float64 array for each of `VOLUME_PROPERTY_NAMES`, in the units of the tensors.
+        A `(n,)` float64 array for each, in the units of the tensors.
 
     Raises:
         EvaluationError: A stiffness has no inverse, since a solid with voids does not hang together.
@@ -95,8 +89,7 @@ def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[s
     K_R, G_R = 1 / (S_normal + 2 * S_cross), 15 / (4 * S_normal - 4 * S_cross + 3 * S_shear)
     K, G = (K_V + K_R) / 2, (G_V + G_R) / 2
     return {
-        **{f"C{a + 1}{b + 1}": stiffness[:, a, b] for a, b in _UPPER_6},
-        **{f"k{a + 1}{b + 1}": conductivity[:, a, b] for a, b in _UPPER_3},
+        **tensor_entries(stiffness, conductivity),
         "K": K,
         "G": G,
         "E": 9 * K * G / (3 * K + G),
@@ -105,71 +98,125 @@ def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[s
 
 
 def properties_of(stiffness: np.ndarray, conductivity: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
-    """Returns the `property_names` of these phases: `engineering_constants` of plane tensors, else `volume_properties`.
+    """Returns the `property_names` of these phases, from the effective tensors of images or of volumes.
 
     Args:
-        stiffness: As of those functions; NaN if the phases have none.
-        conductivity: Likewise.
+        stiffness: `(n, 3, 3)` or `(n, 6, 6)`, as of `tensor_entries`; NaN if the phases have none.
+        conductivity: `(n, 2, 2)` or `(n, 3, 3)`; likewise.
         materials: The phases.
+
+    Raises:
+        EvaluationError: A tensor has no inverse, since a solid with voids does not hang together.
     """
     dims = conductivity.shape[-1]
-    values = (engineering_constants if dims == 2 else volume_properties)(stiffness, conductivity)
-    return {name: values[name] for name in property_names(materials, dims)}
+    if dims == 2:
+        values = engineering_constants(stiffness, conductivity) | tensor_entries(stiffness, conductivity)
+    else:
+        values = volume_properties(stiffness, conductivity)
+    return {name: property_values(values, name, dims) for name in property_names(materials, dims)}
 
 
-def property_values(values: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    """Returns a property `(...)`: one of the `values`, or one that they determine.
+def formula(name: str, dims: int) -> Callable[[Formula], Formula]:
+    """Makes a function the formula of a property of the catalogue; it takes the arrays of the property's `needs`.
 
-    - `A/B` is the quotient of two others, such as `kx/ky`.
-    - `K` and `G` of a plane microstructure are from a load, as its engineering constants are: `K` the mean stress over
-      the change of area under equal stresses, 1 / (S11 + S22 + 2 S12) = 1 / (1/Ex + 1/Ey - 2 vxy/Ex); `G` the mean over
-      all directions of shear, 2 / (S11 + S22 - 2 S12 + S33) = 2 / (1/Ex + 1/Ey + 2 vxy/Ex + 1/Gxy), Reuss's. `E` is
-      4 K G / (K + G).
-    - `AU` = K_V / K + 2 G_V / G - 3 is the universal anisotropy index (Ranganathan and Ostoja-Starzewski 2008) in the
-      plane, with Voigt's K_V = (C11 + C22 + 2 C12) / 4 and G_V = (C11 + C22 - 2 C12 + 4 C33) / 8; 0 if isotropic.
+    Args:
+        name: The property.
+        dims: 2, of images, or 3, of volumes.
+    """
+
+    def add(function: Formula) -> Formula:
+        _FORMULAS[name, dims] = function
+        return function
+
+    return add
+
+
+def property_values(values: Mapping[str, np.ndarray], name: str, dims: int = 2) -> np.ndarray:
+    """Returns a property `(...)`: one of the `values`, a quotient `A/B`, or one that a `formula` has of them.
+
+    Args:
+        values: Arrays `(...)` by name.
+        name: The property.
+        dims: 2, of images, or 3, of volumes.
 
     Raises:
         InputError: The property is not among the values and they do not determine it.
+
+    Example:
+        >>> float(property_values({"Ex": np.array(2.0), "Ey": np.array(8.0)}, "Ex/Ey"))
+        0.25
     """
     if name in values:
         return np.asarray(values[name])
-    if "/" in name:
-        above, _, below = name.partition("/")
-        return property_values(values, above.strip()) / property_values(values, below.strip())
-    needs = _PLANE_DERIVED.get(name, ())
-    missing = [each for each in needs if each not in values]
-    if missing or not needs:
-        reason = f"; it needs {', '.join(needs)}" if needs else ""
-        raise InputError(f"property '{name}' is not at hand{reason}; there are {', '.join(values)}.")
-    if name == "E":
-        K, G = property_values(values, "K"), property_values(values, "G")
-        return 4 * K * G / (K + G)
-    if name == "AU":
-        C11, C12, C22, C33 = (np.asarray(values[each]) for each in ("C11", "C12", "C22", "C33"))
-        K_V, G_V = (C11 + C22 + 2 * C12) / 4, (C11 + C22 - 2 * C12 + 4 * C33) / 8
-        return K_V / property_values(values, "K") + 2 * G_V / property_values(values, "G") - 3
-    Ex, vxy, Ey = (np.asarray(values[each]) for each in _PLANE_DERIVED["K"])
-    if name == "K":
-        return 1 / (1 / Ex + 1 / Ey - 2 * vxy / Ex)
-    return 2 / (1 / Ex + 1 / Ey + 2 * vxy / Ex + 1 / np.asarray(values["Gxy"]))
+    if parts := quotient(name):
+        above, below = (property_values(values, part, dims) for part in parts)
+        return above / below
+    entry, function = known(dims).get(name), _FORMULAS.get((name, dims))
+    if entry is None or function is None:
+        raise InputError(f"property '{name}' is not at hand; there are {', '.join(values)}.")
+    missing = [each for each in entry.needs if each not in values and (each, dims) not in _FORMULAS]
+    if missing:
+        raise InputError(
+            f"property '{name}' is not at hand; it needs {', '.join(entry.needs)}; there are {', '.join(values)}."
+        )
+    return function(*(property_values(values, each, dims) for each in entry.needs))
 
 
-def is_signed(name: str) -> bool:
-    """Whether a property may be 0 or negative: Poisson's ratios, entries off a tensor's diagonal, their quotients."""
-    above, _, below = name.partition("/")
-    if below:
-        return is_signed(above.strip()) or is_signed(below.strip())
-    return name[:1] == "v" or name == "AU" or (name[1:].isdigit() and name[1] != name[2:])
+@formula("K", 2)
+def plane_bulk_modulus(Ex: np.ndarray, vxy: np.ndarray, Ey: np.ndarray) -> np.ndarray:
+    """Returns the mean stress over the change of area under equal stresses along x and y.
+
+    1 / (S11 + S22 + 2 S12) = 1 / (1/Ex + 1/Ey - 2 vxy/Ex), with the compliance S.
+    """
+    return 1 / (1 / Ex + 1 / Ey - 2 * vxy / Ex)
+
+
+@formula("G", 2)
+def plane_shear_modulus(Ex: np.ndarray, vxy: np.ndarray, Ey: np.ndarray, Gxy: np.ndarray) -> np.ndarray:
+    """Returns the shear modulus of the mean compliance over all directions of shear, Reuss's.
+
+    2 / (S11 + S22 - 2 S12 + S33) = 2 / (1/Ex + 1/Ey + 2 vxy/Ex + 1/Gxy).
+    """
+    return 2 / (1 / Ex + 1 / Ey + 2 * vxy / Ex + 1 / Gxy)
+
+
+@formula("E", 2)
+def plane_young_modulus(K: np.ndarray, G: np.ndarray) -> np.ndarray:
+    """Returns Young's modulus 4 K G / (K + G) of the plane."""
+    return 4 * K * G / (K + G)
+
+
+@formula("AU", 2)
+def plane_anisotropy(
+    K: np.ndarray, G: np.ndarray, C11: np.ndarray, C12: np.ndarray, C22: np.ndarray, C33: np.ndarray
+) -> np.ndarray:
+    """Returns the universal anisotropy index in the plane, K_V / K + 2 G_V / G - 3; 0 if isotropic.
+
+    With Voigt's K_V = (C11 + C22 + 2 C12) / 4 and G_V = (C11 + C22 - 2 C12 + 4 C33) / 8 (S. I. Ranganathan,
+    M. Ostoja-Starzewski, Phys. Rev. Lett. 101 (2008)).
+    """
+    K_V, G_V = (C11 + C22 + 2 * C12) / 4, (C11 + C22 - 2 * C12 + 4 * C33) / 8
+    return K_V / K + 2 * G_V / G - 3
+
+
+def given_tensors(materials: Materials) -> tuple[Tensor, ...]:
+    """Returns the effective tensors that these phases give."""
+    given: dict[Tensor, bool] = {"stiffness": materials.has_stiffness, "conductivity": materials.has_conductivity}
+    return tuple(tensor for tensor, has in given.items() if has)
 
 
 def property_names(materials: Materials, dims: int = 2) -> tuple[str, ...]:
-    """Returns the names of the properties that these phases give images (`dims` = 2) or volumes (3).
+    """Returns the names of the standard properties that these phases give images (`dims` = 2) or volumes (3).
 
     Phases without moduli give none but conductivities, phases without conductivity all but those.
     """
-    given = {True: materials.has_conductivity, False: materials.has_stiffness}
-    names = PROPERTY_NAMES if dims == 2 else VOLUME_PROPERTY_NAMES
-    return tuple(name for name in names if given[name.startswith("k")])
+    return standard_names(dims, given_tensors(materials))
+
+
+def component_names(materials: Materials, dims: int = 2) -> tuple[str, ...]:
+    """Returns the names of the tensors' components, `C11`, `k11` and so on, that these phases give."""
+    given = set(given_tensors(materials))
+    return tuple(p.name for p in known(dims).values() if p.entry is not None and given >= set(p.tensors))
 
 
 def property_units(materials: Materials, dims: int = 2) -> dict[str, str]:
@@ -179,12 +226,7 @@ def property_units(materials: Materials, dims: int = 2) -> dict[str, str]:
 
 def property_unit(name: str, materials: Materials) -> str:
     """Returns the unit of a property, also of tensor entries, derived ones and quotients; `?` of an unknown one."""
-    above, _, below = name.partition("/")
-    if below:
-        units = property_unit(above.strip(), materials), property_unit(below.strip(), materials)
-        return "1" if units[0] == units[1] else f"({units[0]})/({units[1]})" if units[1] != "1" else units[0]
-    kinds = {"v": "1", "A": "1", "k": materials.units.k} | dict.fromkeys("EGCK", materials.units.E)
-    return kinds.get(name[:1], "?")
+    return unit_of(name, {"stiffness": materials.units.E, "conductivity": materials.units.k, "none": "1"})
 
 
 def _inverse(tensors: np.ndarray, name: str) -> np.ndarray:

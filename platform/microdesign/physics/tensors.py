@@ -9,10 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-PAIRS: dict[int, tuple[tuple[int, int], ...]] = {
-    2: ((0, 0), (1, 1), (0, 1)),
-    3: ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)),
-}
+from microdesign.core.properties import VOIGT_PAIRS
+
+PAIRS = VOIGT_PAIRS
 """The pair of axes of each strain component, by the number of dimensions."""
 
 

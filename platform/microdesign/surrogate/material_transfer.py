@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from microdesign.model.standardization import is_signed
+from microdesign.core.properties import is_signed
 from microdesign.physics.bounds.property_bounds import Interval, property_bounds
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Draws, Prior, Surrogate, decode_labels
@@ -70,25 +70,24 @@ class MaterialTransfer(WrappedSurrogate):
         transferred = np.stack([self._transferred(name, values[:, i]) for i, name in enumerate(self.properties)], 1)
         slopes = np.array([self._maps[name][0] for name in self.properties])
         # d(v')/dv of v' = exp(slope log v + shift) is slope v'/v; signed ones stay as they are.
-        return transferred, np.where(is_signed(self.properties), 1, slopes * transferred / values)
+        signed = np.array([is_signed(name) for name in self.properties], bool)
+        return transferred, np.where(signed, 1, slopes * transferred / values)
 
     def _transferred(self, name: str, values: np.ndarray) -> np.ndarray:
         slope, shift = self._maps[name]
-        return values if _stays(name) else np.exp(slope * np.log(values) + shift)
+        return values if is_signed(name) else np.exp(slope * np.log(values) + shift)
 
     def _original(self, name: str, value: float) -> float:
         slope, shift = self._maps.get(name, (1.0, 0.0))
-        return value if _stays(name) or value <= 0 else float(np.exp((np.log(value) - shift) / slope))
-
-
-def _stays(name: str) -> bool:
-    """Whether a property is not mapped: one that may be negative has no logarithm."""
-    return bool(is_signed((name,))[0])
+        return value if is_signed(name) or value <= 0 else float(np.exp((np.log(value) - shift) / slope))
 
 
 def _logarithmic_map(name: str, old: Interval | None, new: Interval | None) -> tuple[float, float]:
-    """Slope and shift of log v' = slope log v + shift; where an end is 0, or both are equal, only the upper counts."""
-    if _stays(name) or old is None or new is None:
+    """Slope and shift of log v' = slope log v + shift; where an end is 0, or both are equal, only the upper counts.
+
+    A property that may be negative has no logarithm, and stays as it is.
+    """
+    if is_signed(name) or old is None or new is None:
         return 1.0, 0.0
     (old_low, old_high), (new_low, new_high) = old, new
     if not 0 < old_low < old_high or not 0 < new_low < new_high:

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from microdesign.core.properties import is_signed
 from microdesign.design.search.gauss_newton import follow, missed, worst
 from microdesign.design.search.sampling import Strata
 from microdesign.design.target.targets import Target
 from microdesign.model.condition_correction import STEP
-from microdesign.model.standardization import is_signed
 from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
 
 
@@ -100,6 +100,6 @@ def _gaussians(surrogate: Surrogate, condition: np.ndarray, component: np.ndarra
 
 
 def _moved(condition: np.ndarray, wanted: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    signed = is_signed(tuple(names))
+    signed = np.array([is_signed(name) for name in names], bool)
     ratio = np.where(signed, 1.0, wanted / np.where(signed, 1.0, found))
     return np.where(signed, condition + STEP * (wanted - found), condition * ratio**STEP)

@@ -10,6 +10,9 @@ from scipy.spatial import cKDTree
 
 from microdesign.design.target.targets import Target
 
+_CONSTANT = 1e-3
+"""Standard deviation of a property's logarithm below which it is constant, up to the solver's tolerance."""
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -43,13 +46,19 @@ def reach(target: Target, table: np.ndarray) -> Reach:
     A sample's distance to a bound that it keeps is 0, and so it is to an optimum.
     """
     scale = np.abs(table).mean(0)
+    scale[scale == 0] = 1
 
     def place(values: np.ndarray) -> np.ndarray:
         return np.sign(values) * np.log1p(np.abs(values) / scale)
 
     points = place(table)
     spread = points.std(0)
-    points, low, high = points / spread, place(target.lows) / spread, place(target.highs) / spread
+    # A property that all samples share tells nothing of nearness; whether the phases allow its goal, the bounds say.
+    varies = spread > _CONSTANT
+    if not varies.any():
+        return Reach(0.0, 0.0)
+    wanted = place(target.lows), place(target.highs)
+    points, low, high = (each[..., varies] / spread[varies] for each in (points, *wanted))
     usual = np.quantile(cKDTree(points).query(points, k=2)[0][:, 1], 0.99)
     distance = np.linalg.norm(points - np.clip(points, low, high), axis=1).min()
     return Reach(float(distance), float(usual))

@@ -14,13 +14,15 @@ from microdesign.design.target.distance_to_data import Reach, reach
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.bounds.property_bounds import Interval, hashin_shtrikman, property_bounds
-from microdesign.physics.bounds.reachability import check_reachable, describe_interval, is_property
+from microdesign.physics.bounds.reachability import (
+    bounding_modulus,
+    check_reachable,
+    describe_interval,
+    is_property,
+)
 from microdesign.physics.evaluators.protocol import Evaluator, given_properties
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit, property_values
-
-_ISOTROPIC = {"Ex": "E", "Ey": "E", "E": "E", "Gxy": "mu", "G": "mu", "K": "K", "kx": "k", "ky": "k"}
-"""The modulus that each property of an isotropic microstructure is."""
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,9 @@ def _bounds(target: Target, materials: Materials) -> dict[str, dict[str, Interva
             young = [np.nan_to_num(4 * K * mu / (K + mu)) for K, mu in ((K_low, mu_low), (K_high, mu_high))]
         sides |= {"E": (young[0], young[1])}
         for name in bounds:
-            if name in _ISOTROPIC:
-                low, high = sides[_ISOTROPIC[name]]
+            # Of an isotropic microstructure a property is the modulus that bounds it.
+            if modulus := bounding_modulus(name):
+                low, high = sides[modulus]
                 bounds[name]["isotropic"] = float(low.min()), float(high.max())
     return bounds
 

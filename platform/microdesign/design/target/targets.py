@@ -11,10 +11,11 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.core.properties import is_signed
 from microdesign.design.search.pareto import crowding, front_numbers
 from microdesign.design.target.constraints import Constraints
 from microdesign.design.target.goals import Goal
-from microdesign.physics.properties import is_signed, property_values
+from microdesign.physics.properties import property_values
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 _STEP = 1e-3

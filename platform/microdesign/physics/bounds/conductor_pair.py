@@ -19,6 +19,9 @@ import numpy as np
 
 Interval = tuple[float, float]
 
+_EQUAL = 1e-9
+"""Relative difference of two conductivities up to which they are one: the bounds divide by it."""
+
 
 class Lens(NamedTuple):
     """The pairs (kx, ky) at volume fractions `(F,)` and values of kx `(F, X)`: ky from `low` to `high`, `(F, X)`."""
@@ -32,7 +35,7 @@ def pair_lens(conductivities: tuple[float, float], fractions: np.ndarray, kx: In
     """Returns the range of ky for values of kx in an interval; NaN at fractions that do not reach the interval.
 
     Args:
-        conductivities: k of phase 0 and of phase 1, different, not negative.
+        conductivities: k of phase 0 and of phase 1, not negative; where they are equal, kx = ky = k.
         fractions: Volume fractions of phase 1, `(F,)`.
         kx: The interval.
         steps: Values of kx in it.
@@ -40,6 +43,9 @@ def pair_lens(conductivities: tuple[float, float], fractions: np.ndarray, kx: In
     f = np.clip(np.asarray(fractions, float), 1e-12, 1 - 1e-12)
     k_0, k_1 = conductivities
     low, high = min(conductivities), max(conductivities)
+    if high - low <= _EQUAL * high:
+        x = np.full((len(f), steps), low if kx[0] <= high and low <= kx[1] else np.nan)
+        return Lens(x, x, x)
     a = (1 - f) * k_0 + f * k_1
     h = np.zeros_like(f) if low == 0 else 1 / ((1 - f) / k_0 + f / k_1)
     start, end = np.maximum(h, kx[0]), np.minimum(a, kx[1])

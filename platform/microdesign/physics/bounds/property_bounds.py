@@ -9,7 +9,9 @@ Shapes in names: P phases.
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from microdesign.core.properties import Bound, known
 from microdesign.physics.materials import Materials
+from microdesign.physics.properties import given_tensors
 
 Interval = tuple[float, float]
 
@@ -80,31 +82,54 @@ def hashin_shtrikman(materials: Materials, fractions: np.ndarray) -> dict[str, t
 def property_bounds(materials: Materials, fraction: Interval = (0.0, 1.0)) -> dict[str, Interval]:
     """Returns the interval (low, high) of each property that no microstructure of these phases can leave.
 
-    It holds for every anisotropy. Moduli and conductivities come from Voigt and Reuss: Ex, Ey and E are at least the
-    smallest E of a Reuss mean; their upper bound is the largest Young's modulus of a Voigt mean, which exceeds that of
-    the phases when Poisson's ratios differ. Poisson's ratios come from the stiffness being positive definite, vxy^2 <
-    Ex / Ey: a wide interval, but a true one. Of the tensors' entries those of the diagonal are bounded: C11 and C22 by
-    Ex or Ey and by Voigt's K + mu.
+    It holds for every anisotropy; the catalogue says which bound is that of which property. Moduli and conductivities
+    come from Voigt and Reuss: Ex, Ey and E are at least the smallest E of a Reuss mean; their upper bound is the
+    largest Young's modulus of a Voigt mean, which exceeds that of the phases when Poisson's ratios differ. Poisson's
+    ratios come from the stiffness being positive definite, vxy^2 < Ex / Ey: a wide interval, but a true one. Of the
+    tensors' entries those of the diagonal are bounded: C11 and C22 by Ex or Ey and by Voigt's K + mu. Where all phases
+    have one stiffness, or one conductivity, its properties do not depend on the microstructure: both ends are it.
 
     Args:
         materials: The phases.
         fraction: Least and largest volume fraction of phase 1.
     """
+    intervals = _intervals(materials, fraction)
+    given = set(given_tensors(materials))
+    return {
+        name: intervals[entry.bound]
+        for name, entry in known(2).items()
+        if entry.bound is not None and given >= set(entry.tensors)
+    }
+
+
+def _intervals(materials: Materials, fraction: Interval) -> dict[Bound, Interval]:
+    """The interval of each kind of bound that these phases have."""
     mixtures = extreme_mixtures(len(materials.phases), fraction)
     moduli = {name: values for name, values in plane_moduli(materials).items() if len(values)}
     low = {name: float(reuss(values, mixtures).min()) for name, values in moduli.items()}
     high = {name: float(voigt(values, mixtures).max()) for name, values in moduli.items()}
-    bounds: dict[str, Interval] = {}
-    if materials.has_stiffness:
-        high["E"] = _largest_young(materials, mixtures)
-        ratio = float(np.sqrt(high["E"] / low["E"])) if low["E"] > 0 else float("inf")
-        normal = low["E"], float(voigt(moduli["K"] + moduli["mu"], mixtures).max())
-        bounds |= dict.fromkeys(("Ex", "Ey", "E"), (low["E"], high["E"])) | dict.fromkeys(("C11", "C22"), normal)
-        bounds |= dict.fromkeys(("Gxy", "G", "C33"), (low["mu"], high["mu"])) | {"K": (low["K"], high["K"])}
-        bounds |= dict.fromkeys(("vxy", "vyx"), (-ratio, ratio)) | {"AU": (0.0, float("inf"))}
+    intervals: dict[Bound, Interval] = {}
     if materials.has_conductivity:
-        bounds |= dict.fromkeys(("kx", "ky", "k11", "k22"), (low["k"], high["k"]))
-    return bounds
+        k = moduli["k"]
+        intervals["k"] = (low["k"], high["k"]) if np.ptp(k) else (float(k[0]), float(k[0]))
+    if not materials.has_stiffness:
+        return intervals
+    K, mu, E = (moduli[name] for name in ("K", "mu", "E"))
+    if not np.ptp(K) and not np.ptp(mu):
+        nu = (K - mu) / (K + mu)
+        one: dict[Bound, np.ndarray] = {"K": K, "mu": mu, "E": E, "normal": K + mu, "poisson": nu, "anisotropy": 0 * K}
+        return intervals | {bound: (float(values[0]), float(values[0])) for bound, values in one.items()}
+    high["E"] = _largest_young(materials, mixtures)
+    ratio = float(np.sqrt(high["E"] / low["E"])) if low["E"] > 0 else float("inf")
+    elastic: dict[Bound, Interval] = {
+        "K": (low["K"], high["K"]),
+        "mu": (low["mu"], high["mu"]),
+        "E": (low["E"], high["E"]),
+        "normal": (low["E"], float(voigt(K + mu, mixtures).max())),
+        "poisson": (-ratio, ratio),
+        "anisotropy": (0.0, float("inf")),
+    }
+    return intervals | elastic
 
 
 def extreme_mixtures(phases: int, fraction: Interval = (0.0, 1.0)) -> np.ndarray:

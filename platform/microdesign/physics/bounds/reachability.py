@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import linprog
 
 from microdesign.core.errors import InputError
+from microdesign.core.properties import Tensor, known, quotient
 from microdesign.physics.bounds.conductor_pair import pair_lens
 from microdesign.physics.bounds.property_bounds import (
     Interval,
@@ -24,15 +25,11 @@ from microdesign.physics.bounds.property_bounds import (
     young_planes,
 )
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import DERIVED_NAMES, PLANE_TENSOR_NAMES, PROPERTY_NAMES, property_names
+from microdesign.physics.properties import given_tensors, property_names
 
-_MODULUS = {
-    **dict.fromkeys(("Ex", "Ey", "E"), "E"),
-    **dict.fromkeys(("Gxy", "G", "C33"), "mu"),
-    **dict.fromkeys(("kx", "ky", "k11", "k22"), "k"),
-    "K": "K",
-}
-"""The modulus of the phases whose Voigt and Reuss means bound a property."""
+_REASONS = {"poisson": "the stiffness is positive definite", "anisotropy": "by definition"}
+"""Why a property is bounded, where that is not by the Voigt and Reuss means of a modulus."""
+_PHASES_LACK: dict[Tensor, str] = {"stiffness": "stiffness (E and nu)", "conductivity": "conductivity (k)"}
 
 _PLANES = np.linspace(0, 1, 401)
 """Planes that stand for the upper bound of Young's modulus; they lie above it by less than 1e-4 of it."""
@@ -43,8 +40,13 @@ _STEPS = 2001
 
 def is_property(name: str) -> bool:
     """Whether the built-in physics gives a property of plane microstructures, or a quotient of two."""
-    parts = [part.strip() for part in name.split("/")]
-    return len(parts) <= 2 and all(part in (*PROPERTY_NAMES, *PLANE_TENSOR_NAMES, *DERIVED_NAMES) for part in parts)
+    return all(part in known(2) for part in quotient(name) or (name,))
+
+
+def bounding_modulus(name: str) -> str | None:
+    """Returns the modulus of the phases, `E`, `K`, `mu` or `k`, whose Voigt and Reuss means bound a property."""
+    entry = known(2).get(name)
+    return entry.bound if entry is not None and entry.bound in ("E", "K", "mu", "k") else None
 
 
 def check_reachable(
@@ -70,7 +72,8 @@ def check_reachable(
     for name, (low, high) in wanted.items():
         if name in bounds and not (bounds[name][0] <= high and low <= bounds[name][1]):
             raise InputError(_outside(name, targets[name], bounds[name], fraction))
-    needs = {name: _needs(name, interval, materials) for name, interval in wanted.items() if name in _MODULUS}
+    moduli = {name: modulus for name in wanted if (modulus := bounding_modulus(name))}
+    needs = {name: _needs(modulus, wanted[name], materials) for name, modulus in moduli.items()}
     shares = _share_rows(len(materials.phases), fraction)
     ends = _fraction_range([shares, *needs.values()])
     if ends is None:
@@ -92,16 +95,14 @@ def describe_interval(name: str, value: float | Interval) -> str:
 def _interval(name: str, value: float | Interval, materials: Materials, tolerance: float) -> Interval:
     """Least and largest value with the slack."""
     if not is_property(name):
-        known = ", ".join((*PROPERTY_NAMES, *PLANE_TENSOR_NAMES, *DERIVED_NAMES))
-        raise InputError(f"target {name!r} is no property; expected some of {known}, or a quotient such as kx/ky.")
-    given = {True: materials.has_conductivity, False: materials.has_stiffness}
-    for part in name.split("/"):
-        if not given[is_thermal := part.strip().startswith("k")]:
-            lacking = "conductivity (k)" if is_thermal else "stiffness (E and nu)"
-            raise InputError(
-                f"target {name} does not exist for these materials, whose phases have no {lacking}; expected some of "
-                f"{', '.join(property_names(materials))}."
-            )
+        names = ", ".join(known(2))
+        raise InputError(f"target {name!r} is no property; expected some of {names}, or a quotient such as kx/ky.")
+    needed = {tensor for part in quotient(name) or (name,) for tensor in known(2)[part].tensors}
+    for tensor in sorted(needed - set(given_tensors(materials))):
+        raise InputError(
+            f"target {name} does not exist for these materials, whose phases have no {_PHASES_LACK[tensor]}; expected "
+            f"some of {', '.join(property_names(materials))}."
+        )
     low, high = (value, value) if isinstance(value, int | float) else value
     if np.isnan([low, high]).any() or (low == high and np.isinf(low)):
         raise InputError(f"target {name} = {value} is not a number.")
@@ -109,7 +110,7 @@ def _interval(name: str, value: float | Interval, materials: Materials, toleranc
 
 
 def _outside(name: str, value: float | Interval, bounds: Interval, fraction: Interval) -> str:
-    reason = {"v": "the stiffness is positive definite", "A": "by definition"}.get(name[0], "Voigt-Reuss bounds")
+    reason = _REASONS.get(str(known(2)[name].bound), "Voigt-Reuss bounds")
     where = "whatever the microstructure" if fraction == (0, 1) else _with_share(fraction)
     return (
         f"target {describe_interval(name, value)} is out of reach: {where}, these phases give {name} "
@@ -121,10 +122,9 @@ def _with_share(fraction: Interval) -> str:
     return f"with a volume fraction of phase 1 from {fraction[0]:g} to {fraction[1]:g}"
 
 
-def _needs(name: str, interval: Interval, materials: Materials) -> np.ndarray:
-    """Rows a with a.f >= 1 for volume fractions f at which the property may be in the interval: `(rows, P)`."""
+def _needs(modulus: str, interval: Interval, materials: Materials) -> np.ndarray:
+    """Rows a with a.f >= 1 for volume fractions f at which the modulus may be in the interval: `(rows, P)`."""
     low, high = interval
-    modulus = _MODULUS[name]
     moduli = plane_moduli(materials)[modulus]
     rows = [np.empty((0, len(moduli)))]
     if low > 0:
@@ -184,9 +184,10 @@ def _check_two_phases(
     """Checks what ties properties of two phases together, at volume fractions `f` of phase 1."""
     where = f"{_with_share(fraction)}, " if fraction != (0, 1) else ""
     for name, (low, high) in wanted.items():
-        above, _, below = (part.strip() for part in name.partition("/"))
-        if above in _MODULUS and below in _MODULUS:
-            top, bottom = _means(above, materials, f), _means(below, materials, f)
+        above, below = quotient(name) or ("", "")
+        moduli = bounding_modulus(above), bounding_modulus(below)
+        if moduli[0] and moduli[1]:
+            top, bottom = _means(moduli[0], materials, f), _means(moduli[1], materials, f)
             with np.errstate(divide="ignore"):
                 least, most = float((top[0] / bottom[1]).min()), float((top[1] / bottom[0]).max())
             if not (least <= high and low <= most):
@@ -194,7 +195,7 @@ def _check_two_phases(
                     f"target {describe_interval(name, targets[name])} is out of reach: {where}these phases give {name} "
                     f"from {least:.6g} to {most:.6g} (Voigt-Reuss bounds)."
                 )
-    if {"kx", "ky"} <= set(wanted) and len(set(materials.conductivities)) == 2:
+    if {"kx", "ky"} <= set(wanted):
         k_0, k_1 = map(float, materials.conductivities)
         lens = pair_lens((k_0, k_1), f, wanted["kx"])
         low, high = wanted["ky"]
@@ -206,9 +207,9 @@ def _check_two_phases(
             )
 
 
-def _means(name: str, materials: Materials, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bounds of a property at each volume fraction, `(F,)` each."""
-    modulus, fractions = _MODULUS[name], np.stack([1 - f, f], axis=1)
+def _means(modulus: str, materials: Materials, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Bounds of a modulus at each volume fraction, `(F,)` each."""
+    fractions = np.stack([1 - f, f], axis=1)
     moduli = plane_moduli(materials)
     if modulus != "E":
         return reuss(moduli[modulus], fractions), voigt(moduli[modulus], fractions)

@@ -8,7 +8,7 @@ from microdesign.core.errors import NotConvergedError
 from microdesign.core.files import digest_json
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PLANE_TENSOR_NAMES, plane_tensor_entries, properties_of, property_names
+from microdesign.physics.properties import component_names, properties_of, property_names, tensor_entries
 from microdesign.physics.solver.discretization import Discretization
 from microdesign.physics.solver.homogenization import Homogenization, Precision, homogenize
 
@@ -19,7 +19,7 @@ _VERSION = 3
 class FFTEvaluator(Config):
     """The built-in solver: `property_names` of the materials, `iterations` and `error_estimate` (relative).
 
-    Of images also the entries of the tensors, `PLANE_TENSOR_NAMES`.
+    Of images also the components of the tensors, `C11`, `k11` and so on.
     """
 
     discretization: Discretization = "q1"
@@ -51,7 +51,7 @@ class FFTEvaluator(Config):
 
     def given_properties(self, materials: Materials, dims: int = 2) -> tuple[str, ...]:
         """Returns `property_names` and, of images, the entries of the tensors that these phases have."""
-        return property_names(materials, dims) + (_entry_names(materials) if dims == 2 else ())
+        return property_names(materials, dims) + (component_names(materials) if dims == 2 else ())
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
         """Returns the properties, `iterations` and `error_estimate` of each image or volume, `(n,)`.
@@ -91,10 +91,5 @@ def _entries(result: Homogenization, materials: Materials) -> Values:
     """The entries of plane tensors that these phases give."""
     if result.conductivity.shape[-1] != 2:
         return {}
-    entries = plane_tensor_entries(result.stiffness, result.conductivity)
-    return {name: entries[name] for name in _entry_names(materials)}
-
-
-def _entry_names(materials: Materials) -> tuple[str, ...]:
-    given = {"C": materials.has_stiffness, "k": materials.has_conductivity}
-    return tuple(name for name in PLANE_TENSOR_NAMES if given[name[0]])
+    entries = tensor_entries(result.stiffness, result.conductivity)
+    return {name: entries[name] for name in component_names(materials)}
