@@ -241,7 +241,7 @@ def find_version(reference: str, uri: str | None = None) -> Version:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise InputError(f"{reference}: is not registered at {uri}; train a model first.") from None
             raise
-    return Version(name, int(found.version), found.run_id)
+    return Version(name, int(found.version), str(found.run_id))
 
 
 def make_champion(version: Version, uri: str | None = None) -> None:

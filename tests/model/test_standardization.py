@@ -51,22 +51,19 @@ def test_everything_finite_standardised_is_physical() -> None:
     assert (fitted().inverse(np.full(3, -8.0))[[0, 2]] > 0).all()
 
 
-@pytest.mark.parametrize(
-    ("column", "value", "message"),
-    [
+def test_values_without_an_image() -> None:
+    for column, value, message in (
         (0, 0.0, r"Property 'Ex' of sample 7 is 0.0; expected it finite and > 0\."),
         (0, -3.0, r"Property 'Ex' of sample 7 is -3.0; expected it finite and > 0\."),
         (2, np.nan, r"Property 'kx' of sample 7 is nan; expected it finite and > 0\."),
         (1, np.inf, r"Property 'vxy' of sample 7 is inf; expected it finite\."),
-    ],
-)
-def test_values_without_an_image(column: int, value: float, message: str) -> None:
-    bad = values()
-    bad[7, column] = value
-    with pytest.raises(InputError, match=message):
-        Standardization.fit(bad, NAMES, UNITS)
-    with pytest.raises(InputError, match=message):
-        fitted().check(bad)
+    ):
+        bad = values()
+        bad[7, column] = value
+        with pytest.raises(InputError, match=message):
+            Standardization.fit(bad, NAMES, UNITS)
+        with pytest.raises(InputError, match=message):
+            fitted().check(bad)
     fitted().check(values())
 
 
@@ -82,28 +79,26 @@ def test_no_samples() -> None:
         Standardization.fit(values(0), NAMES, UNITS)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
+def test_inconsistent_descriptions() -> None:
+    for change, message in (
         ({"scales": [1, 1]}, "scales has 2 entries; expected 3, one per property"),
         ({"units": []}, "units has 0 entries; expected 3"),
         ({"scales": [1, 0, 1]}, "'scales.1' = 0 is not valid: Input should be greater than 0"),
         ({"names": []}, "units has 3 entries; expected 0"),
         ({"offset": [0]}, "unknown key 'offset'"),
-    ],
-)
-def test_inconsistent_descriptions(change: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        validate_config(Standardization, fitted().model_dump(mode="json") | change, "model.json")
+    ):
+        with pytest.raises(InputError, match=message):
+            validate_config(Standardization, fitted().model_dump(mode="json") | change, "model.json")
 
 
 def test_couplings_and_pairs_of_materials_keep_their_sign() -> None:
-    names = ("C16", "C11", "k12", "vxy.2", "Ex.2")
-    values = np.random.default_rng(0).normal(size=(50, 5))
+    names = ("C16", "C11", "k12", "vxy.2", "Ex.2", "C12")
+    values = np.random.default_rng(0).normal(size=(50, 6))
     values[:, [1, 4]] = np.exp(values[:, [1, 4]])
-    fitted = Standardization.fit(values, names, ("",) * 5)
+    fitted = Standardization.fit(values, names, ("",) * 6)
     np.testing.assert_allclose(fitted.inverse(fitted.forward(values)), values, rtol=1e-9)
     assert fitted.offsets[0] == pytest.approx(values[:, 0].mean())
+    assert fitted.offsets[5] == pytest.approx(values[:, 5].mean())  # negative where the solid is auxetic
     assert fitted.offsets[4] == pytest.approx(np.log(values[:, 4]).mean())
 
 

@@ -85,8 +85,8 @@ def register(entry: Property) -> Property:
         InputError: There is one of its name, or that of other dimensions differs in its sign or unit.
     """
     other = find(entry.name)
-    if entry.name in _CATALOGUE[entry.dims] or re.search(r"[/\s]|\.\d+$", entry.name):
-        raise InputError(f"property '{entry.name}': expected a new name without '/', spaces and a number at its end.")
+    if entry.name in _CATALOGUE[entry.dims] or not re.fullmatch(r"\w+", entry.name):
+        raise InputError(f"property '{entry.name}': expected a new name of letters, digits and '_'.")
     if other is not None and (other.signed, other.unit) != (entry.signed, entry.unit):
         raise InputError(f"property '{entry.name}' of {entry.dims} and {other.dims} dimensions: sign or unit differ.")
     _CATALOGUE[entry.dims][entry.name] = entry

@@ -60,6 +60,16 @@ def test_turned_laminates_of_laminates_stay_inside() -> None:
         assert inside(np.array([kx]), np.array([ky]), share).all()
 
 
+def test_equal_conductors_conduct_alike() -> None:
+    lens = pair_lens((3.0, 3.0), F, (2.0, 4.0))
+    assert (lens.kx == 3).all()
+    assert (lens.low == 3).all()
+    assert (lens.high == 3).all()
+    assert np.isnan(pair_lens((3.0, 3.0), F, (4.0, 5.0)).kx).all()
+    near = pair_lens((3.0, 3.0 + 1e-12), F, (2.0, 4.0))
+    np.testing.assert_allclose(near.low, near.high)
+
+
 def test_holes() -> None:
     lens = pair_lens((0.0, 2.0), np.array([0.7]), (0.0, 10.0))
     assert (lens.low == 0).all()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.core.properties import known
 from microdesign.physics.bounds.property_bounds import (
     hashin_shtrikman,
     plane_moduli,
@@ -11,8 +12,9 @@ from microdesign.physics.bounds.property_bounds import (
     young_planes,
 )
 from microdesign.physics.bounds.reachability import check_reachable
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import engineering_constants, property_names
+from microdesign.physics.properties import engineering_constants, property_names, property_values
 
 
 def materials_of(*phases: tuple[float, float, float], plane: str = "stress") -> Materials:
@@ -43,18 +45,18 @@ def test_hashin_shtrikman_bulk_is_the_coated_disc() -> None:
     assert low == pytest.approx(K1 + 0.4 / (1 / (K2 - K1) + 0.6 / (K1 + mu1)))
 
 
-@pytest.mark.parametrize("materials", [TWO, THREE])
-def test_hashin_shtrikman_is_inside_voigt_reuss(materials: Materials) -> None:
-    fractions = np.random.default_rng(0).dirichlet(np.ones(len(materials.phases)), 50)
-    moduli = plane_moduli(materials)
-    for name, (low, high) in hashin_shtrikman(materials, fractions).items():
-        assert (reuss(moduli[name], fractions) <= low * (1 + 1e-12)).all()
-        assert (low <= high * (1 + 1e-12)).all()
-        assert (high <= voigt(moduli[name], fractions) * (1 + 1e-12)).all()
-    pure = hashin_shtrikman(materials, np.eye(len(materials.phases)))
-    for name, (low, high) in pure.items():
-        np.testing.assert_allclose(low, moduli[name])
-        np.testing.assert_allclose(high, moduli[name])
+def test_hashin_shtrikman_is_inside_voigt_reuss() -> None:
+    for materials in (TWO, THREE):
+        fractions = np.random.default_rng(0).dirichlet(np.ones(len(materials.phases)), 50)
+        moduli = plane_moduli(materials)
+        for name, (low, high) in hashin_shtrikman(materials, fractions).items():
+            assert (reuss(moduli[name], fractions) <= low * (1 + 1e-12)).all()
+            assert (low <= high * (1 + 1e-12)).all()
+            assert (high <= voigt(moduli[name], fractions) * (1 + 1e-12)).all()
+        pure = hashin_shtrikman(materials, np.eye(len(materials.phases)))
+        for name, (low, high) in pure.items():
+            np.testing.assert_allclose(low, moduli[name])
+            np.testing.assert_allclose(high, moduli[name])
 
 
 def test_plane_moduli() -> None:
@@ -103,29 +105,27 @@ def test_a_volume_fraction_tightens_the_bounds() -> None:
         assert whole[0] <= low <= high <= whole[1]
 
 
-@pytest.mark.parametrize(
-    ("targets", "message"),
-    [
+def test_a_volume_fraction_excludes_targets() -> None:
+    cases: tuple[tuple[dict[str, float | tuple[float, float]], str], ...] = (
         ({"Ex": 400}, r"Ex = 400 is out of reach: with a volume fraction of phase 1 from 0 to 0\.3, .* 100 to 370"),
         ({"kx/ky": (2.8, np.inf)}, r"kx/ky >= 2\.8 is out of reach: with a volume fraction .* to 2\.701 \(Voigt"),
         ({"kx": 3, "ky": 3}, r"kx = 3 and ky = 3 exclude .* comes with ky from .* to 2\.\d+ \(Hashin-Shtrikman"),
-    ],
-)
-def test_a_volume_fraction_excludes_targets(targets: dict[str, float], message: str) -> None:
-    check_reachable(targets, TWO)
-    with pytest.raises(InputError, match=message):
-        check_reachable(targets, TWO, (0.0, 0.3))
+    )
+    for targets, message in cases:
+        check_reachable(targets, TWO)
+        with pytest.raises(InputError, match=message):
+            check_reachable(targets, TWO, (0.0, 0.3))
 
 
-@pytest.mark.parametrize("materials", [TWO, THREE])
-def test_mixtures_are_reachable(materials: Materials) -> None:
+def test_mixtures_are_reachable() -> None:
     rng = np.random.default_rng(1)
-    for f in rng.dirichlet(np.ones(len(materials.phases)), 10):
-        lam, mu = f @ materials.lame_moduli
-        C = np.array([[lam + 2 * mu, lam, 0], [lam, lam + 2 * mu, 0], [0, 0, mu]])
-        K = np.diag([float(voigt(materials.conductivities, f)), float(reuss(materials.conductivities, f))])
-        targets = {name: float(value[0]) for name, value in engineering_constants(C[None], K[None]).items()}
-        check_reachable(targets, materials)
+    for materials in (TWO, THREE):
+        for f in rng.dirichlet(np.ones(len(materials.phases)), 5):
+            lam, mu = f @ materials.lame_moduli
+            C = np.array([[lam + 2 * mu, lam, 0], [lam, lam + 2 * mu, 0], [0, 0, mu]])
+            K = np.diag([float(voigt(materials.conductivities, f)), float(reuss(materials.conductivities, f))])
+            targets = {name: float(value[0]) for name, value in engineering_constants(C[None], K[None]).items()}
+            check_reachable(targets, materials)
 
 
 def test_targets_of_physics_that_the_phases_lack() -> None:
@@ -145,9 +145,8 @@ def test_targets_of_physics_that_the_phases_lack() -> None:
         check_reachable({"ky": 4}, elastic)
 
 
-@pytest.mark.parametrize(
-    ("targets", "materials", "message"),
-    [
+def test_unreachable_targets() -> None:
+    cases: tuple[tuple[dict[str, float | tuple[float, float]], Materials, str], ...] = (
         ({"Ex": 2000}, TWO, r"target Ex = 2000 is out of reach: .* from 100 to 1000 \(Voigt-Reuss bounds\)"),
         ({"Ex": 500, "ky": 0.5}, TWO, "target ky = 0.5 is out of reach: .* from 1 to 10"),
         ({"vxy": -4}, TWO, "target vxy = -4 is out of reach: .* positive definite"),
@@ -166,8 +165,39 @@ def test_targets_of_physics_that_the_phases_lack() -> None:
             r"targets Ex = 900 and kx = 2 exclude .*Ex needs 0\.888 to 0\.988; kx needs",
         ),
         ({"Gxy": 38.5, "ky": 29}, THREE, r"targets Gxy = 38\.5 and ky = 29 exclude each other: no volume fractions"),
-    ],
-)
-def test_unreachable_targets(targets: dict[str, float], materials: Materials, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        check_reachable(targets, materials)
+    )
+    for targets, materials, message in cases:
+        with pytest.raises(InputError, match=message):
+            check_reachable(targets, materials)
+
+
+SAME_STIFFNESS = materials_of((100, 0.3, 1), (100, 0.3, 10))
+SAME_CONDUCTIVITY = materials_of((100, 0.3, 7), (1000, 0.2, 7))
+SAME = materials_of((100, 0.3, 7), (100, 0.3, 7), plane="strain")
+
+
+def test_what_does_not_depend_on_the_microstructure_is_known_exactly() -> None:
+    """Phases of one stiffness, of one conductivity, or identical: bounds have no width, and nothing divides by it."""
+    image = (np.indices((8, 8)).sum(0) % 3 == 0).astype(np.uint8)
+    for materials, constant in (
+        (SAME_STIFFNESS, "stiffness"),
+        (SAME_CONDUCTIVITY, "conductivity"),
+        (SAME, "stiffness"),
+        (SAME, "conductivity"),
+    ):
+        values = FFTEvaluator(tolerance=1e-10).evaluate(image[None], materials)
+        for fraction in ((0.0, 1.0), (0.2, 0.5)):
+            bounds = property_bounds(materials, fraction)
+            names = [n for n, entry in known(2).items() if n in bounds and entry.tensors == (constant,)]
+            assert len(names) == (4 if constant == "conductivity" else 12)
+            for name in names:
+                value = bounds[name][0]
+                assert bounds[name] == (value, value)
+                assert property_values(values, name)[0] == pytest.approx(value, rel=1e-8, abs=1e-8), name
+                check_reachable({name: value}, materials, fraction)
+                with pytest.raises(InputError, match=f"target {name} = .* is out of reach"):
+                    check_reachable({name: 1.1 * value + 0.1}, materials, fraction)
+    check_reachable({"kx": 7, "ky": 7, "kx/ky": 1}, SAME_CONDUCTIVITY, (0.2, 0.5))
+    check_reachable({"Ex": 500, "kx": 7, "ky": 7}, SAME_CONDUCTIVITY)
+    with pytest.raises(InputError, match=r"target kx/ky = 1\.2 is out of reach: these phases give kx/ky from 1 to 1 "):
+        check_reachable({"kx/ky": 1.2}, SAME_CONDUCTIVITY)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.core.properties import standard_names
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES
 
 ROOT = Path(__file__).parents[3]
 MATERIALS = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]})
@@ -31,7 +31,7 @@ FRACTION = """
 def program(folder: Path, extra: str = "", **settings: object) -> Evaluator:
     """A program that gives the volume fraction as every property, with lines of its own before it writes."""
     script = folder / "program.py"
-    script.write_text(textwrap.dedent(FRACTION).format(names=PROPERTY_NAMES, extra=extra))
+    script.write_text(textwrap.dedent(FRACTION).format(names=standard_names(2), extra=extra))
     return load_evaluator(f"command: {sys.executable} {script} 'an argument'", settings)
 
 
@@ -42,8 +42,8 @@ def run(evaluator: Evaluator) -> Values:
 @pytest.mark.parametrize("images_per_call", [1, 3, 10])
 def test_the_values_are_the_program_s(tmp_path: Path, images_per_call: int) -> None:
     values = run(program(tmp_path, images_per_call=images_per_call))
-    assert set(values) == {*PROPERTY_NAMES, "error"}
-    for name in PROPERTY_NAMES:
+    assert set(values) == {*standard_names(2), "error"}
+    for name in standard_names(2):
         np.testing.assert_allclose(values[name], [1 / 6, 2 / 6, 3 / 6, 4 / 6])
     assert not any(values["error"])
 
@@ -130,5 +130,5 @@ def test_the_example_equals_the_built_in_solver(plane: str) -> None:
     values = evaluate_each(load_evaluator(command, {"images_per_call": 2}), images, materials)
     expected = FFTEvaluator(tolerance=1e-5).evaluate(images, materials)
     assert not any(values["error"])
-    for name in PROPERTY_NAMES:
+    for name in standard_names(2):
         np.testing.assert_allclose(values[name], expected[name], rtol=1e-3, err_msg=name)

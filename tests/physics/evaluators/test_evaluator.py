@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import EvaluationError, InputError, NotConvergedError
+from microdesign.core.properties import standard_names
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES
 
 MATERIALS = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]})
 IMAGES = np.random.default_rng(0).integers(0, 2, (5, 12, 10)).astype(np.uint8)
@@ -30,7 +30,7 @@ class FractionEvaluator:
         fraction = images.mean(axis=(1, 2)) ** self.power
         if (fraction == 0).any():
             raise EvaluationError("an image has no phase 1")
-        return dict.fromkeys(PROPERTY_NAMES, fraction)
+        return dict.fromkeys(standard_names(2), fraction)
 
 
 ready_made = FractionEvaluator(2.0)
@@ -44,12 +44,12 @@ class TestContract:
     def test_values_are_arrays_of_one_entry_an_image(self, evaluator: Evaluator) -> None:
         assert isinstance(evaluator, Evaluator)
         values = evaluator.evaluate(IMAGES, MATERIALS)
-        assert set(PROPERTY_NAMES) <= set(values)
+        assert set(standard_names(2)) <= set(values)
         assert all(array.shape == (5,) and np.isfinite(array).all() for array in values.values())
 
     def test_images_do_not_depend_on_their_batch(self, evaluator: Evaluator) -> None:
         whole, alone = evaluator.evaluate(IMAGES, MATERIALS), evaluator.evaluate(IMAGES[3:4], MATERIALS)
-        assert all(alone[name][0] == whole[name][3] for name in PROPERTY_NAMES)
+        assert all(alone[name][0] == whole[name][3] for name in standard_names(2))
 
     def test_it_pickles_with_its_fingerprint(self, evaluator: Evaluator) -> None:
         copy = pickle.loads(pickle.dumps(evaluator))

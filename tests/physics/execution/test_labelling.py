@@ -8,6 +8,7 @@ import pytest
 
 from microdesign.core.errors import EvaluationError, InputError, StorageError
 from microdesign.core.progress import Recorded
+from microdesign.core.properties import standard_names
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
@@ -16,7 +17,7 @@ from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution.labelling import LabelConfig, label, label_dataset
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES, VOLUME_PROPERTY_NAMES, volume_properties
+from microdesign.physics.properties import volume_properties
 from microdesign.physics.solver.homogenization import homogenize
 
 MATERIALS = Materials.model_validate(
@@ -41,7 +42,7 @@ class Counting:
         if self.stops_after is not None and self.images >= self.stops_after:
             raise KeyboardInterrupt
         self.images += len(images)
-        return dict.fromkeys(PROPERTY_NAMES, fraction + 1)
+        return dict.fromkeys(standard_names(2), fraction + 1)
 
 
 class NeverCalled(FFTEvaluator):
@@ -65,8 +66,8 @@ def test_labels_are_the_evaluator_s(source: Dataset, tmp_path: Path) -> None:
     np.testing.assert_array_equal(labelled.labels, images.labels)
     assert (labelled.classes, labelled.generation) == (images.classes, images.generation)
     expected = FFTEvaluator().evaluate(images.labels, MATERIALS)
-    assert tuple(made.manifest.properties) == PROPERTY_NAMES
-    for name in PROPERTY_NAMES:
+    assert tuple(made.manifest.properties) == standard_names(2)
+    for name in standard_names(2):
         np.testing.assert_allclose(labelled.properties[name], expected[name], rtol=1e-6)
     assert progress.counts == [(done, 20, "images labelled") for done in (4, 8, 10, 14, 18, 20)]
     assert made.manifest.properties["Ex"] == "GPa"
@@ -83,12 +84,12 @@ def test_volumes_are_labelled_resumed_and_stored(tmp_path: Path) -> None:
     source = generate_dataset(config, tmp_path / "volumes")
     store = ResultStore(tmp_path / "store")
     made = label_dataset(source, tmp_path / "labelled", MATERIALS, FFTEvaluator(), store=store)
-    assert tuple(made.manifest.properties) == VOLUME_PROPERTY_NAMES
+    assert tuple(made.manifest.properties) == standard_names(3)
     assert (made.manifest.properties["C11"], made.manifest.properties["AU"]) == ("GPa", "1")
     labelled = made.load()
     direct = homogenize(labelled.labels, MATERIALS, dims=3)
     expected = volume_properties(direct.stiffness, direct.conductivity)
-    for name in VOLUME_PROPERTY_NAMES:
+    for name in standard_names(3):
         np.testing.assert_array_equal(labelled.properties[name], expected[name])
     (made.folder / made.manifest.shards[1].file).unlink()
     again = label_dataset(source, made.folder, MATERIALS, NeverCalled(), store=store)
@@ -138,7 +139,7 @@ def test_an_image_that_cannot_be_solved_gets_nan_and_says_why(source: Dataset, t
     labelled = label_dataset(source, tmp_path, MATERIALS, Counting(fails_above=limit)).load()
     failed = fraction > limit
     assert failed.sum() == 2
-    for name in PROPERTY_NAMES:
+    for name in standard_names(2):
         np.testing.assert_array_equal(np.isnan(labelled.properties[name]), failed)
     np.testing.assert_allclose(labelled.properties["Ex"][~failed], fraction[~failed] + 1)
     for text, before, bad in zip(labelled.generation, images.generation, failed, strict=True):

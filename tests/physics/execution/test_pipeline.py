@@ -14,6 +14,7 @@ import ray
 
 from microdesign.core.errors import EvaluationError, InputError
 from microdesign.core.progress import Recorded
+from microdesign.core.properties import standard_names
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.physics.evaluators.fft import FFTEvaluator
@@ -24,7 +25,6 @@ from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.parallel import batch_size_for, evaluate_shards
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import PROPERTY_NAMES
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -66,7 +66,7 @@ class Fraction:
         if bad.any() and self.how == "raise":
             raise RuntimeError("no answer")
         (self.folder / f"{len(images)}-{time.time_ns()}-{os.getpid()}").touch()
-        return dict.fromkeys(PROPERTY_NAMES, np.where(bad, np.nan, fraction) if self.how == "nan" else fraction)
+        return dict.fromkeys(standard_names(2), np.where(bad, np.nan, fraction) if self.how == "nan" else fraction)
 
     def images(self) -> int:
         return sum(int(path.name.split("-")[0]) for path in self.folder.iterdir())
@@ -200,7 +200,7 @@ SLOW = """
     import time
     from pathlib import Path
     import numpy as np
-    from microdesign.physics.properties import PROPERTY_NAMES
+    from microdesign.core.properties import standard_names
 
     class SlowFraction:
         fingerprint, batch_size = "slow", 2
@@ -210,7 +210,7 @@ SLOW = """
             time.sleep(0.3)
             for image in images:
                 (Path(self.folder) / f"{image.tobytes().hex()[:120]}-{time.time_ns()}").touch()
-            return dict.fromkeys(PROPERTY_NAMES, images.mean((1, 2)))
+            return dict.fromkeys(standard_names(2), images.mean((1, 2)))
 """
 
 

@@ -24,7 +24,7 @@ from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.parallel import evaluate_shards
 from microdesign.physics.execution.store import ResultStore, evaluate_stored
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import property_names, property_units
+from microdesign.physics.properties import property_names, property_units, property_values
 
 HOPELESS = 100
 """Images that fail from the start, without one that is solved, after which labelling gives up."""
@@ -110,7 +110,7 @@ def label_dataset(
     names = property_names(materials, dims)
     given = given_properties(evaluator, materials, dims)
     if given is not None:
-        _check_complete(given, names)
+        _check_complete(given, names, dims)
     settings = {"images": source.manifest.digest, "evaluator": evaluator.fingerprint}
     writer = DatasetWriter(
         folder,
@@ -171,16 +171,23 @@ def evaluate_in_process(
 
 
 def _labelled(batch: Microstructures, values: Values, names: Sequence[str]) -> Microstructures:
-    errors = [str(message) for message in values["error"]]
-    _check_complete([name for name in values if name != "error"], names)
+    errors, dims = [str(message) for message in values["error"]], len(batch.shape)
+    given = {name: array for name, array in values.items() if name != "error"}
+    _check_complete(list(given), names, dims)
     generation = tuple(error or text for error, text in zip(errors, batch.generation, strict=True))
-    return replace(batch, generation=generation, properties={name: values[name] for name in names})
+    return replace(
+        batch, generation=generation, properties={name: property_values(given, name, dims) for name in names}
+    )
 
 
-def _check_complete(given: Sequence[str], names: Sequence[str]) -> None:
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise InputError(
-            f"The evaluator gives no '{missing[0]}'; it gives {', '.join(given)}, a data set of these materials needs "
-            f"{', '.join(names)}."
-        )
+def _check_complete(given: Sequence[str], names: Sequence[str], dims: int) -> None:
+    """Refuses given properties that do not determine all of `names`."""
+    values = dict.fromkeys(given, np.ones(1))
+    for name in names:
+        try:
+            property_values(values, name, dims)
+        except InputError:
+            raise InputError(
+                f"The evaluator gives no '{name}'; it gives {', '.join(given)}, a data set of these materials needs "
+                f"{', '.join(names)}."
+            ) from None
