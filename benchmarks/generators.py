@@ -6,17 +6,17 @@ Processor time, so that other work on the machine counts less.
 import argparse
 import time
 
-from microdesign.microstructure.generators import FAMILIES, generate
+from microdesign.microstructure.generators.registry import FAMILIES, generate
 
 CASES = ((2, 64), (2, 256), (3, 51))
 
 
 def rate(family: str, dims: int, size: int, seconds: float) -> float:
     """Returns images per second, measured over about `seconds`, after what is compiled or cached at first use."""
-    generate(family, 0, 3, size, 0, dims=dims)
+    generate(family, 3, (size,) * dims)
     done, chunk, start = 0, 1, time.process_time()
     while (passed := time.process_time() - start) < seconds:
-        generate(family, done, chunk, size, 1, dims=dims)
+        generate(family, chunk, (size,) * dims, seed=1, start=done)
         done += chunk
         chunk = max(1, min(1000, int(0.2 * seconds * done / max(passed, 1e-3))))
     return done / (time.process_time() - start)

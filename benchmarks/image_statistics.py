@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.phase_pairs import two_point_set
 from microdesign.microstructure.statistics.two_point import two_point
 
@@ -94,9 +94,8 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=15)
     settings = parser.parse_args()
-    labels = np.concatenate(
-        [generate(family, 0, settings.batch // 2, settings.size, 0).labels for family in ("GRF", "VoronoiMedium")]
-    )
+    shape = (settings.size, settings.size)
+    labels = np.concatenate([generate(name, settings.batch // 2, shape).labels for name in ("GRF", "VoronoiMedium")])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("microdesign", "torch", "numpy"))
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""

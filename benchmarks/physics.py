@@ -48,7 +48,7 @@ from peers import scikit_fem_volumes, taufactor_peer
 from peers.mugrid import MuGridConduction, MuGridElasticity
 from peers.scikit_fem_volumes import Multigrid
 
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.equations import Conduction, Elasticity, Equations
 from microdesign.physics.solver.homogenization import homogenize
@@ -251,7 +251,7 @@ def batches(shape: tuple[int, ...], family: str, contrast: float) -> None:
     """Prints the wall time a structure for batches of 1, 8 and 32 on 1 and 2 threads."""
     cells = []
     for count in (1, 8, 32) if len(shape) == 2 else (1, 8):
-        images = generate(family, 0, count, shape[0], 0, dims=len(shape)).labels
+        images = generate(family, count, (shape[0],) * len(shape)).labels
         for threads in (1, 2):
             with ThreadPoolExecutor(threads) as pool:
                 solve = functools.partial(homogenize, materials=materials(contrast), dims=len(shape))
@@ -290,7 +290,7 @@ def main() -> None:
     families = {2: "GRF", 3: "FilteredNoise"}
     for shape in shapes:
         count = settings.images if len(shape) == 2 else settings.volumes
-        images = generate(families[len(shape)], 0, count, shape[0], 0, dims=len(shape)).labels
+        images = generate(families[len(shape)], count, (shape[0],) * len(shape)).labels
         for physics in ("elastic", "conductive"):
             for contrast in settings.contrasts:
                 row(images, physics, contrast, settings)
@@ -301,7 +301,7 @@ def main() -> None:
         for shape in shapes:
             odd = [n - 1 + n % 2 for n in shape]
             count = settings.images if len(odd) == 2 else 1
-            images = generate(families[len(odd)], 0, count, odd[0], 0, dims=len(odd)).labels
+            images = generate(families[len(odd)], count, (odd[0],) * len(odd)).labels
             for contrast in settings.contrasts:
                 muspectre(settings.muspectre, images, contrast)
     if settings.batches:

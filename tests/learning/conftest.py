@@ -9,7 +9,7 @@ import torch
 from microdesign.learning.evaluation.evaluation import complete
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.prior.priors import PriorConfig
@@ -31,7 +31,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Two families with two made-up properties: functions of the volume fraction."""
     writer = DatasetWriter(tmp_path_factory.mktemp("data"), settings={}, units={"Ex": "GPa", "kx": ""})
     for family in ("GRF", "VoidSmall"):
-        images = generate(family, 0, 100, 32, 0)
+        images = generate(family, 100, (32, 32))
         fraction = images.labels.mean((1, 2))
         properties = {"Ex": 1 + 9 * fraction, "kx": np.exp(fraction)}
         batch = Microstructures(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 
 
 class BooleanModel(NamedTuple):
@@ -37,5 +37,5 @@ def boolean_model() -> BooleanModel:
 def images() -> Tensor:
     """Nine two-phase images of three families, float32 (9, 1, 32, 32)."""
     return Microstructures.concatenate(
-        [generate(family, 0, 3, 32, seed=0) for family in ("GRF", "AngEllipse", "VoronoiMedium")]
+        [generate(family, 3, (32, 32)) for family in ("GRF", "AngEllipse", "VoronoiMedium")]
     ).indicator()

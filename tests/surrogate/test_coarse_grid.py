@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from microdesign.core.errors import EvaluationError, InputError
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
@@ -40,7 +40,7 @@ def test_a_laminate_is_predicted_exactly(surrogate: LocalSurrogate, materials: M
 
 def test_of_unknown_phases_it_knows_more_than_the_model(surrogate: LocalSurrogate, materials: Materials) -> None:
     other = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 60, "nu": 0.3, "k": 60}]})
-    images = generate("GRF", 0, 12, 32, 0).labels
+    images = generate("GRF", 12, (32, 32)).labels
     truth = FFTEvaluator().evaluate(images, other)
     true = np.stack([truth["Ex"], truth["kx"]], 1)
     carried = MaterialTransfer(surrogate, materials, other)

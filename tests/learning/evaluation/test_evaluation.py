@@ -8,7 +8,7 @@ import pytest
 from microdesign.learning.evaluation.evaluation import Evaluation, complete, evaluate_bundle, summary
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.prior.priors import PriorConfig
@@ -102,7 +102,7 @@ def test_a_model_without_what_makes_it_honest_gives_its_own_spread(bundle: Bundl
 def test_every_kind_of_model_is_evaluated(
     tmp_path: Path, family: str, dims: int, phases: int, changes: dict, properties: tuple[str, ...]
 ) -> None:
-    images = generate(family, 0, 60, 16, 0, dims=dims, n_phases=phases)
+    images = generate(family, 60, (16,) * dims, n_phases=phases)
     values = {name: 1 + images.labels.reshape(60, -1).mean(1) for name in properties}
     writer = DatasetWriter(tmp_path / "data", settings={})
     writer.write_shard(

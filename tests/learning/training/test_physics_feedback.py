@@ -14,7 +14,7 @@ from microdesign.learning.data.samples import Samples
 from microdesign.learning.training.loop import Save, State, build_model, run_loop
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.physics_feedback import Teacher, TeacherConfig
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.model.outputs import JointOutputs
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
@@ -54,7 +54,7 @@ def by(labels: np.ndarray, **settings: Any) -> Values:
 
 @pytest.fixture(scope="module")
 def images() -> Any:
-    batch = generate("GRF", 0, 48, 32, 0)
+    batch = generate("GRF", 48, (32, 32))
     values = by(batch.labels)
     return type(batch)(labels=batch.labels, n_phases=2, properties={name: values[name] for name in NAMES})
 

@@ -22,7 +22,7 @@ from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
@@ -162,7 +162,7 @@ def test_two_processes_are_not_at_one_training(
 def labelled(folder: Path, stiff: float) -> Dataset:
     """Images whose properties are those that the solver computes."""
     materials = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": stiff, "nu": 0.3, "k": 10}]}
-    labels = generate("GRF", 0, 120, 16, 0).labels
+    labels = generate("GRF", 120, (16, 16)).labels
     values = FFTEvaluator().evaluate(labels, Materials.model_validate(materials))
     writer = DatasetWriter(folder, settings={}, materials=materials)
     properties = {name: values[name] for name in ("Ex", "Ey")}

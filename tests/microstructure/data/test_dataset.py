@@ -13,8 +13,8 @@ from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.manifest import SplitConfig, split_indices
-from microdesign.microstructure.generators import generate
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset, plan_shards
+from microdesign.microstructure.generators.registry import generate
 
 CONFIG = GenerateConfig(families=("GRF", "VoronoiMedium"), count_per_family=25, size=18, seed=7, shard_size=10)
 
@@ -38,7 +38,7 @@ def times(folder: Path) -> dict[str, int]:
 
 def test_round_trip(folder: Path) -> None:
     dataset = Dataset.open(folder)
-    expected = Microstructures.concatenate([generate(family, 0, 25, 18, 7) for family in CONFIG.families])
+    expected = Microstructures.concatenate([generate(family, 25, (18, 18), seed=7) for family in CONFIG.families])
     loaded = dataset.load()
     np.testing.assert_array_equal(loaded.labels, expected.labels)
     assert (loaded.classes, loaded.generation) == (expected.classes, expected.generation)
@@ -174,7 +174,7 @@ def test_labelling_keeps_shards_and_adds_columns(folder: Path, tmp_path: Path) -
 
 def test_a_worker_writes_and_another_process_finishes(tmp_path: Path) -> None:
     worker = DatasetWriter(tmp_path, settings={"a": 1})
-    worker.write_shard("s0", generate("GRF", 0, 3, 16, 0))
+    worker.write_shard("s0", generate("GRF", 3, (16, 16)))
     assert not DatasetWriter(tmp_path, settings={"a": 2}).has_shard("s0")
     driver = DatasetWriter(tmp_path, settings={"a": 1})
     assert driver.has_shard("s0")
@@ -189,14 +189,14 @@ def test_writer_refuses(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no shard was written"):
         writer.finish()
     with pytest.raises(InputError, match=r"shard name '\.\./a' is not valid"):
-        writer.write_shard("../a", generate("GRF", 0, 1, 16, 0))
+        writer.write_shard("../a", generate("GRF", 1, (16, 16)))
     with pytest.raises(InputError, match="got no samples"):
-        writer.write_shard("a", generate("GRF", 0, 1, 16, 0).select([]))
-    batch = generate("GRF", 0, 1, 16, 0)
+        writer.write_shard("a", generate("GRF", 1, (16, 16)).select([]))
+    batch = generate("GRF", 1, (16, 16))
     with pytest.raises(InputError, match="property 'image' bears the name of a fixed column"):
         writer.write_shard("a", dataclasses.replace(batch, properties={"image": np.zeros(1)}))
     writer.write_shard("a", batch)
-    writer.write_shard("b", generate("GRF", 0, 1, 17, 0))
+    writer.write_shard("b", generate("GRF", 1, (17, 17)))
     with pytest.raises(StorageError, match=r"b\.parquet: differs from a in shape, phases or properties"):
         writer.finish()
 
@@ -204,7 +204,7 @@ def test_writer_refuses(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file: cannot be written \(Not a directory\)"):
-        DatasetWriter(tmp_path / "file", settings={}).write_shard("a", generate("GRF", 0, 1, 16, 0))
+        DatasetWriter(tmp_path / "file", settings={}).write_shard("a", generate("GRF", 1, (16, 16)))
 
 
 def test_open_refuses_what_does_not_fit(folder: Path) -> None:
@@ -252,7 +252,7 @@ def test_config(tmp_path: Path) -> None:
         ("GRF-00002", 6, 1),
     ]
     for override, message in (
-        ("families=[Foam]", "'Foam' is unknown; expected different names out of: AngEllipse, Circles"),
+        ("families=[Foam]", "family 'Foam' is unknown; expected one of: AngEllipse, Circles"),
         ("families=[GRF, GRF]", "expected different names"),
         ("size=4", "'size' = 4 is not valid"),
         ("split.train=0.9", r"train \+ validation \+ test = 1.1; expected 1"),

@@ -6,12 +6,12 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.generators import generate
 from microdesign.microstructure.generators.contact_sheets import write_contact_sheets
+from microdesign.microstructure.generators.registry import generate
 
 
 def test_one_sheet_per_class(tmp_path: Path) -> None:
-    batches = [generate("GRF", 0, 5, 64, 0), generate("VoronoiMedium", 0, 40, 64, 0)]
+    batches = [generate("GRF", 5, (64, 64)), generate("VoronoiMedium", 40, (64, 64))]
     files = write_contact_sheets(batches, tmp_path, columns=4, rows=3)
     assert sorted(files) == ["GRF", "VoronoiMedium"]
     # Tiles of 128 pixels with margins of 4: two rows of four, and three full rows.

@@ -11,13 +11,13 @@ from microdesign.core.errors import InputError, StorageError
 from microdesign.core.progress import Recorded
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.generators import generate
 from microdesign.microstructure.generators.dataset_generation import (
     GenerateConfig,
     GenerateJob,
     generate_to,
     plan_shards,
 )
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.hdf5.micro2d import list_classes, read_micro2d
 
 IMAGES = GenerateConfig(families=("GRF", "AngEllipse"), count_per_family=5, size=16, shard_size=2, seed=4)
@@ -34,31 +34,30 @@ def test_a_folder_becomes_a_data_set(tmp_path: Path) -> None:
     assert generate_to(job) == made
 
 
-@pytest.mark.parametrize("name", ["images.h5", "images.hdf5"])
-def test_a_file_holds_the_same_images(tmp_path: Path, name: str) -> None:
-    progress = Recorded()
-    job = GenerateJob(out=str(tmp_path / "new" / name), **dict(IMAGES))
-    made = generate_to(job, progress)
-    assert made == {"file": str(tmp_path / "new" / name), "images": 10}
-    assert progress.counts[-1] == (10, 10, "images generated")
-    assert list_classes(made["file"]) == {"GRF": 5, "AngEllipse": 5}
+def test_a_file_holds_the_same_images(tmp_path: Path) -> None:
     generate_to(GenerateJob(out=str(tmp_path / "set"), **dict(IMAGES)))
     expected = Dataset.open(tmp_path / "set").load()
-    read = Microstructures.concatenate(list(read_micro2d(made["file"], classes=["GRF", "AngEllipse"])))
-    np.testing.assert_array_equal(read.labels, expected.labels)
-    assert (read.classes, read.generation) == (expected.classes, expected.generation)
+    for name in ("images.h5", "images.hdf5"):
+        progress = Recorded()
+        made = generate_to(GenerateJob(out=str(tmp_path / "new" / name), **dict(IMAGES)), progress)
+        assert made == {"file": str(tmp_path / "new" / name), "images": 10}
+        assert progress.counts[-1] == (10, 10, "images generated")
+        assert list_classes(made["file"]) == {"GRF": 5, "AngEllipse": 5}
+        read = Microstructures.concatenate(list(read_micro2d(made["file"], classes=["GRF", "AngEllipse"])))
+        np.testing.assert_array_equal(read.labels, expected.labels, name)
+        assert (read.classes, read.generation) == (expected.classes, expected.generation)
 
 
-@pytest.mark.parametrize(("out", "beside"), [("set", "set-preview"), ("images.h5", "images-preview")])
-def test_contact_sheets_lie_beside_the_data_set(tmp_path: Path, out: str, beside: str) -> None:
-    plain = generate_to(GenerateJob(out=str(tmp_path / out), **dict(IMAGES)))
-    assert not (tmp_path / beside).exists()
-    made = generate_to(GenerateJob(out=str(tmp_path / out), **dict(IMAGES), preview=True))
-    sheets = made.pop("preview")
-    assert made == plain
-    assert sheets == [str(tmp_path / beside / f"{name}.png") for name in ("GRF", "AngEllipse")]
-    # One row of five tiles of 128 pixels, with margins of 4.
-    assert matplotlib.image.imread(sheets[0]).shape[:2] == (136, 5 * 132 + 4)
+def test_contact_sheets_lie_beside_the_data_set(tmp_path: Path) -> None:
+    for out, beside in [("set", "set-preview"), ("images.h5", "images-preview")]:
+        plain = generate_to(GenerateJob(out=str(tmp_path / out), **dict(IMAGES)))
+        assert not (tmp_path / beside).exists()
+        made = generate_to(GenerateJob(out=str(tmp_path / out), **dict(IMAGES), preview=True))
+        sheets = made.pop("preview")
+        assert made == plain
+        assert sheets == [str(tmp_path / beside / f"{name}.png") for name in ("GRF", "AngEllipse")]
+        # One row of five tiles of 128 pixels, with margins of 4.
+        assert matplotlib.image.imread(sheets[0]).shape[:2] == (136, 5 * 132 + 4)
 
 
 def test_volumes_of_several_phases(tmp_path: Path) -> None:
@@ -67,7 +66,7 @@ def test_volumes_of_several_phases(tmp_path: Path) -> None:
     dataset = Dataset.open(tmp_path / "set")
     assert dataset.manifest.shape == (16, 16, 16)
     assert dataset.manifest.n_phases == 5
-    expected = generate("Polycrystal", 0, 3, 16, 0, dims=3, n_phases=5)
+    expected = generate("Polycrystal", 3, (16, 16, 16), n_phases=5)
     np.testing.assert_array_equal(dataset.load().labels, expected.labels)
     assert dataset.load().generation == expected.generation
     assert (tmp_path / "set-preview" / "Polycrystal.png").is_file()
@@ -90,19 +89,16 @@ def test_shards_of_large_volumes_are_smaller() -> None:
     assert [shard.start for shard in plan] == list(range(0, 100, 16))
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
+def test_what_a_family_cannot_draw() -> None:
+    for settings, message in [
         (["dims=3"], "'dims' = 3 is not valid: the family AngEllipse draws dims 2, not 3"),
         (["dims=4"], "'dims' = 4 is not valid"),
         (["n_phases=3"], "'n_phases' = 3 is not valid: the family GRF draws 2 phases, not 3"),
         (["families=[Polycrystal]", "n_phases=300"], "'n_phases' = 300 is not valid"),
         (["families=[GRF]", "size=1000", "dims=3"], "size = 1000 is too large; expected at most 134217728 pixels"),
-    ],
-)
-def test_what_a_family_cannot_draw(settings: list[str], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_config(GenerateConfig, overrides=settings)
+    ]:
+        with pytest.raises(InputError, match=message):
+            load_config(GenerateConfig, overrides=settings)
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:

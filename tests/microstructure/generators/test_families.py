@@ -1,5 +1,6 @@
 """What single families claim: volume fractions, isotropy and anisotropy, characteristic lengths, and diversity."""
 
+import itertools
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.two_point import two_point
 
 MICRO2D = [
@@ -26,7 +27,7 @@ MICRO2D = [
 
 
 def drawn(family: str, count: int, size: int, dims: int = 2, seed: int = 0) -> list[tuple[np.ndarray, dict[str, Any]]]:
-    batch = generate(family, 0, count, size, seed, dims=dims)
+    batch = generate(family, count, (size,) * dims, seed=seed)
     return list(zip(batch.labels, map(json.loads, batch.generation), strict=True))
 
 
@@ -56,38 +57,38 @@ def spectrum(image: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
     return power, np.meshgrid(*(np.fft.fftfreq(n) for n in image.shape), indexing="ij")
 
 
-@pytest.mark.parametrize(("family", "low", "high"), [("GRF", 0.08, 0.92), ("NBSA", 0.08, 0.92), ("Spinodal", 0.2, 0.8)])
-@pytest.mark.parametrize("dims", [2, 3])
-def test_fields_meet_their_fraction_to_a_pixel(family: str, low: float, high: float, dims: int) -> None:
-    samples = drawn(family, 60, 20, dims)
-    for image, parameters in samples:
-        assert abs(image.mean() - parameters["fraction"]) <= 0.5 / image.size + 5e-5
-        assert low <= parameters["fraction"] <= high
-    assert np.ptp([parameters["fraction"] for _, parameters in samples]) > 0.8 * (high - low)
+def test_fields_meet_their_fraction_to_a_pixel() -> None:
+    fields = [("GRF", 0.08, 0.92), ("NBSA", 0.08, 0.92), ("Spinodal", 0.2, 0.8)]
+    for (family, low, high), dims in itertools.product(fields, (2, 3)):
+        samples = drawn(family, 60, 20, dims)
+        for image, parameters in samples:
+            assert abs(image.mean() - parameters["fraction"]) <= 0.5 / image.size + 5e-5
+            assert low <= parameters["fraction"] <= high
+        assert np.ptp([parameters["fraction"] for _, parameters in samples]) > 0.8 * (high - low)
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-def test_filtered_noise_is_spread_as_by_latin_hypercube(dims: int) -> None:
-    samples = drawn("FilteredNoise", 64, 24, dims)
-    fractions = np.array([parameters["fraction"] for _, parameters in samples])
-    np.testing.assert_allclose([image.mean() for image, _ in samples], fractions, atol=0.5 / 24**dims + 5e-5)
-    # One in each of 64 equal intervals; labels are rounded, so intervals may be missed by their edges.
-    assert np.abs(np.sort(fractions) - (0.1 + 0.8 * (np.arange(64) + 0.5) / 64)).max() < 0.5 * 0.8 / 64 + 1e-4
-    assert sum(parameters["kernel"] == "box" for _, parameters in samples) == 32
-    for _, parameters in samples:
-        assert len(parameters["lengths"]) == dims
-        if parameters["kernel"] == "box":
-            assert all(width % 2 == 1 and 3 <= width <= 0.4 * 24 + 1 for width in parameters["lengths"])
+def test_filtered_noise_is_spread_as_by_latin_hypercube() -> None:
+    for dims in (2, 3):
+        samples = drawn("FilteredNoise", 64, 24, dims)
+        fractions = np.array([parameters["fraction"] for _, parameters in samples])
+        np.testing.assert_allclose([image.mean() for image, _ in samples], fractions, atol=0.5 / 24**dims + 5e-5)
+        # One in each of 64 equal intervals; labels are rounded, so intervals may be missed by their edges.
+        assert np.abs(np.sort(fractions) - (0.1 + 0.8 * (np.arange(64) + 0.5) / 64)).max() < 0.5 * 0.8 / 64 + 1e-4
+        assert sum(parameters["kernel"] == "box" for _, parameters in samples) == 32
+        for _, parameters in samples:
+            assert len(parameters["lengths"]) == dims
+            if parameters["kernel"] == "box":
+                assert all(width % 2 == 1 and 3 <= width <= 0.4 * 24 + 1 for width in parameters["lengths"])
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-def test_filtered_noise_is_longer_along_its_longer_axis(dims: int) -> None:
-    ratios, kernels = [], []
-    for image, parameters in drawn("FilteredNoise", 60, 32, dims):
-        for axis in range(1, dims):
-            kernels.append(np.log(parameters["lengths"][0] / parameters["lengths"][axis]))
-            ratios.append(np.log(surface(image, axis) / max(surface(image, 0), 1e-6)))
-    assert np.corrcoef(kernels, ratios)[0, 1] > 0.85
+def test_filtered_noise_is_longer_along_its_longer_axis() -> None:
+    for dims in (2, 3):
+        ratios, kernels = [], []
+        for image, parameters in drawn("FilteredNoise", 60, 32, dims):
+            for axis in range(1, dims):
+                kernels.append(np.log(parameters["lengths"][0] / parameters["lengths"][axis]))
+                ratios.append(np.log(surface(image, axis) / max(surface(image, 0), 1e-6)))
+        assert np.corrcoef(kernels, ratios)[0, 1] > 0.85
 
 
 def test_the_filter_kernels_are_what_they_say() -> None:
@@ -104,17 +105,17 @@ def test_the_filter_kernels_are_what_they_say() -> None:
     np.testing.assert_allclose(gauss, expected / expected.sum(), atol=2e-5)
 
 
-@pytest.mark.parametrize(("dims", "size"), [(2, 96), (3, 32)])
-def test_spinodal_has_its_wavelength(dims: int, size: int) -> None:
-    for image, parameters in drawn("Spinodal", 40, size, dims):
-        power, waves = spectrum(image)
-        k = np.sqrt(sum(w * w for w in waves))
-        # Below the second harmonic that thresholding adds.
-        low = (k > 0) & (k < 1.6 / parameters["wavelength"])
-        mean = (power * k)[low].sum() / power[low].sum()
-        assert mean * parameters["wavelength"] == pytest.approx(1.0, abs=0.25)
-        ring = np.abs(k * parameters["wavelength"] - 1) < max(0.3, 1.5 * parameters["wavelength"] / size)
-        assert power[ring].sum() > 0.5 * power.sum()
+def test_spinodal_has_its_wavelength() -> None:
+    for dims, size in [(2, 96), (3, 32)]:
+        for image, parameters in drawn("Spinodal", 40, size, dims):
+            power, waves = spectrum(image)
+            k = np.sqrt(sum(w * w for w in waves))
+            # Below the second harmonic that thresholding adds.
+            low = (k > 0) & (k < 1.6 / parameters["wavelength"])
+            mean = (power * k)[low].sum() / power[low].sum()
+            assert mean * parameters["wavelength"] == pytest.approx(1.0, abs=0.25)
+            ring = np.abs(k * parameters["wavelength"] - 1) < max(0.3, 1.5 * parameters["wavelength"] / size)
+            assert power[ring].sum() > 0.5 * power.sum()
 
 
 def test_lamellar_spinodal_lies_along_its_angle() -> None:
@@ -129,16 +130,16 @@ def test_lamellar_spinodal_lies_along_its_angle() -> None:
     assert seen > 5
 
 
-@pytest.mark.parametrize("family", ["RandomEllipse", "VoidSmall", "VoidSmallBig", "Circles", "Spinodal"])
-def test_isotropic_ones_have_as_much_surface_along_x_as_along_y(family: str) -> None:
-    ratios = [
-        np.log(surface(image, 0) / surface(image, 1))
-        for image, parameters in drawn(family, 200, 96)
-        if not parameters.get("clustering") and not parameters.get("axes")
-    ]
-    assert len(ratios) > 50
-    assert abs(np.mean(ratios)) < 0.05
-    assert np.quantile(np.abs(ratios), 0.9) < 0.45
+def test_isotropic_ones_have_as_much_surface_along_x_as_along_y() -> None:
+    for family in ("RandomEllipse", "VoidSmall", "VoidSmallBig", "Circles", "Spinodal"):
+        ratios = [
+            np.log(surface(image, 0) / surface(image, 1))
+            for image, parameters in drawn(family, 200, 96)
+            if not parameters.get("clustering") and not parameters.get("axes")
+        ]
+        assert len(ratios) > 50
+        assert abs(np.mean(ratios)) < 0.05
+        assert np.quantile(np.abs(ratios), 0.9) < 0.45
 
 
 def test_aligned_ellipses_lie_along_their_angle() -> None:
@@ -151,20 +152,20 @@ def test_aligned_ellipses_lie_along_their_angle() -> None:
             assert abs(off) < 0.3
 
 
-@pytest.mark.parametrize(("dims", "size"), [(2, 200), (3, 64)])
-def test_voids_that_are_kept_apart_do_not_touch(dims: int, size: int) -> None:
-    seen = 0
-    for image, parameters in drawn("VoidSmall", 100 if dims == 2 else 40, size, dims):
-        void = image == int(parameters["inverted"])
-        assert void.mean() == pytest.approx(parameters["covered"], abs=1e-4)
-        assert parameters["covered"] < 0.65
-        if parameters["spacing"] > (1.2 if dims == 2 else 1.0):
-            volume = np.pi * parameters["radius"] ** 2 if dims == 2 else 4 / 3 * np.pi * parameters["radius"] ** 3
-            assert void.sum() == pytest.approx(parameters["voids"] * volume, rel=0.2)
-            if dims == 2:
-                assert components(void) == parameters["voids"]
-            seen += 1
-    assert seen > 1
+def test_voids_that_are_kept_apart_do_not_touch() -> None:
+    for dims, size in [(2, 200), (3, 64)]:
+        seen = 0
+        for image, parameters in drawn("VoidSmall", 100 if dims == 2 else 40, size, dims):
+            void = image == int(parameters["inverted"])
+            assert void.mean() == pytest.approx(parameters["covered"], abs=1e-4)
+            assert parameters["covered"] < 0.65
+            if parameters["spacing"] > (1.2 if dims == 2 else 1.0):
+                volume = np.pi * parameters["radius"] ** 2 if dims == 2 else 4 / 3 * np.pi * parameters["radius"] ** 3
+                assert void.sum() == pytest.approx(parameters["voids"] * volume, rel=0.2)
+                if dims == 2:
+                    assert components(void) == parameters["voids"]
+                seen += 1
+        assert seen > 1
 
 
 def test_small_and_big_voids_have_two_sizes() -> None:
@@ -191,24 +192,24 @@ def test_cells_of_three_sizes() -> None:
     assert chords[0] < chords[1] < chords[2]
 
 
-@pytest.mark.parametrize(("dims", "size"), [(2, 128), (3, 48)])
-def test_spaced_cells_have_gaps_of_their_width(dims: int, size: int) -> None:
-    seen = 0
-    for image, parameters in drawn("VoronoiMediumSpaced", 40 if dims == 2 else 12, size, dims):
-        cells = image != int(parameters["inverted"])
-        if parameters["kept"] == 1.0:
-            # Small cells vanish in the gaps, none merge.
-            assert 0.5 * parameters["cells"] < components(cells) <= 1.1 * parameters["cells"]
-            if dims == 2:
-                depth = ndimage.distance_transform_edt(np.tile(~cells, (3, 3)))[size : 2 * size, size : 2 * size]
-                ridge = (depth == ndimage.maximum_filter(depth, 3)) & (depth > 0)
-                assert np.median(depth[ridge]) == pytest.approx(parameters["gap"] / 2, abs=1.0)
-            seen += 1
-    assert seen > 2
+def test_spaced_cells_have_gaps_of_their_width() -> None:
+    for dims, size in [(2, 128), (3, 48)]:
+        seen = 0
+        for image, parameters in drawn("VoronoiMediumSpaced", 40 if dims == 2 else 12, size, dims):
+            cells = image != int(parameters["inverted"])
+            if parameters["kept"] == 1.0:
+                # Small cells vanish in the gaps, none merge.
+                assert 0.5 * parameters["cells"] < components(cells) <= 1.1 * parameters["cells"]
+                if dims == 2:
+                    depth = ndimage.distance_transform_edt(np.tile(~cells, (3, 3)))[size : 2 * size, size : 2 * size]
+                    ridge = (depth == ndimage.maximum_filter(depth, 3)) & (depth > 0)
+                    assert np.median(depth[ridge]) == pytest.approx(parameters["gap"] / 2, abs=1.0)
+                seen += 1
+        assert seen > 2
 
 
 def test_a_polycrystal_has_straight_grains_of_several_phases() -> None:
-    batch = generate("Polycrystal", 0, 40, 64, 0, n_phases=5)
+    batch = generate("Polycrystal", 40, (64, 64), n_phases=5)
     fractions = np.array([json.loads(text)["fractions"] for text in batch.generation])
     np.testing.assert_allclose(fractions.sum(axis=1), 1, atol=1e-3)
     # Dirichlet shares: far from equal, no phase preferred.
@@ -241,7 +242,7 @@ def test_lines_are_straight_and_spaced_as_labelled() -> None:
 
 def correlations(family: str, count: int) -> np.ndarray:
     """Normalised autocovariances (f - phi^2) / (phi - phi^2) up to 16 pixels, of 64 x 64 images, flattened."""
-    indicator = torch.from_numpy(generate(family, 0, count, 64, 3).labels).double()
+    indicator = torch.from_numpy(generate(family, count, (64, 64), seed=3).labels).double()
     phi = indicator.mean((1, 2))[:, None, None]
     f = (two_point(indicator) - phi**2) / (phi - phi**2)
     return torch.roll(f, 16, 2)[:, :17, :33].reshape(count, -1).numpy()
@@ -273,12 +274,12 @@ def test_statistics_are_more_diverse_over_classes_than_within_one() -> None:
     assert (classes[distance.argmin(axis=1)] == classes).mean() > 0.3
 
 
-@pytest.mark.parametrize("family", ["GRF", "NBSA", "VoidSmall", "VoronoiSmall", "Polycrystal"])
-def test_statistics_do_not_see_a_shift(family: str) -> None:
-    for image, _ in drawn(family, 3, 32):
-        moved = np.roll(image, (5, 17), (0, 1))
-        for axis in (0, 1):
-            assert surface(moved, axis) == surface(image, axis)
-        f, g = (two_point(torch.from_numpy(np.ascontiguousarray(each)).double()) for each in (image, moved))
-        torch.testing.assert_close(f, g, atol=1e-12, rtol=0)
-        assert components(moved) == components(image)
+def test_statistics_do_not_see_a_shift() -> None:
+    for family in ("GRF", "NBSA", "VoidSmall", "VoronoiSmall", "Polycrystal"):
+        for image, _ in drawn(family, 3, 32):
+            moved = np.roll(image, (5, 17), (0, 1))
+            for axis in (0, 1):
+                assert surface(moved, axis) == surface(image, axis)
+            f, g = (two_point(torch.from_numpy(np.ascontiguousarray(each)).double()) for each in (image, moved))
+            torch.testing.assert_close(f, g, atol=1e-12, rtol=0)
+            assert components(moved) == components(image)

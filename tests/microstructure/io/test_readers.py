@@ -7,7 +7,7 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import DatasetWriter
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.readers import describe, read_images
 from microdesign.microstructure.io.summary import format_tree
 
@@ -20,7 +20,7 @@ def write_dataset(path: Path, batch: Microstructures) -> None:
 
 @pytest.fixture
 def batch() -> Microstructures:
-    made = generate("GRF", 0, 7, 16, seed=0)
+    made = generate("GRF", 7, (16, 16))
     return Microstructures(
         labels=made.labels, n_phases=2, classes=made.classes, properties={"Ex": np.array([1.0, 2, 3, 4, 5, 6, np.nan])}
     )

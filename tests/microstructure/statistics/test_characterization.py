@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.npy import write_npy
 from microdesign.microstructure.statistics.characterization import characterize, characterize_files, statistics_table
 from microdesign.microstructure.statistics.two_point import two_point
@@ -52,7 +52,7 @@ def test_volumes() -> None:
 
 
 def test_files(tmp_path) -> None:
-    batch = generate("VoronoiMedium", 0, 3, 32, seed=0)
+    batch = generate("VoronoiMedium", 3, (32, 32))
     write_npy(tmp_path / "stack.npy", batch)
     write_npy(tmp_path / "one.npy", batch.select([1]))
     rows = characterize_files([tmp_path / "stack.npy", tmp_path / "one.npy"], tmp_path / "f.npy")

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
 
 
@@ -66,7 +66,7 @@ def test_diagonals_wind_around_both_axes() -> None:
 
 
 def test_shifts_change_nothing_and_the_order_is_by_size() -> None:
-    for image in generate("GRF", 0, 4, 32, seed=3).labels:
+    for image in generate("GRF", 4, (32, 32), seed=3).labels:
         found = clusters(image)
         assert found.sizes.sum() == image.sum()
         assert (np.diff(found.sizes) <= 0).all()

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.morphology import (
     chord_counts,
     chord_length_distribution,
@@ -36,7 +36,7 @@ def test_lineal_path_of_stripes_and_board() -> None:
 
 
 def test_lineal_path_is_the_two_point_statistic_up_to_one_pixel_and_counts_the_chords() -> None:
-    m = generate("GRF", 0, 3, 32, seed=1).indicator().double()
+    m = generate("GRF", 3, (32, 32), seed=1).indicator().double()
     # A line without an end has segments but no chord.
     m[..., 0, :] = m[..., :, 0] = 0
     path = lineal_path(m, longest=31)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.surface import specific_surface
 from microdesign.model.losses.distribution_matching import descriptors, distribution_matching
 
@@ -12,7 +12,7 @@ def stripes(width: int, size: int = 24) -> torch.Tensor:
 
 
 def images(n: int, seed: int = 0) -> torch.Tensor:
-    return torch.from_numpy(generate("GRF", 0, n, 32, seed).labels).float()[:, None]
+    return torch.from_numpy(generate("GRF", n, (32, 32), seed=seed).labels).float()[:, None]
 
 
 def test_descriptors_of_stripes_are_known() -> None:

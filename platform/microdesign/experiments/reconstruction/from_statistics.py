@@ -21,7 +21,7 @@ from microdesign.model.losses.reconstruction import build_losses
 
 def discs(config: CirclesConfig) -> np.ndarray:
     """The images, uint8 `(B, X, Y)`."""
-    return generate("Circles", 0, config.images, config.size, config.seed).labels
+    return generate("Circles", config.images, (config.size, config.size), seed=config.seed).labels
 
 
 def descend(target: Tensor, expression: str, config: CirclesConfig) -> Tensor:

@@ -6,12 +6,11 @@ import numpy as np
 
 from microdesign.microstructure.generators.draws import MIN_FEATURE, highest, log_uniform, rotation
 from microdesign.microstructure.generators.fields import filtered, gaussian_transfer, white_noise
-from microdesign.microstructure.generators.registry import Drawn, Sample, register
+from microdesign.microstructure.generators.sample import Drawn, Sample
 
 SWEEPS = 10
 
 
-@register("NBSA", dims=(2, 3))
 def neighbourhood_annealing(sample: Sample) -> Drawn:
     """Pattern annealed from noise by a neighbourhood that attracts its own phase nearby and repels it further away.
 

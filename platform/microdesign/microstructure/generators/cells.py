@@ -3,19 +3,17 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from microdesign.microstructure.data.container import MAX_PHASES
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
 from microdesign.microstructure.generators.fields import clustered_order
-from microdesign.microstructure.generators.registry import Drawn, Sample, register
+from microdesign.microstructure.generators.kernels import nearest_points
+from microdesign.microstructure.generators.sample import Drawn, Sample
 
 
-@register("VoronoiSmall", dims=(2, 3))
 def small_cells(sample: Sample) -> Drawn:
     """As `VoronoiMedium`, with cells of 0.03 to 0.07 of the edge, at least 3 pixels; those of a phase may cluster."""
     return _two_phase(sample, max(MIN_FEATURE, 0.03 * sample.size), 0.07 * sample.size, clusters=True)
 
 
-@register("VoronoiMedium", dims=(2, 3))
 def medium_cells(sample: Sample) -> Drawn:
     """Periodic Voronoi cells of random points, each given a phase at random until the volume fraction is met.
 
@@ -25,13 +23,11 @@ def medium_cells(sample: Sample) -> Drawn:
     return _two_phase(sample, 1.5 * MIN_FEATURE, 0.16 * sample.size, clusters=False)
 
 
-@register("VoronoiLarge", dims=(2, 3))
 def large_cells(sample: Sample) -> Drawn:
     """As `VoronoiMedium`, with cells of 0.16 to 0.3 of the edge: few, so that the fraction is met only roughly."""
     return _two_phase(sample, 0.16 * sample.size, 0.3 * sample.size, clusters=False)
 
 
-@register("VoronoiMediumSpaced", dims=(2, 3))
 def spaced_cells(sample: Sample) -> Drawn:
     """Voronoi cells with gaps of one width between them; some cells may be missing.
 
@@ -45,7 +41,7 @@ def spaced_cells(sample: Sample) -> Drawn:
     inverted = bool(stream.random() < 0.5)
     box, stretch = _stretched(sample, width)
     points = _points(sample, width, box)
-    owner, border = _nearest_points(points, box, sample.shape, border=gap)
+    owner, border = nearest_points(points, box, sample.shape, border=gap)
     order, clusters = clustered_order(sample, points / box * size)
     there = np.zeros(len(points), dtype=np.bool_)
     there[order[: max(1, round(kept * len(points)))]] = True
@@ -61,7 +57,6 @@ def spaced_cells(sample: Sample) -> Drawn:
     }
 
 
-@register("Polycrystal", dims=(2, 3), max_phases=MAX_PHASES)
 def polycrystal(sample: Sample) -> Drawn:
     """Voronoi grains of any number of phases, such as classes of orientation; each grain's phase is drawn by itself.
 
@@ -76,7 +71,7 @@ def polycrystal(sample: Sample) -> Drawn:
     shares = stream.dirichlet(np.ones(phases))
     # The points are random already: the first grains have one phase each.
     phase = np.concatenate([np.arange(phases), stream.choice(phases, len(points) - phases, p=shares)])
-    owner, _ = _nearest_points(points, box, sample.shape)
+    owner, _ = nearest_points(points, box, sample.shape)
     image = phase.astype(np.uint8)[owner]
     fractions = np.bincount(image.ravel(), minlength=phases) / image.size
     return image, {"cells": len(points), "stretch": stretch, "fractions": fractions.tolist()}
@@ -88,7 +83,7 @@ def _two_phase(sample: Sample, narrow: float, wide: float, clusters: bool) -> Dr
     width = log_uniform(sample.stream, narrow, wide)
     box, stretch = _stretched(sample, width)
     points = _points(sample, width, box)
-    owner, _ = _nearest_points(points, box, sample.shape)
+    owner, _ = nearest_points(points, box, sample.shape)
     parameters = {"fraction": fraction, "cells": len(points), "stretch": stretch}
     if clusters:
         order, clustering = clustered_order(sample, points / box * sample.size)
@@ -115,11 +110,3 @@ def _stretched(sample: Sample, width: float) -> tuple[NDArray[np.float64], float
 def _points(sample: Sample, width: float, box: NDArray[np.float64], least: int = 8) -> NDArray[np.float64]:
     cells = max(least, round((sample.size / width) ** sample.dims))
     return sample.stream.random((cells, sample.dims)) * box
-
-
-def _nearest_points(
-    points: NDArray[np.float64], box: NDArray[np.float64], shape: tuple[int, ...], border: float = 0.0
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    from microdesign.microstructure.generators.kernels import nearest_points  # numba takes half a second to import
-
-    return nearest_points(points, box, shape, border)

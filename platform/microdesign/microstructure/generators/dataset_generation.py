@@ -13,7 +13,7 @@ from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.manifest import SplitConfig
-from microdesign.microstructure.generators import FAMILIES, MIN_SIZE, generate
+from microdesign.microstructure.generators.registry import FAMILIES, MIN_SIZE, find_family, generate
 from microdesign.microstructure.io.hdf5.micro2d import write_micro2d
 
 # Raise it when a generator changes what it draws, so that shards of the old one are not reused.
@@ -28,7 +28,7 @@ class GenerateConfig(Config):
 
     families: tuple[str, ...] = Field(
         ("GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium"),
-        description="names of the families, each a class of the data set",
+        description="names of the families, each a class of the data set; module:name for a generator of your own",
     )
     count_per_family: int = Field(1000, ge=1, description="number of samples of each family")
     size: int = Field(64, ge=MIN_SIZE, le=4096, description="edge length in pixels")
@@ -52,17 +52,16 @@ class GenerateConfig(Config):
     @field_validator("families")
     @classmethod
     def _known(cls, families: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = [name for name in families if name not in FAMILIES]
-        if unknown or not families or len(set(families)) < len(families):
-            problem = f"'{unknown[0]}' is unknown; " if unknown else ""
-            raise ValueError(f"{problem}expected different names out of: {', '.join(sorted(FAMILIES))}")
+        names = [find_family(name)[0] for name in families]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"expected different names out of: {', '.join(sorted(FAMILIES))}, or module:name")
         return families
 
     @field_validator("dims", "n_phases")
     @classmethod
     def _drawable(cls, value: int, info: ValidationInfo) -> int:
         for name in info.data.get("families", ()):
-            refusal = FAMILIES[name].refusal(**{str(info.field_name): value})
+            refusal = find_family(name)[1].refusal(**{str(info.field_name): value})
             if refusal is not None:
                 raise ValueError(f"the family {name} {refusal}")
         if info.field_name == "dims" and info.data.get("size", 0) ** value > MAX_PIXELS:
@@ -84,7 +83,7 @@ def plan_shards(config: GenerateConfig) -> list[ShardPlan]:
     """Returns the shards of a configuration; each can be generated on its own, by any worker."""
     length = min(config.shard_size, max(1, MAX_SHARD_PIXELS // config.size**config.dims))
     return [
-        ShardPlan(f"{family}-{number:05d}", family, start, min(length, config.count_per_family - start))
+        ShardPlan(f"{find_family(family)[0]}-{number:05d}", family, start, min(length, config.count_per_family - start))
         for family in config.families
         for number, start in enumerate(range(0, config.count_per_family, length))
     ]
@@ -106,7 +105,7 @@ def dataset_writer(config: GenerateConfig, folder: str | Path) -> DatasetWriter:
 
 
 def generate_dataset(config: GenerateConfig, folder: str | Path, progress: Progress = silent) -> Dataset:
-    """Generates a data set; shards that are there already, made with the same settings, are kept.
+    """Generates a data set; shards that are there already, made with the same settings, are reused.
 
     Args:
         config: What to generate.
@@ -185,7 +184,8 @@ def draw_preview(config: GenerateConfig, folder: str | Path) -> dict[str, Path]:
 
 
 def _draw(config: GenerateConfig, family: str, start: int, count: int) -> Microstructures:
-    return generate(family, start, count, config.size, config.seed, dims=config.dims, n_phases=config.n_phases)
+    shape = (config.size,) * config.dims
+    return generate(family, count, shape, config.seed, n_phases=config.n_phases, start=start)
 
 
 def _write_micro2d(job: GenerateJob, progress: Progress) -> int:

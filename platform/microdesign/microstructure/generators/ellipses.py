@@ -6,16 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
-from microdesign.microstructure.generators.registry import Drawn, Image, Sample, register
+from microdesign.microstructure.generators.sample import Drawn, Image, Sample
 
 
-@register("AngEllipse")
 def aligned_ellipses(sample: Sample) -> Drawn:
     """Overlapping ellipses of one shape at one common random angle, as phase 1 or, half of the time, as phase 0."""
     return _ellipses(sample, aligned=True)
 
 
-@register("RandomEllipse")
 def random_ellipses(sample: Sample) -> Drawn:
     """Overlapping ellipses of one shape at independent angles, as phase 1 or, half of the time, as phase 0."""
     return _ellipses(sample, aligned=False)

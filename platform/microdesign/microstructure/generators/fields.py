@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from microdesign.microstructure.generators.draws import (
@@ -18,10 +19,9 @@ from microdesign.microstructure.generators.draws import (
     spread_log,
     stratified,
 )
-from microdesign.microstructure.generators.registry import Drawn, Sample, register
+from microdesign.microstructure.generators.sample import Drawn, Sample
 
 
-@register("GRF", dims=(2, 3))
 def gaussian_random_field(sample: Sample) -> Drawn:
     """Thresholded Gaussian random field: white noise under an anisotropic Gaussian filter at a random orientation.
 
@@ -39,7 +39,6 @@ def gaussian_random_field(sample: Sample) -> Drawn:
     return highest(field, fraction), {"fraction": fraction, "lengths": lengths, "quaternion": described}
 
 
-@register("Spinodal", dims=(2, 3))
 def spinodal(sample: Sample) -> Drawn:
     """Spinodal-like pattern: a superposition of periodic waves of nearly one wavelength and random phases, thresholded.
 
@@ -72,7 +71,6 @@ def spinodal(sample: Sample) -> Drawn:
     return highest(filtered(white_noise(sample), weight.astype(np.float32)), fraction), parameters
 
 
-@register("FilteredNoise", dims=(2, 3))
 def filtered_noise(sample: Sample) -> Drawn:
     """White noise blurred by a periodic kernel with its own size along each axis, thresholded at a volume fraction.
 
@@ -136,15 +134,13 @@ def white_noise(sample: Sample) -> NDArray[np.float32]:
 
 def filtered(noise: NDArray[np.float32], transfer: NDArray[np.float32]) -> NDArray[np.float32]:
     """Returns the periodic convolution of `noise` with the kernel whose real Fourier transform is `transfer`."""
-    import scipy.fft  # a quarter of a second to import
-
     return scipy.fft.irfftn(scipy.fft.rfftn(noise) * transfer, s=noise.shape)
 
 
 def frequencies(shape: tuple[int, ...]) -> list[NDArray[np.float64]]:
     """Returns the frequencies along each axis of a real FFT, in cycles a pixel, shaped to broadcast."""
     dims = len(shape)
-    each = [np.fft.fftfreq(n) for n in shape[:-1]] + [np.fft.rfftfreq(shape[-1])]
+    each = [scipy.fft.fftfreq(n) for n in shape[:-1]] + [scipy.fft.rfftfreq(shape[-1])]
     return [k.reshape([-1 if b == a else 1 for b in range(dims)]) for a, k in enumerate(each)]
 
 

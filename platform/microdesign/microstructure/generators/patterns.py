@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from microdesign.microstructure.generators.registry import Drawn, Sample, register
+from microdesign.microstructure.generators.sample import Drawn, Sample
 from microdesign.microstructure.generators.voids import first_ball
 
 CIRCLES = 5
 RADIUS = 20 / 224
 
 
-@register("Circles")
 def circles(sample: Sample) -> Drawn:
     """Five circles of phase 1 at random places, which may overlap; the radius is 20 pixels of 224, in proportion.
 
@@ -22,7 +21,6 @@ def circles(sample: Sample) -> Drawn:
     return image, {"circles": CIRCLES, "radius": radius, "fraction": float(image.mean())}
 
 
-@register("Lines")
 def lines(sample: Sample) -> Drawn:
     """Two to six straight lines of phase 1 across the image along x or y, one pixel to 0.03 of the edge thick.
 

@@ -1,72 +1,47 @@
-"""The register of families, and the seeded drawing of samples from one of them."""
+"""The families by name, and the seeded generation of samples of one of them."""
 
 import json
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
-
-Image = NDArray[np.uint8]
-Drawn = tuple[Image, dict[str, Any]]
-"""Labels of the sample's shape, and the parameters that were sampled for it."""
+from microdesign.microstructure.generators.sample import Drawn, Generator, Image, Sample
 
 MIN_SIZE = 16
 MAX_REDRAWS = 100
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What a generator is asked for.
+class Family:
+    """A generator and what it can draw.
 
     Attributes:
-        stream: The random stream of this sample, the only source of chance for most families.
-        shape: Pixels along each axis, two or three equal numbers.
-        n_phases: Number of phases; all of them have to appear.
-        seed: Seed of the data set.
-        index: Number of the sample; with `seed`, for families that spread their parameters evenly over samples.
+        reference: The generator, a function named `module:name`; imported when the first sample is drawn.
+        dims: Numbers of axes that it can draw.
+        max_phases: Largest number of phases that it can draw.
     """
 
-    stream: np.random.Generator
-    shape: tuple[int, ...]
-    n_phases: int = 2
-    seed: int = 0
-    index: int = 0
-
-    @property
-    def size(self) -> int:
-        """Edge length in pixels."""
-        return self.shape[0]
-
-    @property
-    def dims(self) -> int:
-        """Number of axes, 2 or 3."""
-        return len(self.shape)
-
-    @property
-    def pixels(self) -> int:
-        """Number of pixels."""
-        return int(self.size**self.dims)
-
-
-Generator = Callable[[Sample], Drawn]
-"""Draws one periodic image."""
-
-
-@dataclass(frozen=True)
-class Family:
-    """A generator and what it can do."""
-
-    draw: Generator
+    reference: str
     dims: tuple[int, ...] = (2,)
-    """Numbers of axes that it can draw."""
     max_phases: int = 2
-    """Largest number of phases that it can draw."""
+
+    @cached_property
+    def draw(self) -> Generator:
+        """The generator.
+
+        Raises:
+            InputError: It cannot be imported.
+        """
+        generator: Generator = load_named(
+            self.reference, f"family '{self.reference}'", "module:name of a function that draws a Sample"
+        )
+        return generator
 
     def refusal(self, dims: int = 2, n_phases: int = 2) -> str | None:
         """Says in half a sentence what of this it cannot draw, None when it can."""
@@ -78,68 +53,119 @@ class Family:
         return None
 
 
-FAMILIES: dict[str, Family] = {}
-"""The families by name; `register` adds to it."""
+_HERE = "microdesign.microstructure.generators"
+FAMILIES: dict[str, Family] = {
+    "NBSA": Family(f"{_HERE}.annealed:neighbourhood_annealing", dims=(2, 3)),
+    "VoronoiSmall": Family(f"{_HERE}.cells:small_cells", dims=(2, 3)),
+    "VoronoiMedium": Family(f"{_HERE}.cells:medium_cells", dims=(2, 3)),
+    "VoronoiLarge": Family(f"{_HERE}.cells:large_cells", dims=(2, 3)),
+    "VoronoiMediumSpaced": Family(f"{_HERE}.cells:spaced_cells", dims=(2, 3)),
+    "Polycrystal": Family(f"{_HERE}.cells:polycrystal", dims=(2, 3), max_phases=MAX_PHASES),
+    "AngEllipse": Family(f"{_HERE}.ellipses:aligned_ellipses"),
+    "RandomEllipse": Family(f"{_HERE}.ellipses:random_ellipses"),
+    "GRF": Family(f"{_HERE}.fields:gaussian_random_field", dims=(2, 3)),
+    "Spinodal": Family(f"{_HERE}.fields:spinodal", dims=(2, 3)),
+    "FilteredNoise": Family(f"{_HERE}.fields:filtered_noise", dims=(2, 3)),
+    "Circles": Family(f"{_HERE}.patterns:circles"),
+    "Lines": Family(f"{_HERE}.patterns:lines"),
+    "VoidSmall": Family(f"{_HERE}.voids:small_voids", dims=(2, 3)),
+    "VoidSmallBig": Family(f"{_HERE}.voids:small_and_big_voids", dims=(2, 3)),
+}
+"""The built-in families by name; the name also seeds their random streams."""
 
 
-def register(name: str, dims: tuple[int, ...] = (2,), max_phases: int = 2) -> Callable[[Generator], Generator]:
-    """Returns a decorator that adds a generator to `FAMILIES` under `name`; the name also seeds its random streams."""
+def find_family(name: str) -> tuple[str, Family]:
+    """Returns a family by its name in `FAMILIES`, or by `module:name` of a generator of your own.
 
-    def add(generator: Generator) -> Generator:
-        FAMILIES[name] = Family(generator, dims, max_phases)
-        return generator
+    A generator is a function that takes a `Sample` and returns labels of the sample's shape, uint8 and periodic, and
+    the parameters that it drew from `sample.stream`, its only source of chance. It is asked for any number of axes and
+    phases; what it cannot draw it refuses by an `InputError`.
 
-    return add
+    Returns:
+        The name of the class, for one of your own the part behind the colon; and the family.
+
+    Raises:
+        InputError: There is no such family, or it cannot be imported.
+    """
+    if name in FAMILIES:
+        return name, FAMILIES[name]
+    if ":" not in name:
+        known = ", ".join(sorted(FAMILIES))
+        raise InputError(f"family '{name}' is unknown; expected one of: {known}, or module:name of your own.")
+    family = Family(name, dims=(2, 3), max_phases=MAX_PHASES)
+    if not callable(family.draw):
+        raise InputError(f"family '{name}' is no function; expected one that takes a Sample and returns its labels.")
+    return name.rpartition(":")[2], family
 
 
 def generate(
-    family: str, start: int, count: int, size: int, seed: int, *, dims: int = 2, n_phases: int = 2
+    family: str,
+    n: int,
+    shape: tuple[int, ...] = (64, 64),
+    seed: int = 0,
+    *,
+    n_phases: int = 2,
+    start: int = 0,
 ) -> Microstructures:
-    """Generates the samples start, ..., start + count - 1 of a family.
+    """Generates n periodic images or volumes of a family.
+
+    Sample i of a seed is the same whatever n and `start` are: its random stream depends on (seed, family, i) alone.
+
+    Example:
+        >>> generate("GRF", 3, (32, 32)).shape
+        (32, 32)
+        >>> generate("Polycrystal", 2, (16, 16, 16), seed=1, n_phases=4).n_phases
+        4
 
     Args:
-        family: A name in `FAMILIES`.
-        start: Index of the first sample.
-        count: Number of samples n.
-        size: Edge length in pixels.
-        seed: Seed of the data set.
-        dims: Number of axes, 2 or 3.
-        n_phases: Number of phases; more than two for `Polycrystal` alone.
+        family: A name in `FAMILIES`, or `module:name` of a generator of your own, see `find_family`.
+        n: Number of samples.
+        shape: Pixels along each axis, two or three equal numbers of at least 16.
+        seed: Seed of the images.
+        n_phases: Number of phases; of the built-in families, more than two for `Polycrystal` alone.
+        start: Index of the first sample; continue a set of m samples by `start=m`.
 
     Returns:
-        Labels `(n, size, size)` or `(n, size, size, size)`, the family as class and the sampled parameters (lengths in
-        pixels, angles in radians from x towards y) as JSON in `generation`. Each image holds all phases.
+        The family as class and the sampled parameters (lengths in pixels, angles in radians from x towards y) as JSON
+        in `generation`. Each image holds all phases.
 
     Raises:
-        InputError: The family is unknown or cannot draw this many axes or phases, or a number is out of range.
+        InputError: The family is unknown or cannot draw this shape or number of phases, or a number is out of range.
     """
-    if family not in FAMILIES:
-        raise InputError(f"family '{family}' is unknown; expected one of: {', '.join(sorted(FAMILIES))}.")
-    for name, value, least in (("start", start, 0), ("count", count, 1), ("size", size, MIN_SIZE), ("seed", seed, 0)):
+    name, chosen = find_family(family)
+    shape = tuple(shape)
+    if len(set(shape)) != 1:
+        raise InputError(f"shape = {shape} has unequal sides; expected two or three equal numbers of pixels.")
+    limits = (("start", start, 0), ("n", n, 1), ("the side of the shape", shape[0], MIN_SIZE), ("seed", seed, 0))
+    for what, value, least in limits:
         if value < least:
-            raise InputError(f"{name} = {value} is too small; expected at least {least}.")
-    refusal = FAMILIES[family].refusal(dims, n_phases)
+            raise InputError(f"{what} = {value} is too small; expected at least {least}.")
+    refusal = chosen.refusal(len(shape), n_phases)
     if refusal is not None:
         raise InputError(f"family '{family}' {refusal}.")
-    shape = (size,) * dims
-    labels = np.empty((count, *shape), dtype=np.uint8)
+    labels = np.empty((n, *shape), dtype=np.uint8)
     texts = []
-    for row in range(count):
-        labels[row], parameters = _sample(family, start + row, shape, seed, n_phases)
+    for row in range(n):
+        labels[row], parameters = _sample(name, chosen, start + row, shape, seed, n_phases)
         texts.append(json.dumps(parameters, separators=(",", ":")))
-    return Microstructures(labels=labels, n_phases=n_phases, classes=(family,) * count, generation=tuple(texts))
+    return Microstructures(labels=labels, n_phases=n_phases, classes=(name,) * n, generation=tuple(texts))
 
 
-def _sample(family: str, index: int, shape: tuple[int, ...], seed: int, n_phases: int) -> Drawn:
-    # The checksum of the name, not its position in the registry: registering a family must not change the others.
-    stream = np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(family.encode()), index]))
+def _sample(name: str, family: Family, index: int, shape: tuple[int, ...], seed: int, n_phases: int) -> Drawn:
+    # The checksum of the name, not its position in the registry: another family must not change the others.
+    stream = np.random.default_rng(np.random.SeedSequence([seed, zlib.crc32(name.encode()), index]))
     sample = Sample(stream, shape, n_phases, seed, index)
     for _ in range(MAX_REDRAWS):
-        image, parameters = FAMILIES[family].draw(sample)
+        image, parameters = family.draw(sample)
+        if image.shape != shape or image.dtype.kind not in "bui" or image.min() < 0 or image.max() >= n_phases:
+            raise InputError(
+                f"family '{name}' drew {image.dtype} of shape {image.shape}, {image.min()} to {image.max()}; expected "
+                f"labels 0 to {n_phases - 1} of shape {shape}."
+            )
         if _has_all_phases(image, n_phases):
-            return image, {name: _rounded(value) for name, value in parameters.items()}
+            return image, {key: _rounded(value) for key, value in parameters.items()}
     lacking = "one-phase images" if n_phases == 2 else f"images without all {n_phases} phases"
-    raise InputError(f"family '{family}' gave {MAX_REDRAWS} {lacking} in a row at size {shape[0]}; use a larger one.")
+    raise InputError(f"family '{name}' gave {MAX_REDRAWS} {lacking} in a row at size {shape[0]}; use a larger one.")
 
 
 def _has_all_phases(image: Image, n_phases: int) -> bool:

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from microdesign.microstructure.generators.draws import MIN_FEATURE, count_nearest, log_uniform
 from microdesign.microstructure.generators.fields import clustered_order
-from microdesign.microstructure.generators.registry import Drawn, Sample, register
+from microdesign.microstructure.generators.kernels import place_apart
+from microdesign.microstructure.generators.sample import Drawn, Sample
 
 # Pixels looked at in one go: bounds the memory of large images.
 _CHUNK = 2_000_000
 
 
-@register("VoidSmall", dims=(2, 3))
 def small_voids(sample: Sample) -> Drawn:
     """Small round voids of one size, overlapping at will or kept apart, spread evenly or in clusters.
 
@@ -40,7 +40,6 @@ def small_voids(sample: Sample) -> Drawn:
     }
 
 
-@register("VoidSmallBig", dims=(2, 3))
 def small_and_big_voids(sample: Sample) -> Drawn:
     """Round voids of two sizes, overlapping at will: small ones as in `VoidSmall`, big ones 3 to 6 times as wide.
 
@@ -91,12 +90,7 @@ def _cover(
     order, clustering = clustered_order(sample, centres)
     centres = centres[order]
     n = 2 * n if clustering["clustering"] else n
-    if spacing:
-        from microdesign.microstructure.generators.kernels import place_apart  # numba takes half a second to import
-
-        centres = centres[place_apart(centres, float(sample.size), 2 * radius * spacing, n)]
-    else:
-        centres = centres[:n]
+    centres = centres[place_apart(centres, float(sample.size), 2 * radius * spacing, n)] if spacing else centres[:n]
     return first_ball(centres, radius, sample.size), len(centres), clustering
 
 

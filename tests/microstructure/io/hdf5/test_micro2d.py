@@ -7,7 +7,7 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.generators import generate
+from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.hdf5.micro2d import (
     MECHANICAL,
     THERMAL,
@@ -21,7 +21,7 @@ PAIRS = ("E 1 and 10", "E 10 and 1")
 
 
 def labelled(family: str, count: int, pairs: int) -> Microstructures:
-    batch = generate(family, 0, count, 16, seed=0)
+    batch = generate(family, count, (16, 16))
     names = [name if pairs == 1 else f"{name}.{p}" for p in range(pairs) for name in (*MECHANICAL, *THERMAL)]
     stream = np.random.default_rng(count)
     return Microstructures(
@@ -201,7 +201,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got no images to write"):
         write_micro2d(tmp_path / "a.h5", [])
     with pytest.raises(InputError, match="a batch has shape, phases, properties"):
-        write_micro2d(tmp_path / "a.h5", [generate("GRF", 0, 2, 16, 0), generate("GRF", 0, 2, 17, 0)])
+        write_micro2d(tmp_path / "a.h5", [generate("GRF", 2, (16, 16)), generate("GRF", 2, (17, 17))])
     with pytest.raises(InputError, match="class 'a/b' holds a '/'"):
         write_micro2d(
             tmp_path / "a.h5", [Microstructures(labels=np.eye(4, dtype=int)[None], n_phases=2, classes=("a/b",))]
