@@ -35,7 +35,7 @@ from peers.searches import SEARCHES, Problem, SpentError
 from microdesign.design.campaign.campaign import Campaign
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.engine import run_campaign
-from microdesign.design.campaign.trials import Result
+from microdesign.design.campaign.trials import TrialResult
 from microdesign.design.search.conditioning import admitted
 from microdesign.design.search.conditioning import best_known as images_to_start_from
 from microdesign.design.target.targets import Target
@@ -94,7 +94,7 @@ def campaign(problem: Problem, seed: int, batch: int, designs: int, table: dict[
             errors = values.pop("error")
             search.tell(
                 [
-                    Result(trial.key, {n: float(a[i]) for n, a in values.items()}, str(errors[i]))
+                    TrialResult(trial.key, {n: float(a[i]) for n, a in values.items()}, str(errors[i]))
                     for i, trial in enumerate(trials)
                 ]
             )

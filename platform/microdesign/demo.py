@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from pydantic import Field, model_validator
 
@@ -17,8 +17,9 @@ from microdesign.core.progress import Progress, Stage, silent
 from microdesign.core.properties import standard_names
 from microdesign.design.campaign.campaign_config import CampaignConfig, SearchConfig
 from microdesign.design.campaign.retraining import retrainer
+from microdesign.design.report.result import CampaignResult
 from microdesign.design.target.targets import Target
-from microdesign.design.workflow import design
+from microdesign.design.workflow import run_design
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.registration import TrackingConfig
 from microdesign.learning.training.resources import ResourcesConfig
@@ -72,8 +73,14 @@ class DemoConfig(Config):
         return self
 
 
-def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = False) -> dict[str, Any]:
-    """Runs or resumes the demo; returns the campaign's document with the wall time of each stage.
+class DemoResult(CampaignResult):
+    """The result of the demo's campaign, and how long everything took."""
+
+    stages: dict[str, float] = Field(description="seconds of each stage in this run")
+
+
+def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = False) -> DemoResult:
+    """Runs or resumes the demo.
 
     Args:
         config: What to do.
@@ -127,8 +134,8 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
                 folder / f"campaign-{digest_json([target.fixed, config.campaign.seed, bundle.parent.name])[:10]}"
             ),
         )
-        document = design(campaign, report, uri, retrainer(campaign, report, uri))
-    return document | {"stages": clock.seconds}
+        result = run_design(campaign, report, uri, retrainer(campaign, report, uri))
+    return DemoResult(**dict(result), stages=clock.seconds)
 
 
 def _target(config: DemoConfig) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """A whole campaign from its configuration: random model, real physics, MLflow, every kind of goal."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,9 @@ from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trial
 from microdesign.design.report.html import report_campaign
-from microdesign.design.setup import open_problem
-from microdesign.design.workflow import design
+from microdesign.design.report.result import CampaignResult
+from microdesign.design.setup import open_setup
+from microdesign.design.workflow import run_design
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.model.bundle import load_bundle, save_bundle
@@ -65,87 +65,94 @@ def test_a_property_that_the_data_set_lacks(
     """Physics gives it, so that it can be asked for; there is no best training image then. No redraws either."""
     changes = {"target": {"properties": {"C11": goal}, "tolerance": 0.5}, "robustness": {"draws": 0}, "evaluations": 6}
     config = settings(folder, folder=str(tmp_path), dataset=str(folder / "labelled"), **changes)
-    document = design(config, tracking_uri=f"sqlite:///{folder / 'lacking.db'}")
-    assert document["baselines"]["training_set"] is None
-    assert document["candidates"][0]["verified"]["C11"] > 0
+    result = run_design(config, tracking_uri=f"sqlite:///{folder / 'lacking.db'}")
+    assert result.baselines["training_set"] is None
+    assert result.candidates[0].verified["C11"] > 0
     assert (tmp_path / "report.html").is_file()
 
 
 @pytest.fixture(scope="module")
-def document(local_ray: None, folder: Path) -> dict[str, Any]:
-    return design(settings(folder, dataset=str(folder / "labelled")), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+def result(local_ray: None, folder: Path) -> CampaignResult:
+    return run_design(
+        settings(folder, dataset=str(folder / "labelled")), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}"
+    )
 
 
 def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, materials: Materials) -> None:
     """They are what the report calls predicted, and verified values are those of the full grid."""
     target = {"properties": {"Ex": 3.0}, "tolerance": 0.5}
     changes = {"target": target, "coarse_grid": 2, "folder": str(folder / "coarse"), "evaluations": 6}
-    document = design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}")
-    for candidate in document["candidates"]:
-        labels = np.load(candidate["image"], allow_pickle=False)
+    result = run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}")
+    for candidate in result.candidates:
+        labels = np.load(candidate.files["npy"], allow_pickle=False)
         coarse, full = (
             FFTEvaluator().evaluate(each[None], materials) for each in (coarsened(labels[None], 2)[0], labels)
         )
-        assert candidate["predicted"]["Ex"] == pytest.approx(coarse["Ex"][0], rel=1e-3)
-        assert candidate["verified"]["Ex"] == pytest.approx(full["Ex"][0], rel=1e-3)
-    assert document["candidates"]
-    changes |= {"retrain_every": 3, "folder": str(folder / "coarse-retrained"), "dataset": str(folder / "labelled")}
+        assert candidate.predicted["Ex"] == pytest.approx(coarse["Ex"][0], rel=1e-3)
+        assert candidate.verified["Ex"] == pytest.approx(full["Ex"][0], rel=1e-3)
+    assert result.candidates
+    changes |= {"retrain_every": 3, "folder": str(folder / "coarse-retrained"), "evaluations": 12}
     given: list[int] = []
 
     def retrain(trials: list[Trial]) -> LocalSurrogate:
         given.append(len(trials))
         return LocalSurrogate(load_bundle(folder / "bundle"))
 
-    design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}", retrain=retrain)
+    run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}", retrain=retrain)
     assert given[0] == 3
     records = [pq.read_table(path) for path in (folder / "coarse-retrained" / "evaluations").glob("*.parquet")]
     models = {model for record in records for model in record["model"].to_pylist()}
     assert {model[-2:] for model in models} == {"/2"}  # a retrained model's predictions are physics' own too
     with pytest.raises(InputError, match="coarse_grid = 4: images of 32 pixels an edge do not allow it"):
-        open_problem(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'coarse.db'}")
+        open_setup(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'coarse.db'}")
 
 
-def test_candidates_meet_every_kind_of_goal(document: dict[str, Any], materials: Materials) -> None:
-    assert document["goals"] == {"Ex": ">= 2.5", "kx/ky": "max", "Gxy": "<= 3", "K": "min"}
-    assert document["units"]["kx/ky"] == "1"
-    assert document["candidates"]
-    for candidate in document["candidates"]:
-        labels = np.load(candidate["image"], allow_pickle=False)
+def test_candidates_meet_every_kind_of_goal(result: CampaignResult, materials: Materials) -> None:
+    assert {name: str(goal) for name, goal in result.target.properties.items()} == {
+        "Ex": ">= 2.5",
+        "kx/ky": "max",
+        "Gxy": "<= 3",
+        "K": "min",
+    }
+    assert result.units["kx/ky"] == "1"
+    assert result.candidates
+    for candidate in result.candidates:
+        labels = np.load(candidate.files["npy"], allow_pickle=False)
         values = {name: array[0] for name, array in FFTEvaluator().evaluate(labels[None], materials).items()}
-        assert candidate["verified"]["kx/ky"] == pytest.approx(values["kx"] / values["ky"], rel=1e-3)
-        assert candidate["verified"]["Ex"] >= 2.5
-        assert candidate["max_relative_error"] == 0
-        assert candidate["constraints"]["volume_fraction"] == pytest.approx(labels.mean())
+        assert candidate.verified["kx/ky"] == pytest.approx(values["kx"] / values["ky"], rel=1e-3)
+        assert candidate.verified["Ex"] >= 2.5
+        assert candidate.error == 0
+        assert candidate.constraints["volume_fraction"] == pytest.approx(labels.mean())
         assert 0.3 <= labels.mean() <= 0.7
-        assert candidate["constraints"]["connected_0"] >= 0.2
-        assert candidate["predicted"]["Gxy"] is None  # the model has Ex and kx alone
-        assert candidate["predicted"]["Ex"] > 0
-        assert set(candidate["files"]) == {"npy", "png", "vti"}
-        assert all(Path(path).is_file() for path in candidate["files"].values())
-        assert candidate["robustness"]["draws"] == 8
-        assert 0 <= candidate["discretization_gap"]["K"] < 1
-        assert candidate["all_verified"]["C11"] == pytest.approx(values["C11"], rel=1e-3)
-        assert len(candidate["z"]) == 4
+        assert candidate.constraints["connected_0"] >= 0.2
+        assert candidate.predicted["Gxy"] is None  # the model has Ex and kx alone
+        assert candidate.predicted["Ex"] > 0
+        assert set(candidate.files) == {"npy", "png", "vti"}
+        assert all(Path(path).is_file() for path in candidate.files.values())
+        assert candidate.robustness.draws == 8
+        assert 0 <= candidate.discretization_gap["K"] < 1
+        assert candidate.all_verified["C11"] == pytest.approx(values["C11"], rel=1e-3)
+        assert len(candidate.z) == 4
 
 
-def test_the_front_and_the_baselines(document: dict[str, Any], folder: Path) -> None:
-    front = document["front"]
-    assert front["names"] == ["kx/ky", "K"]
-    assert front["senses"] == [1, -1]
-    best = np.array(front["values"])[np.array(front["on_front"])]
-    points = [[candidate["verified"][name] for name in front["names"]] for candidate in document["candidates"]]
+def test_the_front_and_the_baselines(result: CampaignResult, folder: Path) -> None:
+    front = result.search.front
+    assert front.names == ("kx/ky", "K")
+    assert front.senses == (1, -1)
+    best = np.array(front.values)[np.array(front.on_front)]
+    points = [[candidate.verified[name] for name in front.names] for candidate in result.candidates]
     among = [np.abs(best - point).sum(1).min() < 1e-9 for point in points]
     assert among[0]
     assert sum(among) == min(len(best), len(points))  # what is on the front comes before what is not
     data = Dataset.open(folder / "labelled").load("train")
-    trained = document["baselines"]["training_set"]
-    assert trained["max_relative_error"] == 0
-    assert trained["of"] == len(data)
-    assert document["baselines"]["random"]["of"] == 12
+    trained = result.baselines["training_set"]
+    assert trained.error == 0
+    assert trained.of == len(data)
+    assert result.baselines["random"].of == 12
 
 
-def test_mlflow_has_the_same(document: dict[str, Any], folder: Path) -> None:
-    client = mlflow.MlflowClient(tracking_uri=document["tracking_uri"])
+def test_mlflow_has_the_same(result: CampaignResult, folder: Path) -> None:
+    client = mlflow.MlflowClient(tracking_uri=result.tracking_uri)
     experiment = client.get_experiment_by_name("microdesign")
     runs = client.search_runs([experiment.experiment_id])
     (whole,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
@@ -156,21 +163,21 @@ def test_mlflow_has_the_same(document: dict[str, Any], folder: Path) -> None:
     assert {"report.html", "result.json", "campaign.yaml", "candidates", "candidates.md", "front.png"} <= files
 
 
-def test_the_page_and_the_document_are_in_the_folder(document: dict[str, Any], folder: Path) -> None:
-    assert json.loads((folder / "campaign" / "result.json").read_text()) == document
+def test_the_page_and_the_document_are_in_the_folder(result: CampaignResult, folder: Path) -> None:
+    assert CampaignResult.model_validate_json((folder / "campaign" / "result.json").read_text()) == result
     page = (folder / "campaign" / "report.html").read_text()
     assert "kx/ky max" in page
     assert "Pareto front" in page
     assert "volume_fraction" in page
 
 
-def test_the_same_run_goes_on(document: dict[str, Any], folder: Path) -> None:
+def test_the_same_run_goes_on(result: CampaignResult, folder: Path) -> None:
     uri = f"sqlite:///{folder / 'mlflow.db'}"
-    again = design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
-    assert again["resumed_evaluations"] == 12
-    assert again["evaluations"] == 14
-    assert again["after_search"]["evaluations"] == 14 + 8 * len(again["candidates"])
-    named = {path for candidate in again["candidates"] for path in candidate["files"].values()}
+    again = run_design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
+    assert again.search.resumed_evaluations == 12
+    assert again.search.evaluations == 14
+    assert again.after_search.evaluations == 14 + 8 * len(again.candidates)
+    named = {path for candidate in again.candidates for path in candidate.files.values()}
     assert {str(path) for path in (folder / "campaign" / "candidates").iterdir()} == named
     client = mlflow.MlflowClient(tracking_uri=uri)
     runs = client.search_runs([client.get_experiment_by_name("microdesign").experiment_id])
@@ -193,7 +200,7 @@ def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_
     data = {"dataset": str(folder / "labelled"), "random_baseline": False, "robustness": {"draws": 0}}
     config = settings(folder, folder=str(campaign), target=target, **data)
     with pytest.raises(KeyboardInterrupt):
-        design(config, stop, uri)
+        run_design(config, stop, uri)
     assert not (campaign / "result.json").exists()
     page = report_campaign(campaign).read_text()
     answered = len(read_trials(str(campaign))[0])
@@ -202,17 +209,17 @@ def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_
     assert "Candidate 1" in page
     assert str(uri) in page
     assert (campaign / "unfinished").is_dir()
-    ended = design(config, tracking_uri=uri)
+    ended = run_design(config, tracking_uri=uri)
     assert not (campaign / "unfinished").exists()
-    assert set(ended["baselines"]) == {"training_set"}
-    assert ended["after_search"]["evaluations"] == 0
-    assert ended["stopped"] in report_campaign(campaign).read_text()
+    assert set(ended.baselines) == {"training_set"}
+    assert ended.after_search.evaluations == 0
+    assert ended.search.stopped in report_campaign(campaign).read_text()
 
 
-def test_the_folder_of_another_campaign_is_left_as_it_is(document: dict[str, Any], folder: Path) -> None:
+def test_the_folder_of_another_campaign_is_left_as_it_is(result: CampaignResult, folder: Path) -> None:
     before = {path: path.read_bytes() for path in (folder / "campaign").rglob("*") if path.is_file()}
     with pytest.raises(InputError, match="holds a campaign with another seed"):
-        design(settings(folder, dataset=str(folder / "labelled"), seed=1), tracking_uri=document["tracking_uri"])
+        run_design(settings(folder, dataset=str(folder / "labelled"), seed=1), tracking_uri=result.tracking_uri)
     assert {path: path.read_bytes() for path in (folder / "campaign").rglob("*") if path.is_file()} == before
 
 
@@ -223,24 +230,24 @@ def test_a_report_of_no_campaign(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_files(folder: Path) -> None:
     with pytest.raises(InputError, match=r"folder = s3://bucket/c: report and images need a folder of a file system"):
-        design(settings(folder, folder="s3://bucket/c"))
+        run_design(settings(folder, folder="s3://bucket/c"))
 
 
-def test_other_materials_are_allowed_and_said(folder: Path, document: dict[str, Any], tmp_path: Path) -> None:
+def test_other_materials_are_allowed_and_said(folder: Path, result: CampaignResult, tmp_path: Path) -> None:
     other = {"phases": [{"E": 5, "nu": 0.3, "k": 2}, {"E": 50, "nu": 0.3, "k": 20}]}
     asked = {"properties": {"Ex": 15.0, "kx": 6.0}, "tolerance": 0.5}
     config = settings(
         folder, target=asked, materials=other, folder=str(tmp_path / "c"), dataset=str(folder / "labelled")
     )
     lines = list[str]()
-    found = design(config, lines.append, tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    found = run_design(config, lines.append, tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
     assert any("trained on other phases" in line for line in lines)
-    assert found["baselines"] == {}
-    assert found["reach"] == ""
-    candidate = found["candidates"][0]
-    assert candidate["novelty"] is not None
-    physics = FFTEvaluator().evaluate(np.load(candidate["image"])[None], Materials.model_validate(other))
-    assert candidate["verified"]["Ex"] == pytest.approx(physics["Ex"][0], rel=1e-3)
+    assert found.baselines == {}
+    assert found.feasibility.distance_to_data is None
+    candidate = found.candidates[0]
+    assert candidate.novelty is not None
+    physics = FFTEvaluator().evaluate(np.load(candidate.files["npy"])[None], Materials.model_validate(other))
+    assert candidate.verified["Ex"] == pytest.approx(physics["Ex"][0], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +280,7 @@ def test_refused_before_anything_is_computed(
     changes: dict[str, Any], message: str, folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match=message):
-        open_problem(settings(folder, **{"folder": str(tmp_path / "c"), **changes}), tmp_path / "c", "sqlite:///x.db")
+        open_setup(settings(folder, **{"folder": str(tmp_path / "c"), **changes}), tmp_path / "c", "sqlite:///x.db")
     assert not (tmp_path / "c").exists()
 
 
@@ -288,12 +295,12 @@ def test_models_that_campaigns_do_not_design_with(
     described = surrogate.bundle.description.model_copy(update={"model": ModelConfig(network=small)})
     save_bundle(tmp_path / "bundle", VAERegression(described.model, 2), described)
     with pytest.raises(InputError, match=f"The model makes {said}; campaigns design images of two."):
-        open_problem(settings(folder, model=str(tmp_path / "bundle")), tmp_path / "c", "sqlite:///x.db")
+        open_setup(settings(folder, model=str(tmp_path / "bundle")), tmp_path / "c", "sqlite:///x.db")
 
 
-def test_retraining_needs_somebody_who_trains(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="retrain_every = 8: nobody trains here"):
-        design(settings(folder, retrain_every=8, folder=str(tmp_path / "c")))
+def test_retraining_needs_a_function_that_trains(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="retrain_every = 8, but there is nothing that trains"):
+        run_design(settings(folder, retrain_every=8, folder=str(tmp_path / "c")))
     assert not (tmp_path / "c").exists()
 
 
@@ -306,9 +313,9 @@ def test_units_are_those_of_the_model(
     described = surrogate.bundle.description.model_copy(update={"materials": stated("GPa")})
     save_bundle(tmp_path / "bundle", surrogate.bundle.model, described)
     model = {"model": str(tmp_path / "bundle"), "folder": str(tmp_path / "c")}
-    open_problem(settings(folder, **model, materials=stated("GPa")), tmp_path / "c", "sqlite:///x.db")
+    open_setup(settings(folder, **model, materials=stated("GPa")), tmp_path / "c", "sqlite:///x.db")
     with pytest.raises(InputError, match="state E in 'MPa', those of the model in 'GPa'; nothing is converted"):
-        open_problem(settings(folder, **model, materials=stated("MPa")), tmp_path / "c", "sqlite:///x.db")
+        open_setup(settings(folder, **model, materials=stated("MPa")), tmp_path / "c", "sqlite:///x.db")
 
 
 def test_images_of_another_size_than_the_model_s(folder: Path, tmp_path: Path, materials: Materials) -> None:
@@ -316,4 +323,4 @@ def test_images_of_another_size_than_the_model_s(folder: Path, tmp_path: Path, m
     label_dataset(small, tmp_path / "labelled", materials, FFTEvaluator())
     config = settings(folder, dataset=str(tmp_path / "labelled"))
     with pytest.raises(InputError, match=r"holds images of shape \(16, 16\), the model makes 32 x 32"):
-        open_problem(config, tmp_path / "c", "sqlite:///x.db")
+        open_setup(config, tmp_path / "c", "sqlite:///x.db")

@@ -29,14 +29,14 @@ def verify(document: dict) -> None:
     assert document["candidates"]
     materials = Materials.model_validate(document["materials"])
     for candidate in document["candidates"]:
-        labels = np.load(candidate["image"], allow_pickle=False)
+        labels = np.load(candidate["files"]["npy"], allow_pickle=False)
         result = homogenize(labels, materials, tolerance=1e-6)
         constants = engineering_constants(result.stiffness, result.conductivity)
-        errors = [abs(constants[name][0] - value) / value for name, value in document["target"].items()]
-        assert candidate["max_relative_error"] == pytest.approx(max(errors), abs=5e-4)
+        errors = [abs(constants[name][0] - value) / value for name, value in document["target"]["properties"].items()]
+        assert candidate["error"] == pytest.approx(max(errors), abs=5e-4)
         for name, value in candidate["verified"].items():
             assert value == pytest.approx(constants[name][0], rel=5e-4)
-    assert document["evaluations"] >= len(document["candidates"])
+    assert document["search"]["evaluations"] >= len(document["candidates"])
 
 
 def answered_images(parts: Path) -> set[str]:
@@ -99,11 +99,11 @@ def test_campaign_from_the_registry(command: Command, labelled: Path, bundle: Pa
     (folder / "registry.yaml").write_text(yaml.safe_dump(settings))
     document = json.loads(command("design", "registry.yaml", "--json").stdout)
     verify(document)
-    assert document["evaluations"] == 26
+    assert document["search"]["evaluations"] == 26
     assert document["baselines"]["random"]["of"] == 26
     assert "data:image/png" in Path(document["report"]).read_text()
     again = json.loads(command("design", "registry.yaml", "--json").stdout)
-    assert again["resumed_evaluations"] == 26
+    assert again["search"]["resumed_evaluations"] == 26
     assert again["candidates"] == document["candidates"]
     page = Path(document["report"])
     page.unlink()
@@ -190,7 +190,7 @@ def test_a_killed_campaign_goes_on(
     done = subprocess.run(line, cwd=folder, env=values, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert 8 <= document["resumed_evaluations"] == len(answered) < document["evaluations"] == 26
+    assert 8 <= document["search"]["resumed_evaluations"] == len(answered) < document["search"]["evaluations"] == 26
     for name, content in recorded.items():
         assert (parts / name).read_bytes() == content
     # What was in flight when the driver died is computed again; what was on record must not be.

@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from microdesign.cli.options import ConfigFile, Json, Set, names, targets
-from microdesign.cli.output import print_json, print_table
+from microdesign.cli.output import print_table
 from microdesign.cli.session import on_ray
+
+if TYPE_CHECKING:
+    from microdesign.design.report.result import CampaignResult
 
 app = typer.Typer()
 
@@ -41,12 +44,12 @@ def demo(
     options = [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
     settings = load_config(DemoConfig, config, [*options, *(overrides or [])])
     with on_ray() as progress:
-        document = run_demo(settings, progress, fresh)
+        result = run_demo(settings, progress, fresh)
     if as_json:
-        print_json(document)
+        print(result.model_dump_json(indent=2))
         return
-    _print_candidates(document)
-    print("\nstages: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in document["stages"].items()))
+    _print_result(result)
+    print("\nstages: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.stages.items()))
 
 
 @app.command()
@@ -57,14 +60,14 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
 
     settings = load_config(CampaignConfig, config, overrides or [])
     from microdesign.design.campaign.retraining import retrainer
-    from microdesign.design.workflow import design as run
+    from microdesign.design.workflow import run_design
 
     with on_ray() as progress:
-        document = run(settings, progress, retrain=retrainer(settings, progress))
+        result = run_design(settings, progress, retrain=retrainer(settings, progress))
     if as_json:
-        print_json(document)
+        print(result.model_dump_json(indent=2))
     else:
-        _print_candidates(document)
+        _print_result(result)
 
 
 @app.command()
@@ -75,25 +78,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]
     print(report_campaign(folder))
 
 
-def _print_candidates(document: dict[str, Any]) -> None:
-    target = document["target"]
-    rows = [["target", "", *document["goals"].values(), "", ""]]
-    for number, c in enumerate(document["candidates"], start=1):
-        known = {name: "-" if value is None else f"{value:.4g}" for name, value in c["predicted"].items()}
-        values = (f"{known[name]} / {c['verified'][name]:.4g}" for name in target)
-        novelty = "" if c["novelty"] is None else f"{c['novelty']:.3f}"
-        rows.append([f"candidate {number}", str(c["component"]), *values, f"{c['max_relative_error']:.2%}", novelty])
-    for name, b in document["baselines"].items():
-        if b is not None:
-            values = (f"{b['verified'][key]:.4g}" for key in target)
-            rows.append(
-                [f"best of {b['of']}, {name.replace('_', ' ')}", "", *values, f"{b['max_relative_error']:.2%}", ""]
-            )
-    titles = [f"{name} pred. / verified" for name in target]
-    print_table(["", "component", *titles, "max. error", "novelty"], rows)
-    for line in filter(None, [document["reach"], *document["feasibility"]["warnings"]]):
+def _print_result(result: "CampaignResult") -> None:
+    print_table(list(result.table.titles), [list(row) for row in result.table.rows])
+    for line in result.summary:
         print(line)
-    print(f"{document['evaluations']} physics evaluations; {document['stopped']}")
-    print(f"report: {document['report']}")
-    uri = document["tracking_uri"]
-    print(f"MLflow: {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}")

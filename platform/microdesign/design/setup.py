@@ -10,9 +10,10 @@ import torch
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
+from microdesign.design.campaign.campaign import Campaign
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.search.conditioning import admitted, best_known
-from microdesign.design.target.feasibility import Feasibility, assess, check_feasible
+from microdesign.design.target.feasibility import Feasibility, check_feasible, feasibility_of
 from microdesign.design.target.matching import match
 from microdesign.design.target.targets import Target
 from microdesign.learning.models import open_surrogate
@@ -31,8 +32,8 @@ from microdesign.surrogate.protocol import Surrogate
 
 
 @dataclass(frozen=True)
-class Problem:
-    """A campaign's parts.
+class CampaignSetup:
+    """The parts of a campaign.
 
     Attributes:
         config: The configuration; an image to match is replaced by its properties, and the materials are stated.
@@ -90,14 +91,29 @@ class Problem:
         """Two-point statistics of the training images, `(N, X, Y)`."""
         return None if self.data is None else two_point_of(self.data.labels)
 
+    def open_campaign(self, fingerprint: str = "") -> Campaign:
+        """Opens the campaign on its folder.
 
-def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
+        Args:
+            fingerprint: What values depend on besides images and materials; empty takes the evaluator's.
+
+        Raises:
+            InputError: The folder belongs to another campaign, is in use, or holds a damaged record.
+        """
+        reference = self.training if self.config.least_novelty else None
+        fingerprint = fingerprint or self.evaluator.fingerprint
+        parts = self.surrogate, self.materials, fingerprint, self.table, reference, self.starts
+        return Campaign(self.config, *parts)
+
+
+def open_setup(config: CampaignConfig, folder: Path, uri: str, surrogate: Surrogate | None = None) -> CampaignSetup:
     """Opens the model, the physics and the data of a campaign, and checks that its target is possible.
 
     Args:
         config: What is asked.
         folder: The campaign's.
         uri: Tracking address, for a model in the registry.
+        surrogate: The model; None opens `config.model`.
 
     Raises:
         InputError: Anything cannot be had, or no microstructure can be what is asked.
@@ -105,7 +121,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
     if config.materials is not None:
         check_feasible(config.target, config.materials)
     token = config.token or os.environ.get(TOKEN_VARIABLE)
-    surrogate = open_surrogate(config.model, folder.parent / "models", uri, token)
+    surrogate = surrogate or open_surrogate(config.model, folder.parent / "models", uri, token)
     trained = _trained_for(surrogate)
     materials = config.materials or trained
     if materials is None:
@@ -127,7 +143,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
         dataset = Dataset.open(config.dataset)
         labelled = _is_labelled(dataset, config.dataset, materials, trained)
         data = _training_images(dataset, config.dataset, target, surrogate, size)
-    return Problem(
+    return CampaignSetup(
         config=config.model_copy(update={"target": target, "materials": materials}),
         model=surrogate,
         materials=materials,
@@ -135,7 +151,7 @@ def open_problem(config: CampaignConfig, folder: Path, uri: str) -> Problem:
         store=ResultStore(config.store or folder / "results"),
         data=data,
         labelled=labelled,
-        feasibility=assess(target, materials, trained, data if labelled else None),
+        feasibility=feasibility_of(target, materials, trained, data if labelled else None),
     )
 
 

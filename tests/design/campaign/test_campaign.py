@@ -10,7 +10,7 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.design.campaign.campaign import Campaign
 from microdesign.design.campaign.campaign_config import CampaignConfig
-from microdesign.design.campaign.trials import Result, State, Trial
+from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
 from microdesign.design.search.distinctness import is_distinct
 from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.physics.materials import Materials
@@ -25,10 +25,12 @@ def settings(folder: Path, **changes: Any) -> CampaignConfig:
     return CampaignConfig.model_validate(values | changes)
 
 
-def measure(trial: Trial) -> Result:
+def measure(trial: Trial) -> TrialResult:
     """A laboratory: smooth in the image, not what the regressor says."""
     fraction, edge = trial.labels.mean(), np.abs(np.diff(trial.labels.astype(float), axis=0)).mean()
-    return Result(trial.key, {"Ex": 1 + 4 * fraction, "kx": 1 + 4 * fraction + edge}, seconds=7.0, worker="bench 3")
+    return TrialResult(
+        trial.key, {"Ex": 1 + 4 * fraction, "kx": 1 + 4 * fraction + edge}, seconds=7.0, worker="bench 3"
+    )
 
 
 def searched(campaign: Campaign, n: int = 4) -> Campaign:
@@ -93,14 +95,14 @@ def test_the_search_ends_when_the_answer_gets_no_better(
     while not (reason := campaign.reason_to_stop()):
         (trial,) = campaign.ask(1)
         error *= shrink
-        campaign.tell([Result(trial.key, {"Ex": 3.2 * (1 + error), "kx": 3.2})])
+        campaign.tell([TrialResult(trial.key, {"Ex": 3.2 * (1 + error), "kx": 3.2})])
     assert (len(campaign.ledger), reason) == (evaluations, why)
 
 
 def test_draws_come_first_then_the_refiner(campaign: Campaign) -> None:
     """Half of a request is the rest of the draws; the refiner may also take up draws that had not been screened."""
     stages = [trial.stage for trial in campaign.ledger.trials]
-    assert stages == ["draw"] * 4 + ["draw"] * 2 + ["bayesian"] * 8
+    assert stages == ["initial"] * 4 + ["initial"] * 2 + ["bayesian"] * 8
     assert [trial.round for trial in campaign.ledger.trials] == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 2
     keys = {trial.key for trial in campaign.ledger.trials}
     parents = [trial.parent for trial in campaign.ledger.trials]
@@ -201,13 +203,13 @@ def asked(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> tu
 def test_what_is_told_must_belong_and_be_complete(asked: tuple[Campaign, Trial]) -> None:
     campaign, trial = asked
     with pytest.raises(InputError, match="belongs to no trial"):
-        campaign.tell([Result("0" * 64, {"Ex": 1.0, "kx": 1.0})])
+        campaign.tell([TrialResult("0" * 64, {"Ex": 1.0, "kx": 1.0})])
     with pytest.raises(InputError, match="kx"):
-        campaign.tell([Result(trial.key, {"Ex": 1.0})])
+        campaign.tell([TrialResult(trial.key, {"Ex": 1.0})])
     for value, shown in [("stiff", "'stiff'"), ("2.3", "'2.3'"), (True, "True"), (None, "None"), (10**400, "10")]:
         words: dict[str, Any] = {"Ex": value, "kx": 1.0}
         with pytest.raises(InputError, match=f"Trial 0: Ex = {shown}.*; expected a number"):
-            campaign.tell([Result(trial.key, words)])
+            campaign.tell([TrialResult(trial.key, words)])
     with pytest.raises(InputError, match="Trial 0 is told twice at once"):
         campaign.tell([measure(trial), measure(trial)])
     assert len(campaign.ledger) == 0
@@ -218,8 +220,8 @@ def test_what_is_told_must_belong_and_be_complete(asked: tuple[Campaign, Trial])
 
 def test_no_value_is_a_failure_that_costs_an_evaluation(asked: tuple[Campaign, Trial]) -> None:
     campaign, trial = asked
-    (told,) = campaign.tell([Result(trial.key, {"Ex": float("nan"), "kx": 1.0})])
-    assert (told.state, told.error) == (State.FAILED, "Ex = nan: no finite value")
+    (told,) = campaign.tell([TrialResult(trial.key, {"Ex": float("nan"), "kx": 1.0})])
+    assert (told.state, told.error) == (TrialState.FAILED, "Ex = nan: no finite value")
     assert len(campaign.ledger) == 1
     assert campaign.ledger.succeeded == []
 
@@ -229,10 +231,10 @@ def test_a_lost_worker_is_tried_again_so_often(asked: tuple[Campaign, Trial]) ->
     states = []
     for _ in range(3):
         (trial,) = campaign.start([trial])
-        assert trial.state is State.RUNNING
-        (trial,) = campaign.tell([Result(trial.key, error="the worker died", retry=True, seconds=1.0)])
+        assert trial.state is TrialState.RUNNING
+        (trial,) = campaign.tell([TrialResult(trial.key, error="the worker died", retry=True, seconds=1.0)])
         states.append(trial.state)
-    assert states == [State.RETRYABLE, State.RETRYABLE, State.FAILED]
+    assert states == [TrialState.RETRYABLE, TrialState.RETRYABLE, TrialState.FAILED]
     assert (trial.attempts, trial.seconds, trial.error) == (3, 3.0, "the worker died")
 
 
@@ -241,21 +243,25 @@ def test_the_death_of_the_driver_is_no_attempt(surrogate: LocalSurrogate, materi
     for _ in range(5):
         with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
             (trial,) = campaign.requeue() or campaign.ask(1)
-            assert (trial.state, trial.attempts) == (State.PROPOSED, 0)
+            assert (trial.state, trial.attempts) == (TrialState.PROPOSED, 0)
             campaign.start([trial])
     with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
         (trial,) = campaign.start(campaign.requeue())
-        (trial,) = campaign.tell([Result(trial.key, error="the worker died", retry=True)])
-        assert (trial.state, trial.attempts) == (State.RETRYABLE, 1)
+        (trial,) = campaign.tell([TrialResult(trial.key, error="the worker died", retry=True)])
+        assert (trial.state, trial.attempts) == (TrialState.RETRYABLE, 1)
         (trial,) = campaign.requeue()
-        assert (trial.state, trial.attempts) == (State.RETRYABLE, 1)
+        assert (trial.state, trial.attempts) == (TrialState.RETRYABLE, 1)
 
 
 def test_what_is_given_up_is_never_asked_again(asked: tuple[Campaign, Trial]) -> None:
     campaign, trial = asked
     campaign.tell([measure(trial)])
     campaign.abandon()
-    assert [t.state for t in campaign.ledger.trials] == [State.SUCCEEDED, State.ABANDONED, State.ABANDONED]
+    assert [t.state for t in campaign.ledger.trials] == [
+        TrialState.SUCCEEDED,
+        TrialState.ABANDONED,
+        TrialState.ABANDONED,
+    ]
     assert not {t.key for t in campaign.ask(4)} & {t.key for t in campaign.ledger.trials[:3]}
 
 
@@ -308,7 +314,7 @@ def test_one_by_one_draws_and_refinement_take_turns(
 ) -> None:
     campaign = searched(Campaign(settings(tmp_path, evaluations=6, screened=3), surrogate, materials, "laboratory"), 1)
     stages = [trial.stage for trial in campaign.ledger.trials]
-    assert stages == ["draw", "bayesian", "draw", "bayesian", "draw", "bayesian"]
+    assert stages == ["initial", "bayesian", "initial", "bayesian", "initial", "bayesian"]
 
 
 def test_draws_go_on_until_there_are_as_many_distinct_designs_as_are_asked_for(
@@ -319,7 +325,7 @@ def test_draws_go_on_until_there_are_as_many_distinct_designs_as_are_asked_for(
     further = 0
     while len(leaders := campaign.leaders(campaign.ledger.succeeded)) < 3:
         (trial,) = campaign.ask(1)
-        if leaders and trial.stage == "draw":
+        if leaders and trial.stage == "initial":
             assert is_distinct(two_point_of(trial.labels[None])[0], campaign.statistics(leaders))
             further += 1
         campaign.tell([measure(trial)])

@@ -15,9 +15,9 @@ import pytest
 
 from microdesign.core.errors import EvaluationError, InputError
 from microdesign.design.campaign.campaign import Campaign
-from microdesign.design.campaign.engine import Answer, run_campaign
+from microdesign.design.campaign.engine import SearchOutcome, run_campaign
 from microdesign.design.campaign.ledger import read_trials
-from microdesign.design.campaign.trials import State
+from microdesign.design.campaign.trials import TrialState
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution.store import ResultStore
@@ -36,7 +36,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answer(local_ray: None, folder: Path, surrogate: LocalSurrogate, materials: Materials) -> Answer:
+def answer(local_ray: None, folder: Path, surrogate: LocalSurrogate, materials: Materials) -> SearchOutcome:
     return run_campaign(settings(folder), surrogate, FFTEvaluator(), materials, store=ResultStore(folder / "results"))
 
 
@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     """Waits until it holds; at most 100 s."""
     limit = time.monotonic() + 100
     while not condition():
-        assert time.monotonic() < limit, "it is waited for in vain"
+        assert time.monotonic() < limit, "it waiting for a training in vain"
         time.sleep(0.05)
 
 
@@ -53,19 +53,19 @@ class Refuses(FFTEvaluator):
         raise AssertionError("physics is asked again")
 
 
-def test_the_budget_is_spent_on_record(answer: Answer, folder: Path) -> None:
+def test_the_budget_is_spent_on_record(answer: SearchOutcome, folder: Path) -> None:
     assert len(answer.evaluations) == 14
     assert answer.stopped == "the budget of 14 evaluations is spent"
     assert answer.resumed == 0
     assert 0 < answer.utilization < 1.1  # an answer is collected a little after its end
     for trial in answer.evaluations:
-        assert trial.state is State.SUCCEEDED
+        assert trial.state is TrialState.SUCCEEDED
         assert trial.attempts == 1
         assert "/" in trial.worker
         assert 0 < trial.timings["evaluating"] < trial.timings["answered_at"]
 
 
-def test_candidates_are_verified_by_physics(answer: Answer, materials: Materials) -> None:
+def test_candidates_are_verified_by_physics(answer: SearchOutcome, materials: Materials) -> None:
     assert answer.candidates
     for candidate in answer.candidates:
         result = homogenize(candidate.labels, materials, tolerance=1e-6)
@@ -74,7 +74,7 @@ def test_candidates_are_verified_by_physics(answer: Answer, materials: Materials
 
 
 def test_a_finished_campaign_does_nothing_new(
-    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials
+    answer: SearchOutcome, folder: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:
     before, lines = parts(folder), list[str]()
     again = run_campaign(settings(folder), surrogate, Refuses(), materials, lines.append)
@@ -86,7 +86,7 @@ def test_a_finished_campaign_does_nothing_new(
 
 
 def test_two_campaigns_share_a_store(
-    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+    answer: SearchOutcome, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     config = settings(tmp_path / "other", evaluations=2)  # the first draws, whatever the order of answers
     again = run_campaign(config, surrogate, Refuses(), materials, store=ResultStore(folder / "results"))
@@ -95,7 +95,7 @@ def test_two_campaigns_share_a_store(
 
 
 def test_trials_left_open_are_taken_from_the_store(
-    answer: Answer, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+    answer: SearchOutcome, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     config = settings(tmp_path / "killed", evaluations=2)
     with Campaign(config, surrogate, materials, FFTEvaluator().fingerprint) as left:
@@ -136,7 +136,7 @@ def test_physics_without_answers_ends_the_campaign(
         def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
             raise EvaluationError("no answer")
 
-    with pytest.raises(EvaluationError, match="none of the first 14 designs: EvaluationError: no answer"):
+    with pytest.raises(EvaluationError, match="values for none of the first 14 designs: EvaluationError: no answer"):
         run_campaign(settings(tmp_path), surrogate, Mute(), materials)
 
 
@@ -174,13 +174,13 @@ def test_what_raises_hangs_dies_or_is_no_number_costs_itself(
 
     config = settings(tmp_path / "run", time_limit=20, evaluations=10, cpus=2)  # one at a time
     answer = run_campaign(config, surrogate, Troubled(), materials)
-    failed = [trial for trial in answer.evaluations if trial.state is State.FAILED]
+    failed = [trial for trial in answer.evaluations if trial.state is TrialState.FAILED]
     assert sorted(trial.error.split(":")[0] for trial in failed) == [
         "EvaluationError",
         "RuntimeError",
         "TimeoutError",
     ]
-    assert [trial.attempts for trial in answer.evaluations if trial.state is State.SUCCEEDED].count(2) == 1
+    assert [trial.attempts for trial in answer.evaluations if trial.state is TrialState.SUCCEEDED].count(2) == 1
     assert len(answer.evaluations) == 10
     assert len(list(marks.iterdir())) == 11
 
@@ -197,7 +197,7 @@ def test_the_workers_are_kept_busy(surrogate: LocalSurrogate, materials: Materia
 
     config = settings(tmp_path, evaluations=48, screened=16, per_round=16)
     answer = run_campaign(config, surrogate, Uneven(), materials)
-    assert sum(trial.stage == "draw" for trial in answer.evaluations) <= 16
+    assert sum(trial.stage == "initial" for trial in answer.evaluations) <= 16
     # What a quiet machine reaches is the benchmark's to show; here other tests may take a core.
     assert answer.utilization >= 0.5
 
@@ -263,7 +263,7 @@ def test_a_training_with_all_processors_holds_physics_up_until_it_is_done(
 
     def retrain(trials: list[Any]) -> LocalSurrogate:
         # What was begun before.
-        wait_for(lambda: not any(trial.state is State.RUNNING for trial in read_trials(str(tmp_path))[0].open))
+        wait_for(lambda: not any(trial.state is TrialState.RUNNING for trial in read_trials(str(tmp_path))[0].open))
         before = len(read_trials(str(tmp_path))[0].evaluations)
         time.sleep(3)
         answers.append((before, len(read_trials(str(tmp_path))[0].evaluations)))
@@ -301,15 +301,15 @@ def test_a_training_that_the_search_outruns_may_fail(
     lines = list[str]()
 
     def retrain(trials: list[Any]) -> LocalSurrogate:
-        wait_for(lambda: any("is waited for" in line for line in lines))
+        wait_for(lambda: any("waiting for a training" in line for line in lines))
         raise InputError("the data set is gone")
 
     config = settings(tmp_path, retrain_every=5)
     answer = run_campaign(config, surrogate, FFTEvaluator(), materials, lines.append, retrain=retrain)
     assert len(answer.evaluations) == 14
-    (waits,) = (line for line in lines if "is waited for" in line)
-    assert waits.startswith("the budget of 14 evaluations is spent; a training is still in progress")
-    assert "that training failed: the data set is gone" in lines
+    (waits,) = (line for line in lines if "waiting for a training" in line)
+    assert waits.startswith("the budget of 14 evaluations is spent; waiting for a training")
+    assert "the training failed: the data set is gone" in lines
     assert 0 < answer.utilization <= 1
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.design.campaign.ledger import Ledger
-from microdesign.design.campaign.trials import State, Trial
+from microdesign.design.campaign.trials import Trial, TrialState
 from microdesign.physics.execution.store import evaluation_key
 
 IDENTITY = {"target": {"properties": {"Ex": 2.0}, "volume_fraction": (0, 1)}, "seed": 0}
@@ -19,8 +19,8 @@ def trial(number: int, round_: int = 0) -> Trial:
 
 
 def succeeded(number: int, order: int = 0, round_: int = 0) -> Trial:
-    ended = trial(number, round_).moved(State.RUNNING, {"waiting": 0.5}, attempts=1)
-    return replace(ended.moved(State.SUCCEEDED, {"evaluating": 0.25}, order=order), verified={"Ex": 2.0 + number})
+    ended = trial(number, round_).moved(TrialState.RUNNING, {"waiting": 0.5}, attempts=1)
+    return replace(ended.moved(TrialState.SUCCEEDED, {"evaluating": 0.25}, order=order), verified={"Ex": 2.0 + number})
 
 
 def same(mine: Trial, theirs: Trial) -> bool:
@@ -32,7 +32,7 @@ def test_what_is_recorded_is_read_again(tmp_path):
     ledger = Ledger(str(tmp_path / "c"), IDENTITY)
     ledger.record([trial(0), trial(1)])
     ledger.record([trial(2, round_=3), succeeded(1)])
-    ledger.record([trial(0).moved(State.FAILED, error="no", order=1)])
+    ledger.record([trial(0).moved(TrialState.FAILED, error="no", order=1)])
     again = Ledger(str(tmp_path / "c"), IDENTITY)
     assert (again.rounds, len(again)) == (4, 2)
     assert [t.number for t in again.trials] == [0, 1, 2]
@@ -45,12 +45,12 @@ def test_what_is_recorded_is_read_again(tmp_path):
 
 def test_an_answer_is_final():
     with pytest.raises(InputError, match="Trial 4 is succeeded already"):
-        succeeded(4).moved(State.FAILED)
+        succeeded(4).moved(TrialState.FAILED)
 
 
 def test_seconds_of_all_attempts_add_up():
-    again = trial(0).moved(State.RUNNING).moved(State.RETRYABLE, {"evaluating": 2.0}, error="the worker died")
-    assert again.moved(State.RUNNING).moved(State.SUCCEEDED, {"evaluating": 3.0}).seconds == 5.0
+    again = trial(0).moved(TrialState.RUNNING).moved(TrialState.RETRYABLE, {"evaluating": 2.0}, error="the worker died")
+    assert again.moved(TrialState.RUNNING).moved(TrialState.SUCCEEDED, {"evaluating": 3.0}).seconds == 5.0
 
 
 def test_many_parts_are_merged_and_nothing_is_lost(tmp_path):

@@ -10,7 +10,7 @@ import torch
 from microdesign.core.errors import InputError
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import CLASS, joined, retrainer
-from microdesign.design.campaign.trials import State, Trial
+from microdesign.design.campaign.trials import Trial, TrialState
 from microdesign.learning.training.starting_point import initial_model
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
@@ -57,7 +57,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trials() -> list[Trial]:
     def trial(number: int, labels: np.ndarray) -> Trial:
         value = {"Ex": 2.0 + number}
-        return Trial(number, f"key {number}", labels, np.zeros(4), 0, 0, "draw", "", "", {}, State.SUCCEEDED, value)
+        return Trial(
+            number, f"key {number}", labels, np.zeros(4), 0, 0, "initial", "", "", {}, TrialState.SUCCEEDED, value
+        )
 
     return [trial(number, labels) for number, labels in enumerate(images(10))]
 

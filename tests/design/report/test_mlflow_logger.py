@@ -6,9 +6,11 @@ import mlflow
 import numpy as np
 import pytest
 
-from microdesign.design.campaign.trials import State, Trial
-from microdesign.design.report.mlflow_logger import Recorder, hypervolume
-from microdesign.design.report.result import describe_search, timings
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.progress import CampaignProgress
+from microdesign.design.campaign.trials import Trial, Trials, TrialState
+from microdesign.design.report.mlflow_logger import MLflowLogger, hypervolume
+from microdesign.design.report.summary import summarize_search, total_seconds
 from microdesign.design.target.targets import Target
 from microdesign.tracking import ending, start_run
 
@@ -25,11 +27,11 @@ def trial(number: int, values: tuple[float, ...] | None, predicted: float = 2.2)
         z=np.zeros(3),
         component=number % 2,
         round=number // 2,
-        stage="draw" if number < 3 else "bayesian",
+        stage="initial" if number < 3 else "bayesian",
         parent="",
         model="m",
         predicted={"Ex": predicted, "kx": float("nan"), "ky": 3.0},
-        state=State.SUCCEEDED if values else State.FAILED,
+        state=TrialState.SUCCEEDED if values else TrialState.FAILED,
         verified=dict(zip(TARGET.names, values, strict=True)) if values else {},
         error="" if values else "EvaluationError: no answer",
         order=number,
@@ -52,29 +54,31 @@ def test_hypervolume_of_two_boxes() -> None:
 
 
 def test_the_search_in_rounds(tmp_path: Path) -> None:
-    found = describe_search(TRIALS, TARGET, tmp_path, per_round=3)
-    first, second = found["rounds"]
-    assert (first["first"], first["last"], second["first"], second["last"]) == (1, 3, 4, 5)
-    assert first["stages"] == {"draw": 3}
-    assert second["stages"] == {"bayesian": 2}
-    assert (first["best_error"], second["best_so_far"]) == (0, 0)
-    pictures = np.load(first["images"], allow_pickle=False)
+    config = CampaignConfig(target=TARGET, per_round=3)
+    found = summarize_search(TRIALS, CampaignProgress(config, Trials(TRIALS)), tmp_path)
+    first, second = found.rounds
+    assert (first.first, first.last, second.first, second.last) == (1, 3, 4, 5)
+    assert first.stages == {"initial": 3}
+    assert second.stages == {"bayesian": 2}
+    assert (first.best_error, second.best_so_far) == (0, 0)
+    pictures = np.load(first.images, allow_pickle=False)
     assert pictures.shape == (3, 8, 8)
     np.testing.assert_array_equal(pictures[2], TRIALS[2].labels)  # it misses Ex: last
-    assert found["parity"]["Ex"] == [[2.2, values[0]] for values in VALUES]
-    assert found["parity"]["kx"] == []
-    assert found["timings"] == timings(TRIALS) == {"proposing": 3.0, "waiting": 1.5, "evaluating": 6.0}
-    assert found["failed"] == [{"key": TRIALS[5].key, "error": "EvaluationError: no answer"}]
-    assert found["best_values"] == {"kx": [1, 4, 4, 4, 4], "ky": [3, 3, 3, 3, 3]}
-    assert found["front"]["numbers"] == [0, 1, 3, 4]
-    assert found["front"]["on_front"] == [True, True, True, False]
+    assert found.parity["Ex"] == tuple((2.2, values[0]) for values in VALUES)
+    assert found.parity["kx"] == ()
+    assert dict(found.timings) == total_seconds(TRIALS) == {"proposing": 3.0, "waiting": 1.5, "evaluating": 6.0}
+    assert [(failure.key, failure.error) for failure in found.failed] == [(TRIALS[5].key, "EvaluationError: no answer")]
+    assert found.best_values == {"kx": (1, 4, 4, 4, 4), "ky": (3, 3, 3, 3, 3)}
+    assert found.front is not None
+    assert found.front.numbers == (0, 1, 3, 4)
+    assert found.front.on_front == (True, True, True, False)
 
 
 def test_a_run_with_a_nested_run_for_each_round(uri: str) -> None:
-    with ending(start_run("e", "campaign", uri)) as run, Recorder(run, TARGET) as recorder:
-        recorder.round(TRIALS[:3], TRIALS[:3], 1)
-        recorder.round(TRIALS, TRIALS[3:], 2)
-    with Recorder(run, TARGET) as later:
+    with ending(start_run("e", "campaign", uri)) as run, MLflowLogger(run, TARGET) as logger:
+        logger.log_round(TRIALS[:3], TRIALS[:3], 1)
+        logger.log_round(TRIALS, TRIALS[3:], 2)
+    with MLflowLogger(run, TARGET) as later:
         assert later.reported == 6
     client = mlflow.MlflowClient(tracking_uri=uri)
     whole = client.get_run(run.run_id)
@@ -98,5 +102,5 @@ def test_a_run_with_a_nested_run_for_each_round(uri: str) -> None:
 def test_what_mlflow_refuses_is_not_swallowed(uri: str) -> None:
     run = start_run("e", "campaign", uri)
     gone = type(run)(run.uri, run.experiment_id, "0" * 32)
-    with pytest.raises(mlflow.exceptions.MlflowException, match="not found"), Recorder(gone, TARGET) as recorder:
-        recorder.round(TRIALS, TRIALS, 1)
+    with pytest.raises(mlflow.exceptions.MlflowException, match="not found"), MLflowLogger(gone, TARGET) as logger:
+        logger.log_round(TRIALS, TRIALS, 1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
-from microdesign.design.target.feasibility import assess, check_feasible
+from microdesign.design.target.feasibility import Feasibility, check_feasible, feasibility_of
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.evaluators.fft import FFTEvaluator
@@ -84,7 +84,7 @@ def test_units_are_checked(materials: Materials) -> None:
 
 
 def test_what_only_anisotropic_microstructures_reach_is_said(materials: Materials) -> None:
-    found = assess(target(THIRTY, Ex={"at_least": 3}, kx=2.0), materials)
+    found = feasibility_of(target(THIRTY, Ex={"at_least": 3}, kx=2.0), materials)
     (warning,) = found.warnings
     assert "Ex >= 3 takes an anisotropic microstructure" in warning
     assert found.bounds["Ex"]["any"] == pytest.approx((1, 3.7))
@@ -95,23 +95,24 @@ def test_what_only_anisotropic_microstructures_reach_is_said(materials: Material
 
 def test_other_phases_than_the_models_are_said(materials: Materials) -> None:
     other = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 20, "nu": 0.3, "k": 5}]})
-    assert assess(target(Ex=3.0), materials, materials).warnings == ()
-    (warning,) = assess(target(Ex=3.0), other, materials).warnings
+    assert feasibility_of(target(Ex=3.0), materials, materials).warnings == ()
+    (warning,) = feasibility_of(target(Ex=3.0), other, materials).warnings
     assert "trained on other phases" in warning
-    assert "corrected by the campaign's own evaluations" in warning
+    assert "corrected by the campaign's evaluations" in warning
 
 
-def test_reach_is_of_what_the_data_know(materials: Materials) -> None:
+def test_the_distance_to_data_is_by_what_they_have(materials: Materials) -> None:
     values = np.linspace(1, 5, 50)
     labels = np.zeros((50, 4, 4), np.uint8)
     data = Microstructures(labels=labels, n_phases=2, properties={"Ex": values, "kx": values[::-1].copy()})
-    inside = assess(target(Ex={"at_least": 4}, **{"Ex/kx": {"at_least": 2}}, C11={"at_most": 9}), materials, None, data)
-    assert inside.reach is not None
-    assert inside.reach.distance == 0
-    outside = assess(target(Ex=9.0, kx=9.0), materials, None, data).reach
+    inside = feasibility_of(
+        target(Ex={"at_least": 4}, **{"Ex/kx": {"at_least": 2}}, C11={"at_most": 9}), materials, None, data
+    )
+    assert inside.distance_to_data is not None
+    assert inside.distance_to_data.distance == 0
+    outside = feasibility_of(target(Ex=9.0, kx=9.0), materials, None, data).distance_to_data
     assert outside is not None
-    assert outside.outside
-    assert assess(target(C11=3.0), materials, None, data).reach is None
-    document = inside.document()
-    assert document["bounds"]["C11"]["any"][0] == pytest.approx(1)
-    assert document["reach"]["distance"] == 0
+    assert outside.is_outside
+    assert feasibility_of(target(C11=3.0), materials, None, data).distance_to_data is None
+    assert inside.bounds["C11"]["any"][0] == pytest.approx(1)
+    assert Feasibility.model_validate_json(inside.model_dump_json()) == inside

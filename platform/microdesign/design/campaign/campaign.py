@@ -19,8 +19,8 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import hold
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import Ledger
-from microdesign.design.campaign.progress import Standings
-from microdesign.design.campaign.trials import Result, State, Trial
+from microdesign.design.campaign.progress import CampaignProgress
+from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.search.distinctness import is_distinct, niche_of
 from microdesign.design.search.initial_design import FirstDraws, draw_first
@@ -38,14 +38,14 @@ _MOST_DRAWS = 4
 """Times `screened`: draws that go to physics while there is no answer to refine."""
 
 
-class Campaign(Standings):
+class Campaign(CampaignProgress):
     """A campaign on its ledger.
 
     Example:
         >>> with Campaign(config, surrogate, materials, "laboratory of 2026") as campaign:
         ...     while not campaign.reason_to_stop():
         ...         trials = campaign.ask(4)
-        ...         campaign.tell([Result(trial.key, measure(trial.labels)) for trial in trials])
+        ...         campaign.tell([TrialResult(trial.key, measure(trial.labels)) for trial in trials])
         ...     campaign.candidates()
 
     It holds a local folder until it is closed: nobody else drives the campaign meanwhile.
@@ -129,7 +129,7 @@ class Campaign(Standings):
         started, config = time.monotonic(), self.config
         trials = self.ledger.trials
         done = self.ledger.succeeded
-        n = min(n, config.evaluations - sum(trial.state is not State.ABANDONED for trial in trials))
+        n = min(n, config.evaluations - sum(trial.state is not TrialState.ABANDONED for trial in trials))
         if n < 1:
             return []
         number = self.ledger.rounds
@@ -137,13 +137,13 @@ class Campaign(Standings):
         share = n // 2 + n % 2 * (1 - number % 2) if done else n
         leaders = self.leaders(done)
         drawn = self._first_designs(share, leaders)
-        staged = [("draw", drawn)]
+        staged = [("initial", drawn)]
         if done and len(drawn) < n:
             staged.append((config.refiner, self._refined_designs(done, leaders, number, n - len(drawn), drawn)))
         if done and not any(len(designs) for _, designs in staged):
             # Nothing new around the leaders: the next best of the draws.
             left = self._unknown(self._drawn().designs)
-            staged.append(("draw", screen(left, self.target, n, self._reference, config.least_novelty)))
+            staged.append(("initial", screen(left, self.target, n, self._reference, config.least_novelty)))
         seconds = (time.monotonic() - started) / max(1, sum(len(designs) for _, designs in staged))
         proposed: dict[str, Trial] = {}
         for stage, designs in staged:
@@ -171,11 +171,11 @@ class Campaign(Standings):
         for trial in trials:
             waited = self.clock - trial.timings.get("proposed_at", self.clock)
             waiting = max(0.0, waited - trial.timings.get("waiting", 0.0) - trial.seconds)
-            started.append(trial.moved(State.RUNNING, {"waiting": waiting}, attempts=trial.attempts + 1))
+            started.append(trial.moved(TrialState.RUNNING, {"waiting": waiting}, attempts=trial.attempts + 1))
         self.ledger.record(started)
         return started
 
-    def tell(self, results: Sequence[Result]) -> list[Trial]:
+    def tell(self, results: Sequence[TrialResult]) -> list[Trial]:
         """Records answers; on disk when this returns. Returns the trials as they are then.
 
         Raises:
@@ -191,20 +191,20 @@ class Campaign(Standings):
                 number = self.ledger[result.key].number
                 raise InputError(f"Trial {number} is told twice at once; expected one result of each trial.")
             trial = self._told(self.ledger[result.key], result, order)
-            order += trial.state.answered
+            order += trial.state.is_final
             told.append(trial)
         self.ledger.record(told)
         return told
 
     def requeue(self) -> list[Trial]:
         """The open trials. An attempt that ended with the process that had begun it is not held against its trial."""
-        begun = [trial for trial in self.open if trial.state is State.RUNNING]
-        self.ledger.record([trial.moved(State.PROPOSED, attempts=trial.attempts - 1) for trial in begun])
+        begun = [trial for trial in self.open if trial.state is TrialState.RUNNING]
+        self.ledger.record([trial.moved(TrialState.PROPOSED, attempts=trial.attempts - 1) for trial in begun])
         return self.open
 
     def abandon(self) -> None:
         """Gives up the trials that wait for an answer."""
-        self.ledger.record([trial.moved(State.ABANDONED) for trial in self.open])
+        self.ledger.record([trial.moved(TrialState.ABANDONED) for trial in self.open])
 
     def reason_to_stop(self) -> str:
         """Why the search ends now; empty when it goes on."""
@@ -261,7 +261,7 @@ class Campaign(Standings):
         config, drawn = self.config, self._drawn()
         novel = self._reference, config.least_novelty
         limit = config.screened if leaders else max(count, _MOST_DRAWS * config.screened)
-        left = min(count, limit - sum(trial.stage == "draw" for trial in self.ledger.trials))
+        left = min(count, limit - sum(trial.stage == "initial" for trial in self.ledger.trials))
         if left > 0:
             chosen = self._unknown(screen(drawn.likely, self.target, config.screened, *novel))
             if len(chosen) < left and not leaders:
@@ -345,22 +345,22 @@ class Campaign(Standings):
         ]
         return self.strata.joined(Strata.of(self.surrogate, points)) if points else self.strata
 
-    def _told(self, trial: Trial, result: Result, order: int) -> Trial:
+    def _told(self, trial: Trial, result: TrialResult, order: int) -> Trial:
         timings = {"evaluating": result.seconds}
         if result.error and result.retry and trial.attempts <= self.config.retries:
-            return trial.moved(State.RETRYABLE, timings, error=result.error, worker=result.worker)
+            return trial.moved(TrialState.RETRYABLE, timings, error=result.error, worker=result.worker)
         timings["answered_at"] = self.clock
         ended = {"order": order, "worker": result.worker}
         if result.error:
-            return trial.moved(State.FAILED, timings, error=result.error, **ended)
+            return trial.moved(TrialState.FAILED, timings, error=result.error, **ended)
         columns = {name: np.array([_number(trial, name, value)]) for name, value in result.values.items()}
         values = self.target.table(columns)[0]
         verified = {name: float(array[0]) for name, array in columns.items()}
         verified |= dict(zip(self.target.names, values.tolist(), strict=True))
         if not np.isfinite(values).all():
             name = self.target.names[int(np.flatnonzero(~np.isfinite(values))[0])]
-            return trial.moved(State.FAILED, timings, error=f"{name} = {verified[name]}: no finite value", **ended)
-        return replace(trial.moved(State.SUCCEEDED, timings, error="", **ended), verified=verified)
+            return trial.moved(TrialState.FAILED, timings, error=f"{name} = {verified[name]}: no finite value", **ended)
+        return replace(trial.moved(TrialState.SUCCEEDED, timings, error="", **ended), verified=verified)
 
     def _unknown(self, designs: Designs) -> Designs:
         """The designs that are not on record, each once."""

@@ -5,7 +5,6 @@ from typing import Any, Literal
 from pydantic import Field
 
 from microdesign.core.config import Config
-from microdesign.design.report.robustness import RobustnessConfig
 from microdesign.design.search.refinement import RefinementConfig
 from microdesign.design.target.targets import Target
 from microdesign.physics.materials import Materials
@@ -19,6 +18,15 @@ class RetrainingConfig(Config):
     cpus: float = Field(1, gt=0, description="processors of the training worker")
     use_gpu: bool = Field(False, description="a GPU for it")
     teacher: bool = Field(True, description="physics in the training loop, as training has it by default")
+
+
+class RobustnessConfig(Config):
+    """Redraws of each candidate."""
+
+    draws: int = Field(
+        8, ge=0, description="redraws of each candidate, evaluated by physics after the search; 0 leaves them out"
+    )
+    radius: float = Field(0.1, gt=0, description="distance of a redraw, in standard deviations of the component")
 
 
 class SearchConfig(Config):
@@ -57,6 +65,12 @@ class SearchConfig(Config):
     time_limit: float | None = Field(None, gt=0, description="seconds after which an evaluation is ended; None waits")
     retries: int = Field(2, ge=0, description="how often a trial is repeated whose worker or node died")
     cpus: float = Field(1, gt=0, description="processors of an evaluation")
+    runner: str = Field(
+        "ray", description="where evaluations run: ray, local (processes of this machine), or module:name"
+    )
+    runner_settings: dict[str, Any] = Field(
+        default_factory=dict, description="settings of the runner, such as `workers` of local"
+    )
     retrain_every: int = Field(
         0, ge=0, description="new values of physics after which the model is fine-tuned on them; 0 is never"
     )

@@ -16,7 +16,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from microdesign.core.errors import InputError, StorageError
-from microdesign.design.campaign.trials import State, Trial, Trials
+from microdesign.design.campaign.trials import Trial, Trials, TrialState
 
 _MANY = 128
 """Parts from which they are merged when a ledger is opened."""
@@ -184,5 +184,7 @@ def _from_table(table: pa.Table) -> list[Trial]:
     for row in table.to_pylist():
         labels = np.frombuffer(row.pop("image"), np.uint8).reshape(row.pop("shape"))
         maps = {name: dict(row[name]) for name in _MAPS}
-        trials.append(Trial(**{**row, **maps, "labels": labels, "z": np.array(row["z"]), "state": State(row["state"])}))
+        trials.append(
+            Trial(**{**row, **maps, "labels": labels, "z": np.array(row["z"]), "state": TrialState(row["state"])})
+        )
     return trials

@@ -1,4 +1,4 @@
-"""How a campaign stands by its ledger alone: errors, leaders, candidates, and whether the answer gets better.
+"""The progress of a campaign by its ledger alone: errors, incumbents, candidates, and whether these get better.
 
 No model is asked, so that whoever has the folder can see it. Shapes: n trials, P target properties, X Y image.
 """
@@ -14,7 +14,7 @@ from microdesign.design.search.distinctness import distinct_best
 from microdesign.microstructure.statistics.similarity import two_point_of
 
 
-class Standings:
+class CampaignProgress:
     """What a campaign has come to.
 
     Args:

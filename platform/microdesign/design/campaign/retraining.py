@@ -7,8 +7,8 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
+from microdesign.design.campaign.background_training import Retrain
 from microdesign.design.campaign.campaign_config import CampaignConfig
-from microdesign.design.campaign.engine import Retrain
 from microdesign.design.campaign.trials import Trial
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.optimization import OptimizerConfig

@@ -19,7 +19,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 
 
-class State(StrEnum):
+class TrialState(StrEnum):
     """Where a trial is in its life."""
 
     PROPOSED = "proposed"
@@ -30,14 +30,14 @@ class State(StrEnum):
     ABANDONED = "abandoned"
 
     @property
-    def answered(self) -> bool:
-        """Whether physics has said its last word."""
-        return self in (State.SUCCEEDED, State.FAILED)
+    def is_final(self) -> bool:
+        """Whether the evaluation is complete, with or without values."""
+        return self in (TrialState.SUCCEEDED, TrialState.FAILED)
 
     @property
-    def open(self) -> bool:
-        """Whether an answer is still to come."""
-        return self in (State.PROPOSED, State.RUNNING, State.RETRYABLE)
+    def is_open(self) -> bool:
+        """Whether a result is still to come."""
+        return self in (TrialState.PROPOSED, TrialState.RUNNING, TrialState.RETRYABLE)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Trial:
         z: Its latent `(D,)`.
         component: Prior component that it stems from.
         round: Number of the request for designs that it answered; 0 is the first.
-        stage: What proposed it: `draw`, or the refiner's name.
+        stage: What proposed it: `initial`, or the refiner's name.
         parent: Key of the trial that it was derived from; empty for draws.
         model: Digest of the model that proposed it.
         predicted: Property name to the regressor's mean; NaN where the model says nothing.
@@ -75,7 +75,7 @@ class Trial:
     parent: str
     model: str
     predicted: Mapping[str, float]
-    state: State = State.PROPOSED
+    state: TrialState = TrialState.PROPOSED
     verified: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     order: int = -1
@@ -88,20 +88,20 @@ class Trial:
         """Seconds of physics, all attempts together."""
         return self.timings.get("evaluating", 0.0)
 
-    def moved(self, state: State, timings: Mapping[str, float] | None = None, **changes: Any) -> "Trial":
+    def moved(self, state: TrialState, timings: Mapping[str, float] | None = None, **changes: Any) -> "Trial":
         """The trial in another state; seconds are added to those of the same name.
 
         Raises:
             InputError: Physics has answered for it already.
         """
-        if self.state.answered:
+        if self.state.is_final:
             raise InputError(f"Trial {self.number} is {self.state} already; expected one that waits for an answer.")
         added = {name: self.timings.get(name, 0.0) + seconds for name, seconds in (timings or {}).items()}
         return replace(self, state=state, timings={**self.timings, **added}, **changes)
 
 
 @dataclass(frozen=True)
-class Result:
+class TrialResult:
     """What physics, or a laboratory, says of one proposed design.
 
     Attributes:
@@ -143,7 +143,7 @@ class Trials:
 
     def __len__(self) -> int:
         """Number of evaluations: trials that physics has answered."""
-        return sum(trial.state.answered for trial in self.trials)
+        return sum(trial.state.is_final for trial in self.trials)
 
     @property
     def trials(self) -> list[Trial]:
@@ -153,17 +153,17 @@ class Trials:
     @property
     def evaluations(self) -> list[Trial]:
         """The trials that physics has answered, in the order of answers."""
-        return sorted((trial for trial in self.trials if trial.state.answered), key=lambda trial: trial.order)
+        return sorted((trial for trial in self.trials if trial.state.is_final), key=lambda trial: trial.order)
 
     @property
     def succeeded(self) -> list[Trial]:
         """The evaluations with values, in the order of answers."""
-        return [trial for trial in self.evaluations if trial.state is State.SUCCEEDED]
+        return [trial for trial in self.evaluations if trial.state is TrialState.SUCCEEDED]
 
     @property
     def open(self) -> list[Trial]:
         """The trials that wait for an answer, in the order of proposals."""
-        return [trial for trial in self.trials if trial.state.open]
+        return [trial for trial in self.trials if trial.state.is_open]
 
     @property
     def rounds(self) -> int:

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from microdesign.core.errors import InputError
+from microdesign.design.campaign.runners.evaluation import Evaluate
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.physics.evaluators.protocol import Evaluator
-from microdesign.physics.execution.parallel import evaluate_parallel
-from microdesign.physics.execution.store import ResultStore
-from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -20,7 +17,7 @@ class Baseline:
 
     labels: np.ndarray
     verified: dict[str, float]
-    max_relative_error: float
+    error: float
     of: int
 
 
@@ -37,16 +34,21 @@ def best_of_random_draws(
     data: Microstructures,
     surrogate: Surrogate,
     target: Target,
-    evaluator: Evaluator,
-    materials: Materials,
+    evaluate: Evaluate,
     n: int,
     seed: int,
-    store: ResultStore | None = None,
 ) -> Baseline | None:
     """The best of n latents drawn blindly from the model: each from p(z|c) at the properties c of a random image.
 
-    It says what the same number of physics evaluations gives without aiming at the target; those in the store are taken
-    from it.
+    It says what the same number of physics evaluations gives when the target is not used.
+
+    Args:
+        data: Labelled training images.
+        surrogate: The model.
+        target: What was asked.
+        evaluate: Physics.
+        n: How many draws.
+        seed: Of the draws.
     """
     stream = np.random.default_rng([seed, 1])
     rows = stream.integers(len(data), size=n)
@@ -55,9 +57,7 @@ def best_of_random_draws(
         properties = {name: float(data.properties[name][row]) for name in surrogate.properties}
         z.append(surrogate.sample(properties, 1, seed=int(stream.integers(2**31))).z[0])
     labels = decode_labels(surrogate, np.array(z))
-    values = evaluate_parallel(evaluator, labels, materials, store=store)
-    del values["error"]
-    return _best(labels, target.table(values), target)
+    return _best(labels, target.table(evaluate(labels)), target)
 
 
 def _best(labels: np.ndarray, table: np.ndarray, target: Target) -> Baseline | None:

@@ -1,5 +1,6 @@
 """A design as files: `.npy` for programs, `.png` for people, `.vti` for ParaView."""
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,3 +34,13 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
     """Writes labels uint8, `(X, Y)` or a stack `(n, X, Y)`, as `.npy`."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, labels, allow_pickle=False)
+
+
+def data_uri(labels: np.ndarray) -> str:
+    """The picture of labels uint8 `(X, Y)` as a `data:` URI, for HTML."""
+    return png_uri(png(picture(labels, scale=PIXEL)))
+
+
+def png_uri(content: bytes) -> str:
+    """A PNG file as a `data:` URI."""
+    return f"data:image/png;base64,{base64.b64encode(content).decode()}"

@@ -1,6 +1,9 @@
 """Pictures of a campaign: how it converged, what was evaluated, how well the regressor knew, the Pareto front."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -8,8 +11,28 @@ from matplotlib.figure import Figure
 from microdesign.design.search.pareto import front_numbers
 from microdesign.microstructure.drawing import draw
 
+if TYPE_CHECKING:
+    from microdesign.design.report.result import CampaignResult
+
 GALLERY = 8
 """Most images of a round that are shown."""
+
+
+def search_figures(result: CampaignResult) -> dict[str, Figure]:
+    """The figures of how a campaign searched, by name: convergence and parity, and optima and front if it has them."""
+    search, units = result.search, result.units
+    figures = {
+        "convergence": convergence_figure(search.history, result.target.tolerance),
+        "parity": parity_figure(search.parity, units),
+    }
+    if search.best_values:
+        figures["optima"] = optima_figure(search.best_values, units)
+    if search.front is not None:
+        front = search.front
+        shown = np.array(front.values).reshape(-1, len(front.names))[:, :2]
+        labels = [f"{name} / {units[name]}" for name in front.names[:2]]
+        figures["front"] = front_figure(shown, front.senses[:2], labels)
+    return figures
 
 
 def convergence_figure(history: Sequence[float], tolerance: float) -> Figure:

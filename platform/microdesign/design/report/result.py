@@ -1,206 +1,259 @@
-"""The answer of a campaign as one JSON document: what `design --json` prints, `result.json` holds, the report shows."""
+"""The result of a campaign: one model, which `design --json` prints, `result.json` holds, and every report reads.
 
-from collections.abc import Mapping, Sequence
+    result = CampaignResult.model_validate_json(Path("runs/campaign/result.json").read_text())
+
+Shapes: n candidates, X Y image.
+"""
+
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from microdesign.core.config import dump_yaml
-from microdesign.design.campaign.campaign_config import CampaignConfig
-from microdesign.design.campaign.progress import Standings
-from microdesign.design.campaign.trials import Trial, Trials
-from microdesign.design.report.baselines import Baseline
-from microdesign.design.report.export import write_design, write_image, write_labels
-from microdesign.design.report.figures import GALLERY
-from microdesign.design.search.distinctness import DISTINCT
-from microdesign.design.search.pareto import front_numbers
+from microdesign.core.errors import InputError
+from microdesign.design.report.candidates_table import CandidatesTable, candidates_table
+from microdesign.design.report.export import data_uri
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.targets import Target
-from microdesign.microstructure.statistics.similarity import distance_to_nearest
+from microdesign.microstructure.io.npy import read_npy
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import property_unit
 
 
-def describe_standing(
-    config: CampaignConfig,
-    trials: Trials,
-    materials: Materials,
-    feasibility: Feasibility,
-    folder: Path,
-    training: torch.Tensor | None = None,
-) -> dict[str, Any]:
-    """What the record of a campaign says, finished or not; writes the images that it names.
-
-    Args:
-        config: What is asked.
-        trials: The campaign's.
-        materials: The phases.
-        feasibility: What was known of the target before the search.
-        folder: Where images go.
-        training: The training set's two-point statistics `(m, X, Y)`.
-    """
-    standings, target = Standings(config, trials), config.target
-    candidates = standings.candidates()
-    described = [
-        describe_candidate(trial, number, folder, target, training) for number, trial in enumerate(candidates, start=1)
-    ]
-    return {
-        **describe_target(target, materials, feasibility),
-        "candidates": described,
-        **describe_search(trials.evaluations, target, folder, config.per_round),
-        "evaluations": len(trials),
-        "history": standings.history(),
-        "evaluator": config.evaluator,
-        "seed": config.seed,
-        "config": dump_yaml(config),
-    }
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float | np.floating) and not np.isfinite(value) else value
 
 
-def describe_target(target: Target, materials: Materials, feasibility: Feasibility) -> dict[str, Any]:
-    """What was asked, and what was known of it before the search."""
-    return {
-        "target": target.model_dump(mode="json")["properties"],
-        "goals": {name: str(goal) for name, goal in target.properties.items()},
-        "units": {name: property_unit(name, materials) for name in target.names},
-        "tolerance": target.tolerance,
-        "distinct": DISTINCT,
-        "constraints": [
-            {"name": check.name, "low": check.low, "high": check.high if np.isfinite(check.high) else None}
-            for check in target.constraints.checks
-        ],
-        "feasibility": feasibility.document(),
-        "reach": str(feasibility.reach) if feasibility.reach else "",
-        "reach_outside": bool(feasibility.reach and feasibility.reach.outside),
-        "materials": materials.model_dump(mode="json"),
-    }
+Number = Annotated[float | None, BeforeValidator(_finite)]
+"""A number, or None where there is none: JSON knows neither NaN nor infinity."""
 
 
-def describe_candidate(
-    trial: Trial, number: int, folder: Path, target: Target, training: torch.Tensor | None
-) -> dict[str, Any]:
-    """One candidate with its files; `training` are the training set's two-point statistics `(m, X, Y)`."""
-    path = folder / "candidates" / f"candidate-{number}.npy"
-    verified = {name: trial.verified[name] for name in target.names}
-    values = np.array([list(verified.values())])
-    return {
-        "component": trial.component,
-        "predicted": _numbers(trial.predicted),
-        "verified": verified,
-        "max_relative_error": float(target.errors(values)[0]),
-        "deviations": dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
-        "constraints": {name: float(v[0]) for name, v in target.constraint_values(trial.labels[None]).items()},
-        "novelty": None if training is None else float(distance_to_nearest(trial.labels[None], training)[0]),
-        "volume_fraction": float(trial.labels.mean()),
-        "all_verified": _numbers(trial.verified),
-        "stage": trial.stage,
-        "round": trial.round,
-        "order": trial.order,
-        "key": trial.key,
-        "parent": trial.parent,
-        "z": trial.z.tolist(),
-        "files": write_design(path, trial.labels, trial.verified),
-        "image": str(path),
-        "robustness": {},
-        "discretization_gap": None,
-    }
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def describe_baseline(baseline: Baseline | None, path: Path) -> dict[str, Any] | None:
-    """The best design of a baseline, with its picture."""
-    if baseline is None:
-        return None
-    write_image(path, baseline.labels)
-    return {
-        "verified": baseline.verified,
-        "max_relative_error": baseline.max_relative_error,
-        "of": baseline.of,
-        "image": str(path),
-    }
+class Robustness(_Record):
+    """Properties of redraws near a candidate's latent, evaluated by physics."""
+
+    draws: int = Field(description="redraws that physics has values of")
+    spread: dict[str, float] = Field(description="relative standard deviation of each property over them")
+    worst_error: float | None = Field(description="largest error of one")
+    share_within: float = Field(description="share of the redraws that meets the target and its constraints")
 
 
-def describe_search(trials: Sequence[Trial], target: Target, folder: Path, per_round: int) -> dict[str, Any]:
-    """How the candidates were found: rounds of `per_round` answers with pictures, parity, timings, the Pareto front.
+class CandidateResult(_Record):
+    """One candidate: a design within the target's tolerance."""
 
-    Args:
-        trials: Those with an answer of physics, in the order of answers.
-        target: What was asked.
-        folder: The campaign's; pictures go to `rounds/`.
-        per_round: Answers that are shown together.
-    """
-    solved = [trial for trial in trials if trial.verified]
-    values = np.array([[trial.verified[name] for name in target.names] for trial in solved]).reshape(
-        -1, len(target.names)
+    verified: dict[str, float] = Field(description="the target's properties by physics, in `units`")
+    predicted: dict[str, Number] = Field(description="the same by the regressor; None where the model has none")
+    error: float = Field(description="error of the worst property (`Target.errors`)")
+    deviations: dict[str, float] = Field(description="signed relative deviation of each property from its goal")
+    component: int = Field(description="prior component that it is from")
+    constraints: dict[str, Number] = Field(description="measured values of what the constraints limit")
+    novelty: float | None = Field(description="two-point distance to the nearest training image; None without data")
+    volume_fraction: float = Field(description="volume fraction of phase 1")
+    all_verified: dict[str, Number] = Field(description="everything that physics has computed of it")
+    robustness: Robustness | None = Field(None, description="None without redraws")
+    discretization_gap: dict[str, float] | None = Field(
+        None, description="relative distance of each property by another discretization; None where there is none"
     )
-    errors = target.errors(values) if len(solved) else np.empty(0)
-    rounds = []
-    for number, start in enumerate(range(0, len(solved), per_round)):
-        mine = np.arange(start, min(start + per_round, len(solved)))
-        best = mine[np.argsort(target.ranks(values[mine]), kind="stable")[:GALLERY]]
-        path = folder / "rounds" / f"round-{number:03d}.npy"
-        write_labels(path, np.stack([solved[i].labels for i in best]))
-        rounds.append(
-            {
-                "first": int(start + 1),
-                "last": int(mine[-1] + 1),
-                "best_error": float(errors[mine].min()),
-                "best_so_far": float(errors[: mine[-1] + 1].min()),
-                "stages": {stage: sum(solved[i].stage == stage for i in mine) for stage in _stages(solved, mine)},
-                "images": str(path),
-            }
-        )
-    return {
-        "rounds": rounds,
-        "parity": {
-            name: [[t.predicted[name], t.verified[name]] for t in solved if np.isfinite(t.predicted.get(name, np.nan))]
-            for name in target.names
-        },
-        "best_values": _best_values(values, errors, target),
-        "timings": timings(trials),
-        "failed": [{"key": trial.key, "error": trial.error} for trial in trials if trial.error],
-        "front": _front(values, errors, target),
-    }
+    z: tuple[float, ...] = Field(description="its latent")
+    stage: str = Field(description="what proposed it: initial, or the refiner")
+    round: int = Field(description="number of the request that proposed it")
+    order: int = Field(description="its place in the order of evaluations")
+    key: str = Field(description="its key in the ledger")
+    parent: str = Field(description="key of the design that it was derived from; empty for the initial design")
+    files: dict[str, str] = Field(description="its image as npy, png and vti")
 
 
-def timings(trials: Sequence[Trial]) -> dict[str, float]:
-    """Seconds of all trials together: making proposals, waiting for a worker, physics."""
-    return {
-        name: float(sum(trial.timings.get(name, 0.0) for trial in trials))
-        for name in ("proposing", "waiting", "evaluating")
-    }
+class BaselineResult(_Record):
+    """The best design of a baseline."""
+
+    verified: dict[str, float] = Field(description="the target's properties by physics")
+    error: float = Field(description="error of the worst property")
+    of: int = Field(description="how many designs it is the best of")
+    image: str = Field(description="its image (.npy)")
 
 
-def _stages(trials: Sequence[Trial], rows: np.ndarray) -> list[str]:
-    return sorted({trials[i].stage for i in rows})
+class RoundResult(_Record):
+    """Some evaluations one after the other."""
+
+    first: int
+    last: int
+    best_error: float = Field(description="smallest error of these")
+    best_so_far: float = Field(description="smallest error up to these")
+    stages: dict[str, int] = Field(description="how many of them each stage proposed")
+    images: str = Field(description="the best of them (.npy), best first")
 
 
-def _best_values(values: np.ndarray, errors: np.ndarray, target: Target) -> dict[str, list[float | None]]:
-    """Best value so far of each optimised property, among designs that meet the other goals."""
-    found = {}
-    for index in np.flatnonzero(target.senses):
-        sense = target.senses[index]
-        gains = np.where(errors <= target.tolerance, sense * values[:, index], -np.inf)
-        best = sense * np.maximum.accumulate(gains)
-        found[target.names[index]] = [float(value) if np.isfinite(value) else None for value in best]
-    return found
+class Front(_Record):
+    """The designs that meet the other goals, by the properties that are maximised or minimised."""
+
+    names: tuple[str, ...]
+    senses: tuple[int, ...] = Field(description="1 to maximise, -1 to minimise")
+    values: tuple[tuple[float, ...], ...] = Field(description="a row for each design")
+    numbers: tuple[int, ...] = Field(description="place of each among the evaluations that succeeded")
+    on_front: tuple[bool, ...] = Field(description="whether each is on the Pareto front")
 
 
-def _front(values: np.ndarray, errors: np.ndarray, target: Target) -> dict[str, Any] | None:
-    """The designs that meet the other goals, by the optimised properties, if there are two or more of these."""
-    chosen = np.flatnonzero(target.senses)
-    if len(chosen) < 2:
-        return None
-    met = np.flatnonzero(errors <= target.tolerance)
-    objectives = target.objectives(values[met])
-    return {
-        "names": [target.names[i] for i in chosen],
-        "senses": target.senses[chosen].tolist(),
-        "values": values[met][:, chosen].tolist(),
-        "numbers": met.tolist(),
-        "on_front": (front_numbers(objectives) == 0).tolist() if len(met) else [],
-    }
+class FailedEvaluation(_Record):
+    """A design that physics has no values of."""
+
+    key: str
+    error: str
 
 
-def _numbers(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: float(value) if np.isfinite(value) else None for name, value in values.items()}
+class Timings(_Record):
+    """Seconds of all evaluations together."""
+
+    proposing: float = 0.0
+    waiting: float = Field(0.0, description="between proposal and evaluation")
+    evaluating: float = 0.0
+
+
+class SearchSummary(_Record):
+    """How the candidates were found."""
+
+    evaluations: int = Field(description="designs that physics was asked of")
+    resumed_evaluations: int = Field(0, description="of those, the ones on record before this run")
+    stopped: str = Field("", description="why the search ended; empty while it has not")
+    history: tuple[float, ...] = Field(description="best error after each evaluation that succeeded")
+    rounds: tuple[RoundResult, ...]
+    parity: dict[str, tuple[tuple[float, float], ...]] = Field(description="pairs (predicted, verified) by property")
+    best_values: dict[str, tuple[Number, ...]] = Field(
+        description="best value so far of each optimised property; None before the other goals are met"
+    )
+    failed: tuple[FailedEvaluation, ...]
+    front: Front | None = Field(None, description="None unless two or more properties are optimised")
+    timings: Timings
+    utilization: float | None = Field(None, description="share of the workers' time that was spent on physics")
+
+
+class AfterSearch(_Record):
+    """Evaluations after the search, of redraws and blind draws, which count in no budget."""
+
+    evaluations: int
+    seconds: float
+
+
+class ConstraintRange(_Record):
+    """Least and largest admitted value of a constraint."""
+
+    name: str
+    low: float
+    high: Number
+
+
+class CampaignResult(_Record):
+    """What a campaign was asked for, what it has found, and how.
+
+    Prints as a table of the candidates, also in a notebook. It is JSON by `model_dump_json`, and read back by
+    `CampaignResult.model_validate_json`.
+
+    Example:
+        >>> result = design("runs/model", {"Ex": 3.4, "ky": 2.5}, folder="runs/campaign")  # doctest: +SKIP
+        >>> result.candidates[0].verified["Ex"], result.images.shape  # doctest: +SKIP
+        (3.41, (4, 64, 64))
+    """
+
+    target: Target
+    units: dict[str, str] = Field(description="unit of each target property")
+    materials: Materials
+    feasibility: Feasibility = Field(description="what was known of the target before the search")
+    constraints: tuple[ConstraintRange, ...]
+    distinct: float = Field(description="two-point distance from which two candidates count as distinct")
+    candidates: tuple[CandidateResult, ...] = Field(description="distinct designs within the tolerance, best first")
+    baselines: dict[str, BaselineResult | None] = Field(
+        default_factory=dict, description="training_set and random; None where no design satisfies the constraints"
+    )
+    search: SearchSummary
+    after_search: AfterSearch | None = None
+    evaluator: str
+    model: str = Field(description="digest of the model")
+    seed: int
+    config: str = Field(description="the resolved configuration, YAML")
+    folder: str = Field(description="the campaign's folder")
+    ledger: str = Field(description="folder of the evaluations")
+    report: str = Field("", description="the HTML page")
+    tracking_uri: str = Field("", description="address of MLflow")
+
+    @property
+    def images(self) -> np.ndarray:
+        """The candidates as phase labels, uint8 `(n, X, Y)`, best first; `(0, 0, 0)` without candidates.
+
+        Raises:
+            InputError: A candidate's file is gone.
+        """
+        images = [self.labels(candidate.files["npy"])[0] for candidate in self.candidates]
+        return np.stack(images) if images else np.empty((0, 0, 0), np.uint8)
+
+    @property
+    def table(self) -> CandidatesTable:
+        """The candidates and the baselines, a row each."""
+        return candidates_table(self)
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """Sentences for people: what was known before, how the search ended, where everything is."""
+        distance = self.feasibility.distance_to_data
+        uri = self.tracking_uri
+        lines = [
+            "" if distance is None else str(distance),
+            *self.feasibility.warnings,
+            f"{self.search.evaluations} physics evaluations; {self.search.stopped or 'the search has not ended'}",
+            f"report: {self.report}" if self.report else "",
+            f"MLflow: {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}" if uri else "",
+        ]
+        return tuple(line for line in lines if line)
+
+    def labels(self, path: str) -> np.ndarray:
+        """The images of one of the result's files, `(n, X, Y)`, also after the campaign's folder was moved.
+
+        Raises:
+            InputError: The file is gone.
+        """
+        given = Path(path)
+        if not given.is_file():
+            raise InputError(f"{path}: is gone; read the result with `read_result` of the campaign's present folder.")
+        return read_npy(given).labels
+
+    def __str__(self) -> str:
+        return "\n".join((str(self.table), *self.summary))
+
+    def _repr_html_(self) -> str:
+        pictures = [data_uri(self.labels(candidate.files["npy"])[0]) for candidate in self.candidates]
+        lines = "".join(f"<p>{line}</p>" for line in self.summary)
+        return self.table.html(pictures) + lines
+
+
+def read_result(folder: str | Path) -> CampaignResult:
+    """Reads `result.json` of a campaign's folder, which may have been moved or copied since.
+
+    Raises:
+        InputError: The folder holds no such file, or it is no result.
+    """
+    path = Path(folder) / "result.json"
+    try:
+        result = CampaignResult.model_validate_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a campaign's result.") from None
+    except ValueError as error:
+        raise InputError(f"{path}: is not the result of a campaign ({str(error).splitlines()[0]}).") from None
+    return moved(result, Path(folder).resolve())
+
+
+def moved(result: CampaignResult, folder: Path) -> CampaignResult:
+    """The result with its files in another folder, the one that it lies in now."""
+    old = result.folder
+    if old == str(folder):
+        return result
+
+    def renamed(value: Any) -> Any:
+        if isinstance(value, str):
+            return str(folder) + value[len(old) :] if value == old or value.startswith(f"{old}/") else value
+        if isinstance(value, Mapping):
+            return {key: renamed(each) for key, each in value.items()}
+        return [renamed(each) for each in value] if isinstance(value, list) else value
+
+    return type(result).model_validate(renamed(result.model_dump(mode="json")))

@@ -3,27 +3,15 @@
 Shapes: n redraws, D latent, P target properties.
 """
 
-from typing import Any
-
 import numpy as np
-from pydantic import Field
 
-from microdesign.core.config import Config
+from microdesign.design.campaign.campaign_config import RobustnessConfig
+from microdesign.design.campaign.runners.evaluation import Evaluate
+from microdesign.design.report.result import Robustness
 from microdesign.design.target.targets import Target
 from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
-from microdesign.physics.execution.parallel import evaluate_parallel
-from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate, decode_labels
-
-
-class RobustnessConfig(Config):
-    """Redraws of each candidate."""
-
-    draws: int = Field(
-        8, ge=0, description="redraws of each candidate, evaluated by physics after the search; 0 leaves them out"
-    )
-    radius: float = Field(0.1, gt=0, description="distance of a redraw, in standard deviations of the component")
 
 
 def redraws(
@@ -40,12 +28,10 @@ def robustness(
     deviations: np.ndarray,
     surrogate: Surrogate,
     target: Target,
-    evaluator: Evaluator,
-    materials: Materials,
+    evaluate: Evaluate,
     config: RobustnessConfig,
     seed: int,
-    store: ResultStore | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Robustness | None]:
     """The spread of the properties over redraws near each of m candidates.
 
     Args:
@@ -53,39 +39,35 @@ def robustness(
         deviations: Standard deviations of the component that each is from, `(m, D)`.
         surrogate: What decodes.
         target: What was asked.
-        evaluator: The physics.
-        materials: The phases.
+        evaluate: Physics.
         config: How many redraws, and how near.
         seed: Of the redraws.
-        store: Results that are known; new ones are added.
 
     Returns:
-        For each candidate: `draws`, how many physics answered; `spread`, the relative standard deviation of each
-        property; `worst_error`, the largest error; `share_within`, the share that meets the target and its constraints.
+        One for each candidate; None if there are no redraws.
     """
     if not config.draws or not len(latents):
-        return [{} for _ in latents]
+        return [None for _ in latents]
     images = np.concatenate(
         [redraws(z, std, surrogate, config, seed)[1] for z, std in zip(latents, deviations, strict=True)]
     )
-    values = evaluate_parallel(evaluator, images, materials, store=store)
-    solved = values.pop("error") == ""
-    table, admitted = target.table(values), target.admits(images)
+    table = target.table(evaluate(images))
+    solved, admitted = np.isfinite(table).all(1), target.admits(images)
     errors = target.errors(table)
-    answers = []
+    found: list[Robustness | None] = []
     for start in range(0, len(images), config.draws):
         mine = np.arange(start, start + config.draws)
         known = mine[solved[mine]]
         spread = table[known].std(0) / np.maximum(np.abs(table[known].mean(0)), 1e-12) if len(known) else None
-        answers.append(
-            {
-                "draws": len(known),
-                "spread": {} if spread is None else dict(zip(target.names, spread.tolist(), strict=True)),
-                "worst_error": float(errors[known].max()) if len(known) else None,
-                "share_within": float((admitted & solved & (errors <= target.tolerance))[mine].mean()),
-            }
+        found.append(
+            Robustness(
+                draws=len(known),
+                spread={} if spread is None else dict(zip(target.names, spread.tolist(), strict=True)),
+                worst_error=float(errors[known].max()) if len(known) else None,
+                share_within=float((admitted & solved & (errors <= target.tolerance))[mine].mean()),
+            )
         )
-    return answers
+    return found
 
 
 def discretization_gap(

@@ -1,11 +1,10 @@
-"""How far a target is from what the training data reach.
+"""How far a target is from the properties of the training data.
 
 Shapes: N samples, P target properties.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import cKDTree
 
 from microdesign.design.target.targets import Target
@@ -14,33 +13,29 @@ _CONSTANT = 1e-3
 """Standard deviation of a property's logarithm below which it is constant, up to the solver's tolerance."""
 
 
-@dataclass(frozen=True)
-class Reach:
-    """How far a target lies from the properties of a data set, in standard deviations of their logarithms.
+class DistanceToData(BaseModel):
+    """How far a target lies from the properties of a data set, in standard deviations of their logarithms."""
 
-    Attributes:
-        distance: From the nearest sample to what meets the goals.
-        usual: The 99th percentile of the samples' distance to each other's nearest.
-    """
+    model_config = ConfigDict(frozen=True)
 
-    distance: float
-    usual: float
+    distance: float = Field(description="from the nearest sample to what meets the goals")
+    usual: float = Field(description="99th percentile of the samples' distance to their nearest neighbour")
 
     @property
-    def outside(self) -> bool:
+    def is_outside(self) -> bool:
         """Whether the target is farther out than nearly all samples are from each other."""
         return self.distance > self.usual
 
     def __str__(self) -> str:
         """One sentence for people."""
-        verdict = "OUTSIDE what the training data reach" if self.outside else "within the reach of the training data"
+        where = "OUTSIDE" if self.is_outside else "within the range of"
         return (
-            f"The target is {verdict}: its nearest training sample is {self.distance:.3f} standard deviations away "
-            f"(99 % of the samples have a neighbour within {self.usual:.3f})."
+            f"The target is {where} the training data: its nearest training sample is {self.distance:.3f} standard "
+            f"deviations away (99 % of the samples have a neighbour within {self.usual:.3f})."
         )
 
 
-def reach(target: Target, table: np.ndarray) -> Reach:
+def distance_to_data(target: Target, table: np.ndarray) -> DistanceToData:
     """Compares a target with the properties `(N, P)` of a data set, columns in the target's order.
 
     A sample's distance to a bound that it keeps is 0, and so it is to an optimum.
@@ -61,4 +56,4 @@ def reach(target: Target, table: np.ndarray) -> Reach:
     points, low, high = (each[..., varies] / spread[varies] for each in (points, *wanted))
     usual = np.quantile(cKDTree(points).query(points, k=2)[0][:, 1], 0.99)
     distance = np.linalg.norm(points - np.clip(points, low, high), axis=1).min()
-    return Reach(float(distance), float(usual))
+    return DistanceToData(distance=float(distance), usual=float(usual))

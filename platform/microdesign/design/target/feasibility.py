@@ -1,16 +1,16 @@
 """What can be said before anything is computed: what no microstructure can be, and what is unlike the training data.
 
 Refused, with the numbers: what is outside the bounds of the phases, at the volume fractions that the constraints allow.
-Warned of: what only anisotropic microstructures reach, what the training data do not reach, phases new to the model.
+Warned of: what only anisotropic microstructures have, targets outside the training data, phases new to the model.
 """
 
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from microdesign.core.errors import InputError
-from microdesign.design.target.distance_to_data import Reach, reach
+from microdesign.design.target.distance_to_data import DistanceToData, distance_to_data
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.bounds.property_bounds import Interval, hashin_shtrikman, property_bounds
@@ -25,29 +25,22 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit, property_values
 
 
-@dataclass(frozen=True)
-class Feasibility:
-    """What is known of a target before the search.
+End = Annotated[float | None, BeforeValidator(lambda value: None if value is None or np.isinf(value) else value)]
+"""An end of an interval; None of an open one."""
 
-    Attributes:
-        bounds: Of each target property that has some: what no microstructure within the constraints can leave
-            (Voigt and Reuss), and what no isotropic one can (Hashin and Shtrikman).
-        reach: How far the target is from the training data; None without data.
-        warnings: Sentences for people.
-    """
 
-    bounds: dict[str, dict[str, Interval]] = field(default_factory=dict)
-    reach: Reach | None = None
-    warnings: tuple[str, ...] = ()
+class Feasibility(BaseModel):
+    """What is known of a target before the search."""
 
-    def document(self) -> dict[str, Any]:
-        """As JSON; an open end is None."""
-        ends = {
-            name: {kind: [v if np.isfinite(v) else None for v in ends] for kind, ends in kinds.items()}
-            for name, kinds in self.bounds.items()
-        }
-        distances = None if self.reach is None else {"distance": self.reach.distance, "usual": self.reach.usual}
-        return {"bounds": ends, "reach": distances, "warnings": list(self.warnings)}
+    model_config = ConfigDict(frozen=True)
+
+    bounds: dict[str, dict[str, tuple[End, End]]] = Field(
+        default_factory=dict,
+        description="of each target property that has some: `any`, what no microstructure within the constraints can "
+        "leave (Voigt and Reuss), and `isotropic`, what no isotropic one can (Hashin and Shtrikman)",
+    )
+    distance_to_data: DistanceToData | None = Field(None, description="None without training data")
+    warnings: tuple[str, ...] = Field((), description="sentences for people")
 
 
 def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | None = None) -> None:
@@ -105,13 +98,13 @@ def check_bounds(target: Target, materials: Materials, all_known: bool = False) 
     check_reachable(goals, materials, target.constraints.volume_fraction)
 
 
-def assess(
+def feasibility_of(
     target: Target,
     materials: Materials,
     model_materials: Materials | None = None,
     data: Microstructures | None = None,
 ) -> Feasibility:
-    """Says what is known of a feasible target.
+    """What is known of a feasible target.
 
     Args:
         target: What is asked, after `check_feasible`.
@@ -123,11 +116,14 @@ def assess(
     warnings = [_anisotropic(name, target, bounds[name]["isotropic"]) for name in bounds if "isotropic" in bounds[name]]
     if model_materials is not None and model_materials.digest != materials.digest:
         warnings.append(
-            "The model was trained on other phases. Physics is exact for these; what the model predicts is carried "
-            "over by the bounds of the phases and corrected by the campaign's own evaluations: expect to need more."
+            "The model was trained on other phases. Physics is exact for these; the model's predictions are "
+            "transferred by the bounds of the phases and corrected by the campaign's evaluations: expect to need more."
         )
-    reached = _reach(target, data) if data is not None else None
-    return Feasibility(bounds, reached, tuple(warning for warning in warnings if warning))
+    return Feasibility(
+        bounds=bounds,
+        distance_to_data=None if data is None else _distance_to(data, target),
+        warnings=tuple(warning for warning in warnings if warning),
+    )
 
 
 def _bounds(target: Target, materials: Materials) -> dict[str, dict[str, Interval]]:
@@ -159,8 +155,8 @@ def _anisotropic(name: str, target: Target, isotropic: Interval) -> str:
     )
 
 
-def _reach(target: Target, data: Microstructures) -> Reach | None:
-    """The reach of what the data know; None if they know none of the properties."""
+def _distance_to(data: Microstructures, target: Target) -> DistanceToData | None:
+    """The target's distance to the data by the properties that these have; None if they have none of them."""
     known = {}
     for name, goal in target.properties.items():
         try:
@@ -172,4 +168,4 @@ def _reach(target: Target, data: Microstructures) -> Reach | None:
         return None
     part = target.model_copy(update={"properties": known})
     table = part.table(data.properties)
-    return reach(part, table[np.isfinite(table).all(1)])
+    return distance_to_data(part, table[np.isfinite(table).all(1)])

@@ -1,0 +1,77 @@
+"""The one table of candidates and baselines: on a terminal, in Markdown for MLflow, in HTML for report and notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from microdesign.design.report.result import CampaignResult
+
+
+@dataclass(frozen=True)
+class CandidatesTable:
+    """Titles and rows of text: the target, the candidates (best first), the baselines.
+
+    Attributes:
+        titles: One a column.
+        rows: As many cells each.
+        candidates: How many of the rows, after the first, are candidates.
+    """
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    candidates: int
+
+    def __str__(self) -> str:
+        """In columns of equal width."""
+        lines = [self.titles, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.titles))]
+        return "\n".join(
+            "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines
+        )
+
+    def markdown(self) -> str:
+        """As a Markdown table."""
+        lines = [self.titles, ("---",) * len(self.titles), *self.rows]
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+    def html(self, pictures: Sequence[str] = ()) -> str:
+        """As an HTML table, each candidate with its picture (a URI) if there are any."""
+        shown = ["", *pictures, *[""] * (len(self.rows) - 1 - len(pictures))] if pictures else []
+        head = "".join(f"<th>{escape(title)}</th>" for title in self.titles) + ("<th></th>" if pictures else "")
+        body = ""
+        for number, row in enumerate(self.rows):
+            cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+            if pictures:
+                cells += f'<td><img src="{shown[number]}" alt=""></td>' if shown[number] else "<td></td>"
+            body += f"<tr>{cells}</tr>\n"
+        return f"<table>\n<tr>{head}</tr>\n{body}</table>\n"
+
+
+def candidates_table(result: CampaignResult) -> CandidatesTable:
+    """The table of a campaign's result: of each property what the regressor predicted and what physics gives."""
+    names = result.target.names
+    titles = ["", "component", *(f"{n} [{result.units[n]}] predicted / verified" for n in names), "error", "novelty"]
+    rows = [["target", "", *(str(goal) for goal in result.target.goals), "", ""]]
+    for number, each in enumerate(result.candidates, start=1):
+        predicted = (each.predicted.get(name) for name in names)
+        values = (f"{_number(p)} / {each.verified[name]:.4g}" for p, name in zip(predicted, names, strict=True))
+        novelty = "" if each.novelty is None else f"{each.novelty:.3f}"
+        rows.append([f"candidate {number}", str(each.component), *values, f"{each.error:.2%}", novelty])
+    for name, best in result.baselines.items():
+        if best is not None:
+            values = (f"{best.verified[each]:.4g}" for each in names)
+            rows.append([baseline_title(name, best.of), "", *values, f"{best.error:.2%}", ""])
+    return CandidatesTable(tuple(titles), tuple(tuple(row) for row in rows), len(result.candidates))
+
+
+def baseline_title(name: str, of: int) -> str:
+    """What a baseline is called: `best of 64, training set`."""
+    return f"best of {of}, {name.replace('_', ' ')}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

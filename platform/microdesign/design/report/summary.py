@@ -1,0 +1,199 @@
+"""The result of a campaign from its record, finished or not: candidates, how they were found, files of their images."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from microdesign.core.config import dump_yaml
+from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.progress import CampaignProgress
+from microdesign.design.campaign.trials import Trial, Trials
+from microdesign.design.report.baselines import Baseline
+from microdesign.design.report.export import write_design, write_image, write_labels
+from microdesign.design.report.figures import GALLERY
+from microdesign.design.report.result import (
+    BaselineResult,
+    CampaignResult,
+    CandidateResult,
+    ConstraintRange,
+    FailedEvaluation,
+    Front,
+    RoundResult,
+    SearchSummary,
+    Timings,
+)
+from microdesign.design.search.distinctness import DISTINCT
+from microdesign.design.search.pareto import front_numbers
+from microdesign.design.target.feasibility import Feasibility
+from microdesign.design.target.targets import Target
+from microdesign.microstructure.statistics.similarity import distance_to_nearest
+from microdesign.physics.materials import Materials
+from microdesign.physics.properties import property_unit
+
+
+def summarize(
+    config: CampaignConfig,
+    trials: Trials,
+    materials: Materials,
+    feasibility: Feasibility,
+    model: str,
+    folder: Path,
+    training: torch.Tensor | None = None,
+    images: Path | None = None,
+) -> CampaignResult:
+    """What the record of a campaign says, finished or not; writes the images that it names.
+
+    Args:
+        config: What is asked.
+        trials: The campaign's.
+        materials: The phases.
+        feasibility: What was known of the target before the search.
+        model: Digest of the model.
+        folder: The campaign's.
+        training: The training set's two-point statistics `(m, X, Y)`.
+        images: Where images go; None takes the campaign's folder.
+    """
+    progress, target = CampaignProgress(config, trials), config.target
+    images = images or folder
+    candidates = tuple(
+        summarize_candidate(trial, number, images, target, training)
+        for number, trial in enumerate(progress.candidates(), start=1)
+    )
+    return CampaignResult(
+        target=target,
+        units={name: property_unit(name, materials) for name in target.names},
+        materials=materials,
+        feasibility=feasibility,
+        constraints=tuple(
+            ConstraintRange(name=check.name, low=check.low, high=check.high) for check in target.constraints.checks
+        ),
+        distinct=DISTINCT,
+        candidates=candidates,
+        search=summarize_search(trials.evaluations, progress, images),
+        evaluator=config.evaluator,
+        model=model,
+        seed=config.seed,
+        config=dump_yaml(config),
+        folder=str(folder),
+        ledger=str(folder / "evaluations"),
+    )
+
+
+def summarize_candidate(
+    trial: Trial, number: int, folder: Path, target: Target, training: torch.Tensor | None
+) -> CandidateResult:
+    """One candidate with its files; `training` are the training set's two-point statistics `(m, X, Y)`."""
+    path = folder / "candidates" / f"candidate-{number}.npy"
+    verified = {name: trial.verified[name] for name in target.names}
+    values = np.array([list(verified.values())])
+    return CandidateResult(
+        verified=verified,
+        predicted=dict(trial.predicted),
+        error=float(target.errors(values)[0]),
+        deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
+        component=trial.component,
+        constraints={name: float(v[0]) for name, v in target.constraint_values(trial.labels[None]).items()},
+        novelty=None if training is None else float(distance_to_nearest(trial.labels[None], training)[0]),
+        volume_fraction=float(trial.labels.mean()),
+        all_verified=dict(trial.verified),
+        z=tuple(trial.z.tolist()),
+        stage=trial.stage,
+        round=trial.round,
+        order=trial.order,
+        key=trial.key,
+        parent=trial.parent,
+        files=write_design(path, trial.labels, trial.verified),
+    )
+
+
+def summarize_baseline(baseline: Baseline | None, path: Path) -> BaselineResult | None:
+    """The best design of a baseline; writes its image."""
+    if baseline is None:
+        return None
+    write_image(path, baseline.labels)
+    return BaselineResult(verified=baseline.verified, error=baseline.error, of=baseline.of, image=str(path))
+
+
+def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, folder: Path) -> SearchSummary:
+    """How the candidates were found: rounds of `per_round` evaluations with pictures, parity, timings, Pareto front.
+
+    Args:
+        evaluations: In the order of results.
+        progress: The campaign's.
+        folder: Pictures go to its `rounds`.
+    """
+    target = progress.target
+    solved = [trial for trial in evaluations if trial.verified]
+    values = progress.verified(solved).reshape(-1, len(target.names))
+    errors = target.errors(values) if len(solved) else np.empty(0)
+    return SearchSummary(
+        evaluations=len(evaluations),
+        history=tuple(progress.history()),
+        rounds=tuple(_rounds(solved, values, errors, target, progress.config.per_round, folder)),
+        parity={
+            name: tuple(
+                (t.predicted[name], t.verified[name]) for t in solved if np.isfinite(t.predicted.get(name, np.nan))
+            )
+            for name in target.names
+        },
+        best_values=_best_values(values, errors, target),
+        failed=tuple(FailedEvaluation(key=t.key, error=t.error) for t in evaluations if t.error),
+        front=_front(values, errors, target),
+        timings=Timings(**total_seconds(evaluations)),
+    )
+
+
+def total_seconds(trials: Sequence[Trial]) -> dict[str, float]:
+    """Seconds of all trials together: making proposals, waiting for a worker, physics."""
+    names: Mapping[str, object] = Timings.model_fields
+    return {name: float(sum(trial.timings.get(name, 0.0) for trial in trials)) for name in names}
+
+
+def _rounds(
+    solved: Sequence[Trial], values: np.ndarray, errors: np.ndarray, target: Target, per_round: int, folder: Path
+) -> list[RoundResult]:
+    rounds = []
+    for number, start in enumerate(range(0, len(solved), per_round)):
+        mine = np.arange(start, min(start + per_round, len(solved)))
+        best = mine[np.argsort(target.ranks(values[mine]), kind="stable")[:GALLERY]]
+        path = folder / "rounds" / f"round-{number:03d}.npy"
+        write_labels(path, np.stack([solved[i].labels for i in best]))
+        stages = [solved[i].stage for i in mine]
+        rounds.append(
+            RoundResult(
+                first=start + 1,
+                last=int(mine[-1]) + 1,
+                best_error=float(errors[mine].min()),
+                best_so_far=float(errors[: mine[-1] + 1].min()),
+                stages={stage: stages.count(stage) for stage in sorted(set(stages))},
+                images=str(path),
+            )
+        )
+    return rounds
+
+
+def _best_values(values: np.ndarray, errors: np.ndarray, target: Target) -> dict[str, tuple[float | None, ...]]:
+    """Best value so far of each optimised property, among designs that meet the other goals."""
+    found = {}
+    for index in np.flatnonzero(target.senses):
+        sense = target.senses[index]
+        gains = np.where(errors <= target.tolerance, sense * values[:, index], -np.inf)
+        found[target.names[index]] = tuple((sense * np.maximum.accumulate(gains)).tolist())
+    return found
+
+
+def _front(values: np.ndarray, errors: np.ndarray, target: Target) -> Front | None:
+    """The designs that meet the other goals, by the optimised properties, if there are two or more of these."""
+    chosen = np.flatnonzero(target.senses)
+    if len(chosen) < 2:
+        return None
+    met = np.flatnonzero(errors <= target.tolerance)
+    return Front(
+        names=tuple(target.names[i] for i in chosen),
+        senses=tuple(target.senses[chosen].tolist()),
+        values=tuple(map(tuple, values[met][:, chosen].tolist())),
+        numbers=tuple(met.tolist()),
+        on_front=tuple((front_numbers(target.objectives(values[met])) == 0).tolist()) if len(met) else (),
+    )
