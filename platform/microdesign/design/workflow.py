@@ -19,7 +19,8 @@ from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import best_of_random_draws, best_of_training_set
 from microdesign.design.report.html import CONFIG, PAGE, RUN, write_report
 from microdesign.design.report.mlflow_logger import MLflowLogger
-from microdesign.design.report.result import AfterSearch, BaselineResult, CampaignResult, CandidateResult
+from microdesign.design.report.result import CampaignResult
+from microdesign.design.report.result_parts import AfterSearch, BaselineResult, CandidateResult
 from microdesign.design.report.robustness import discretization_gap, robustness
 from microdesign.design.report.summary import summarize, summarize_baseline
 from microdesign.design.search.conditioning import conditions

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from microdesign.design.report.export import write_design, write_image, write_labels
-from microdesign.design.report.result import (
+from microdesign.design.report.result import CampaignResult
+from microdesign.design.report.result_parts import (
     AfterSearch,
     BaselineResult,
-    CampaignResult,
     CandidateResult,
     ConstraintRange,
     FailedEvaluation,

@@ -16,7 +16,7 @@ from microdesign.design.report.figures import (
     parity_figure,
 )
 from microdesign.design.report.html import report_campaign, write_report
-from microdesign.design.report.result import Front
+from microdesign.design.report.result_parts import Front
 from microdesign.design.target.distance_to_data import DistanceToData
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.targets import Target

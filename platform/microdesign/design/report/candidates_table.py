@@ -1,14 +1,11 @@
 """The one table of candidates and baselines: on a terminal, in Markdown for MLflow, in HTML for report and notebook."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from microdesign.design.report.result import CampaignResult
+from microdesign.design.report.result_parts import BaselineResult, CandidateResult
+from microdesign.design.target.targets import Target
 
 
 @dataclass(frozen=True)
@@ -51,21 +48,26 @@ class CandidatesTable:
         return f"<table>\n<tr>{head}</tr>\n{body}</table>\n"
 
 
-def candidates_table(result: CampaignResult) -> CandidatesTable:
+def candidates_table(
+    target: Target,
+    units: Mapping[str, str],
+    candidates: Sequence[CandidateResult],
+    baselines: Mapping[str, BaselineResult | None],
+) -> CandidatesTable:
     """The table of a campaign's result: of each property what the regressor predicted and what physics gives."""
-    names = result.target.names
-    titles = ["", "component", *(f"{n} [{result.units[n]}] predicted / verified" for n in names), "error", "novelty"]
-    rows = [["target", "", *(str(goal) for goal in result.target.goals), "", ""]]
-    for number, each in enumerate(result.candidates, start=1):
+    names = target.names
+    titles = ["", "component", *(f"{n} [{units[n]}] predicted / verified" for n in names), "error", "novelty"]
+    rows = [["target", "", *(str(goal) for goal in target.goals), "", ""]]
+    for number, each in enumerate(candidates, start=1):
         predicted = (each.predicted.get(name) for name in names)
         values = (f"{_number(p)} / {each.verified[name]:.4g}" for p, name in zip(predicted, names, strict=True))
         novelty = "" if each.novelty is None else f"{each.novelty:.3f}"
         rows.append([f"candidate {number}", str(each.component), *values, f"{each.error:.2%}", novelty])
-    for name, best in result.baselines.items():
+    for name, best in baselines.items():
         if best is not None:
             values = (f"{best.verified[each]:.4g}" for each in names)
             rows.append([baseline_title(name, best.of), "", *values, f"{best.error:.2%}", ""])
-    return CandidatesTable(tuple(titles), tuple(tuple(row) for row in rows), len(result.candidates))
+    return CandidatesTable(tuple(titles), tuple(tuple(row) for row in rows), len(candidates))
 
 
 def baseline_title(name: str, of: int) -> str:

@@ -1,28 +1,28 @@
 """Pictures of a campaign: how it converged, what was evaluated, how well the regressor knew, the Pareto front."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from microdesign.design.report.result_parts import SearchSummary
 from microdesign.design.search.pareto import front_numbers
 from microdesign.microstructure.drawing import draw
-
-if TYPE_CHECKING:
-    from microdesign.design.report.result import CampaignResult
 
 GALLERY = 8
 """Most images of a round that are shown."""
 
 
-def search_figures(result: CampaignResult) -> dict[str, Figure]:
-    """The figures of how a campaign searched, by name: convergence and parity, and optima and front if it has them."""
-    search, units = result.search, result.units
+def search_figures(search: SearchSummary, units: Mapping[str, str], tolerance: float) -> dict[str, Figure]:
+    """The figures of how a campaign searched, by name: convergence and parity, and optima and front if it has them.
+
+    Args:
+        search: The search.
+        units: Unit of each target property.
+        tolerance: The target's.
+    """
     figures = {
-        "convergence": convergence_figure(search.history, result.target.tolerance),
+        "convergence": convergence_figure(search.history, tolerance),
         "parity": parity_figure(search.parity, units),
     }
     if search.best_values:

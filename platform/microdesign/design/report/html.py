@@ -88,7 +88,8 @@ def _render(result: CampaignResult) -> Path:
     environment.globals["baseline_title"] = baseline_title
     template = environment.from_string(files("microdesign.design.report").joinpath("template.html").read_text("utf-8"))
     page = Path(result.folder) / PAGE
-    figures = {name: _drawn(figure) for name, figure in search_figures(result).items()}
+    drawn = search_figures(result.search, result.units, result.target.tolerance)
+    figures = {name: _drawn(figure) for name, figure in drawn.items()}
     pictures = [data_uri(labels) for labels in result.images]
     write_text(page, template.render(r=result, figures=figures, table=Markup(result.table.html(pictures))))
     return page

@@ -7,145 +7,29 @@ Shapes: n candidates, X Y image.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from microdesign.core.errors import InputError
 from microdesign.design.report.candidates_table import CandidatesTable, candidates_table
 from microdesign.design.report.export import data_uri
+from microdesign.design.report.result_parts import (
+    AfterSearch,
+    BaselineResult,
+    CandidateResult,
+    ConstraintRange,
+    ResultPart,
+    SearchSummary,
+)
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.targets import Target
 from microdesign.microstructure.io.npy import read_npy
 from microdesign.physics.materials import Materials
 
 
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float | np.floating) and not np.isfinite(value) else value
-
-
-Number = Annotated[float | None, BeforeValidator(_finite)]
-"""A number, or None where there is none: JSON knows neither NaN nor infinity."""
-
-
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Robustness(_Record):
-    """Properties of redraws near a candidate's latent, evaluated by physics."""
-
-    draws: int = Field(description="redraws that physics has values of")
-    spread: dict[str, float] = Field(description="relative standard deviation of each property over them")
-    worst_error: float | None = Field(description="largest error of one")
-    share_within: float = Field(description="share of the redraws that meets the target and its constraints")
-
-
-class CandidateResult(_Record):
-    """One candidate: a design within the target's tolerance."""
-
-    verified: dict[str, float] = Field(description="the target's properties by physics, in `units`")
-    predicted: dict[str, Number] = Field(description="the same by the regressor; None where the model has none")
-    error: float = Field(description="error of the worst property (`Target.errors`)")
-    deviations: dict[str, float] = Field(description="signed relative deviation of each property from its goal")
-    component: int = Field(description="prior component that it is from")
-    constraints: dict[str, Number] = Field(description="measured values of what the constraints limit")
-    novelty: float | None = Field(description="two-point distance to the nearest training image; None without data")
-    volume_fraction: float = Field(description="volume fraction of phase 1")
-    all_verified: dict[str, Number] = Field(description="everything that physics has computed of it")
-    robustness: Robustness | None = Field(None, description="None without redraws")
-    discretization_gap: dict[str, float] | None = Field(
-        None, description="relative distance of each property by another discretization; None where there is none"
-    )
-    z: tuple[float, ...] = Field(description="its latent")
-    stage: str = Field(description="what proposed it: initial, or the refiner")
-    round: int = Field(description="number of the request that proposed it")
-    order: int = Field(description="its place in the order of evaluations")
-    key: str = Field(description="its key in the ledger")
-    parent: str = Field(description="key of the design that it was derived from; empty for the initial design")
-    files: dict[str, str] = Field(description="its image as npy, png and vti")
-
-
-class BaselineResult(_Record):
-    """The best design of a baseline."""
-
-    verified: dict[str, float] = Field(description="the target's properties by physics")
-    error: float = Field(description="error of the worst property")
-    of: int = Field(description="how many designs it is the best of")
-    image: str = Field(description="its image (.npy)")
-
-
-class RoundResult(_Record):
-    """Some evaluations one after the other."""
-
-    first: int
-    last: int
-    best_error: float = Field(description="smallest error of these")
-    best_so_far: float = Field(description="smallest error up to these")
-    stages: dict[str, int] = Field(description="how many of them each stage proposed")
-    images: str = Field(description="the best of them (.npy), best first")
-
-
-class Front(_Record):
-    """The designs that meet the other goals, by the properties that are maximised or minimised."""
-
-    names: tuple[str, ...]
-    senses: tuple[int, ...] = Field(description="1 to maximise, -1 to minimise")
-    values: tuple[tuple[float, ...], ...] = Field(description="a row for each design")
-    numbers: tuple[int, ...] = Field(description="place of each among the evaluations that succeeded")
-    on_front: tuple[bool, ...] = Field(description="whether each is on the Pareto front")
-
-
-class FailedEvaluation(_Record):
-    """A design that physics has no values of."""
-
-    key: str
-    error: str
-
-
-class Timings(_Record):
-    """Seconds of all evaluations together."""
-
-    proposing: float = 0.0
-    waiting: float = Field(0.0, description="between proposal and evaluation")
-    evaluating: float = 0.0
-
-
-class SearchSummary(_Record):
-    """How the candidates were found."""
-
-    evaluations: int = Field(description="designs that physics was asked of")
-    resumed_evaluations: int = Field(0, description="of those, the ones on record before this run")
-    stopped: str = Field("", description="why the search ended; empty while it has not")
-    history: tuple[float, ...] = Field(description="best error after each evaluation that succeeded")
-    rounds: tuple[RoundResult, ...]
-    parity: dict[str, tuple[tuple[float, float], ...]] = Field(description="pairs (predicted, verified) by property")
-    best_values: dict[str, tuple[Number, ...]] = Field(
-        description="best value so far of each optimised property; None before the other goals are met"
-    )
-    failed: tuple[FailedEvaluation, ...]
-    front: Front | None = Field(None, description="None unless two or more properties are optimised")
-    timings: Timings
-    utilization: float | None = Field(None, description="share of the workers' time that was spent on physics")
-
-
-class AfterSearch(_Record):
-    """Evaluations after the search, of redraws and blind draws, which count in no budget."""
-
-    evaluations: int
-    seconds: float
-
-
-class ConstraintRange(_Record):
-    """Least and largest admitted value of a constraint."""
-
-    name: str
-    low: float
-    high: Number
-
-
-class CampaignResult(_Record):
+class CampaignResult(ResultPart):
     """What a campaign was asked for, what it has found, and how.
 
     Prints as a table of the candidates, also in a notebook. It is JSON by `model_dump_json`, and read back by
@@ -191,7 +75,7 @@ class CampaignResult(_Record):
     @property
     def table(self) -> CandidatesTable:
         """The candidates and the baselines, a row each."""
-        return candidates_table(self)
+        return candidates_table(self.target, self.units, self.candidates, self.baselines)
 
     @property
     def summary(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from microdesign.design.campaign.campaign_config import RobustnessConfig
 from microdesign.design.campaign.runners.evaluation import Evaluate
-from microdesign.design.report.result import Robustness
+from microdesign.design.report.result_parts import Robustness
 from microdesign.design.target.targets import Target
 from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials

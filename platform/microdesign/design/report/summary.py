@@ -13,9 +13,9 @@ from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import Baseline
 from microdesign.design.report.export import write_design, write_image, write_labels
 from microdesign.design.report.figures import GALLERY
-from microdesign.design.report.result import (
+from microdesign.design.report.result import CampaignResult
+from microdesign.design.report.result_parts import (
     BaselineResult,
-    CampaignResult,
     CandidateResult,
     ConstraintRange,
     FailedEvaluation,
