@@ -24,7 +24,6 @@ from microdesign.physics.evaluators.protocol import Evaluator, given_properties
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit, property_values
 
-
 End = Annotated[float | None, BeforeValidator(lambda value: None if value is None or np.isinf(value) else value)]
 """An end of an interval; None of an open one."""
 
