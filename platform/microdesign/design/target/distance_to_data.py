@@ -51,7 +51,7 @@ def distance_to_data(target: Target, table: np.ndarray) -> DistanceToData:
     # A property that all samples share tells nothing of nearness; whether the phases allow its goal, the bounds say.
     varies = spread > _CONSTANT
     if not varies.any():
-        return Reach(0.0, 0.0)
+        return DistanceToData(distance=0.0, usual=0.0)
     wanted = place(target.lows), place(target.highs)
     points, low, high = (each[..., varies] / spread[varies] for each in (points, *wanted))
     usual = np.quantile(cKDTree(points).query(points, k=2)[0][:, 1], 0.99)
