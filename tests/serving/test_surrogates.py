@@ -2,11 +2,17 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Timer
 
 import numpy as np
 import pytest
+from microdesign.serving.app import ServeConfig, build
+from ray import serve
 
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Recorded
+from microdesign.surrogate import endpoint as endpoints
 from microdesign.surrogate import remote
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Surrogate, decode_labels
@@ -135,6 +141,24 @@ class TestRemote:
         np.testing.assert_allclose(there.log_density, here.log_density, rtol=1e-12)
         assert remote_surrogate.describe() == local_surrogate.describe()
 
+    def test_a_restart_is_waited_for(self, endpoint: str, token: str, bundle: Path) -> None:
+        """The application is taken down and, seconds later, deployed anew; the same call then has its answer."""
+        progress, application = Recorded(), build(ServeConfig(bundle=str(bundle), token=token, cpus=0.05))
+        serve.run(application, name="restarted", route_prefix="/restarted")
+        try:
+            surrogate = RemoteSurrogate(f"{endpoint}/restarted", token, progress=progress)
+            before = surrogate.encode(images(3))[0]
+            serve.delete("restarted")
+            again = Timer(2.0, serve.run, (application,), {"name": "restarted", "route_prefix": "/restarted"})
+            again.start()
+            np.testing.assert_allclose(surrogate.encode(images(3))[0], before, rtol=1e-5)
+            again.join()
+        finally:
+            serve.delete("restarted")
+        waiting, back = progress.texts
+        assert "does not answer (status 404)" in waiting
+        assert "answers again after" in back
+
     def test_concurrent_requests_get_their_own_answers(
         self, local_surrogate: LocalSurrogate, remote_surrogate: RemoteSurrogate
     ) -> None:
@@ -165,7 +189,7 @@ class TestRemote:
 
 class TestWithoutServer:
     def test_dead_server(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.001)
+        monkeypatch.setattr(endpoints, "_FIRST_PAUSE", 0.001)
         with pytest.raises(InputError, match=r"The Serve endpoint at http://127.0.0.1:9 does not answer \(.*refused"):
             RemoteSurrogate("http://127.0.0.1:9")
 

@@ -1,15 +1,17 @@
-"""What an endpoint can do wrong, played by a small HTTP server; `tests/serving` has the real one."""
+"""What an endpoint can do wrong, by a small HTTP server; `tests/serving` has the real application."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Thread
+from threading import Event, Thread, Timer
 
 import numpy as np
 import pytest
 
-from microdesign.core.errors import InputError
-from microdesign.surrogate import remote
+from microdesign.core.errors import InputError, MicrodesignError
+from microdesign.core.progress import Recorded
+from microdesign.surrogate import endpoint, remote
 from microdesign.surrogate.arrow_wire import pack
 from microdesign.surrogate.remote import RemoteSurrogate
 
@@ -22,19 +24,27 @@ Answer = Callable[[str], tuple[int, bytes]]
 """A path to a status and a body."""
 
 
-class Endpoint:
-    """Answers by `self.answer` and counts the requests."""
+class Server:
+    """A small HTTP server that answers by `self.answer`, notes the paths, and can go away and come back."""
 
     def __init__(self) -> None:
         self.answer: Answer = lambda path: (200, body(path))
         self.paths: list[str] = []
-        endpoint = self
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        server = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                endpoint.paths.append(self.path)
+                server.paths.append(self.path)
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                status, content = endpoint.answer(self.path)
+                status, content = server.answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
@@ -46,8 +56,13 @@ class Endpoint:
             def log_message(self, *_: object) -> None:
                 """Silent."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self.port = self._server.server_port
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def body(path: str, **changes: object) -> bytes:
@@ -55,52 +70,85 @@ def body(path: str, **changes: object) -> bytes:
 
 
 @pytest.fixture
-def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.001)
-    made = Endpoint()
-    Thread(target=made.server.serve_forever, daemon=True).start()
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setattr(endpoint, "_FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(endpoint, "_LONGEST_PAUSE", 0.05)
+    made = Server()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.stop()
 
 
-def test_passing_failures_are_retried(endpoint: Endpoint) -> None:
-    surrogate = RemoteSurrogate(endpoint.url)
-    left = [503, 502]
-    endpoint.answer = lambda path: (left.pop(), b"") if left else (200, body(path))
+def test_a_server_that_goes_away_is_waited_for(server: Server) -> None:
+    progress = Recorded()
+    surrogate = RemoteSurrogate(server.url, progress=progress)
+    server.stop()
+    Timer(0.4, server.start).start()
     np.testing.assert_array_equal(surrogate.encode(IMAGES)[1], ENCODED["std"])
-    assert endpoint.paths.count("/v1/encode") == 3
+    waiting, again = progress.texts
+    assert waiting.startswith(f"the Serve endpoint at {server.url} does not answer (")
+    assert waiting.endswith("waiting for it up to 120 s")
+    assert again == f"the Serve endpoint at {server.url} answers again after 0 s"
+    assert server.paths.count("/v1/model") == 2  # whether it is still the same model is asked again
 
 
-def test_lasting_failures_are_said_after_some_attempts(endpoint: Endpoint) -> None:
-    surrogate = RemoteSurrogate(endpoint.url)
-    endpoint.answer = lambda path: (503, b"")
-    with pytest.raises(InputError, match=r"does not answer \(status 503\); start it or correct the address"):
+def test_answers_of_a_restart_are_waited_out(server: Server) -> None:
+    """Proxies answer 502 to 504, one without its application 404 and one that has lost a replica 500."""
+    surrogate = RemoteSurrogate(server.url)
+    left = [500, 404, 503, 502]
+    server.answer = lambda path: (left.pop(), b"") if left else (200, body(path))
+    np.testing.assert_array_equal(surrogate.encode(IMAGES)[1], ENCODED["std"])
+    assert server.paths.count("/v1/encode") == 5
+
+
+def test_a_server_that_stays_away_ends_the_work_as_no_fault_of_the_input(server: Server) -> None:
+    surrogate = RemoteSurrogate(server.url, patience=0.3)
+    server.answer = lambda path: (503, b"")
+    begun = time.monotonic()
+    with pytest.raises(
+        MicrodesignError, match=r"has not answered for 0 s \(status 503\); start it again: the same"
+    ) as at:
         surrogate.encode(IMAGES)
-    assert endpoint.paths.count("/v1/encode") == remote.ATTEMPTS
+    assert not isinstance(at.value, InputError)
+    assert time.monotonic() - begun >= 0.3
 
 
-def test_an_endpoint_that_is_too_slow(endpoint: Endpoint) -> None:
-    surrogate = RemoteSurrogate(endpoint.url, timeout=0.2)
-    held = Event()
-    endpoint.answer = lambda path: (held.wait(5), (200, body(path)))[1]
-    with pytest.raises(InputError, match=r"does not answer /v1/encode within 0\.2 s; give it more replicas or raise"):
+def test_an_address_that_never_answered_is_bad_input(server: Server) -> None:
+    server.answer = lambda path: (503, b"")
+    with pytest.raises(InputError, match=r"does not answer \(status 503\); start it or correct the address"):
+        RemoteSurrogate(server.url)
+    assert len(server.paths) == endpoint.ATTEMPTS
+
+
+def test_a_server_that_is_too_slow(server: Server) -> None:
+    """At first it is bad input; later it may be busy, and is asked again."""
+    held, slow = Event(), lambda path: (held.wait(5), (200, body(path)))[1]
+    surrogate = RemoteSurrogate(server.url, timeout=0.1, patience=0.1)
+    server.answer = slow
+    with pytest.raises(InputError, match=r"does not answer /v1/model within 0\.1 s; give it more replicas or raise"):
+        RemoteSurrogate(server.url, timeout=0.1)
+    with pytest.raises(MicrodesignError, match=r"\(no answer to /v1/encode within 0\.1 s; it may need more replicas\)"):
         surrogate.encode(IMAGES)
     held.set()
 
 
-def test_another_model_at_the_same_address(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_model_at_the_same_address(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused when the model is confirmed in the course of time, and at once when it comes with a restart."""
     monkeypatch.setattr(remote, "_TRUSTED", 0.0)
-    surrogate = RemoteSurrogate(endpoint.url)
+    surrogate = RemoteSurrogate(server.url)
     surrogate.encode(IMAGES)
-    endpoint.answer = lambda path: (200, body(path, digest="b" * 64))
-    with pytest.raises(InputError, match=r"now serves the model b{12}, at first it was a{12}; deploy that again"):
+    server.answer = lambda path: (200, body(path, digest="b" * 64))
+    refused = "now serves the model b{12}, at first it was a{12}; deploy that again"
+    with pytest.raises(InputError, match=refused):
+        surrogate.encode(IMAGES)
+    monkeypatch.setattr(remote, "_TRUSTED", 60.0)
+    left = [503]
+    server.answer = lambda path: (left.pop(), b"") if left else (200, body(path, digest="b" * 64))
+    with pytest.raises(InputError, match=refused):
         surrogate.encode(IMAGES)
 
 
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
+def test_what_is_no_endpoint(server: Server) -> None:
+    cases: list[tuple[Answer, str]] = [
         (lambda path: (200, b"<html>"), "answers in no JSON"),
         (lambda path: (200, b"[1]"), "describes no model; expected a microdesign endpoint"),
         (lambda path: (200, body(path, description={})), "describes a model without a network"),
@@ -110,25 +158,20 @@ def test_another_model_at_the_same_address(endpoint: Endpoint, monkeypatch: pyte
         ),
         (lambda path: (200, body(path, description=[1])), "describes a model without a network"),
         (lambda path: (500, b"oops"), "answered 500; expected a microdesign endpoint"),
-    ],
-)
-def test_what_is_no_endpoint(endpoint: Endpoint, answer: Answer, message: str) -> None:
-    endpoint.answer = answer
-    with pytest.raises(Exception, match=message):
-        RemoteSurrogate(endpoint.url)
+    ]
+    for server.answer, message in cases:
+        with pytest.raises(MicrodesignError, match=message):
+            RemoteSurrogate(server.url)
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
+def test_wrong_answers(server: Server) -> None:
+    surrogate = RemoteSurrogate(server.url)
+    for content, message in (
         (b"nothing", "no readable Arrow stream"),
         (pack({"mean": np.zeros((2, 3))}), "answered /v1/encode with no 'std'"),
         (pack({"mean": np.zeros((2, 3)), "std": np.full((2, 3), np.nan)}), "not finite for 'std'"),
         (pack({"mean": np.zeros((1, 3)), "std": np.ones((2, 3))}), "with 1 of 'mean' for 2 entries; expected one each"),
-    ],
-)
-def test_wrong_answers(endpoint: Endpoint, content: bytes, message: str) -> None:
-    surrogate = RemoteSurrogate(endpoint.url)
-    endpoint.answer = lambda path: (200, body(path) if path == "/v1/model" else content)
-    with pytest.raises(InputError, match=message):
-        surrogate.encode(IMAGES)
+    ):
+        server.answer = lambda path, content=content: (200, body(path) if path == "/v1/model" else content)
+        with pytest.raises(InputError, match=message):
+            surrogate.encode(IMAGES)

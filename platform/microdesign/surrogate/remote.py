@@ -4,20 +4,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
 import numpy as np
 
-from microdesign.core.errors import InputError, MicrodesignError
+from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
+from microdesign.surrogate.endpoint import PATIENCE, Endpoint
 from microdesign.surrogate.protocol import Draws, Prior
 
 CHUNK = 256
 """Images or latents a request, at most."""
 PIXELS = 2**20
 """Pixels a request: a few megabytes each way."""
-ATTEMPTS = 4
-_FIRST_PAUSE = 0.25  # seconds; doubles with each attempt
-_PASSING_STATUS = (502, 503, 504)
 _TRUSTED = 5.0  # seconds for which the endpoint is taken to serve the model that it served
 
 
@@ -26,24 +24,29 @@ class RemoteSurrogate:
 
     Args:
         url: Address of the application, such as `http://127.0.0.1:8000`.
-        token: Bearer token, where the application asks for one.
+        token: Bearer token, if the application asks for one.
         timeout: Seconds to wait for one answer.
+        patience: Seconds to wait for an endpoint that stops answering, as during a restart. Raise it where a restart
+            takes longer, such as that of a large model on a busy cluster.
+        progress: Reports when such a wait begins and ends.
 
     Raises:
-        InputError: The endpoint does not answer, refuses what it was given, answers what no model would, or serves
-            another model than at first; also from every method.
-        MicrodesignError: The endpoint failed; also from every method.
+        InputError: The address does not answer at first, or the endpoint refuses what it was given, answers what no
+            model would, or serves another model than at first; the latter three also from every method.
+        MicrodesignError: The endpoint failed, or has not answered for `patience` seconds; also from every method.
     """
 
-    def __init__(self, url: str, token: str | None = None, timeout: float = 60.0) -> None:
-        if token is not None and not (token.isascii() and token.isprintable() and token == token.strip() != ""):
-            raise InputError("The token has characters that no header can carry; expected printable ASCII.")
-        self.url = url.rstrip("/")
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {token}"} if token else {}, timeout=httpx.Timeout(timeout, connect=5.0)
-        )
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        timeout: float = 60.0,
+        patience: float = PATIENCE,
+        progress: Progress = silent,
+    ) -> None:
+        self._endpoint = Endpoint(url, token, timeout, patience, progress)
         self._model = self._served()
-        self._asked = time.monotonic()
+        self._confirmed = time.monotonic()
         try:
             network = self.describe()["model"]["network"]
             self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
@@ -51,6 +54,11 @@ class RemoteSurrogate:
             raise InputError(
                 f"The server at {self.url} describes a model without a network; expected a microdesign endpoint."
             ) from None
+
+    @property
+    def url(self) -> str:
+        """Address of the application."""
+        return self._endpoint.url
 
     @property
     def properties(self) -> tuple[str, ...]:
@@ -97,11 +105,11 @@ class RemoteSurrogate:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._client.close()
+        self._endpoint.close()
 
     def _served(self) -> Mapping[str, Any]:
-        """What the endpoint says of its model."""
-        answer = self._send("GET", "/v1/model")
+        """The endpoint's description of its model."""
+        answer = self._endpoint.send("GET", "/v1/model")
         try:
             model = answer.json()
         except ValueError:
@@ -110,17 +118,15 @@ class RemoteSurrogate:
             raise InputError(f"The server at {self.url} describes no model; expected a microdesign endpoint.")
         return model
 
-    def _check_model(self) -> None:
+    def _confirm_model(self) -> None:
         """Refuses to mix the answers of two models: an endpoint may be deployed anew while a campaign runs."""
-        if time.monotonic() - self._asked < _TRUSTED:
-            return
         served = self._served()["digest"]
         if served != self.digest:
             raise InputError(
                 f"The Serve endpoint at {self.url} now serves the model {served[:12]}, at first it was "
                 f"{self.digest[:12]}; deploy that again, or start another campaign with this one."
             )
-        self._asked = time.monotonic()
+        self._confirmed = time.monotonic()
 
     def _compute(self, path: str, name: str, array: np.ndarray, gives: Sequence[str]) -> dict[str, np.ndarray]:
         """Sends `array` in chunks along its first axis and puts the answers end to end."""
@@ -141,47 +147,14 @@ class RemoteSurrogate:
         return joined
 
     def _exchange(self, path: str, arrays: Mapping[str, np.ndarray], gives: Sequence[str]) -> dict[str, np.ndarray]:
-        self._check_model()
-        headers = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
-        answer = unpack(self._send("POST", path, content=pack(arrays), headers=headers).content)
+        if time.monotonic() - self._confirmed >= _TRUSTED:
+            self._confirm_model()
+        headers, outages = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}, self._endpoint.outages
+        answer = unpack(self._endpoint.send("POST", path, content=pack(arrays), headers=headers).content)
+        if self._endpoint.outages != outages:
+            self._confirm_model()
         for key in gives:
             if key not in answer or not np.isfinite(answer[key]).all():
                 what = "no" if key not in answer else "values that are not finite for"
                 raise InputError(f"The Serve endpoint at {self.url} answered {path} with {what} '{key}'.")
         return answer
-
-    def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1))
-            try:
-                response = self._client.request(method, self.url + path, **request)
-            except httpx.ReadTimeout:
-                raise InputError(
-                    f"The Serve endpoint at {self.url} does not answer {path} within {self._client.timeout.read:g} s; "
-                    "give it more replicas or raise the timeout."
-                ) from None
-            except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-                raise InputError(
-                    f"'{self.url}' is no address of a Serve endpoint; expected http://HOST:PORT."
-                ) from None
-            except (httpx.TransportError, httpx.DecodingError) as error:
-                reason = str(error) or type(error).__name__
-                continue
-            # Every request is a pure function of its body, so that asking again is harmless.
-            if response.status_code in _PASSING_STATUS:
-                reason = f"status {response.status_code}"
-                continue
-            return self._checked(response)
-        raise InputError(
-            f"The Serve endpoint at {self.url} does not answer ({reason}); start it or correct the address."
-        )
-
-    def _checked(self, response: httpx.Response) -> httpx.Response:
-        if response.is_success:
-            return response
-        try:
-            sentence = response.json()["detail"]
-        except (ValueError, KeyError, TypeError):
-            sentence = f"The server at {self.url} answered {response.status_code}; expected a microdesign endpoint."
-        raise (InputError if response.is_client_error else MicrodesignError)(sentence)
