@@ -141,20 +141,18 @@ class TestRemote:
         np.testing.assert_allclose(there.log_density, here.log_density, rtol=1e-12)
         assert remote_surrogate.describe() == local_surrogate.describe()
 
-    def test_a_restart_is_waited_for(self, endpoint: str, token: str, bundle: Path) -> None:
-        """The application is taken down and, seconds later, deployed anew; the same call then has its answer."""
-        progress, application = Recorded(), build(ServeConfig(bundle=str(bundle), token=token, cpus=0.05))
-        serve.run(application, name="restarted", route_prefix="/restarted")
-        try:
-            surrogate = RemoteSurrogate(f"{endpoint}/restarted", token, progress=progress)
-            before = surrogate.encode(images(3))[0]
-            serve.delete("restarted")
-            again = Timer(2.0, serve.run, (application,), {"name": "restarted", "route_prefix": "/restarted"})
-            again.start()
-            np.testing.assert_allclose(surrogate.encode(images(3))[0], before, rtol=1e-5)
-            again.join()
-        finally:
-            serve.delete("restarted")
+    def test_a_restart_is_waited_for(self, endpoint: str, token: str, volume_bundle: Path) -> None:
+        """The application is taken down and, a second later, deployed anew; the same call then has its answer."""
+        progress = Recorded()
+        surrogate = RemoteSurrogate(f"{endpoint}/volumes", token, patience=400, progress=progress)
+        volumes = np.random.default_rng(0).integers(0, 3, (3, 8, 8, 8), np.uint8)
+        before = surrogate.encode(volumes)[0]
+        serve.delete("volumes")
+        application = build(ServeConfig(bundle=str(volume_bundle), token=token, cpus=0.05))
+        again = Timer(1.0, serve.run, (application,), {"name": "volumes", "route_prefix": "/volumes"})
+        again.start()
+        np.testing.assert_allclose(surrogate.encode(volumes)[0], before, rtol=1e-5)
+        again.join()
         waiting, back = progress.texts
         assert "does not answer (status 404)" in waiting
         assert "answers again after" in back

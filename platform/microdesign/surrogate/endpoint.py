@@ -107,18 +107,14 @@ class Endpoint:
             return str(error) or type(error).__name__
         if response.is_success:
             return response
-        sentence = _sentence(response)
-        # A proxy whose application is not deployed yet answers 404, and one that has lost a replica 500.
-        restarting = self._reached and (response.status_code >= 500 or (response.status_code == 404 and not sentence))
+        # While an application is deployed anew its proxy answers 404, and 500 if it has lost a replica.
+        restarting = self._reached and (response.status_code >= 500 or response.status_code == 404)
         if response.status_code in _PASSING_STATUS or restarting:
             return f"status {response.status_code}"
-        expected = f"The server at {self.url} answered {response.status_code}; expected a microdesign endpoint."
-        raise (InputError if response.is_client_error else MicrodesignError)(sentence or expected)
+        raise (InputError if response.is_client_error else MicrodesignError)(self._refusal(response))
 
-
-def _sentence(response: httpx.Response) -> str | None:
-    """What the application itself says of a refusal."""
-    try:
-        return str(response.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return None
+    def _refusal(self, response: httpx.Response) -> str:
+        try:
+            return str(response.json()["detail"])
+        except (ValueError, KeyError, TypeError):
+            return f"The server at {self.url} answered {response.status_code}; expected a microdesign endpoint."
