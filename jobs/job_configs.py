@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from microdesign.core.config import Config, load_config, load_named
+from microdesign.core.config import Config, load_config
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 
 _CLASSES = {
     "generate": "microdesign.microstructure.generators.dataset_generation:GenerateJob",

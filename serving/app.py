@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
-from microdesign.serving.deployments import REGISTERED, Decoder, Encoder, PropertyPredictor, Source, cache
+from microdesign.serving.deployments import Decoder, Encoder, PropertyPredictor, Source, cache
 from microdesign.serving.ingress import Ingress
 from pydantic import Field
 from ray.serve import Application
 
 from microdesign import tracking
 from microdesign.core.config import Config
+from microdesign.core.references import RegisteredModel, parse_model
 from microdesign.model.bundle import load_bundle
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 
@@ -62,11 +63,12 @@ def find_source(reference: str, tracking_uri: str | None = None) -> Source:
     Raises:
         InputError: There is no such bundle or registered model.
     """
-    if not reference.startswith(REGISTERED):
+    if not isinstance(parse_model(reference), RegisteredModel):
         folder = Path(reference).expanduser().resolve()
         load_bundle(folder)
         return Source(str(folder))
     # An absolute address: replicas run in folders of their own.
     uri = tracking_uri or tracking.default_uri()
-    name, version, _ = tracking.download_bundle(reference, cache(), uri).name.rsplit("-", 2)
-    return Source(f"{REGISTERED}{name}/{version}", uri)
+    version = tracking.find_version(reference, uri)
+    tracking.download_bundle(version.reference, cache(), uri)
+    return Source(str(version.reference), uri)

@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from ray import serve
 
-from microdesign import tracking
 from microdesign.core.errors import InputError
-from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.learning.models import load_model
+from microdesign.model.bundle import Bundle
 from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
 
-REGISTERED = "models:/"
 WAIT = 0.005
 """Seconds that a request waits for others to share its pass."""
 
@@ -46,9 +45,7 @@ class Source:
         Raises:
             InputError: There is no such bundle, or it is damaged.
         """
-        if not self.reference.startswith(REGISTERED):
-            return load_bundle(self.reference)
-        return load_bundle(tracking.download_bundle(self.reference, cache(), self.tracking_uri))
+        return load_model(self.reference, cache(), self.tracking_uri)
 
 
 def together(function: Callable[[np.ndarray], Arrays], batch: list[np.ndarray]) -> list[Arrays | InputError]:

@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 
 from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import read_json, write_json
+from microdesign.core.references import RegisteredModel, parse_registered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -197,6 +198,11 @@ class Version:
     number: int
     run_id: str
 
+    @property
+    def reference(self) -> RegisteredModel:
+        """Where it is found again, `models:/MODEL/NUMBER`."""
+        return RegisteredModel(self.model, version=self.number)
+
     def __str__(self) -> str:
         return f"{self.model} version {self.number}"
 
@@ -225,23 +231,26 @@ def register_bundle(run: Run, bundle: str | Path, model: str) -> tuple[Version, 
     return Version(model, int(made.version), run.run_id), alias
 
 
-def find_version(reference: str, uri: str | None = None) -> Version:
+def find_version(reference: str | RegisteredModel, uri: str | None = None) -> Version:
     """Looks up a registered bundle, such as `models:/microdesign@champion` or `models:/microdesign/3`.
 
     Raises:
         InputError: There is no such model, version or alias, or the tracking server cannot be reached.
     """
     uri = uri or default_uri()
-    name, alias, number = _parse_reference(reference)
+    model = parse_registered(reference) if isinstance(reference, str) else reference
     with _reachable(uri):
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
         try:
-            found = client.get_model_version_by_alias(name, alias) if alias else client.get_model_version(name, number)
+            if model.alias is None:
+                found = client.get_model_version(model.name, str(model.version))
+            else:
+                found = client.get_model_version_by_alias(model.name, model.alias)
         except MlflowException as error:
             if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
                 raise InputError(f"{reference}: is not registered at {uri}; train a model first.") from None
             raise
-    return Version(name, int(found.version), str(found.run_id))
+    return Version(model.name, int(found.version), str(found.run_id))
 
 
 def make_champion(version: Version, uri: str | None = None) -> None:
@@ -254,7 +263,7 @@ def make_champion(version: Version, uri: str | None = None) -> None:
             client.delete_registered_model_alias(version.model, CHALLENGER)
 
 
-def download_bundle(reference: str, destination: str | Path, uri: str | None = None) -> Path:
+def download_bundle(reference: str | RegisteredModel, destination: str | Path, uri: str | None = None) -> Path:
     """Fetches a registered bundle, such as `models:/microdesign@champion`, into a folder of its own.
 
     Raises:
@@ -277,17 +286,6 @@ def download_bundle(reference: str, destination: str | Path, uri: str | None = N
                 if not target.is_dir():  # else another process was faster
                     raise
     return target
-
-
-def _parse_reference(reference: str) -> tuple[str, str, str]:
-    path = reference.removeprefix("models:/")
-    name, at, alias = path.partition("@")
-    if at and name and alias:
-        return name, alias, ""
-    name, slash, version = path.partition("/")
-    if slash and name and version.isdigit():
-        return name, "", version
-    raise InputError(f"'{reference}' is no model reference; expected models:/NAME@ALIAS or models:/NAME/VERSION.")
 
 
 def _database_folder(uri: str) -> Path:

@@ -1,7 +1,6 @@
 """One configuration mechanism: pydantic models filled by YAML files and by `--set a.b=value` overrides."""
 
 import difflib
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar, get_args
@@ -100,20 +99,6 @@ def changed(config: ConfigT, settings: Mapping[str, Any], source: str) -> Config
     for name, value in settings.items():
         _put(values, name, value, f"{source}: {name}")
     return validate_config(type(config), values, source)
-
-
-def load_named(reference: str, what: str, expected: str) -> Any:
-    """Imports what `module:name` names; the error says that `what` cannot be loaded and what was `expected`.
-
-    Raises:
-        InputError: There is no such module or name, or the module fails.
-    """
-    module, _, attribute = reference.partition(":")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # A user's module may raise anything while it is imported.
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise InputError(f"{what} cannot be loaded ({reason}); expected {expected}.") from None
 
 
 def _unknown_key(model: type[BaseModel], path: Sequence[str | int]) -> str:

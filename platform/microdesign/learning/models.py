@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
+from microdesign.core.references import Endpoint, RegisteredModel, parse_model
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.surrogate.endpoint import PATIENCE
 from microdesign.surrogate.local import LocalSurrogate
@@ -32,7 +34,7 @@ def open_surrogate(
     Raises:
         InputError: There is no such bundle or model, or the endpoint does not answer.
     """
-    if model.startswith(("http://", "https://")):
+    if isinstance(parse_model(model), Endpoint):
         return RemoteSurrogate(model, token, patience=patience, progress=progress)
     return LocalSurrogate(load_model(model, cache, tracking_uri))
 
@@ -43,4 +45,18 @@ def load_model(model: str, cache: str | Path, tracking_uri: str | None = None) -
     Raises:
         InputError: There is no such bundle or model.
     """
-    return load_bundle(download_bundle(model, cache, tracking_uri) if model.startswith("models:/") else model)
+    return load_bundle(bundle_folder(model, cache, tracking_uri))
+
+
+def bundle_folder(model: str, cache: str | Path, tracking_uri: str | None = None) -> Path:
+    """Returns the folder of a bundle; a registered one, `models:/NAME@ALIAS`, is fetched into `cache`.
+
+    Raises:
+        InputError: There is no such model, or it is an endpoint.
+    """
+    reference = parse_model(model)
+    if isinstance(reference, Endpoint):
+        raise InputError(f"{model}: is an endpoint; expected a bundle folder or models:/NAME@ALIAS.")
+    if isinstance(reference, RegisteredModel):
+        return download_bundle(reference, cache, tracking_uri)
+    return Path(reference.path)

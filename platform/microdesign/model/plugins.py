@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from typing import TypeVar
 
-from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 
 BuiltInT = TypeVar("BuiltInT")
 

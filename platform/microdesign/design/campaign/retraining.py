@@ -7,9 +7,11 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
+from microdesign.core.references import Endpoint, RegisteredModel, parse_model
 from microdesign.design.campaign.background_training import Retrain
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Trial
+from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.optimization import OptimizerConfig
 from microdesign.learning.training.physics_feedback import TeacherConfig
@@ -24,7 +26,7 @@ from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.resolver import fast_tier
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
-from microdesign.tracking import default_uri, download_bundle
+from microdesign.tracking import default_uri
 
 CLASS = "campaign"
 """Class of a campaign's designs in the data set that the model learns from."""
@@ -51,7 +53,8 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
     asked = f"retrain_every = {config.retrain_every}"
     if config.dataset is None:
         raise InputError(f"{asked}: expected `dataset`, the labelled images that the model learns from as well.")
-    if config.model.startswith(("http://", "https://")):
+    reference = parse_model(config.model)
+    if isinstance(reference, Endpoint):
         raise InputError(
             f"{asked}: the model at {config.model} cannot be trained; expected a bundle or models:/NAME@ALIAS."
         )
@@ -60,11 +63,10 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
     if None not in (given, config.materials) and config.materials != Materials.model_validate(given):
         raise InputError(f"{asked}: {config.dataset} is labelled for other materials than the campaign's.")
     folder = Path(config.folder).resolve() / "retraining"
-    registered = config.model.startswith("models:/")
-    name = config.model.removeprefix("models:/").split("@")[0].split("/")[0] if registered else "microdesign"
+    name = reference.name if isinstance(reference, RegisteredModel) else "microdesign"
 
     def training(data: Dataset, trials: int) -> TrainConfig:
-        start = Path(download_bundle(config.model, folder / "start", uri) if registered else config.model)
+        start = bundle_folder(config.model, folder / "start", uri)
         bundle = load_bundle(start)
         settings = config.retraining
         return TrainConfig(

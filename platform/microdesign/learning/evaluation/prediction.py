@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from microdesign.core.errors import InputError
-from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.learning.models import load_model
+from microdesign.model.bundle import Bundle
 from microdesign.physics.label_images import read_labels
 from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
-from microdesign.tracking import download_bundle
 
 
 def predict_files(
@@ -31,11 +31,8 @@ def predict_files(
     Raises:
         InputError: There is no such model, or an image cannot be read or does not fit the model.
     """
-    if model.startswith("models:/"):
-        with tempfile.TemporaryDirectory() as cache:
-            bundle = load_bundle(download_bundle(model, cache, tracking_uri))
-    else:
-        bundle = load_bundle(model)
+    with tempfile.TemporaryDirectory() as cache:
+        bundle = load_model(model, cache, tracking_uri)
     surrogate = LocalSurrogate(bundle)
     rows = []
     for path in paths:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from microdesign.core.errors import InputError
+from microdesign.core.references import RegisteredModel
 from microdesign.learning.evaluation.comparison import compare
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.resolver import load_evaluator
-from microdesign.tracking import default_uri, download_bundle, find_version, make_champion
+from microdesign.tracking import CHALLENGER, CHAMPION, default_uri, download_bundle, find_version, make_champion
 
 
 def promote(
@@ -41,16 +42,14 @@ def promote(
             version is worse and `force` is not given.
     """
     uri = tracking_uri or default_uri()
-    reference = f"models:/{model}@challenger" if version is None else f"models:/{model}/{version}"
-    new, old = find_version(reference, uri), find_version(f"models:/{model}@champion", uri)
+    wanted = RegisteredModel(model, alias=CHALLENGER) if version is None else RegisteredModel(model, version=version)
+    new, old = find_version(wanted, uri), find_version(RegisteredModel(model, alias=CHAMPION), uri)
     if new == old:
         raise InputError(f"{new} is the champion already.")
     physics = load_evaluator(evaluator)
     data = Dataset.open(dataset)
     with tempfile.TemporaryDirectory() as cache:
-        bundles = {
-            str(each): load_bundle(download_bundle(f"models:/{model}/{each.number}", cache, uri)) for each in (new, old)
-        }
+        bundles = {str(each): load_bundle(download_bundle(each.reference, cache, uri)) for each in (new, old)}
     foreign = [name for name, bundle in bundles.items() if bundle.description.dataset != data.manifest.digest]
     by = by or ("inverse_error" if all(bundle.properties for bundle in bundles.values()) else "excess_cess")
     comparison = compare(bundles, data, None if data.manifest.materials is None else physics)

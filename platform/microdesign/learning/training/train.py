@@ -16,6 +16,7 @@ from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import hold, read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
+from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.failures import NoSecondTry, driver_error
 from microdesign.learning.training.loop import State, build_model, describe_terms, run_loop
@@ -27,7 +28,7 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.physics.execution.resources import check_resources
-from microdesign.tracking import Run, continued, default_uri, download_bundle, ending, register_bundle, start_run
+from microdesign.tracking import Run, continued, default_uri, ending, register_bundle, start_run
 
 
 def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
@@ -47,8 +48,8 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     """
     dataset = Dataset.open(config.dataset)
     uri = tracking_uri or default_uri()
-    if config.start is not None and config.start.startswith("models:/"):
-        start = download_bundle(config.start, Path(config.storage).resolve() / "models", uri)
+    if config.start is not None:
+        start = bundle_folder(config.start, Path(config.storage).resolve() / "models", uri)
         config = config.model_copy(update={"start": str(start)})
     name = config.run_name(dataset.manifest.digest)
     folder = Path(config.storage).resolve() / name

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.generators.sample import Drawn, Generator, Image, Sample
 

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import refuse_pickle
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.protocol import Writer
 from microdesign.microstructure.io.staging import write_staged

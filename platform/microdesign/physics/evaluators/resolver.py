@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from microdesign.core.config import load_named, validate_config
+from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 from microdesign.physics.evaluators.command import CommandEvaluator
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Evaluator

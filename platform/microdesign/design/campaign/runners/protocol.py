@@ -12,8 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 from microdesign.design.campaign.trials import TrialResult
 from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.materials import Materials
