@@ -10,6 +10,7 @@ import torch
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.design.campaign.campaign import Campaign
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.search.conditioning import admitted, best_known
@@ -106,7 +107,9 @@ class CampaignSetup:
         return Campaign(self.config, *parts)
 
 
-def open_setup(config: CampaignConfig, folder: Path, uri: str, surrogate: Surrogate | None = None) -> CampaignSetup:
+def open_setup(
+    config: CampaignConfig, folder: Path, uri: str, surrogate: Surrogate | None = None, progress: Progress = silent
+) -> CampaignSetup:
     """Opens the model, the physics and the data of a campaign, and checks that its target is possible.
 
     Args:
@@ -114,6 +117,7 @@ def open_setup(config: CampaignConfig, folder: Path, uri: str, surrogate: Surrog
         folder: The campaign's.
         uri: Tracking address, for a model in the registry.
         surrogate: The model; None opens `config.model`.
+        progress: Reports when an endpoint is waited for.
 
     Raises:
         InputError: Anything cannot be had, or no microstructure can be what is asked.
@@ -121,7 +125,9 @@ def open_setup(config: CampaignConfig, folder: Path, uri: str, surrogate: Surrog
     if config.materials is not None:
         check_feasible(config.target, config.materials)
     token = config.token or os.environ.get(TOKEN_VARIABLE)
-    surrogate = surrogate or open_surrogate(config.model, folder.parent / "models", uri, token)
+    if surrogate is None:
+        cache = folder.parent / "models"
+        surrogate = open_surrogate(config.model, cache, uri, token, config.endpoint_patience, progress)
     trained = _trained_for(surrogate)
     materials = config.materials or trained
     if materials is None:

@@ -62,7 +62,7 @@ def run_design(
         )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
-    setup = open_setup(config, folder, uri, surrogate)
+    setup = open_setup(config, folder, uri, surrogate, progress)
     config = setup.config
     if setup.feasibility.distance_to_data is not None:
         progress(str(setup.feasibility.distance_to_data))

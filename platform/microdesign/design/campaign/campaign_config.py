@@ -8,6 +8,7 @@ from microdesign.core.config import Config
 from microdesign.design.search.refinement import RefinementConfig
 from microdesign.design.target.targets import Target
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.endpoint import PATIENCE
 
 
 class RetrainingConfig(Config):
@@ -98,6 +99,9 @@ class CampaignConfig(SearchConfig):
     evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
     store: str | None = Field(None, description="folder of results; None takes `results` in the campaign's folder")
     experiment: str = Field("microdesign", description="MLflow experiment")
+    endpoint_patience: float = Field(
+        PATIENCE, ge=0, description="seconds to wait for a Serve endpoint that stops answering, as in a restart"
+    )
     token: str | None = Field(
         None, description="bearer token of the Serve endpoint; better given as MICRODESIGN_SERVE_TOKEN", exclude=True
     )

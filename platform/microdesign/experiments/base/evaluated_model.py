@@ -42,7 +42,8 @@ class EvaluatedModelConfig(PhysicsConfig):
             InputError: The model or the data set cannot be opened, their materials differ or are not known, or the
                 model predicts nothing.
         """
-        surrogate = open_surrogate(self.model, folder / "models", uri, os.environ.get(TOKEN_VARIABLE))
+        token = os.environ.get(TOKEN_VARIABLE)
+        surrogate = open_surrogate(self.model, folder / "models", uri, token, progress=progress)
         dataset = Dataset.open(self.dataset)
         if not surrogate.properties:
             raise InputError(f"The model {self.model} predicts no properties; expected one that does.")
