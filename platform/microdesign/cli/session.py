@@ -1,5 +1,6 @@
 """What surrounds the work of a command: how much it says, Ray, and what an interrupt means."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -24,6 +25,9 @@ class Verbosity:
 verbosity = Verbosity()
 
 
+GOES_ON = "interrupted; the same command goes on from here"
+
+
 class InterruptError(Exception):
     """The user has pressed Ctrl-C; the message says what that means for the work."""
 
@@ -46,7 +50,7 @@ def resumable() -> Iterator[Progress]:
         with working() as progress:
             yield progress
     except KeyboardInterrupt:
-        raise InterruptError("interrupted; the same command goes on from here") from None
+        raise InterruptError(GOES_ON) from None
 
 
 @contextmanager
@@ -55,9 +59,21 @@ def on_ray() -> Iterator[Progress]:
 
     Raises:
         InputError: The cluster does not answer.
-        InterruptError: In place of KeyboardInterrupt.
     """
     from microdesign.physics.execution.cluster import connected
 
-    with resumable() as progress, connected():
+    with _exit_on_interrupt(), connected(), _exit_on_interrupt(), working() as progress:
         yield progress
+
+
+@contextmanager
+def _exit_on_interrupt() -> Iterator[None]:
+    """Ends the process at an interrupt, when what is inside has ended in order, without what is around.
+
+    Ray's start and its shutdown crash now and then when tasks are being cancelled; its processes end with this one.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"microdesign: {GOES_ON}", file=sys.stderr, flush=True)
+        os._exit(130)
