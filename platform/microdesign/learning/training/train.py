@@ -19,6 +19,7 @@ from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle
 from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.failures import NoSecondTry, driver_error
+from microdesign.learning.training.interrupts import interruptible
 from microdesign.learning.training.loop import State, build_model, describe_terms, run_loop
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
@@ -148,7 +149,7 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
     messages = Queue(actor_options={"num_cpus": 0})
     trainer = build_trainer(config, standardization, name, messages)
     try:
-        with _relayed(messages, config.loop.total_epochs, run, progress):
+        with _relayed(messages, config.loop.total_epochs, run, progress), interruptible():
             result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise driver_error(error, f"Training {name}") from error

@@ -19,6 +19,8 @@ def connected() -> Iterator[None]:
     # Ray Train's and Tune's chatter is not ours; problems still come through.
     os.environ.setdefault("RAY_TRAIN_ENABLE_PRINT_PATCH", "0")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+    # At an interrupt Tune would stop the trials and go on as if the search were done.
+    os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
     import ray
 
     if ray.is_initialized():
