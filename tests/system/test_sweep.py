@@ -17,7 +17,8 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 def settings_of(labelled: Path, folder: Path, **changes: object) -> dict:
     train = {"dataset": str(labelled), "loop": SMALL_LOOP | {"epochs": 2}, "storage": str(folder / "runs")}
-    return {"train": train | {"tracking": {"register_as": "swept", "minimum_r2": None}}, "trial_epochs": 1, **changes}
+    train |= {"tracking": {"register_as": "swept", "minimum_r2": None}}
+    return {"train": train, "resources": {"concurrent": 1}, **changes}
 
 
 def children(uri: str, parent: str) -> list:
@@ -31,8 +32,8 @@ def test_a_grid_tries_every_combination_and_stops_the_hopeless(
 ) -> None:
     hopeless = 1e-9
     space = {"objective.loss": ["mse", "mse+cess"], "optimizer.learning_rate": [2e-3, hopeless]}
-    changes = {"trial_epochs": 2, "early_stopping": True, "max_concurrent": 1, "retrain": False}
-    settings = settings_of(labelled, folder, search="grid", objectives=["mape"], space=space, **changes)
+    search = {"method": "grid", "epochs": 2, "early_stopping": True}
+    settings = settings_of(labelled, folder, search=search, metrics=["mape"], space=space, retrain=False)
     (folder / "grid.yaml").write_text(yaml.safe_dump(settings))
     document = json.loads(command("sweep", "grid.yaml", "--json").stdout)
     rows = document["trials"]
@@ -57,13 +58,9 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     settings = settings_of(
         labelled,
         folder,
-        trials=2,
-        trial_epochs=6,
-        objectives=["mape", "excess_cess", "inverse_error"],
-        evaluator="fft",
-        targets=4,
-        draws=2,
-        max_concurrent=1,
+        search={"trials": 2, "epochs": 6},
+        metrics=["mape", "excess_cess", "inverse_error"],
+        inverse_error={"evaluator": "fft", "targets": 4, "draws": 2},
         space=space,
     )
     (folder / "search.yaml").write_text(yaml.safe_dump(settings))
@@ -109,9 +106,9 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     assert {run.info.status for run in nested} == {"FINISHED"}
     client = mlflow.MlflowClient(tracking_uri=uri)
     for run in nested:
-        assert {metric.step for metric in client.get_metric_history(run.info.run_id, "total")} == set(range(1, 7))
+        assert {metric.step for metric in client.get_metric_history(run.info.run_id, "loss")} == set(range(1, 7))
     # The epochs that a killed trial had saved were not trained again.
-    assert len(client.get_metric_history(begun, "total")) <= 7
+    assert len(client.get_metric_history(begun, "loss")) <= 7
     assert {file.path for file in client.list_artifacts(parent)} >= {"trials.md", "pareto_mape_excess_cess.png"}
 
     (winner,) = document["winners"]

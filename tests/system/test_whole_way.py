@@ -62,7 +62,7 @@ def test_training_is_recorded_registered_and_not_repeated(
     assert run.info.status == "FINISHED"
     assert run.data.tags["dataset"] == json.loads((bundle / "model.json").read_text())["dataset"]
     assert {"r2_Ex", "mape_kx", "components_used", "reconstruction_excess_cess_median"} <= set(run.data.metrics)
-    assert len(client.get_metric_history(run.info.run_id, "total")) == SMALL_LOOP["epochs"]
+    assert len(client.get_metric_history(run.info.run_id, "loss")) == SMALL_LOOP["epochs"]
     assert {f.path for f in client.list_artifacts(run.info.run_id)} >= {"parity.png", "bundle", "config.yaml"}
     again = command("train", "train.yaml", "--json")
     assert "trained already" in again.stderr

@@ -117,7 +117,7 @@ def test_an_evaluator_that_training_cannot_use_is_refused_at_start(
 ) -> None:
     """Hours before the first retraining; one that it can use becomes the physics feedback."""
     for settings, message in (
-        ({"evaluator": "fft"}, "says otherwise than the data set's labels"),
+        ({"evaluator": "fft"}, "differs from the data set's labels"),
         ({"evaluator_settings": {"sizes": [32]}}, "answers for none of 32 images of 16 x 16 pixels; .*no mesh"),
         ({"evaluator_settings": {"names": ["kx"]}}, "gives no 'Ex'; it gives kx"),
     ):

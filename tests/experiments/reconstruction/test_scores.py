@@ -4,7 +4,7 @@ import numpy as np
 
 from microdesign.experiments.reconstruction.scores import SCORES, Scores, score, score_models
 from microdesign.experiments.reconstruction.tables import metrics
-from microdesign.learning.evaluation.validation import reconstruction_excess
+from microdesign.learning.evaluation.held_out import reconstruction_excess
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
 from microdesign.surrogate.local import LocalSurrogate

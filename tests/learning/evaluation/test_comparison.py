@@ -7,8 +7,7 @@ import torch
 from microdesign.core.errors import InputError
 from microdesign.learning.evaluation.comparison import Comparison, compare
 from microdesign.learning.evaluation.evaluation import evaluate_bundle
-from microdesign.learning.evaluation.validation import MEANING, HeldOut, reconstruction_excess
-from microdesign.learning.training.loop import LoopConfig
+from microdesign.learning.evaluation.held_out import MEANING, HeldOut, reconstruction_excess
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.binarization import binarize
@@ -64,8 +63,7 @@ def test_validation_leaves_the_model_and_the_generator_alone(bundle: Bundle, dat
     held_out = HeldOut(data, bundle.description.standardization, targets=3, draws=2)
     before = {name: tensor.clone() for name, tensor in bundle.model.state_dict().items()}
     state = torch.get_rng_state()
-    loop = LoopConfig(model=bundle.description.model, batch_size=16)
-    first, second = (held_out.metrics(bundle.model.train(), loop, MEANING) for _ in range(2))
+    first, second = (held_out.metrics(bundle.model.train(), MEANING) for _ in range(2))
     assert first == second
     assert set(first) == set(MEANING)
     assert all(np.isfinite(value) for value in first.values())

@@ -12,10 +12,10 @@ from microdesign.core.config import changed, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import write_json
 from microdesign.core.progress import silent
-from microdesign.learning.evaluation.validation import HeldOut
+from microdesign.learning.evaluation.held_out import HeldOut
 from microdesign.learning.sweep.sweep import _end_interrupted, _fit, _Watch, sweep
 from microdesign.learning.sweep.sweep_config import SweepConfig
-from microdesign.learning.sweep.trials import Trial, TrialStore
+from microdesign.learning.sweep.trials import SweepTrial, TrialStore
 from microdesign.learning.training.loop import build_model
 from microdesign.learning.training.preparation import standardization_of
 from microdesign.microstructure.data.dataset import Dataset
@@ -35,7 +35,7 @@ def config(dataset: Dataset) -> SweepConfig:
     settings = {
         "train": train,
         "space": {"optimizer.learning_rate": [1e-3, 1e-2, 1e-1]},
-        "objectives": ["loss", "mape"],
+        "metrics": ["loss", "mape"],
     }
     return validate_config(SweepConfig, settings, "the settings")
 
@@ -45,28 +45,24 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return start_run("sweeps", "parent", f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}")
 
 
-def started(store: TrialStore, parent: Run, learning_rate: float) -> tuple[Trial, Run]:
+def started(store: TrialStore, parent: Run, learning_rate: float) -> tuple[SweepTrial, Run]:
     """A trial on record that runs, and its MLflow run."""
-    trial, run = Trial(choice={"optimizer.learning_rate": learning_rate}), parent.child("trial")
+    trial, run = SweepTrial(choice={"optimizer.learning_rate": learning_rate}), parent.child("trial")
     store.write(trial)
     write_json(store.path(trial.choice, "mlflow"), vars(run))
     return trial, run
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"cpus_per_trial": 64}, "A trial asks for 64 CPU; this machine's Ray has 2: change cpus_per_trial"),
-        ({"gpus_per_trial": 1}, "A trial asks for 1 GPU; this machine's Ray has 0"),
+def test_what_cannot_run_is_refused_before_anything_runs(local_ray: None, config: SweepConfig) -> None:
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"resources.cpus": 64}, "A trial asks for 64 CPU; this machine's Ray has 2: change resources"),
+        ({"resources.gpus": 1}, "A trial asks for 1 GPU; this machine's Ray has 0"),
         ({"train.resources.cpus": 64}, "Training asks for 64 CPU"),
         ({"space": {"objective.loss": ["mse", "nowhere:loss"]}}, "nowhere"),
-    ],
-)
-def test_what_cannot_run_is_refused_before_anything_runs(
-    changes: dict[str, Any], message: str, local_ray: None, config: SweepConfig
-) -> None:
-    with pytest.raises(InputError, match=message):
-        sweep(changed(config, changes, "the sweep"))
+    ]
+    for changes, message in cases:
+        with pytest.raises(InputError, match=message):
+            sweep(changed(config, changes, "the sweep"))
 
 
 def test_a_trial_s_loss_is_what_training_minimises(dataset: Dataset, config: SweepConfig) -> None:
@@ -82,10 +78,12 @@ def test_a_trial_s_loss_is_what_training_minimises(dataset: Dataset, config: Swe
         batches = list(zip(x.split(loop.batch_size), c.split(loop.batch_size), strict=True))
         objective = Objective(loop.objective, standardization)
         totals = [len(images) * float(objective(model(images, c), images, c)["total"]) for images, c in batches]
-    assert held_out.metrics(model, loop, ("loss",))["loss"] == pytest.approx(sum(totals) / len(x), rel=1e-5)
+    assert held_out.metrics(model, ("loss",), loop.objective, loop.batch_size)["loss"] == pytest.approx(
+        sum(totals) / len(x), rel=1e-5
+    )
 
 
-def test_a_trial_trains_and_is_judged(config: SweepConfig, parent: Run, tmp_path: Path) -> None:
+def test_a_trial_trains_and_is_measured(config: SweepConfig, parent: Run, tmp_path: Path) -> None:
     store = TrialStore(tmp_path)
     trial, run = started(store, parent, 1e-3)
     _fit(config, config.trial_loop(config.train.loop, trial.choice), store, trial, run)

@@ -5,17 +5,17 @@ import json
 import pytest
 
 from microdesign.learning.sweep.sweep_report import SweepReport
-from microdesign.learning.sweep.trials import Trial
+from microdesign.learning.sweep.trials import SweepTrial
 
 
-def trial(name: str, **metrics: float) -> Trial:
-    return Trial(choice={"objective.loss": name}, status="finished", epochs=5, metrics=metrics)
+def trial(name: str, **metrics: float) -> SweepTrial:
+    return SweepTrial(choice={"objective.loss": name}, status="finished", epochs=5, metrics=metrics)
 
 
 @pytest.fixture
 def report() -> SweepReport:
     report = SweepReport("sweep", ("mape", "r2"))
-    failed = Trial(choice={"objective.loss": "broken"}, status="failed", error="The loss is nan.")
+    failed = SweepTrial(choice={"objective.loss": "broken"}, status="failed", error="The loss is nan.")
     good = [trial("best", mape=0.1, r2=0.9), trial("other", mape=0.3, r2=0.95), trial("beaten", mape=0.4, r2=0.5)]
     report.add("small", [failed, *reversed(good)])
     report.add("large", [trial("only", mape=0.2, r2=0.7)])

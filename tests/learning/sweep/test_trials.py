@@ -7,7 +7,7 @@ import optuna
 import pytest
 import torch
 
-from microdesign.learning.sweep.trials import Trial, TrialStore, balanced_best, pareto_set
+from microdesign.learning.sweep.trials import SweepTrial, TrialStore, balanced_best, pareto_set
 
 CHOICE = {"objective.loss": "mse", "model.network.widths": [8, 16]}
 
@@ -16,14 +16,14 @@ def test_a_trial_comes_back_and_keeps_its_state_until_it_is_over(tmp_path: Path)
     store = TrialStore(tmp_path)
     assert store.read(CHOICE) is None
     assert store.load_state(CHOICE) is None
-    store.write(Trial(choice=CHOICE))
+    store.write(SweepTrial(choice=CHOICE))
     store.save_state(CHOICE, {"epoch": 1, "model": {"w": torch.arange(3.0)}})
     again = TrialStore(tmp_path)
     state = again.load_state(CHOICE)
     assert state is not None
     assert torch.equal(state["model"]["w"], torch.arange(3.0))
     assert [trial.is_over for trial in again.all()] == [False]
-    again.write(Trial(choice=CHOICE, status="finished", epochs=2, metrics={"mape": 0.1}))
+    again.write(SweepTrial(choice=CHOICE, status="finished", epochs=2, metrics={"mape": 0.1}))
     assert store.load_state(CHOICE) is None
     (trial,) = store.all()
     assert trial.has_result

@@ -15,7 +15,7 @@ from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import digest
 from microdesign.learning.data.feed import Feed
 from microdesign.learning.data.samples import Samples
-from microdesign.learning.training.loop import DivergedError, Save, State, build_model, describe_terms, run_loop
+from microdesign.learning.training.loop import DivergedError, Save, State, build_model, run_loop
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.outputs import JointOutputs
@@ -68,7 +68,7 @@ def run(config: LoopConfig, state: State | None = None) -> tuple[VAERegression, 
 def test_training_lowers_the_loss() -> None:
     _, history, states = run(settings(epochs=16))
     assert [terms["epoch"] for terms in history] == list(range(1, 17))
-    for name in ("total", "cess", "regression"):
+    for name in ("loss", "cess", "regression"):
         assert history[-1][name] < 0.9 * history[0][name], name
     assert set(history[0]) >= {"mse", "cess", "kl", "regression", "imbalance", "learning_rate", "samples_per_second"}
     assert [state["epoch"] for state in states] == list(range(1, 17))
@@ -83,7 +83,7 @@ def test_resume_is_bitwise_as_if_never_stopped(stopped_after: int) -> None:
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, resumed.state_dict()[name]), name
     for before, after in zip(history[stopped_after:], rest, strict=True):
-        assert before["total"] == after["total"]
+        assert before["loss"] == after["loss"]
 
 
 def test_same_seed_same_model_and_other_seed_another() -> None:
@@ -154,7 +154,7 @@ def checkpoints(config: LoopConfig, state: State | None = None) -> tuple[VAERegr
         model,
         feed(config),
         config,
-        lambda done, terms, save: losses.append(terms["total"]),
+        lambda done, terms, save: losses.append(terms["loss"]),
         state,
         lambda save: states.append(copy.deepcopy(save())),
     )
@@ -208,7 +208,7 @@ def test_stages_follow_each_other_and_resume_in_the_right_one() -> None:
     assert history[-1]["learning_rate"] < 1e-4 < history[0]["learning_rate"]
     for stopped_after in (1, 2, 3):
         resumed, rest, _ = run(config, states[stopped_after - 1])
-        assert [terms["total"] for terms in rest] == [terms["total"] for terms in history[stopped_after:]]
+        assert [terms["loss"] for terms in rest] == [terms["loss"] for terms in history[stopped_after:]]
         for name, tensor in whole.state_dict().items():
             assert torch.equal(tensor, resumed.state_dict()[name]), name
 
@@ -269,8 +269,9 @@ def test_a_spatial_model_without_properties_trains() -> None:
     history: list[dict[str, float]] = []
     ours = Feed(Samples.of(data), none, config.batch_size, config.seed)
     run_loop(build_model(config, 0), ours, config, lambda done, terms, save: history.append(terms))
-    assert set(history[0]) == {"mse", "kl", "imbalance", "total", "learning_rate", "samples_per_second"}
-    assert history[1]["total"] < history[0]["total"]
+    of_loop = {"learning_rate", "samples_per_second", "progress"}
+    assert set(history[0]) == {"mse", "kl", "imbalance", "loss"} | of_loop
+    assert history[1]["loss"] < history[0]["loss"]
 
 
 def test_without_bf16_the_model_computes_in_float32() -> None:
@@ -295,8 +296,8 @@ def test_all_workers_go_by_the_clock_of_the_first(monkeypatch: pytest.MonkeyPatc
         assert src == 0
         seconds.fill_(next(clock))
 
-    # Per epoch: four steps and the check at its end; the first worker's hour ends with the second epoch.
-    clock = iter([0, 0, 0, 1800, 1800, 1800, 1800, 1800, 2700, 3600])
+    # Per epoch: four steps, its progress and the check at its end; the first worker's hour ends with the second epoch.
+    clock = iter([0, 0, 0, 1800, 1800, 1800, 1800, 1800, 1800, 2700, 3600, 3600])
     monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
     monkeypatch.setattr("torch.distributed.get_world_size", lambda: 1)
     monkeypatch.setattr("torch.distributed.broadcast", broadcast)
@@ -312,8 +313,3 @@ def test_learning_rate_reported() -> None:
     # Four steps an epoch; the last one of epoch e begins at (e + 3/4) / 2 of the run.
     expected = [1e-3 * 0.5 * (1 + math.cos(math.pi * progress)) for progress in (0.375, 0.875)]
     assert [terms["learning_rate"] for terms in history] == pytest.approx(expected)
-
-
-def test_one_line_for_people() -> None:
-    line = describe_terms({"mse": 0.12345, "total": 1.0, "learning_rate": 1e-3, "samples_per_second": 9.0})
-    assert line == "loss 1.0000, mse 0.123"

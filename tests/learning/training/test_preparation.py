@@ -38,13 +38,13 @@ def config(dataset: Dataset, **changes: object) -> TrainConfig:
 def test_images_without_properties_train_unless_left_out(half_labelled: Dataset, unlabelled: bool) -> None:
     settings = config(half_labelled, unlabelled=unlabelled)
     standardization = standardization_of(settings, half_labelled)
-    feed, teacher = prepare(settings, half_labelled, standardization, torch.device("cpu"))
+    feed, feedback = prepare(settings, half_labelled, standardization, torch.device("cpu"))
     inside = half_labelled.split()["train"]
     known = np.isfinite(half_labelled.property_columns()["E"][inside])
     assert sorted(feed.samples.positions) == sorted(inside if unlabelled else inside[known])
     c = torch.cat([c for _, c in feed.epoch(0)])
     assert bool(c.isnan().any()) is unlabelled
-    assert teacher is None  # materials are not known
+    assert feedback is None  # materials are not known
     # Standardised: the labels that are known have mean 0 and variance 1.
     values = torch.from_numpy(standardization.forward(half_labelled.property_columns()["E"][inside][known][:, None]))
     assert (float(values.mean()), float(values.var(correction=0))) == pytest.approx((0, 1), abs=1e-6)

@@ -100,7 +100,7 @@ def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
             os.kill(workers()[-1].pid, signal.SIGKILL)
 
     changes = {"dataset": str(homogenized.folder), "resources": {"cpus": 0.5, "workers": 2}}
-    changes |= {"tracking": {"minimum_r2": None}, "physics_feedback": {"start": 0, "lesson": 4}}
+    changes |= {"tracking": {"minimum_r2": None}, "physics_feedback": {"begin": 0, "replay_batch": 4}}
     loop = LOOP | {"epochs": 3}
     bundle = train(config(**changes, name="killed", loop=loop | {"checkpoint_minutes": 0.01}), progress, uri)
     epochs = [int(line.split()[1].split("/")[0]) for line in lines if line.startswith("epoch")]
@@ -112,7 +112,7 @@ def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
         assert torch.equal(weight, weights[name]), name
     run = on_mlflow(bundle, uri)
     assert run.info.status == "FINISHED"
-    assert {"total", "learning_rate", "samples_per_second", "r2_Ex"} <= set(run.data.metrics)
+    assert {"loss", "validation_loss", "validation_r2_Ex", "samples_per_second", "r2_Ex"} <= set(run.data.metrics)
     (used,) = run.inputs.dataset_inputs
     assert homogenized.manifest.digest.startswith(used.dataset.digest)
 
@@ -205,7 +205,7 @@ def test_training_starts_from_a_registered_model(
         "name": "fine-tuned",
         "start": "models:/start@champion",
         "loop": LOOP | FINE_TUNING | {"model": model},
-        "physics_feedback": {"start": 0, "lesson": 4},
+        "physics_feedback": {"begin": 0, "replay_batch": 4},
         "tracking": {"register_as": "fine-tuned"},
     }
     folder = train(config(**data, **changes), tracking_uri=uri)

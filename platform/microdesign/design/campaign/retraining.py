@@ -14,7 +14,7 @@ from microdesign.design.campaign.trials import Trial
 from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.optimization import OptimizerConfig
-from microdesign.learning.training.physics_feedback import TeacherConfig
+from microdesign.learning.training.physics_feedback import PhysicsFeedbackConfig
 from microdesign.learning.training.preparation import check_training
 from microdesign.learning.training.registration import NotRegisteredError, TrackingConfig
 from microdesign.learning.training.resources import ResourcesConfig
@@ -99,10 +99,10 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
     return retrain
 
 
-def _feedback(config: CampaignConfig) -> TeacherConfig:
+def _feedback(config: CampaignConfig) -> PhysicsFeedbackConfig:
     """Physics in the training loop by the campaign's own evaluator, of the built-in one its fast tier."""
     settings = fast_tier(config.evaluator, config.evaluator_settings)
-    return TeacherConfig(evaluator=config.evaluator, evaluator_settings=settings)
+    return PhysicsFeedbackConfig(evaluator=config.evaluator, evaluator_settings=settings)
 
 
 def joined(dataset: Dataset, trials: Sequence[Trial], folder: Path) -> Dataset:

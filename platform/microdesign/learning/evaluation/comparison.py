@@ -11,13 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from microdesign.core.errors import InputError
-from microdesign.learning.evaluation.validation import (
+from microdesign.learning.evaluation.held_out import (
     LARGER_IS_BETTER,
     NEEDS_PROPERTIES,
     HeldOut,
     reconstruction_excess,
 )
-from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
 from microdesign.physics.evaluators.protocol import Evaluator
@@ -32,7 +31,7 @@ class Comparison:
     """What M models are worth on the same N test images.
 
     Attributes:
-        metrics: Name of a model -> `mape`, `r2`, `excess_cess`, `inverse_error` as in `validation.MEANING`; a model
+        metrics: Name of a model -> `mape`, `r2`, `excess_cess`, `inverse_error` as in `held_out.MEANING`; a model
             without properties has the third alone.
         excess: Excess CESS of each reconstruction, `(M, N)`.
     """
@@ -109,7 +108,7 @@ def compare(bundles: Mapping[str, Bundle], dataset: Dataset, evaluator: Evaluato
         description = bundle.description
         held_out = HeldOut(data, description.standardization, _TARGETS, _DRAWS, evaluator, materials)
         wanted = [name for name in NEEDS_PROPERTIES if bundle.properties]
-        found = held_out.metrics(bundle.model, LoopConfig(model=description.model), wanted)
+        found = held_out.metrics(bundle.model, wanted)
         excess.append(reconstruction_excess(LocalSurrogate(bundle), data))
         metrics[model] = {**found, "excess_cess": float(np.median(excess[-1]))}
     return Comparison(metrics, np.stack(excess))

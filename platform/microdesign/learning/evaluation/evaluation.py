@@ -12,9 +12,10 @@ import torch
 from matplotlib.figure import Figure
 from sklearn.metrics import normalized_mutual_info_score
 
+from microdesign.core.metrics import mape, r2
 from microdesign.learning.evaluation import figures
+from microdesign.learning.evaluation.held_out import excess, pairs_of
 from microdesign.learning.evaluation.inverse_errors import inverse_errors
-from microdesign.learning.evaluation.validation import excess, pairs_of
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
@@ -80,9 +81,7 @@ class Evaluation:
         return self._property_metrics() | self._reconstruction_metrics() | self._prior_metrics()
 
     def _property_metrics(self) -> dict[str, float]:
-        residual = ((self.predicted - self.true) ** 2).sum(0)
-        r2 = 1 - residual / ((self.true - self.true.mean(0)) ** 2).sum(0)
-        columns = {"r2": r2, "mape": (np.abs(self.predicted - self.true) / np.abs(self.true)).mean(0)}
+        columns = {"r2": r2(self.true, self.predicted), "mape": mape(self.true, self.predicted)}
         if "lower" in self.limits:
             inside = (self.limits["lower"] <= self.true) & (self.true <= self.limits["upper"])
             columns["coverage"] = inside.mean(0)

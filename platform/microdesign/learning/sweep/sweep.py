@@ -22,7 +22,7 @@ from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
-from microdesign.learning.evaluation.validation import LARGER_IS_BETTER, HeldOut
+from microdesign.learning.evaluation.held_out import LARGER_IS_BETTER, HeldOut
 from microdesign.learning.sweep.search_space import (
     Choice,
     Space,
@@ -35,7 +35,7 @@ from microdesign.learning.sweep.search_space import (
 )
 from microdesign.learning.sweep.sweep_config import SweepConfig
 from microdesign.learning.sweep.sweep_report import SweepReport
-from microdesign.learning.sweep.trials import Trial, TrialStore
+from microdesign.learning.sweep.trials import SweepTrial, TrialStore
 from microdesign.learning.training.failures import driver_error
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.loop_config import LoopConfig
@@ -61,7 +61,7 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
         InputError: The data set is missing, lacks a property, or the space holds an unknown setting or value.
         MicrodesignError: Every trial of a model failed.
     """
-    dataset = _checked(config)
+    dataset = _checked(config, progress)
     name = config.run_name(dataset.manifest.digest)
     folder = Path(config.train.storage).resolve() / name
     uri = tracking_uri or default_uri()
@@ -71,7 +71,7 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
         parent.log_tags({"stage": "sweep", "dataset": dataset.manifest.digest})
         parent.log_text(dump_yaml(config), "config.yaml")
         write_text(folder / "sweep.yaml", dump_yaml(config))
-        report = SweepReport(name, config.objectives)
+        report = SweepReport(name, config.metrics)
         for model, loop in config.studies().items():
             store = TrialStore(folder / "trials" / model)
             try:
@@ -97,7 +97,7 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
     return document
 
 
-def _checked(config: SweepConfig) -> Dataset:
+def _checked(config: SweepConfig, progress: Progress) -> Dataset:
     """Refuses, before anything runs, what would fail later; opens the data set."""
 
     def check(loop: LoopConfig) -> None:
@@ -105,30 +105,38 @@ def _checked(config: SweepConfig) -> Dataset:
         build_model(loop, len(config.train.properties))
 
     for loop in config.studies().values():
-        check_space(config.space, loop, config.search == "grid", check)
-    resources = {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}
-    check_resources("A trial", resources, "cpus_per_trial or gpus_per_trial")
+        check_space(config.space, loop, config.search.method == "grid", check)
+    check_resources("A trial", config.resources.of_trial, "resources")
     if config.retrain:
         check_worker_resources(config.train)
     dataset = Dataset.open(config.train.dataset)
     for loop in config.studies().values():
         check_training(config.train.model_copy(update={"loop": loop}), dataset)
     evaluator = _evaluator(config, dataset)
-    if evaluator is not None and "inverse_error" in config.objectives:
+    if evaluator is not None and "inverse_error" in config.metrics:
         images = dataset.read_shard(0).labels[:_TRIED]
         materials = materials_from(dataset.manifest.materials, config.train.dataset)
-        check_evaluator(evaluator, images, materials, config.train.properties, f"evaluator = {config.evaluator!r}")
+        check_evaluator(
+            evaluator,
+            images,
+            materials,
+            config.train.properties,
+            f"inverse_error.evaluator {config.inverse_error.evaluator}",
+        )
+    elif config.inverse_error.evaluator is not None and "inverse_error" in config.metrics:
+        progress("inverse_error is measured by each model's own regressor: the data set states no materials")
     return dataset
 
 
 def _evaluator(config: SweepConfig, dataset: Dataset) -> Evaluator | None:
     """The physics behind `inverse_error`; None where the regressor's predictions have to do."""
-    if config.evaluator is None or dataset.manifest.materials is None:
+    given = config.inverse_error
+    if given.evaluator is None or dataset.manifest.materials is None:
         return None
-    return load_evaluator(config.evaluator, config.evaluator_settings)
+    return load_evaluator(given.evaluator, given.evaluator_settings)
 
 
-def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: Trial) -> TrainConfig:
+def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: SweepTrial) -> TrainConfig:
     """The full training of a search's best trial, under a name of its own where there are several models."""
     suffix, tracking = f"-{model}" if model else "", config.train.tracking
     return config.train.model_copy(
@@ -152,8 +160,8 @@ def _search(
     """Runs what is left of a model's trials."""
     known = store.all()
     over = [trial for trial in known if trial.is_over]
-    left = config.trials - len(over) - sum(trial.repeats for trial in over)
-    if config.search == "grid":
+    left = config.search.trials - len(over) - sum(trial.repeats for trial in over)
+    if config.search.method == "grid":
         done = [dict(trial.choice) for trial in over]
         choices = [choice for choice in combinations(config.space) if choice not in done]
         left = len(choices)
@@ -163,7 +171,7 @@ def _search(
     # Tune's own files serve nobody after the search; a new start must not find old ones.
     place = store.folder / "tune"
     shutil.rmtree(place, ignore_errors=True)
-    directions = ["max" if name in LARGER_IS_BETTER else "min" for name in config.objectives]
+    directions = ["max" if name in LARGER_IS_BETTER else "min" for name in config.metrics]
     trainable = ray.tune.with_parameters(
         _trial,
         settings=config.model_dump(mode="json")
@@ -172,24 +180,24 @@ def _search(
         folder=str(store.folder),
         parent=parent,
     )
-    if config.search == "grid":
+    if config.search.method == "grid":
         how: dict[str, Any] = {"num_samples": 1}
         space: dict[str, Any] = {"choice": ray.tune.grid_search([as_suggestion(config.space, c) for c in choices])}
     else:
         how = {"num_samples": left, "search_alg": _searcher(config, known, directions)}
         space = {}
-    if config.early_stopping:
+    if config.search.early_stopping:
         how["scheduler"] = ASHAScheduler(
             time_attr="epoch",
-            metric=config.objectives[0],
+            metric=config.metrics[0],
             mode=directions[0],
             max_t=config.trial_loop(loop, {}).total_epochs,
-            grace_period=config.grace_epochs,
+            grace_period=config.search.grace_epochs,
         )
     tuner = ray.tune.Tuner(
-        ray.tune.with_resources(trainable, {"CPU": config.cpus_per_trial, "GPU": config.gpus_per_trial}),
+        ray.tune.with_resources(trainable, config.resources.of_trial),
         param_space=space,
-        tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.max_concurrent, **how),
+        tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.resources.concurrent, **how),
         run_config=ray.tune.RunConfig(
             name="tune", storage_path=str(store.folder), verbose=0, callbacks=[_Watch(config, store, progress)]
         ),
@@ -200,12 +208,12 @@ def _search(
         raise driver_error(results.errors[0], f"Every trial of {model or config.name}")
 
 
-def _searcher(config: SweepConfig, known: list[Trial], directions: list[str]) -> OptunaSearch:
+def _searcher(config: SweepConfig, known: list[SweepTrial], directions: list[str]) -> OptunaSearch:
     """Optuna's search, told what is known; trials that were interrupted come first again."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.InMemoryStorage()
     # Another seed after each stop: with the same one the search would begin with the very draws that it made before.
-    sampler = optuna.samplers.TPESampler(seed=config.seed + len(known))
+    sampler = optuna.samplers.TPESampler(seed=config.search.seed + len(known))
     study = optuna.create_study(
         storage=storage,
         study_name="sweep",
@@ -213,7 +221,7 @@ def _searcher(config: SweepConfig, known: list[Trial], directions: list[str]) ->
     )
     space = distributions(config.space)
     for trial in known:
-        values = [trial.metrics.get(name, np.nan) for name in config.objectives]
+        values = [trial.metrics.get(name, np.nan) for name in config.metrics]
         if trial.has_result and np.isfinite(values).all():
             params = as_suggestion(config.space, dict(trial.choice))
             study.add_trial(optuna.trial.create_trial(params=params, distributions=space, values=values))
@@ -223,7 +231,7 @@ def _searcher(config: SweepConfig, known: list[Trial], directions: list[str]) ->
         warnings.simplefilter("ignore")
         return OptunaSearch(
             space,
-            metric=list(config.objectives),
+            metric=list(config.metrics),
             mode=directions,
             sampler=sampler,
             storage=storage,
@@ -280,7 +288,7 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
     config = validate_config(SweepConfig, settings, "the sweep config")
     choice = _choice(config.space, suggestion)
     store = TrialStore(folder)
-    record = store.read(choice) or Trial(choice=choice)
+    record = store.read(choice) or SweepTrial(choice=choice)
     if record.has_result:
         store.write(record.model_copy(update={"repeats": record.repeats + 1}))
         ray.tune.report({"epoch": record.epochs, **record.metrics})
@@ -301,31 +309,34 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
     ray.tune.report({"epoch": record.epochs, **record.metrics})
 
 
-def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial, run: Run) -> None:
-    torch.set_num_threads(max(1, round(config.cpus_per_trial)))
-    device = torch.device("cuda" if config.gpus_per_trial else "cpu")
+def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: SweepTrial, run: Run) -> None:
+    torch.set_num_threads(max(1, round(config.resources.cpus)))
+    device = torch.device("cuda" if config.resources.gpus else "cpu")
     dataset = Dataset.open(config.train.dataset)
     names = config.train.properties
     standardization = standardization_of(config.train, dataset)
-    feed, teacher = prepare(config.train.model_copy(update={"loop": loop}), dataset, standardization, device)
+    feed, feedback = prepare(config.train.model_copy(update={"loop": loop}), dataset, standardization, device)
     evaluator = _evaluator(config, dataset)
-    validation = HeldOut(
+    held_out = HeldOut(
         dataset.load("validation").with_known(names),
         standardization,
-        config.targets,
-        config.draws,
+        config.inverse_error.targets,
+        config.inverse_error.draws,
         evaluator,
         None if evaluator is None else materials_from(dataset.manifest.materials, config.train.dataset),
-        config.seed,
+        config.search.seed,
     )
     model = build_model(loop, len(names)).to(device)
 
-    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
-        run.log_metrics(terms, step=done)
+    objective = loop.resolved_stages[-1].objective
+
+    def on_epoch(done: int, trained: dict[str, float], save: Callable[[], State]) -> None:
+        run.log_metrics(trained, step=done)
         last = done == loop.total_epochs
-        metrics = validation.metrics(model, loop, config.objectives) if last or config.early_stopping else {}
+        measured = last or config.search.early_stopping
+        metrics = held_out.metrics(model, config.metrics, objective, loop.batch_size) if measured else {}
         if metrics:
-            run.log_metrics(metrics, step=done)
+            run.log_metrics({f"validation_{name}": value for name, value in metrics.items()}, step=done)
         if not last:
             store.save_state(record.choice, save())
         status = "finished" if last else "running"
@@ -333,4 +344,4 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: Trial
         if metrics and not last:
             ray.tune.report({"epoch": done, **metrics})
 
-    run_loop(model, feed, loop, on_epoch, store.load_state(record.choice), teacher=teacher)
+    run_loop(model, feed, loop, on_epoch, store.load_state(record.choice), feedback=feedback)

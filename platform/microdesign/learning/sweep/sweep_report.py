@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.learning.evaluation.comparison import Comparison, compare
-from microdesign.learning.evaluation.validation import LARGER_IS_BETTER
-from microdesign.learning.sweep.trials import Trial, balanced_best, pareto_set
+from microdesign.learning.evaluation.held_out import LARGER_IS_BETTER
+from microdesign.learning.sweep.trials import SweepTrial, balanced_best, pareto_set
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.protocol import Evaluator
@@ -19,14 +19,14 @@ from microdesign.physics.evaluators.protocol import Evaluator
 class SweepReport:
     """Gathers the searches of a sweep, one a model; a sweep of a single model gives it no name."""
 
-    def __init__(self, name: str, objectives: Iterable[str]) -> None:
-        self.name, self.objectives = name, tuple(objectives)
-        self.trials: dict[str, list[Trial]] = {}
-        self.winners: dict[str, Trial] = {}
+    def __init__(self, name: str, metrics: Iterable[str]) -> None:
+        self.name, self.compared_by = name, tuple(metrics)
+        self.trials: dict[str, list[SweepTrial]] = {}
+        self.winners: dict[str, SweepTrial] = {}
         self.bundles: dict[str, Path] = {}
         self.comparison: Comparison | None = None
 
-    def add(self, model: str, trials: Iterable[Trial]) -> Trial:
+    def add(self, model: str, trials: Iterable[SweepTrial]) -> SweepTrial:
         """Takes the trials of a model; returns the winner: of the Pareto set the one of the least sum of ranks."""
         self.trials[model] = sorted(trials, key=lambda trial: (not trial.has_result, self._losses([trial])[0].tolist()))
         compared = self._compared(model)
@@ -43,7 +43,7 @@ class SweepReport:
         """All of it as plain values."""
         return {
             "sweep": self.name,
-            "objectives": list(self.objectives),
+            "metrics": list(self.compared_by),
             "trials": self.rows(),
             "winners": [
                 {
@@ -59,7 +59,7 @@ class SweepReport:
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """A row for each trial, the best of each model first: choice, status, objectives, place in the Pareto set."""
+        """A row for each trial, the best of each model first: choice, status, metrics, place in the Pareto set."""
         rows = []
         for model, trials in self.trials.items():
             best = [dict(trial.choice) for trial in self._pareto(model)]
@@ -67,7 +67,7 @@ class SweepReport:
                 rows.append(
                     ({"model": model} if model else {})
                     | dict(trial.choice)
-                    | {name: trial.metrics.get(name) for name in self.objectives}
+                    | {name: trial.metrics.get(name) for name in self.compared_by}
                     | {"epochs": trial.epochs, "status": trial.status}
                     | {"pareto": dict(trial.choice) in best, "winner": trial is self.winners.get(model)}
                 )
@@ -82,11 +82,11 @@ class SweepReport:
         return text
 
     def metrics(self) -> dict[str, float]:
-        """Numbers of the parent run: each model's best by each objective, and what its winner is worth in the test."""
+        """Numbers of the parent run: each model's best by each metric, and its winner's on the test split."""
         values: dict[str, float] = {}
         for model, trials in self.trials.items():
             prefix = f"{model}_" if model else ""
-            for number, name in enumerate(self.objectives):
+            for number, name in enumerate(self.compared_by):
                 best = np.nanmin(self._losses(self._compared(model))[:, number])
                 values[f"{prefix}best_{name}"] = float(-best if name in LARGER_IS_BETTER else best)
             values[f"{prefix}failed_trials"] = sum(trial.status == "failed" for trial in trials)
@@ -96,9 +96,9 @@ class SweepReport:
         return values
 
     def figures(self) -> dict[str, Figure]:
-        """The trials in the plane of each two objectives, with the Pareto set; the comparison of several models."""
+        """The trials in the plane of each two metrics, with the Pareto set; the comparison of several models."""
         figures = {}
-        for x, y in combinations(self.objectives, 2):
+        for x, y in combinations(self.compared_by, 2):
             figure = Figure(figsize=(6, 4.5), layout="constrained")
             axes = figure.subplots()
             for number, model in enumerate(self.trials):
@@ -122,17 +122,17 @@ class SweepReport:
             figures["comparison"] = self.comparison.figure()
         return figures
 
-    def _compared(self, model: str) -> list[Trial]:
+    def _compared(self, model: str) -> list[SweepTrial]:
         return [trial for trial in self.trials[model] if trial.has_result]
 
-    def _pareto(self, model: str) -> list[Trial]:
+    def _pareto(self, model: str) -> list[SweepTrial]:
         compared = self._compared(model)
         return [t for t, best in zip(compared, pareto_set(self._losses(compared)), strict=True) if best]
 
-    def _losses(self, trials: Iterable[Trial]) -> np.ndarray:
-        """Objectives as what is to be made small, `(n, m)`."""
-        signs = [-1 if name in LARGER_IS_BETTER else 1 for name in self.objectives]
-        return np.array([[trial.metrics.get(name, np.nan) for name in self.objectives] for trial in trials]) * signs
+    def _losses(self, trials: Iterable[SweepTrial]) -> np.ndarray:
+        """Metrics with the sign that makes smaller better, `(n, m)`."""
+        signs = [-1 if name in LARGER_IS_BETTER else 1 for name in self.compared_by]
+        return np.array([[trial.metrics.get(name, np.nan) for name in self.compared_by] for trial in trials]) * signs
 
 
 def _markdown(rows: list[dict[str, Any]]) -> str:

@@ -18,7 +18,7 @@ from microdesign.learning.training.loop import State
 Status = Literal["running", "finished", "stopped", "failed"]
 
 
-class Trial(Config):
+class SweepTrial(Config):
     """One trial: what it tries and how far it is."""
 
     choice: Mapping[str, Any] = Field(description="dotted name of a setting -> its value")
@@ -49,21 +49,21 @@ class TrialStore:
         """A file of a trial."""
         return self.folder / f"{digest_json(dict(choice))[:12]}.{suffix}"
 
-    def read(self, choice: Mapping[str, Any]) -> Trial | None:
+    def read(self, choice: Mapping[str, Any]) -> SweepTrial | None:
         """The trial of a choice, if it ever started."""
         path = self.path(choice, "json")
-        return validate_config(Trial, read_json(path), str(path)) if path.is_file() else None
+        return validate_config(SweepTrial, read_json(path), str(path)) if path.is_file() else None
 
-    def write(self, trial: Trial) -> None:
+    def write(self, trial: SweepTrial) -> None:
         """Records a trial, whole or not at all; one that is over needs its training state no more."""
         write_json(self.path(trial.choice, "json"), trial.model_dump(mode="json"))
         if trial.is_over:
             self.path(trial.choice, "pt").unlink(missing_ok=True)
 
-    def all(self) -> list[Trial]:
+    def all(self) -> list[SweepTrial]:
         """All trials that ever started, in the order of their first record's name."""
         paths = sorted(path for path in self.folder.glob("*.json") if len(path.stem) == 12)
-        return [validate_config(Trial, read_json(path), str(path)) for path in paths]
+        return [validate_config(SweepTrial, read_json(path), str(path)) for path in paths]
 
     def save_state(self, choice: Mapping[str, Any], state: State) -> None:
         """Keeps the training state of a trial."""
@@ -77,7 +77,7 @@ class TrialStore:
 
 
 def pareto_set(values: np.ndarray) -> np.ndarray:
-    """Which of n trials no other one beats: bool `(n,)` for values `(n, m)` of m objectives, the least the best.
+    """Which of n trials no other one beats: bool `(n,)` for values `(n, m)` of m metrics, the least the best.
 
     One beats another that is nowhere better and somewhere worse. A trial with a value that is NaN is never in the set.
     """
@@ -89,9 +89,9 @@ def pareto_set(values: np.ndarray) -> np.ndarray:
 
 
 def balanced_best(values: np.ndarray) -> int:
-    """The trial of the Pareto set with the least sum of ranks over the objectives, `(n, m)`; the first of equals.
+    """The trial of the Pareto set with the least sum of ranks over the metrics, `(n, m)`; the first of equals.
 
-    Ranks, for the objectives have no common unit and a failed one may be very large.
+    Ranks, because the metrics have no common unit and a failed one may be very large.
     """
     ranks = (safe := np.nan_to_num(values, nan=np.inf)).argsort(0, kind="stable").argsort(0, kind="stable").sum(1)
     return int(np.where(pareto_set(safe), ranks, len(values) * values.shape[1]).argmin())

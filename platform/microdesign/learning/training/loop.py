@@ -14,7 +14,7 @@ from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import digest, write_json
 from microdesign.learning.data.feed import Feed
 from microdesign.learning.training.loop_config import LoopConfig
-from microdesign.learning.training.physics_feedback import Teacher
+from microdesign.learning.training.physics_feedback import PhysicsFeedback
 from microdesign.learning.training.stages import Stage
 from microdesign.model.objective import Objective
 from microdesign.model.vae import VAERegression
@@ -22,6 +22,7 @@ from microdesign.model.vae import VAERegression
 State = dict[str, Any]
 Save = Callable[[], State]
 OnEpoch = Callable[[int, dict[str, float], Save], None]
+Validate = Callable[[VAERegression, Objective], Mapping[str, float]]
 
 
 class DivergedError(MicrodesignError, RuntimeError):
@@ -53,34 +54,33 @@ def run_loop(
     state: State | None = None,
     on_checkpoint: Callable[[Save], None] | None = None,
     folder: Path | None = None,
-    teacher: Teacher | None = None,
+    feedback: PhysicsFeedback | None = None,
+    validate: Validate | None = None,
 ) -> None:
     """Trains `model` in place, stage by stage, from the start or from a saved state.
 
     Args:
         model: A `VAERegression`, possibly wrapped for distributed training.
         feed: The worker's batches.
-        config: Model, stages and optimiser.
-        on_epoch: Called after each epoch with (epochs done, mean terms, function that takes the state to save).
+        config: Model, stages and optimizer.
+        on_epoch: Called after each epoch with (epochs done, metrics, function that returns the state to save). The
+            metrics are `loss` and its terms, means over the epoch, what `validate` returns, `learning_rate`,
+            `samples_per_second`, `physics_answered` (share of the decodes that the evaluator had an answer for) and
+            `progress` (share of the run that is over, by epochs or by `max_minutes`).
         state: What that function returned: the run goes on after its last step, bitwise as if never stopped.
         on_checkpoint: Called with that function within an epoch, every `checkpoint_minutes`, by all workers at once.
-        folder: Where `diverged-worker-R.json` tells of the batch at which a loss was not finite.
-        teacher: Physics in the loop, which judges decodes of every step; the regressor alone does when None.
+        folder: Where `diverged-worker-RANK.json` records the batch whose loss was not finite.
+        feedback: Evaluates decodes of every step; the regressor alone predicts their properties when None.
+        validate: Measures the model after each epoch, with the stage's objective; called by all workers at once.
 
     Raises:
         DivergedError: The loss or its gradient is not finite; names epoch, step and the batch's digest.
     """
-    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state, teacher).all_stages()
-
-
-def describe_terms(terms: Mapping[str, float]) -> str:
-    """One line for people: the loss terms of an epoch."""
-    shown = [name for name in terms if name not in ("learning_rate", "samples_per_second", "total")]
-    return ", ".join([f"loss {terms['total']:.4f}", *(f"{name} {terms[name]:.3g}" for name in shown)])
+    _Run(model, feed, config, on_epoch, on_checkpoint, folder, state, feedback, validate).all_stages()
 
 
 class _Run:
-    """A run and where it stands: epochs done, steps done of the next one, the sums of so many steps' terms."""
+    """A run and its position: epochs done, steps done of the next one, the sums of these steps' terms."""
 
     def __init__(
         self,
@@ -91,9 +91,11 @@ class _Run:
         on_checkpoint: Callable[[Save], None] | None,
         folder: Path | None,
         state: State | None,
-        teacher: Teacher | None,
+        feedback: PhysicsFeedback | None,
+        validate: Validate | None,
     ) -> None:
-        self.model, self.feed, self.config, self.folder, self.teacher = model, feed, config, folder, teacher
+        self.model, self.feed, self.config, self.folder = model, feed, config, folder
+        self.feedback, self.validate = feedback, validate
         self.forward = torch.compile(model) if config.compile else model
         self.on_epoch, self.on_checkpoint = on_epoch, on_checkpoint
         self.device = next(model.parameters()).device
@@ -104,8 +106,8 @@ class _Run:
         self.sums: dict[str, Tensor] = {name: each.to(self.device) for name, each in self.state["sums"].items()}
         if state is not None:
             model.load_state_dict(state["model"])
-            if teacher is not None:
-                teacher.load_state(state["own"])
+            if feedback is not None:
+                feedback.buffer.load_state(state["own"])
         self.started = self.saved = time.monotonic() - self.state["seconds"]
 
     def all_stages(self) -> None:
@@ -138,26 +140,32 @@ class _Run:
             self._take_step(x, c)
             self._checkpoint_when_due()
         samples = (self.feed.steps - first) * self.feed.batch_size * self.feed.world
+        seconds = time.monotonic() - clock
         means = {name: float(sum_) / self.summed for name, sum_ in self.sums.items()}
-        means |= {"learning_rate": self.optimizer.param_groups[0]["lr"]}
-        means |= {"samples_per_second": samples / (time.monotonic() - clock)}
+        metrics = {"loss": means.pop("total"), **means}
+        if self.validate is not None:
+            metrics |= self.validate(getattr(self.model, "module", self.model), self.objective)
+        metrics |= {"learning_rate": self.optimizer.param_groups[0]["lr"], "samples_per_second": samples / seconds}
+        answered = None if self.feedback is None else self.feedback.share_answered()
+        metrics |= {} if answered is None else {"physics_answered": answered}
         self.epoch, self.step, self.summed, self.sums = self.epoch + 1, 0, 0, {}
-        self.on_epoch(self.epoch, means, self._save)
+        metrics["progress"] = min(1.0, self._progress())
+        self.on_epoch(self.epoch, metrics, self._save)
 
     def _take_step(self, x: Tensor, c: Tensor) -> None:
         # Latent draws are seeded by step and worker: a state saved by one worker then resumes all, on any device.
         entropy = [self.config.seed, self.epoch, self.step, self.feed.rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
-        lesson = None if self.teacher is None else self.teacher.lesson(self.device)
+        replay = None if self.feedback is None else self.feedback.replay_batch(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
-            outputs = self.forward(x, c) if lesson is None else self.forward(x, c, lesson.x)
-        if self.teacher is not None:
-            outputs = self.teacher.correct(outputs, self._progress())
-        terms = self.objective(outputs, x, c, None if lesson is None else lesson.c)
+            outputs = self.forward(x, c) if replay is None else self.forward(x, c, replay.x)
+        if self.feedback is not None:
+            outputs = self.feedback.correct(outputs, self._progress())
+        terms = self.objective(outputs, x, c, None if replay is None else replay.c)
         self.optimizer.zero_grad(set_to_none=True)
         terms["total"].backward()
         norm = self.config.optimizer.clip(self.model.parameters())
-        # One look at both: on a GPU each waits for the device.
+        # One check of both: on a GPU each waits for the device.
         if not torch.isfinite(terms["total"].detach() + norm):
             raise self._diverged(x, c, terms["total"].item(), norm.item())
         self.optimizer.step()
@@ -195,7 +203,7 @@ class _Run:
             "summed": self.summed,
             "sums": self.sums,
             "seconds": time.monotonic() - self.started,
-            "own": {} if self.teacher is None else self.teacher.state(),
+            "own": {} if self.feedback is None else self.feedback.buffer.state(),
         }
 
     def _progress(self) -> float:

@@ -1,15 +1,16 @@
-"""Physics in the training loop: what it says of decodes corrects the regressor's opinion of them, and teaches it.
+"""Physics feedback: the properties of decodes as an evaluator computes them, in every step of training.
 
-A decoder that is held to the regressor's opinion learns to please the regressor: that opinion improves, and the physics
-of the decodes gets worse. So physics judges decodes of every step. Their errors are then the true ones, of which the
-regressor gives the gradient alone; and the judged decodes come back in later batches as labelled images, for the
-regressor only, which thereby stays honest where the decoder goes. A label costs a few milliseconds at 64 x 64.
+A decoder that is trained against the regressor alone exploits the regressor's errors: the predicted properties of its
+decodes improve while the true ones get worse. So an evaluator computes the properties of some decodes of every step.
+Their values replace the regressor's predictions in the objective, which keeps the regressor's gradient; and the
+evaluated decodes join later batches as labelled images that train the regressor alone (`ReplayBuffer`), so that it
+stays accurate where the decoder goes. A label costs a few milliseconds at 64 x 64.
 
-Shapes: n decodes, R images of a lesson, C phase channels, `*N` image axes, P properties.
+Shapes: n decodes, P properties.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,167 +19,153 @@ from torch import Tensor
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.learning.training.replay import ReplayBatch, ReplayBuffer
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.manifest import DatasetManifest
-from microdesign.model.indicators import indicators, labels_of
+from microdesign.model.indicators import labels_of
 from microdesign.model.outputs import OutputsT
 from microdesign.model.standardization import Standardization
-from microdesign.model.symmetry import Symmetry, symmetries
 from microdesign.physics.evaluators.protocol import check_evaluator, check_names, evaluate_each
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.materials import materials_from
 
 SAME_PHYSICS = 0.02
-"""Median relative difference up to which two solvers are the same physics."""
+"""Median relative difference up to which an evaluator and the labels of a data set count as the same physics."""
 
 
-class TeacherConfig(Config):
-    """How much physics a training step asks for."""
+class PhysicsFeedbackConfig(Config):
+    """The evaluator, and how much of it a training step takes."""
 
-    renamed: ClassVar[Mapping[str, str]] = {"verifier": "evaluator"}
+    renamed: ClassVar[Mapping[str, str]] = {
+        "verifier": "evaluator",
+        "start": "begin",
+        "lesson": "replay_batch",
+        "memory": "replay_buffer",
+    }
 
     evaluator: str = Field(
         "fft: tolerance=3e-3 precision=float32", description="physics: fft, module:name, or command: PROGRAM ARGS"
     )
     evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
-    start: float = Field(0.15, ge=0, lt=1, description="share of the run before physics: first decodes are noise")
-    decodes: int = Field(32, ge=1, description="decodes that physics judges in a step, for each worker")
-    lesson: int = Field(16, ge=1, description="judged decodes of earlier steps that join a batch, for the regressor")
-    memory: int = Field(3000, ge=1, description="judged decodes that are kept, the latest")
+    begin: float = Field(
+        0.15, ge=0, lt=1, description="share of the run after which it begins: the first decodes are noise"
+    )
+    decodes: int = Field(32, ge=1, description="decodes that are evaluated in a step, for each worker")
+    replay_batch: int = Field(
+        16, ge=1, description="evaluated decodes of earlier steps that join a batch, for the regressor"
+    )
+    replay_buffer: int = Field(3000, ge=1, description="evaluated decodes that each worker stores, the latest")
 
 
-class Lesson(NamedTuple):
-    """Judged decodes: indicators `(R, C, *N)` and standardised properties `(R, P)`."""
+def obstacle(data: DatasetManifest) -> str:
+    """Says why a data set admits no physics feedback; empty if it does."""
+    if data.materials is None:
+        return "the data set states no materials"
+    if len(data.shape) != 2:
+        return "the images are volumes, of which each takes seconds"
+    return ""
 
-    x: Tensor
-    c: Tensor
 
+class PhysicsFeedback:
+    """Evaluates decodes and stores them for replay.
 
-class Teacher:
-    """Judges decodes, and remembers them.
+    Args:
+        config: The evaluator, and how much of it a step takes.
+        standardization: Of the properties.
+        materials: The phases, as a data set's manifest has them.
+        n_phases: Number of phases.
 
     Raises:
-        InputError: The evaluator cannot be loaded.
+        InputError: The evaluator cannot be loaded, or the materials are not known.
     """
 
     def __init__(
         self,
-        config: TeacherConfig,
+        config: PhysicsFeedbackConfig,
         standardization: Standardization,
         materials: Mapping[str, Any] | None,
         n_phases: int = 2,
     ) -> None:
-        self.config, self.standardization, self.n_phases = config, standardization, n_phases
+        self.config, self.standardization = config, standardization
         self.materials = materials_from(materials, "the data set's materials")
+        self.buffer = ReplayBuffer(config.replay_buffer, standardization, n_phases)
         self._evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
-        self._labels: Tensor | None = None
-        self._properties: dict[str, Tensor] = {}
-        self._symmetries: list[Symmetry] = []
+        self._evaluated = self._answered = 0
 
     @classmethod
     def of(
-        cls, config: TeacherConfig | None, standardization: Standardization, data: DatasetManifest
-    ) -> "Teacher | None":
-        """The teacher of a training run; None if none is asked for, or where physics is unknown or costs too much.
-
-        That is for data without materials, and for volumes: one takes seconds where an image takes milliseconds.
-        """
-        if config is None or data.materials is None or len(data.shape) != 2:
+        cls, config: PhysicsFeedbackConfig | None, standardization: Standardization, data: DatasetManifest
+    ) -> "PhysicsFeedback | None":
+        """The physics feedback of a training; None if the config asks for none or the data has an `obstacle`."""
+        if config is None or obstacle(data):
             return None
         return cls(config, standardization, data.materials, data.n_phases)
 
-    def lesson(self, device: torch.device) -> Lesson | None:
-        """Draws judged decodes, by torch's own stream, turned and flipped as one; None until there are enough."""
-        if self._labels is None or len(self._labels) < self.config.lesson:
-            return None
-        rows = torch.randint(len(self._labels), (self.config.lesson,))
-        symmetry = self._symmetries[int(torch.randint(len(self._symmetries), ()))]
-        labels = symmetry.turned(self._labels[rows])
-        signs = zip(symmetry.sources, symmetry.signs, strict=True)
-        c = self._standardized(torch.stack([sign * self._properties[name][rows] for name, sign in signs], 1))
-        return Lesson(indicators(labels, self.n_phases).to(device), c.to(device))
+    def replay_batch(self, device: torch.device) -> ReplayBatch | None:
+        """Draws evaluated decodes of earlier steps; None until there are enough."""
+        return self.buffer.draw(self.config.replay_batch, device)
 
     def check(self, data: Microstructures) -> None:
-        """Compares the evaluator's answers with the labels of images; those not known are not compared.
+        """Compares the evaluator's answers with the labels of images; labels that are not known are left out.
 
         Raises:
             InputError: The evaluator answers for none of the images, lacks a property, or is another physics.
         """
-        c = self._standardized(torch.from_numpy(data.property_table(self.standardization.names)))
-        what = f"teacher.evaluator {self.config.evaluator}"
         names = self.standardization.names
+        c = self._standardized(torch.from_numpy(data.property_table(names)))
+        what = f"physics_feedback.evaluator {self.config.evaluator}"
         values = check_evaluator(self._evaluator, data.labels, self.materials, names, what)
-        said = self._standardized(torch.from_numpy(np.stack([values[name] for name in names], 1)))
-        difference = (said - c).abs() * self.standardization.relative(c)
+        found = self._standardized(torch.from_numpy(np.stack([values[name] for name in names], 1)))
+        difference = (found - c).abs() * self.standardization.relative(c)
         known = torch.isfinite(difference)
         if known.any() and float(difference[known].median()) > SAME_PHYSICS:
             raise InputError(
-                f"{what} says otherwise than the data set's labels, by "
-                f"{float(difference[known].median()):.0%} in the median; name the physics of the labels, or set "
-                "teacher to null."
+                f"{what} differs from the data set's labels by {float(difference[known].median()):.0%} in the median; "
+                "expected the evaluator of the labels. Name that one, or set physics_feedback to null."
             )
 
     def correct(self, outputs: OutputsT, progress: float) -> OutputsT:
-        """Puts what physics says of the decodes in the place of what the regressor says, with the latter's gradient.
+        """Replaces the predicted properties of decodes by evaluated ones; the gradient stays the regressor's.
 
         Args:
             outputs: The model's pass.
             progress: Share of the run that is over.
 
+        Returns:
+            The same with other `decodes.properties`; predictions stay where the evaluator has no answer.
+
         Raises:
             InputError: The evaluator leaves out a property.
         """
-        if progress < self.config.start or not len(outputs.decodes.images):
+        if progress < self.config.begin or not len(outputs.decodes.images):
             return outputs
         decodes = outputs.decodes
         n = len(decodes.images)
         # Spread over the decodes: reconstructions come first, then draws.
         chosen = torch.linspace(0, n - 1, min(n, self.config.decodes)).round().long()
-        said = decodes.properties.float()
-        labels = labels_of(decodes.images.detach()[chosen.to(said.device)]).cpu()
-        values = self._judge(labels.numpy())
-        truth = self._standardized(self._table(values))
-        answered = torch.isfinite(truth).all(1)
-        chosen, truth = chosen[answered].to(said.device), truth[answered]
-        self._remember(labels[answered], {name: column[answered] for name, column in values.items()})
-        properties = said.index_add(0, chosen, truth.to(said.device) - said.detach()[chosen])
+        predicted = decodes.properties.float()
+        labels = labels_of(decodes.images.detach()[chosen.to(predicted.device)]).cpu()
+        values = self._evaluate(labels.numpy())
+        true = self._standardized(torch.stack([values[name] for name in self.standardization.names], 1))
+        answered = torch.isfinite(true).all(1)
+        self._evaluated, self._answered = self._evaluated + len(answered), self._answered + int(answered.sum())
+        chosen, true = chosen[answered].to(predicted.device), true[answered]
+        self.buffer.add(labels[answered], {name: column[answered] for name, column in values.items()})
+        properties = predicted.index_add(0, chosen, true.to(predicted.device) - predicted.detach()[chosen])
         return outputs._replace(decodes=decodes._replace(properties=properties))
 
-    def state(self) -> dict[str, Any]:
-        """What a resumed run needs: the judged decodes, and their properties by name."""
-        return {} if self._labels is None else {"labels": self._labels, "properties": self._properties}
+    def share_answered(self) -> float | None:
+        """Share of the decodes since the last call that the evaluator had an answer for; None if there were none."""
+        share = self._answered / self._evaluated if self._evaluated else None
+        self._evaluated = self._answered = 0
+        return share
 
-    def load_state(self, state: Mapping[str, Any]) -> None:
-        """Takes up what `state` returned."""
-        if state:
-            self._labels, self._properties = state["labels"], state["properties"]
-            self._see(self._labels.shape[1:], self._properties)
-
-    def _judge(self, labels: np.ndarray) -> dict[str, Tensor]:
-        """Each property of the images that physics answers, `(n,)`."""
+    def _evaluate(self, labels: np.ndarray) -> dict[str, Tensor]:
+        """Each property of images, `(n,)`; NaN where the evaluator has no answer."""
         values = evaluate_each(self._evaluator, labels, self.materials)
         check_names(values, self.standardization.names)
-        self._see(labels.shape[1:], values)
-        return {name: torch.from_numpy(np.asarray(values[name], float)) for name in self._needed()}
-
-    def _see(self, shape: Sequence[int], known: Collection[str]) -> None:
-        if not self._symmetries:
-            self._symmetries = symmetries(shape, self.standardization.names, known)
-
-    def _needed(self) -> list[str]:
-        """The properties, and those that a turn makes of them."""
-        return sorted({name for each in self._symmetries for name in each.sources})
-
-    def _table(self, values: Mapping[str, Tensor]) -> Tensor:
-        return torch.stack([values[name] for name in self.standardization.names], 1)
+        columns = {name: column for name, column in values.items() if name != "error"}
+        return {name: torch.from_numpy(np.asarray(column, float)) for name, column in columns.items()}
 
     def _standardized(self, table: Tensor) -> Tensor:
         return torch.from_numpy(self.standardization.forward(table.numpy())).float()
-
-    def _remember(self, labels: Tensor, properties: dict[str, Tensor]) -> None:
-        if self._labels is not None:
-            labels = torch.cat((self._labels, labels))
-            properties = {name: torch.cat((self._properties[name], column)) for name, column in properties.items()}
-        latest = slice(-self.config.memory, None)
-        self._labels = labels[latest]
-        self._properties = {name: column[latest] for name, column in properties.items()}

@@ -1,4 +1,4 @@
-"""What stands before any training, of `train` and of a sweep's trials alike: checks, standardisation, feed, teacher."""
+"""What every training prepares, a sweep's trials too: checks, standardization, batches, physics feedback."""
 
 import torch
 from numpy.typing import NDArray
@@ -13,14 +13,14 @@ from microdesign.learning.data.samples import (
     steps_per_epoch,
     usable,
 )
-from microdesign.learning.training.physics_feedback import Teacher
+from microdesign.learning.training.physics_feedback import PhysicsFeedback, obstacle
 from microdesign.learning.training.starting_point import load_start
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.standardization import Standardization
 
 _COMPARED = 32
-"""Labelled images on which the teacher's physics has to agree with the data set's."""
+"""Labelled images on which the evaluator of physics feedback has to agree with the labels."""
 
 
 def check_training(config: TrainConfig, dataset: Dataset) -> None:
@@ -28,7 +28,7 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
 
     Raises:
         InputError: The data set lacks a property, images that vary, images enough for a batch or to evaluate on, or has
-            images that the model does not take; or the teacher knows other physics than the labels.
+            images that the model does not take; or physics feedback is of another physics than the labels.
     """
     manifest = dataset.manifest
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
@@ -38,14 +38,14 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
     check_varied(dataset)
     if config.start is not None:
         load_start(config.start, config)
-    teacher = Teacher.of(config.physics_feedback, standardization_of(config, dataset), manifest)
-    if teacher is None and config.loop.trainable == "regressor":
+    feedback = PhysicsFeedback.of(config.physics_feedback, standardization_of(config, dataset), manifest)
+    if feedback is None and config.loop.trainable == "regressor":
         raise InputError(
-            f"{config.dataset}: fine-tuning the regressor needs images of known materials; these are "
-            f"{'volumes' if len(manifest.shape) > 2 else 'of no materials'}. Set loop.trainable to all."
+            f"{config.dataset}: loop.trainable regressor needs physics feedback, and {obstacle(manifest)}; set "
+            "loop.trainable to all."
         )
-    if teacher is not None:
-        teacher.check(dataset.read_shard(0).select(slice(0, _COMPARED)))
+    if feedback is not None:
+        feedback.check(dataset.read_shard(0).select(slice(0, _COMPARED)))
 
 
 def standardization_of(config: TrainConfig, dataset: Dataset) -> Standardization:
@@ -66,8 +66,8 @@ def prepare(
     device: torch.device,
     rank: int = 0,
     world: int = 1,
-) -> tuple[Feed, Teacher | None]:
-    """Reads a worker's part of the training images; returns its batches, and the physics that judges its decodes.
+) -> tuple[Feed, PhysicsFeedback | None]:
+    """Reads a worker's part of the training images; returns its batches and its physics feedback.
 
     Args:
         config: Of the training.
@@ -79,7 +79,7 @@ def prepare(
     """
     samples = Samples.read(dataset, _positions(config, dataset), rank, world)
     feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
-    return feed, Teacher.of(config.physics_feedback, standardization, dataset.manifest)
+    return feed, PhysicsFeedback.of(config.physics_feedback, standardization, dataset.manifest)
 
 
 def _positions(config: TrainConfig, dataset: Dataset) -> NDArray:

@@ -1,28 +1,30 @@
 """Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
 from ray.train.torch import TorchTrainer, get_device, prepare_model
-from ray.util.queue import Empty, Queue
+from ray.util.queue import Queue
 
 from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import hold, read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
+from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
 from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.failures import NoSecondTry, driver_error
 from microdesign.learning.training.interrupts import interruptible
-from microdesign.learning.training.loop import State, build_model, describe_terms, run_loop
+from microdesign.learning.training.loop import State, build_model, run_loop
+from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
+from microdesign.learning.training.relay import relayed
 from microdesign.learning.training.starting_point import initial_model
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
@@ -39,7 +41,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
 
     Args:
         config: What to train on what.
-        progress: Called with a line for people, once an epoch and at each stage.
+        progress: Told of each epoch: a line, and how many epochs are done.
         tracking_uri: MLflow address; the environment's or the embedded default when None.
 
     Raises:
@@ -70,6 +72,9 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     ):
         write_text(folder / "config.yaml", dump_yaml(config))
         if not trained:
+            if config.physics_feedback is not None and (reason := obstacle(dataset.manifest)):
+                progress(f"training has no physics feedback: {reason}")
+                run.log_tags({"physics_feedback": f"none: {reason}"})
             _make_bundle(config, dataset, folder, run, progress)
         metrics = load_bundle(folder / "bundle").description.metrics
         run.log_metrics(metrics)
@@ -121,7 +126,7 @@ def check_worker_resources(config: TrainConfig) -> None:
 
 
 def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
-    """The Ray trainer of a run; `messages.put` gets (epochs done, mean terms) after each epoch, in worker 0."""
+    """The Ray trainer of a run; `messages.put` gets (epochs done, metrics) after each epoch, in worker 0."""
     paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
     resources = config.resources
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
@@ -149,7 +154,7 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
     messages = Queue(actor_options={"num_cpus": 0})
     trainer = build_trainer(config, standardization, name, messages)
     try:
-        with _relayed(messages, config.loop.total_epochs, run, progress), interruptible():
+        with relayed(messages, config.loop.total_epochs, run, progress), interruptible():
             result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise driver_error(error, f"Training {name}") from error
@@ -168,7 +173,14 @@ def _worker(settings: dict[str, Any]) -> None:
     torch.set_num_threads(max(1, round(config.resources.cpus)))
     device = get_device()
     dataset = Dataset.open(config.dataset)
-    feed, teacher = prepare(config, dataset, standardization, device, rank, world)
+    feed, feedback = prepare(config, dataset, standardization, device, rank, world)
+    monitor = Monitor(
+        monitored_images(dataset, config.properties),
+        standardization,
+        config.loop.batch_size,
+        device,
+        config.loop.bf16,
+    )
     core = initial_model(config, standardization, dataset.manifest.materials)
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
@@ -176,14 +188,14 @@ def _worker(settings: dict[str, Any]) -> None:
         with state_checkpoint(save, rank) as checkpoint:
             ray.train.report({}, checkpoint=checkpoint)
 
-    def on_epoch(done: int, terms: dict[str, float], save: Callable[[], State]) -> None:
+    def on_epoch(done: int, metrics: dict[str, float], save: Callable[[], State]) -> None:
         if rank == 0:
-            settings["messages"].put((done, terms))
+            settings["messages"].put((done, metrics))
         on_checkpoint(save)
 
     state = load_state(ray.train.get_checkpoint(), rank, wrapped=world > 1)
     folder = Path(config.storage).resolve() / context.get_experiment_name()
-    run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, teacher)
+    run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, feedback, monitor)
 
 
 def _bundle(
@@ -197,36 +209,3 @@ def _bundle(
         model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
     )
     return save_bundle(folder, model, description)
-
-
-@contextmanager
-def _relayed(messages: Queue, epochs: int, run: Run, progress: Progress) -> Iterator[None]:
-    """Hands what the workers say of each epoch to MLflow and to `progress`; they do not wait for either."""
-    finished, failure = threading.Event(), []
-
-    def relay() -> None:
-        while True:
-            try:
-                done, terms = messages.get(timeout=0.5)
-            except Empty:
-                if finished.is_set():
-                    return
-                continue
-            speed = f"{terms['samples_per_second']:.0f} images/s"
-            try:
-                progress(f"epoch {done}/{epochs}: {describe_terms(terms)}; {speed}")
-                if not failure:
-                    run.log_metrics(terms, step=done)
-            except Exception as error:  # training goes on; the same command logs the rest of the record
-                failure.append(error)
-
-    thread = threading.Thread(target=relay, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        finished.set()
-        thread.join()
-        messages.shutdown()
-    if failure:
-        raise failure[0]

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from microdesign.core.config import Config
 from microdesign.core.files import digest_json
 from microdesign.learning.training.loop_config import LoopConfig
-from microdesign.learning.training.physics_feedback import TeacherConfig
+from microdesign.learning.training.physics_feedback import PhysicsFeedbackConfig
 from microdesign.learning.training.registration import TrackingConfig
 from microdesign.learning.training.resources import ResourcesConfig
 from microdesign.model.bundle import FORMAT, load_bundle
@@ -40,8 +40,8 @@ class TrainConfig(Config):
         "see, or models:/NAME@ALIAS; null: seeded weights",
     )
     loop: LoopConfig = LoopConfig()
-    physics_feedback: TeacherConfig | None = Field(
-        TeacherConfig(), description="physics in the training loop, on images of known materials; null: none"
+    physics_feedback: PhysicsFeedbackConfig | None = Field(
+        PhysicsFeedbackConfig(), description="physics in the training loop, on images of known materials; null: none"
     )
     resources: ResourcesConfig = ResourcesConfig()
     tracking: TrackingConfig = TrackingConfig()

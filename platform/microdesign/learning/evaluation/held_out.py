@@ -1,4 +1,4 @@
-"""What models are compared by, measured on held-out images."""
+"""The metrics that models are compared by, measured on held-out images."""
 
 import copy
 from collections.abc import Collection, Iterator, Mapping
@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from microdesign.core.metrics import mape, r2
 from microdesign.learning.evaluation.inverse_errors import inverse_errors
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.evaluation.monitoring import Monitor
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.model import objective
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.losses.two_point import excess_cess
+from microdesign.model.objective import Objective, ObjectiveConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 from microdesign.physics.evaluators.protocol import Evaluator
@@ -22,12 +23,12 @@ from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import decode_labels
 
-Objective = Literal["loss", "mape", "r2", "excess_cess", "inverse_error"]
+Metric = Literal["loss", "mape", "r2", "excess_cess", "inverse_error"]
 LARGER_IS_BETTER = ("r2",)
 _PART = 64
 """Images whose statistics are compared at a time."""
 NEEDS_PROPERTIES = ("mape", "r2", "inverse_error")
-MEANING: Mapping[Objective, str] = {
+MEANING: Mapping[Metric, str] = {
     "loss": "the trial's own loss",
     "mape": "mean relative error of the predicted properties",
     "r2": "mean R2 of the predicted properties",
@@ -58,18 +59,32 @@ class HeldOut:
     materials: Materials | None = None
     seed: int = 0
 
-    def metrics(self, model: VAERegression, loop: LoopConfig, wanted: Collection[str]) -> dict[str, float]:
-        """The wanted ones of `MEANING`. The model is left as it is."""
+    def metrics(
+        self,
+        model: VAERegression,
+        wanted: Collection[str],
+        objective: ObjectiveConfig | None = None,
+        batch_size: int = 64,
+    ) -> dict[str, float]:
+        """Measures a model and leaves it as it is.
+
+        Args:
+            model: The model.
+            wanted: Which metrics of `MEANING`.
+            objective: What `loss` is the value of; the default objective when None.
+            batch_size: Images at a time for `loss`.
+        """
         model = copy.deepcopy(model).cpu().eval()
         values: dict[str, float] = {}
         if "loss" in wanted:
-            values["loss"] = self._loss(model, loop)
-        surrogate = LocalSurrogate(Bundle(model, Description(model=loop.model, standardization=self.standardization)))
+            monitor = Monitor(self.data, self.standardization, batch_size, torch.device("cpu"), seed=self.seed)
+            measured = Objective(objective or ObjectiveConfig(), self.standardization)
+            values["loss"] = monitor(model, measured)["validation_loss"]
+        description = Description(model=model.config, standardization=self.standardization)
+        surrogate = LocalSurrogate(Bundle(model, description))
         if "mape" in wanted or "r2" in wanted:
             predicted = surrogate.predict(self.data.labels)[0]
-            values |= {"mape": float((np.abs(predicted - self._true) / np.abs(self._true)).mean())}
-            residual = ((predicted - self._true) ** 2).sum(0)
-            values |= {"r2": float((1 - residual / ((self._true - self._true.mean(0)) ** 2).sum(0)).mean())}
+            values |= {"mape": float(mape(self._true, predicted).mean()), "r2": float(r2(self._true, predicted).mean())}
         if "excess_cess" in wanted:
             values["excess_cess"] = float(np.median(reconstruction_excess(surrogate, self.data)))
         if "inverse_error" in wanted:
@@ -84,21 +99,6 @@ class HeldOut:
     @property
     def _true(self) -> np.ndarray:
         return self.data.property_table(self.standardization.names)
-
-    @torch.inference_mode()
-    def _loss(self, model: VAERegression, loop: LoopConfig) -> float:
-        """The mean over the images of what training minimises in the end, its latent draws seeded."""
-        c = torch.from_numpy(self.standardization.forward(self._true)).float()
-        measure = objective.Objective(loop.resolved_stages[-1].objective, self.standardization)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
-            total = 0.0
-            for start in range(0, len(self.data), loop.batch_size):
-                part = slice(start, start + loop.batch_size)
-                images, labels = self.data.select(part).indicator(), c[part]
-                terms = measure(model(images, labels), images, labels)
-                total += len(images) * float(terms["total"])
-        return total / len(self.data)
 
 
 def reconstruction_excess(surrogate: LocalSurrogate, data: Microstructures) -> np.ndarray:
