@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from microdesign.core.errors import InputError
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.binarization import binarize
-from microdesign.model.indicators import indicators
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.outputs import JointOutputs
 from microdesign.model.prior.priors import PriorConfig

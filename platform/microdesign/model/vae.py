@@ -13,9 +13,9 @@ from torch.func import functional_call
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.microstructure.data.indicators import probabilities
 from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.condition_correction import corrected_decodes
-from microdesign.model.indicators import probabilities
 from microdesign.model.networks.blocks import with_channels_last_weights
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.decoders import build_decoder
@@ -173,7 +173,7 @@ class VAERegression(nn.Module):
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.model.indicators.probabilities`."""
+        """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.microstructure.data.indicators.probabilities`."""
         return probabilities(self.decoder(z))
 
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.bundle import Bundle
-from microdesign.model.indicators import indicators
 from microdesign.model.prior.mixture import Gaussian, Mixture
 from microdesign.surrogate.protocol import Draws, Prior
 

@@ -15,8 +15,8 @@ from microdesign.learning.training.starting_point import initial_model
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.bundle import Description, load_bundle, save_bundle
-from microdesign.model.indicators import indicators
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from microdesign.core.errors import InputError
-from microdesign.model.indicators import indicators
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.losses.clamp import Clamp
 from microdesign.model.losses.pixel import bce, mse
 from microdesign.model.losses.reconstruction import LOSSES, Loss, LossSettings, build_losses

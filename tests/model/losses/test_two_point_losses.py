@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.microstructure.statistics.phase_pairs import two_point_set
-from microdesign.model.indicators import indicators
 from microdesign.model.losses.two_point import Cess, CessCrop, excess_cess, msess
 
 

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from microdesign.core.errors import InputError
+from microdesign.microstructure.data.indicators import all_phases, probabilities
 from microdesign.microstructure.statistics.morphology import corner_contacts
-from microdesign.model.indicators import all_phases, probabilities
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.decoders import build_decoder
 from microdesign.model.networks.local_stage import SHARPNESS, blurred

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from microdesign.experiments.reconstruction.config import CirclesConfig
+from microdesign.microstructure.data.indicators import probabilities
 from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.statistics.two_point import cross_correlation
 from microdesign.model.binarization import binarize
-from microdesign.model.indicators import probabilities
 from microdesign.model.losses.reconstruction import build_losses
 
 

@@ -18,9 +18,9 @@ import torch
 from microdesign.experiments.base.cached_arrays import cached_arrays
 from microdesign.learning.evaluation.comparison import Comparison
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.binarization import binarize
 from microdesign.model.bundle import Bundle
-from microdesign.model.indicators import indicators
 from microdesign.model.losses.two_point import excess_cess
 from microdesign.surrogate.local import LocalSurrogate
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from microdesign.learning.data.samples import Samples, steps_per_epoch
 from microdesign.microstructure.data.container import property_table
-from microdesign.model.indicators import indicators
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.standardization import Standardization
 from microdesign.model.symmetry import Symmetry, symmetries
 

@@ -21,8 +21,8 @@ from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.learning.training.replay import ReplayBatch, ReplayBuffer
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.indicators import labels_of
 from microdesign.microstructure.data.manifest import DatasetManifest
-from microdesign.model.indicators import labels_of
 from microdesign.model.outputs import OutputsT
 from microdesign.model.standardization import Standardization
 from microdesign.physics.evaluators.protocol import check_evaluator, check_names, evaluate_each

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from microdesign.model.indicators import indicators
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.standardization import Standardization
 from microdesign.model.symmetry import Symmetry, symmetries
 

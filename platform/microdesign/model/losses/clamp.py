@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from microdesign.core.config import Config
-from microdesign.model.indicators import all_phases, probabilities
+from microdesign.microstructure.data.indicators import all_phases, probabilities
 
 
 class Clamp(Config):

@@ -9,8 +9,8 @@ Shapes: B images, n draws, C channels, `*N` image, P properties, F descriptors.
 import torch
 from torch import Tensor
 
+from microdesign.microstructure.data.indicators import all_phases
 from microdesign.microstructure.statistics.morphology import lineal_path
-from microdesign.model.indicators import all_phases
 
 LONGEST = 6
 """Longest run in pixels of the descriptors: edges and thin places. Long ones are for two-point statistics."""

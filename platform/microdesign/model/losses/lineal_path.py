@@ -5,9 +5,9 @@ from pydantic import Field
 from torch import Tensor
 
 from microdesign.core.config import Config
+from microdesign.microstructure.data.indicators import all_phases, probabilities
 from microdesign.microstructure.statistics.morphology import lineal_path
 from microdesign.model.binarization import binarize_straight_through
-from microdesign.model.indicators import all_phases, probabilities
 
 LEAST_VARIANCE = 0.05
 """Floor of phi (1 - phi), below which a phase is too rare for its shapes to count."""

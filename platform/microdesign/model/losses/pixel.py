@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from microdesign.model.indicators import probabilities
+from microdesign.microstructure.data.indicators import probabilities
 
 
 def bce(logits: Tensor, target: Tensor) -> Tensor:

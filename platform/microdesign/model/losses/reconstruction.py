@@ -1,7 +1,7 @@
 """Reconstruction losses by name, and weighted sums of them such as `mse+cess`; a user's own as `module:name`.
 
 A loss maps logits and the target's indicators, both `(B, C, *N)` with two or three spatial axes and the channels of
-`microdesign.model.indicators`, to one value per image, `(B,)`, in float32.
+`microdesign.microstructure.data.indicators`, to one value per image, `(B,)`, in float32.
 """
 
 from collections.abc import Callable, Mapping

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
-from microdesign.model.indicators import probabilities
+from microdesign.microstructure.data.indicators import probabilities
 from microdesign.model.losses.vgg import VGG19, WIDTHS
 from microdesign.model.losses.vgg_weights import load_vgg
 

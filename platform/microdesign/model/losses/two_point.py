@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from microdesign.core.config import Config
+from microdesign.microstructure.data.indicators import probabilities
 from microdesign.microstructure.statistics.phase_pairs import pair_multiplicities, two_point_pairs
-from microdesign.model.indicators import probabilities
 
 EPS = 1e-4
 """Floor of a statistic before the logarithm: sparse images have true zeros and rounding makes tiny negatives."""

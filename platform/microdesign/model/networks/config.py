@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from microdesign.core.config import Config
-from microdesign.model.indicators import channels
+from microdesign.microstructure.data.indicators import channels
 from microdesign.model.networks.blocks import Padding
 from microdesign.model.plugins import check_name
 
@@ -79,7 +79,7 @@ class NetworkConfig(Config):
 
     @property
     def channels(self) -> int:
-        """Channels C of images and logits; see `microdesign.model.indicators`."""
+        """Channels C of images and logits; see `microdesign.microstructure.data.indicators`."""
         return channels(self.phases)
 
     @property
