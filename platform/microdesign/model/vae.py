@@ -173,7 +173,7 @@ class VAERegression(nn.Module):
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
     def decode(self, z: Tensor) -> Tensor:
-        """Probabilities `(B, C, *N)` for latents `(B, D)`; see `microdesign.microstructure.data.indicators.probabilities`."""
+        """Probabilities `(B, C, *N)` for latents `(B, D)`; channels as in `microstructure.data.indicators`."""
         return probabilities(self.decoder(z))
 
 
