@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
-from microdesign.jobs.job_configs import JOBS
 
 from microdesign.core.config import read_yaml_mapping
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.files import digest_json
 from microdesign.core.progress import Progress
+from microdesign.jobs.job_configs import JOBS
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 
 def submit(address: str, job: str, config: Path, wait: bool, progress: Progress) -> str:
-    """Submits `jobs/JOB.py` with a config file and, when asked, follows its log; returns the job's id.
+    """Submits `microdesign.jobs.JOB` with a config file and, when asked, follows its log; returns the job's id.
 
     The config's text travels with the job; paths in it are the cluster's. The cluster's environment must hold
     microdesign: the job runs there with the Python of the head node.
@@ -47,7 +47,9 @@ def submit(address: str, job: str, config: Path, wait: bool, progress: Progress)
     try:
         identifier = client.submit_job(entrypoint=shell, runtime_env=environment, metadata={"job": job})
     except RuntimeError as error:
-        raise MicrodesignError(f"The cluster at {address} took no job: {' '.join(str(error).split())[:200]}") from None
+        raise MicrodesignError(
+            f"The cluster at {address} refused the job: {' '.join(str(error).split())[:200]}"
+        ) from None
     progress(f"submitted {identifier}")
     if wait:
         _follow(client, identifier, progress)

@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-from microdesign.serving.deployments import Decoder, Encoder, PropertyPredictor, Source, cache
-from microdesign.serving.ingress import Ingress
 from pydantic import Field
 from ray.serve import Application
 
@@ -12,6 +10,8 @@ from microdesign import tracking
 from microdesign.core.config import Config
 from microdesign.core.references import RegisteredModel, parse_model
 from microdesign.model.bundle import load_bundle
+from microdesign.serving.deployments import Decoder, Encoder, PropertyPredictor, Source, cache
+from microdesign.serving.ingress import Ingress
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import HTTPException, Request, Response
-from microdesign.serving.schemas import SampleRequest
 from pydantic import BaseModel, ValidationError
 
 from microdesign.core.errors import InputError
+from microdesign.serving.schemas import SampleRequest
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
 
 BodyT = TypeVar("BodyT", bound=BaseModel)

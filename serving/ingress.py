@@ -13,6 +13,13 @@ from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.handle import DeploymentHandle
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from microdesign.core.errors import InputError
+from microdesign.model.binarization import binarize
 from microdesign.serving import schemas
 from microdesign.serving.bodies import (
     answer,
@@ -26,13 +33,6 @@ from microdesign.serving.bodies import (
     sentence,
 )
 from microdesign.serving.deployments import Arrays
-from ray import serve
-from ray.exceptions import RayError
-from ray.serve.handle import DeploymentHandle
-from starlette.exceptions import HTTPException as StarletteHTTPException
-
-from microdesign.core.errors import InputError
-from microdesign.model.binarization import binarize
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE
 from microdesign.surrogate.intervals import prediction_fields
 

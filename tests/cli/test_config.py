@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 import yaml
-from microdesign.jobs.job_configs import JOBS, config_class
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from microdesign.cli.config import Job
 from microdesign.cli.options import Experiment
 from microdesign.experiments.evaluate import EXPERIMENTS
+from microdesign.jobs.job_configs import JOBS, config_class
 from tests.cli.conftest import Command, refused
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from microdesign.serving.app import TOKEN_VARIABLE, ServeConfig, build
 from ray import serve
 from ray.serve import RunTarget
 
@@ -16,6 +15,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.serving.app import TOKEN_VARIABLE, ServeConfig, build
 from microdesign.surrogate.local import LocalSurrogate
 
 TOKEN = "open-sesame"

@@ -10,17 +10,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import yaml
-from microdesign.serving import deployments
-from microdesign.serving.app import ServeConfig, build, find_source
-from microdesign.serving.bodies import from_json, from_nested
-from microdesign.serving.deployments import Source, together
-from microdesign.serving.schemas import Images
 from pydantic import ValidationError
 from ray import serve
 from ray.serve.schema import ServeDeploySchema
 
 from microdesign import tracking
 from microdesign.core.errors import InputError
+from microdesign.serving import deployments
+from microdesign.serving.app import ServeConfig, build, find_source
+from microdesign.serving.bodies import from_json, from_nested
+from microdesign.serving.deployments import Source, together
+from microdesign.serving.schemas import Images
 from microdesign.surrogate.arrow_wire import pack, unpack
 from microdesign.surrogate.local import LocalSurrogate
 

@@ -7,11 +7,11 @@ from threading import Timer
 
 import numpy as np
 import pytest
-from microdesign.serving.app import ServeConfig, build
 from ray import serve
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Recorded
+from microdesign.serving.app import ServeConfig, build
 from microdesign.surrogate import endpoint as endpoints
 from microdesign.surrogate import remote
 from microdesign.surrogate.local import LocalSurrogate
