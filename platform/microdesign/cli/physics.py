@@ -67,7 +67,8 @@ def statistics(
     as_json: Json = False,
 ) -> None:
     """Print statistics of every phase of images: fractions, surface, run lengths, feature size, percolation."""
-    from microdesign.microstructure.statistics.characterization import characterize_files, statistics_table
+    from microdesign.microstructure.statistics.characterization import characterize_files
+    from microdesign.microstructure.statistics.table import statistics_table
 
     rows = characterize_files(images, two_point, reader)
     if as_json:

@@ -3,12 +3,16 @@
 Of a volume the section at z = 0 is drawn.
 """
 
+import base64
+import html
 import io
+from typing import TYPE_CHECKING
 
-import matplotlib.image
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LIGHT, _DARK = 220, 30
 
@@ -23,12 +27,23 @@ def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDA
 
 def png(grey: NDArray[np.uint8]) -> bytes:
     """The bytes of a PNG file of grey values `(rows, columns)`."""
+    from PIL import Image
+
     buffer = io.BytesIO()
-    matplotlib.image.imsave(buffer, grey, format="png", cmap="gray", vmin=0, vmax=255)
+    Image.fromarray(np.ascontiguousarray(grey)).save(buffer, format="png")
     return buffer.getvalue()
 
 
-def draw(axes: Axes, labels: NDArray[np.uint8], n_phases: int = 2, title: str = "") -> None:
+def html_picture(labels: NDArray[np.uint8], n_phases: int = 2, title: str = "", pixels: int = 96) -> str:
+    """An `<img>` of labels `(X, Y)` or `(X, Y, Z)` that needs no file, at least `pixels` wide, with a title below."""
+    scale = max(1, -(-pixels // max(labels.shape[:2])))
+    data = base64.b64encode(png(picture(labels, n_phases, scale))).decode()
+    text = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
+    image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(title)}">'
+    return f'<figure style="display: inline-block; margin: 4px">{image}{text}</figure>'
+
+
+def draw(axes: "Axes", labels: NDArray[np.uint8], n_phases: int = 2, title: str = "") -> None:
     """Draws labels into axes of a figure, without ticks."""
     axes.imshow(picture(labels, n_phases), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()

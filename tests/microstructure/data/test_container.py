@@ -20,13 +20,52 @@ def test_stores_uint8_and_defaults(batch: Microstructures) -> None:
     assert batch.generation == ("",) * 5
 
 
-@pytest.mark.parametrize("indices", [[3, 0, -1], np.array([3, 0, 4]), slice(1, 4), []])
-def test_select(batch: Microstructures, indices: object) -> None:
-    part = batch.select(indices)
-    rows = np.arange(5)[indices] if not isinstance(indices, list) or indices else np.zeros(0, int)
-    np.testing.assert_array_equal(part.labels, batch.labels[rows])
-    assert part.classes == tuple(batch.classes[i] for i in rows)
-    np.testing.assert_array_equal(part.properties["Ex"], rows.astype(float))
+def test_select(batch: Microstructures) -> None:
+    for indices in ([3, 0, -1], np.array([3, 0, 4]), slice(1, 4), []):
+        rows = np.arange(5)[indices] if not isinstance(indices, list) or indices else np.zeros(0, int)
+        for part in (batch.select(indices), batch[indices]):
+            np.testing.assert_array_equal(part.labels, batch.labels[rows], str(indices))
+            assert part.classes == tuple(batch.classes[i] for i in rows)
+            np.testing.assert_array_equal(part.properties["Ex"], rows.astype(float))
+
+
+def test_a_batch_is_a_sequence_of_its_samples(batch: Microstructures) -> None:
+    assert [each.classes for each in batch] == [(name,) for name in batch.classes]
+    for number in (0, 4, -1, np.int64(2)):
+        np.testing.assert_array_equal(batch[number].labels, batch.labels[[number]], str(number))
+        assert batch[number].properties["Ex"].tolist() == [float(number % 5)]
+    for number in (5, -6):
+        with pytest.raises(IndexError, match="lies outside the batch; expected -5 to 4"):
+            batch[number]
+    np.testing.assert_array_equal(np.asarray(batch), batch.labels)
+    assert np.asarray(batch, dtype=float).dtype == float
+    copy = np.array(batch)
+    copy[:] = 9
+    assert batch.labels.max() == 1
+
+
+def test_volume_fractions() -> None:
+    labels = np.random.default_rng(1).integers(0, 3, (7, 4, 5, 6))
+    fractions = Microstructures(labels=labels, n_phases=4).volume_fractions
+    np.testing.assert_allclose(fractions, [[(image == phase).mean() for phase in range(4)] for image in labels])
+
+
+def test_what_a_batch_shows_of_itself(batch: Microstructures) -> None:
+    phi = batch.labels.mean()
+    assert repr(batch) == (
+        f"Microstructures(5 images of 6 x 4 pixels, 2 phases, mean volume fractions {1 - phi:.3g} and {phi:.3g}, "
+        "classes a, b, c, properties Ex)"
+    )
+    volume = Microstructures(labels=np.zeros((1, 4, 4, 4), int), n_phases=1, periodic=False)
+    assert repr(volume) == "Microstructures(1 volume of 4 x 4 x 4 voxels, 1 phase, volume fraction 1, not periodic)"
+    assert repr(batch.select([])) == "Microstructures(0 images of 6 x 4 pixels, 2 phases, properties Ex)"
+    many = Microstructures(labels=np.zeros((20, 4, 4), int), n_phases=9, classes=[f"<{i}>" for i in range(20)])
+    assert repr(many).endswith("9 phases, classes <0>, <1>, <2>, <3>, <4>, <5>, <6> and 13 more)")
+    page = many._repr_html_()
+    assert page.count("<img") == 8
+    assert "<figcaption>&lt;7&gt;</figcaption>" in page
+    assert "<0>" not in page
+    assert volume._repr_html_().count("<img") == 1
 
 
 def test_select_by_mask_and_concatenate_is_a_permutation(batch: Microstructures) -> None:
@@ -52,9 +91,9 @@ def test_indicator_of_three_phases_in_three_dimensions() -> None:
     np.testing.assert_array_equal(indicator.argmax(1).numpy(), labels)
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
+def test_refuses() -> None:
+    valid = {"labels": np.zeros((1, 4, 4), int), "n_phases": 2}
+    for fields, message in [
         ({"labels": np.zeros((4, 4), int)}, r"labels has shape \(4, 4\); expected \(n, X, Y\)"),
         ({"labels": np.zeros((1, 4, 4))}, "dtype float64; expected integers"),
         ({"labels": np.full((1, 4, 4), 2)}, r"labels\[0, 0, 0\] = 2; expected 0 to 1 for 2 phases"),
@@ -64,12 +103,9 @@ def test_indicator_of_three_phases_in_three_dimensions() -> None:
         ({"classes": ("a", "b")}, "classes has 2 entries; expected 1"),
         ({"properties": {"Ex": np.zeros(3)}}, r"property 'Ex' has shape \(3,\); expected \(1,\)"),
         ({"pixel_size": 0.0}, "pixel_size = 0.0 is not valid; expected a positive length"),
-    ],
-)
-def test_refuses(fields: dict, message: str) -> None:
-    valid = {"labels": np.zeros((1, 4, 4), int), "n_phases": 2}
-    with pytest.raises(InputError, match=message):
-        Microstructures(**(valid | fields))
+    ]:
+        with pytest.raises(InputError, match=message):
+            Microstructures(**(valid | fields))
 
 
 def test_refuses_indices_outside_and_batches_that_differ(batch: Microstructures) -> None:

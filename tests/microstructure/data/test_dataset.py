@@ -53,29 +53,30 @@ def test_two_phase_images_cost_a_bit_a_pixel(folder: Path) -> None:
     assert schema.field("image").type.byte_width == (18 * 18 + 7) // 8
 
 
-@pytest.mark.parametrize(("n_phases", "shape"), [(2, (5, 7)), (4, (6, 6)), (2, (3, 4, 5)), (1, (4, 4))])
-def test_phases_shapes_and_properties(tmp_path: Path, n_phases: int, shape: tuple[int, ...]) -> None:
-    stream = np.random.default_rng(0)
-    batch = Microstructures(
-        labels=stream.integers(0, n_phases, (6, *shape)),
-        n_phases=n_phases,
-        properties={"Ex": np.array([1.0, np.nan, 1 / 3, 0, -1, 2]), "kx": stream.random(6)},
-        periodic=False,
-        pixel_size=0.25,
-    )
-    writer = DatasetWriter(tmp_path / "d", settings={}, units={"Ex": "GPa"}, materials={"plane": "stress"})
-    writer.write_shard("b", batch.select(slice(4, 6)))
-    writer.write_shard("a", batch.select(slice(0, 4)))
-    writer.finish()
-    dataset = Dataset.open(tmp_path / "d")
-    back = dataset.load()
-    np.testing.assert_array_equal(back.labels, batch.labels)
-    for name, values in batch.properties.items():
-        np.testing.assert_array_equal(back.properties[name], values)
-    assert (back.n_phases, back.periodic, back.pixel_size) == (n_phases, False, 0.25)
-    assert dataset.manifest.properties == {"Ex": "GPa", "kx": ""}
-    assert dataset.manifest.materials == {"plane": "stress"}
-    assert pq.read_schema(tmp_path / "d" / "a.parquet").field("Ex").metadata == {b"unit": b"GPa"}
+def test_phases_shapes_and_properties(tmp_path: Path) -> None:
+    for n_phases, shape in [(2, (5, 7)), (4, (6, 6)), (2, (3, 4, 5)), (1, (4, 4))]:
+        stream = np.random.default_rng(0)
+        batch = Microstructures(
+            labels=stream.integers(0, n_phases, (6, *shape)),
+            n_phases=n_phases,
+            properties={"Ex": np.array([1.0, np.nan, 1 / 3, 0, -1, 2]), "kx": stream.random(6)},
+            periodic=False,
+            pixel_size=0.25,
+        )
+        folder = tmp_path / f"{n_phases} {shape}"
+        writer = DatasetWriter(folder, settings={}, units={"Ex": "GPa"}, materials={"plane": "stress"})
+        writer.write_shard("b", batch.select(slice(4, 6)))
+        writer.write_shard("a", batch.select(slice(0, 4)))
+        writer.finish()
+        dataset = Dataset.open(folder)
+        back = dataset.load()
+        np.testing.assert_array_equal(back.labels, batch.labels)
+        for name, values in batch.properties.items():
+            np.testing.assert_array_equal(back.properties[name], values)
+        assert (back.n_phases, back.periodic, back.pixel_size) == (n_phases, False, 0.25)
+        assert dataset.manifest.properties == {"Ex": "GPa", "kx": ""}
+        assert dataset.manifest.materials == {"plane": "stress"}
+        assert pq.read_schema(folder / "a.parquet").field("Ex").metadata == {b"unit": b"GPa"}
 
 
 def test_load_by_split_is_the_selection(folder: Path) -> None:

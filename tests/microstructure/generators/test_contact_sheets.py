@@ -23,7 +23,7 @@ def test_x_points_right_and_y_up(tmp_path: Path) -> None:
     image = np.zeros((128, 128), dtype=np.uint8)
     image[100:, :20] = 1  # large x, small y
     files = write_contact_sheets([Microstructures(labels=image[None], n_phases=2)], tmp_path)
-    picture = matplotlib.image.imread(files["unnamed"])[..., 0]
+    picture = matplotlib.image.imread(files["unnamed"])
     assert picture[-10, -10] < 0.2
     assert picture[10, 10] > 0.8
     assert picture[10, -10] > 0.8
@@ -34,7 +34,7 @@ def test_volumes_show_a_section(tmp_path: Path) -> None:
     volume = np.zeros((32, 32, 32), dtype=np.uint8)
     volume[16:, :, 0] = 1
     files = write_contact_sheets([Microstructures(labels=volume[None], n_phases=2)], tmp_path)
-    picture = matplotlib.image.imread(files["unnamed"])[..., 0]
+    picture = matplotlib.image.imread(files["unnamed"])
     assert picture.shape == (136, 136)
     assert picture[68, 20] > 0.8
     assert picture[68, 120] < 0.2

@@ -7,7 +7,7 @@ import torch
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.npy import write_npy
-from microdesign.microstructure.statistics.characterization import characterize, characterize_files, statistics_table
+from microdesign.microstructure.statistics.characterization import characterize, characterize_files
 from microdesign.microstructure.statistics.two_point import two_point
 
 
@@ -46,9 +46,6 @@ def test_volumes() -> None:
     assert entries[0]["percolates"][1] == [False, True, False]
     assert entries[0]["mean_chord"][1] == [3, None, 2]
     assert [entry["minimum_feature_size"][1] for entry in entries] == [2, 1]
-    titles, lines = statistics_table([{"image": "v.npy", **entries[0]}])
-    assert "chord z" in titles
-    assert [len(line) for line in lines] == [len(titles)] * 2
 
 
 def test_files(tmp_path) -> None:
@@ -61,7 +58,3 @@ def test_files(tmp_path) -> None:
     f = torch.from_numpy(np.load(tmp_path / "f.npy"))
     assert f.shape == (4, 2, 32, 32)
     torch.testing.assert_close(f[:3, 1:], two_point(batch.indicator()))
-    titles, lines = statistics_table(rows)
-    assert len(lines) == 8
-    assert lines[1][0] == ""
-    assert lines[0][titles.index("fraction")] == f"{rows[0]['volume_fractions'][0]:.4f}"

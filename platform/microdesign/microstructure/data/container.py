@@ -1,11 +1,13 @@
 """The one image container: a batch of phase-label images with what is known about each sample."""
 
-from collections.abc import Mapping, Sequence
+import html
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from microdesign.core.errors import InputError
 
@@ -13,16 +15,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_PHASES = 256
+_MOST_PICTURES = 8
+_MOST_FRACTIONS = 6
+_MOST_NAMES = 7
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Microstructures:
     """A batch of n microstructures of one shape.
 
+    An index gives samples, again as a batch: `batch[3]`, `batch[:10]`, `batch[mask]`; a loop goes over the samples one
+    by one. `numpy.asarray(batch)` is the labels.
+
     Example:
         >>> batch = Microstructures(labels=np.eye(4, dtype=np.uint8)[None], n_phases=2)
-        >>> len(batch), batch.shape
-        (1, (4, 4))
+        >>> batch
+        Microstructures(1 image of 4 x 4 pixels, 2 phases, volume fractions 0.75 and 0.25)
+        >>> len(batch), batch.shape, batch[0].volume_fractions.tolist()
+        (1, (4, 4), [[0.75, 0.25]])
 
     Attributes:
         labels: Phase labels, uint8, `(n, *shape)` with two or three spatial axes; axis 1 is x, axis 2 is y (then z).
@@ -77,10 +87,57 @@ class Microstructures:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __getitem__(self, index: int | slice | ArrayLike) -> Self:
+        if not isinstance(index, int | np.integer):
+            return self.select(index)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} lies outside the batch; expected {-len(self)} to {len(self) - 1}.")
+        return self.select(slice(int(index) % len(self), int(index) % len(self) + 1))
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[number] for number in range(len(self)))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray:
+        labels = self.labels if dtype is None else self.labels.astype(dtype)
+        return labels.copy() if copy and labels is self.labels else labels
+
+    def __repr__(self) -> str:
+        kind, element = ("image", "pixels") if len(self.shape) == 2 else ("volume", "voxels")
+        parts = [
+            f"{len(self)} {kind}{'' if len(self) == 1 else 's'} of {' x '.join(map(str, self.shape))} {element}",
+            f"{self.n_phases} phase{'' if self.n_phases == 1 else 's'}",
+        ]
+        if len(self) >= 1 and self.n_phases <= _MOST_FRACTIONS:
+            fractions = [f"{fraction:.3g}" for fraction in self.volume_fractions.mean(axis=0)]
+            last = f" and {fractions[-1]}" if len(fractions) > 1 else ""
+            noun = f"{'mean ' if len(self) > 1 else ''}volume fraction{'s' if last else ''}"
+            parts.append(f"{noun} {', '.join(fractions[:-1] or fractions)}{last}")
+        classes = list(dict.fromkeys(filter(None, self.classes)))
+        parts += [f"classes {_listed(classes)}"] if classes else []
+        parts += [f"properties {_listed(list(self.properties))}"] if self.properties else []
+        parts += [] if self.periodic else ["not periodic"]
+        return f"Microstructures({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        """Pictures of the first samples, as a notebook shows them; of a volume the section at z = 0."""
+        from microdesign.microstructure.drawing import html_picture
+
+        shown = self.select(slice(0, _MOST_PICTURES))
+        pairs = zip(shown.labels, shown.classes, strict=True)
+        pictures = "".join(html_picture(labels, self.n_phases, title) for labels, title in pairs)
+        return f"<div>{html.escape(repr(self))}</div><div>{pictures}</div>"
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of pixels along each spatial axis, x first."""
         return self.labels.shape[1:]
+
+    @property
+    def volume_fractions(self) -> NDArray[np.float64]:
+        """Share of the pixels of each sample that each phase has, float64 `(n, P)`; each row adds up to one."""
+        flat = self.labels.reshape(len(self), math.prod(self.shape))
+        counts = [np.count_nonzero(flat == phase, axis=1) for phase in range(self.n_phases)]
+        return np.stack(counts, axis=1) / flat.shape[1]
 
     def select(self, indices: ArrayLike | slice) -> Self:
         """Returns the samples at `indices`: integers in any order, a boolean mask `(n,)`, or a slice (a view, no copy).
@@ -176,6 +233,11 @@ def property_table(properties: Mapping[str, NDArray], names: Sequence[str], n: i
         listed = ", ".join(properties) or "none: label it first"
         raise InputError(f"The data set has no property '{missing[0]}'; it has {listed}.")
     return np.array([properties[name] for name in names], dtype=np.float64).reshape(len(names), n).T
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _check_range(labels: NDArray, n_phases: int) -> None:

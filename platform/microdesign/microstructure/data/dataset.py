@@ -35,12 +35,17 @@ class Dataset:
     """A finished data set on disk; images are read shard by shard, when asked for.
 
     Example:
-        >>> dataset = Dataset.open("data/train")
-        >>> train = dataset.load("train")
+        >>> from microdesign.microstructure.generators.registry import generate
+        >>> writer = DatasetWriter("fields", settings={})
+        >>> writer.write_shard("first", generate("GRF", 10, (16, 16)))
+        >>> len(writer.finish())
+        10
+        >>> Dataset.open("fields").load("train").shape
+        (16, 16)
 
     Attributes:
         folder: The folder.
-        manifest: What `dataset.json` says.
+        manifest: The content of `dataset.json`.
     """
 
     def __init__(self, folder: Path, manifest: DatasetManifest) -> None:
@@ -68,7 +73,7 @@ class Dataset:
         return len(self.manifest)
 
     def read_shard(self, number: int) -> Microstructures:
-        """Reads shard `number` whole and checks it.
+        """Reads all of shard `number` and checks it.
 
         Raises:
             InputError: The file is damaged or does not match its digest or the manifest.
@@ -184,7 +189,7 @@ class DatasetWriter:
         self._records: dict[str, ShardRecord] = {}
 
     def has_shard(self, name: str) -> bool:
-        """Tells whether a whole shard of this name, made with these settings, is there already."""
+        """Tells whether a complete shard of this name, made with these settings, is there already."""
         try:
             record = read_shard_record(self._path(name))
         except InputError:
@@ -195,7 +200,7 @@ class DatasetWriter:
         return True
 
     def write_shard(self, name: str, batch: Microstructures) -> None:
-        """Writes a shard, whole or not at all, over an older one of the same name.
+        """Writes a shard, complete or absent, over an older one of the same name.
 
         Raises:
             InputError: The batch is empty, or its shape, phases or properties differ from the shards before it.

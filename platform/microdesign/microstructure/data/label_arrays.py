@@ -1,4 +1,4 @@
-"""Phase labels from whatever number type a file holds."""
+"""Phase labels from the number type of any file."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import MAX_PHASES
 
-# What a reader holds of a file's raw numbers at once; int64 copies of uint8 images take eight times their size.
+# What a reader takes of a file's raw numbers at once; int64 copies of uint8 images take eight times their size.
 CHUNK_BYTES = 64 * 2**20
 _PART_BYTES = 4 * 2**20
 

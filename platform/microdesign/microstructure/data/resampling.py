@@ -1,4 +1,4 @@
-"""Images with fewer pixels: each phase averaged by area, then cut back to labels."""
+"""Images with fewer pixels: each phase averaged by area, then each pixel labelled by the largest."""
 
 import math
 from dataclasses import replace
@@ -18,7 +18,7 @@ def resize(batch: Microstructures, size: int) -> Microstructures:
 
     Each new pixel takes the phase that covers most of it, of equal ones the lowest: with two phases, phase 1 where it
     covers more than half. Properties are dropped, for they are those of the original images; classes and generation
-    stay, and `pixel_size` grows so that the images keep their edges.
+    stay, and `pixel_size` grows so that the images keep their physical size.
 
     Args:
         batch: Square or cubic images, labels `(n, *N)`.
@@ -63,7 +63,7 @@ def area_average(indicator: NDArray, size: int) -> NDArray[np.float64]:
 def overlaps(pixels: int, size: int) -> NDArray[np.int64]:
     """Returns how much of each old pixel lies in each new one, `(size, pixels)`, in units of 1 / `size` old pixel.
 
-    In this unit old pixels are `size` long and new ones `pixels`, so that all edges and overlaps are whole numbers.
+    In this unit old pixels are `size` long and new ones `pixels`, so that all boundaries and overlaps are integers.
     """
     new, old = np.arange(size)[:, None], np.arange(pixels)[None, :]
     upper = np.minimum((new + 1) * pixels, (old + 1) * size)
@@ -73,26 +73,26 @@ def overlaps(pixels: int, size: int) -> NDArray[np.int64]:
 def _largest_phase(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     """Returns the phase `(n, *[size])` that covers most of each new pixel, of equal ones the lowest."""
     phases = np.unique(labels)
-    cut = np.full((len(labels), *[size] * (labels.ndim - 1)), phases[0], dtype=np.uint8)
+    resized = np.full((len(labels), *[size] * (labels.ndim - 1)), phases[0], dtype=np.uint8)
     largest = _covered(labels == phases[0], size)
     rest = math.prod(labels.shape[1:]) - largest
     for phase in phases[1:]:
         # What no other phase covers is the last one's.
         covered = rest if phase == phases[-1] else _covered(labels == phase, size)
-        cut[covered > largest] = phase
+        resized[covered > largest] = phase
         largest = np.maximum(largest, covered)
         rest = rest - covered
-    return cut
+    return resized
 
 
 def _covered(indicator: NDArray, size: int) -> NDArray:
-    """Returns the area `(n, *[size])` of indicators `(n, *N)` in each new pixel, of which a whole one has `prod(N)`."""
+    """Returns the area `(n, *[size])` of indicators `(n, *N)` in each new pixel, of which a full one has `prod(N)`."""
     covered: NDArray = indicator.astype(np.float32)
-    whole = 1
+    total = 1
     for pixels in indicator.shape[1:]:
-        whole *= pixels
-        # Whole numbers, so that a tie is a tie on every machine; float32 holds them up to 2^24.
-        exact = np.dtype(np.float32 if whole <= 2**24 else np.float64)
+        total *= pixels
+        # Integers, so that a tie is a tie on every machine; float32 holds them up to 2^24.
+        exact = np.dtype(np.float32 if total <= 2**24 else np.float64)
         weights = overlaps(pixels, size).T.astype(exact)
         # The axis that is summed leaves the front and comes back at the end: after all of them the order is the same.
         covered = np.tensordot(covered.astype(exact, copy=False), weights, axes=(1, 0))

@@ -21,7 +21,7 @@ _KEY = b"microdesign"
 
 
 class ShardRecord(Config):
-    """What a shard's Parquet metadata says of it, enough to resume without reading the images."""
+    """The description of a shard in its Parquet metadata, enough to resume without reading the images."""
 
     shape: tuple[int, ...]
     """Number of pixels along each spatial axis."""
@@ -44,7 +44,7 @@ class ShardRecord(Config):
 
 
 def write_shard_file(path: Path, batch: Microstructures, units: Mapping[str, str], settings_digest: str) -> ShardRecord:
-    """Writes the batch as one Parquet file, whole or not at all, and returns its record.
+    """Writes the batch as one Parquet file, complete or absent, and returns its record.
 
     Columns: `class`, `generation`, `image` (fixed-size binary: bits in C order for two phases, else one byte a pixel),
     and one float64 column per property with its unit in the field's metadata.
@@ -95,7 +95,7 @@ def read_shard_record(path: Path) -> ShardRecord:
     """Reads a shard's record from its metadata.
 
     Raises:
-        InputError: The file is missing, no whole Parquet file, or not a shard of a data set.
+        InputError: The file is missing, no complete Parquet file, or not a shard of a data set.
     """
     try:
         metadata = pq.read_schema(path).metadata or {}
@@ -107,7 +107,7 @@ def read_shard_record(path: Path) -> ShardRecord:
 
 
 def read_shard_file(path: Path, expected_digest: str | None = None) -> Microstructures:
-    """Reads a whole shard; with `expected_digest` it is checked to hold what was written.
+    """Reads all of a shard; with `expected_digest` it is checked to hold what was written.
 
     Raises:
         InputError: The file is missing, damaged, or its content does not match the digest.

@@ -32,7 +32,7 @@ def neighbourhood_annealing(sample: Sample) -> Drawn:
     near = gaussian_transfer(sample.shape, lengths, axes)
     # A Gaussian of `ratio` times the length is the near one to the power ratio^2.
     transfer = near - np.float32(repulsion) * near ** np.float32(ratio**2)
-    # The mean of a phase is conserved, so its transform's first entry says nothing.
+    # The mean of a phase is conserved, so its transform's first entry carries no information.
     transfer.flat[0] = 0.0
     field = white_noise(sample)
     for sweep in range(SWEEPS):

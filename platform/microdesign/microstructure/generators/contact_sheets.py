@@ -35,9 +35,9 @@ def write_contact_sheets(
     for batch in batches:
         n_phases = max(n_phases, batch.n_phases)
         for name, image in zip(batch.classes, batch.labels, strict=True):
-            kept = first.setdefault(name or "unnamed", [])
-            if len(kept) < wanted:
-                kept.append(image.copy())
+            images = first.setdefault(name or "unnamed", [])
+            if len(images) < wanted:
+                images.append(image.copy())
     if not first:
         raise InputError("there are no images for a contact sheet; expected at least one.")
     files = {}

@@ -25,7 +25,8 @@ def _ellipses(sample: Sample, aligned: bool) -> Drawn:
     inverted = bool(stream.random() < 0.5)
     minor = log_uniform(stream, MIN_FEATURE / 2, 0.08 * size)
     major = min(minor * log_uniform(stream, 1.0, 5.0), 0.25 * size)
-    # Boolean model: n ellipses of area A leave exp(-n A) bare; twice the n that is needed, then cut at the best number.
+    # Boolean model: n ellipses of area A leave exp(-n A) bare; twice the n that is needed, of which as many are used as
+    # fit best.
     needed = -math.log(1 - covered) * size * size / (math.pi * minor * major)
     n = math.ceil(2 * needed) + 8
     angle = float(stream.uniform(0.0, math.pi))

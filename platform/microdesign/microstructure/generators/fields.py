@@ -42,7 +42,7 @@ def gaussian_random_field(sample: Sample) -> Drawn:
 def spinodal(sample: Sample) -> Drawn:
     """Spinodal-like pattern: a superposition of periodic waves of nearly one wavelength and random phases, thresholded.
 
-    Cahn's picture of early spinodal decomposition (Cahn 1965, doi 10.1063/1.1695731); with the waves' directions kept
+    Cahn's picture of early spinodal decomposition (Cahn 1965, doi 10.1063/1.1695731); with the waves' directions
     near one or several orthogonal axes, the anisotropic `spinodoids` of Kumar et al. (2020, doi
     10.1038/s41524-020-0341-6). `axes` = 0 is isotropic, 1 lamellar, more a grid; `spread` is the standard deviation
     of the directions about the axes, in radians.

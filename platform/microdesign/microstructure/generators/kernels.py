@@ -24,7 +24,7 @@ def nearest_points(
         points: Coordinates `(n, dims)` in the box, dims 2 or 3.
         box: Edge lengths `(dims,)` of the box that the image covers; its scale per axis may differ.
         shape: Pixels along each axis.
-        border: Up to which distance in pixels borders of cells are looked for; 0 for not at all.
+        border: Up to which distance in pixels borders of cells are looked for; 0 for none.
 
     Returns:
         The index of the nearest point, int32 `shape`; and the distance in pixels to the nearest border of its cell, or
@@ -34,27 +34,27 @@ def nearest_points(
     # In two dimensions the third axis is one pixel and one bucket thick.
     pixels = np.ones(3, dtype=np.int64)
     pixels[:dims] = shape
-    edges = np.ones(3)
-    edges[:dims] = box
+    lengths = np.ones(3)
+    lengths[:dims] = box
     placed = np.full((len(points), 3), 0.5)
     placed[:, :dims] = points
     width = (float(np.prod(box)) / len(points)) ** (1 / dims)
     buckets = np.ones(3, dtype=np.int64)
     buckets[:dims] = np.maximum((box / width).astype(np.int64), 1)
-    bucket = np.minimum((placed / edges * buckets).astype(np.int64), buckets - 1)
+    bucket = np.minimum((placed / lengths * buckets).astype(np.int64), buckets - 1)
     flat = (bucket[:, 0] * buckets[1] + bucket[:, 1]) * buckets[2] + bucket[:, 2]
     order = np.argsort(flat, kind="stable")
     starts = np.searchsorted(flat[order], np.arange(int(np.prod(buckets)) + 1))
     owner = np.empty(tuple(pixels), dtype=np.int32)
     distance = np.empty(tuple(pixels) if border > 0 else (0, 0, 0), dtype=np.float32)
-    _search(placed[order], edges, buckets, order, starts, float(border), owner, distance)
+    _search(placed[order], lengths, buckets, order, starts, float(border), owner, distance)
     return owner.reshape(shape), distance.reshape(shape if border > 0 else (0,))
 
 
 @_compiled
 def _search(
     points: NDArray[np.float64],
-    edges: NDArray[np.float64],
+    lengths: NDArray[np.float64],
     buckets: NDArray[np.int64],
     order: NDArray[np.int64],
     starts: NDArray[np.int64],
@@ -63,8 +63,8 @@ def _search(
     distance: NDArray[np.float32],
 ) -> None:
     pixels = owner.shape
-    widths = edges / buckets
-    step = np.array([edges[0] / pixels[0], edges[1] / pixels[1], edges[2] / pixels[2]])
+    widths = lengths / buckets
+    step = np.array([lengths[0] / pixels[0], lengths[1] / pixels[1], lengths[2] / pixels[2]])
     longest = max(step[0], step[1]) if pixels[2] == 1 else max(step[0], step[1], step[2])
     # Offsets of buckets along each axis, each bucket once.
     low, high = -((buckets - 1) // 2), buckets // 2
@@ -103,7 +103,7 @@ def _search(
                                         square = 0.0
                                         for a in range(3):
                                             d = abs(x[a] - points[point, a])
-                                            d = min(d, edges[a] - d)
+                                            d = min(d, lengths[a] - d)
                                             square += d * d
                                         if search == 0:
                                             if square < nearest:
@@ -116,9 +116,9 @@ def _search(
                                         slope = 0.0
                                         for a in range(3):
                                             p = points[first, a] - x[a]
-                                            p -= edges[a] * np.round(p / edges[a])
+                                            p -= lengths[a] * np.round(p / lengths[a])
                                             q = points[point, a] - x[a]
-                                            q -= edges[a] * np.round(q / edges[a])
+                                            q -= lengths[a] * np.round(q / lengths[a])
                                             slope += ((q - p) * step[a]) ** 2
                                         if slope > 0:
                                             closest = min(closest, (square - nearest) / (2.0 * np.sqrt(slope)))
@@ -138,33 +138,33 @@ def _search(
 
 @_compiled
 def place_apart(points: NDArray[np.float64], box: float, distance: float, most: int) -> NDArray[np.int64]:
-    """Random sequential placement: goes through points `(n, dims)` and keeps those far from all that are kept.
+    """Random sequential placement: goes through points `(n, dims)` and chooses those far from all chosen before.
 
     Args:
         points: Candidates in a periodic cube of edge `box`.
         box: Edge length.
-        distance: Least distance of two kept points.
+        distance: Least distance of two chosen points.
         most: Number of points at which it stops.
 
     Returns:
-        Indices of the kept points, at most `most`, ascending.
+        Indices of the chosen points, at most `most`, ascending.
     """
-    kept = np.empty(min(most, len(points)), dtype=np.int64)
+    chosen = np.empty(min(most, len(points)), dtype=np.int64)
     count = 0
     for i in range(len(points)):
-        if count == len(kept):
+        if count == len(chosen):
             break
         free = True
         for other in range(count):
             square = 0.0
             for a in range(points.shape[1]):
-                d = abs(points[i, a] - points[kept[other], a])
+                d = abs(points[i, a] - points[chosen[other], a])
                 d = min(d, box - d)
                 square += d * d
             if square < distance * distance:
                 free = False
                 break
         if free:
-            kept[count] = i
+            chosen[count] = i
             count += 1
-    return kept[:count]
+    return chosen[:count]

@@ -16,7 +16,7 @@ _CHUNK = 2_000_000
 
 
 def small_voids(sample: Sample) -> Drawn:
-    """Small round voids of one size, overlapping at will or kept apart, spread evenly or in clusters.
+    """Small round voids of one size, overlapping freely or apart from each other, spread evenly or in clusters.
 
     The radius is 0.02 to 0.045 of the edge (0.03 to 0.07 in three dimensions), at least 1.5 pixels. Centres are at
     least `spacing` diameters apart: 0 is a Boolean model, above 1 voids do not touch (random sequential placement).
@@ -41,7 +41,7 @@ def small_voids(sample: Sample) -> Drawn:
 
 
 def small_and_big_voids(sample: Sample) -> Drawn:
-    """Round voids of two sizes, overlapping at will: small ones as in `VoidSmall`, big ones 3 to 6 times as wide.
+    """Round voids of two sizes, overlapping freely: small ones as in `VoidSmall`, big ones 3 to 6 times as wide.
 
     The voids cover up to 0.6, of which the big ones are to have the share `big_share`, as nearly as whole voids allow.
     Voids are phase 0 or, half of the time, phase 1 (`inverted`).

@@ -28,9 +28,7 @@ def summarise(batches: Iterable[Microstructures], units: Mapping[str, str] | Non
     for batch in batches:
         last = batch
         classes.update(batch.classes)
-        flat = batch.labels.reshape(len(batch), -1)
-        counts = [np.count_nonzero(flat == phase, axis=1) for phase in range(batch.n_phases)]
-        fractions.append(np.stack(counts, axis=1) / flat.shape[1])
+        fractions.append(batch.volume_fractions)
         for name, values in batch.properties.items():
             properties.setdefault(name, []).append(values)
     if last is None:

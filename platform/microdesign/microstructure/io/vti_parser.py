@@ -70,14 +70,14 @@ def parse_vti(path: Path, array: str | None, with_labels: bool) -> VtiImage:
 class _File:
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
-        cut = data.find(b"<AppendedData")
+        end = data.find(b"<AppendedData")
         # Raw binary is no XML: only what stands before it is parsed.
-        self.root = ET.fromstring(data if cut < 0 else data[:cut] + b"</VTKFile>")
+        self.root = ET.fromstring(data if end < 0 else data[:end] + b"</VTKFile>")
         if self.root.tag != "VTKFile" or self.root.get("type") != "ImageData":
             raise InputError(f"{path}: holds {self.root.get('type', self.root.tag)}; expected VTK ImageData.")
-        tag_end = data.find(b">", cut)
-        self.appended_raw = b"raw" in data[cut:tag_end]
-        self.appended = b"" if cut < 0 else data[data.index(b"_", tag_end) + 1 :]
+        tag_end = data.find(b">", end)
+        self.appended_raw = b"raw" in data[end:tag_end]
+        self.appended = b"" if end < 0 else data[data.index(b"_", tag_end) + 1 :]
         self.order = ">" if self.root.get("byte_order") == "BigEndian" else "<"
         self.count_type = np.dtype(self.order + _TYPES[self.root.get("header_type", "UInt32")])
         self.compressor = self.root.get("compressor")

@@ -25,12 +25,12 @@ from microdesign.microstructure.statistics.surface import anisotropy, specific_s
 from microdesign.microstructure.statistics.two_point import radial_average, two_point
 from microdesign.microstructure.statistics.two_point import volume_fractions as fractions_of
 
-SPECKS = 0.05
-"""Share of a phase that `feature_size` takes for specks and hairs."""
+IGNORED_SHARE = 0.05
+"""Thinnest share of a phase that `feature_size` ignores: specks and hairs."""
 
 
 def characterize(batch: Microstructures) -> list[dict[str, Any]]:
-    """Returns the statistics of each sample, as JSON takes them; None stands for what is infinite or not defined.
+    """Returns the statistics of each sample as JSON values; None stands for what is infinite or not defined.
 
     Each entry is a list over the phases; those by axis are lists over the axes within it. Lengths are in the unit of
     the batch's `pixel_size`, counts in pixels:
@@ -57,7 +57,7 @@ def characterize(batch: Microstructures) -> list[dict[str, Any]]:
         "anisotropy": anisotropy(x.double(), dims).tolist(),
         "mean_chord": (size * mean_chord_length(x, dims)).tolist(),
         "minimum_feature_size": (size * minimum_feature_size(x, dims)).tolist(),
-        "feature_size": (size * minimum_feature_size(x, dims, ignore=SPECKS)).tolist(),
+        "feature_size": (size * minimum_feature_size(x, dims, ignore=IGNORED_SHARE)).tolist(),
         "percolates": percolates(x, dims).tolist(),
         "spans": spans(x, dims).tolist(),
         "clusters": [[len(part) for part in phases] for phases in parts],
@@ -109,39 +109,8 @@ def characterize_files(
     return rows
 
 
-def statistics_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Returns titles and lines of a table for people, a line for each phase of each entry of `characterize_files`."""
-    axes = "xyz"[: max((len(row["percolates"][0]) for row in rows), default=0)]
-    chords = [f"chord {axis}" for axis in axes]
-    titles = ["image", "phase", "fraction", "surface", "anisotropy", *chords, "min. feature", "feature", "percolates"]
-    lines = []
-    for row in rows:
-        for phase, fraction in enumerate(row["volume_fractions"]):
-            lengths = [_short(length) for length in row["mean_chord"][phase]] + [""] * len(axes)
-            along = "".join(axis for axis, endless in zip(axes, row["percolates"][phase], strict=False) if endless)
-            lines.append(
-                [
-                    row["image"] if phase == 0 else "",
-                    str(phase),
-                    f"{fraction:.4f}",
-                    f"{row['specific_surface'][phase]:.4f}",
-                    f"{row['anisotropy'][phase]:.3f}",
-                    *lengths[: len(axes)],
-                    _short(row["minimum_feature_size"][phase]),
-                    _short(row["feature_size"][phase]),
-                    along or "no",
-                    str(row["corner_contacts"][phase]),
-                ]
-            )
-    return [*titles, "corner contacts"], lines
-
-
 def _indicators(batch: Microstructures) -> Tensor:
     return one_hot(torch.from_numpy(batch.labels), batch.n_phases)
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
 
 
 def _trimmed(counts: Tensor) -> list[int]:

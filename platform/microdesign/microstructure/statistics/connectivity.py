@@ -1,6 +1,6 @@
-"""Clusters of a phase, and whether they carry through the image: on hard images, by `scipy.ndimage.label`.
+"""Clusters of a phase, and whether they percolate: on hard images, by `scipy.ndimage.label`.
 
-Pixels are connected through their faces. In a periodic image a cluster goes on across the edges, and it percolates
+Pixels are connected through their faces. In a periodic image a cluster continues across the boundary, and it percolates
 along an axis if following it one can come back to the same pixel displaced by whole periods along that axis: only then
 is it endless in the tiled plane. A cluster that spans from face to face need not be (its ends may not meet).
 """
@@ -100,7 +100,7 @@ def _of_each(indicator: Tensor, dims: int, periodic: bool) -> Tensor:
 
 
 def _joined(plain: NDArray[np.int32], count: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Joins labels across the periodic edges: the owner `(count + 1,)` of each, and axes along which it winds.
+    """Joins labels across the periodic boundary: the owner `(count + 1,)` of each, and axes along which it winds.
 
     Each label is given its displacement in periods from its owner, along a walk through the joints. A joint between
     labels of known displacement that does not fit closes a loop around the image: the axes of the misfit are endless.

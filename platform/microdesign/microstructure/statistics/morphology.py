@@ -1,4 +1,4 @@
-"""Run lengths, feature size and corner contacts of indicators: what two-point statistics do not tell.
+"""Run lengths, feature size and corner contacts of indicators: what two-point statistics do not show.
 
 As in `statistics`, every function acts on the trailing `dims` spatial axes `*N`, keeps the leading axes `...`, and
 takes images as periodic. Hard indicators are 0 or 1; functions that need them say so and refuse others. Lengths are in
@@ -22,7 +22,7 @@ def lineal_path(indicator: Tensor, dims: int = 2, longest: int | None = None) ->
     """Returns the lineal path function along each axis, `(..., *N) -> (..., dims, longest + 1)`; differentiable.
 
     L_i(r) = 1/|Omega| sum_x prod_{j = 0 ... r} m(x + j e_i): the probability that a segment from pixel centre to pixel
-    centre of length r along axis i lies wholly in the phase; L_i(0) is the volume fraction (Lu and Torquato, Phys. Rev.
+    centre of length r along axis i lies in the phase; L_i(0) is the volume fraction (Lu and Torquato, Phys. Rev.
     A 45, 922, 1992). Soft indicators are taken as independent probabilities.
 
     Args:
@@ -54,7 +54,7 @@ def chord_counts(indicator: Tensor, dims: int = 2) -> Tensor:
     """Returns how many chords of each length there are along each axis, `(..., *N) -> (..., dims, max(N) + 1)`, int64.
 
     A chord is a run of phase pixels along a line, between two pixels of other phases; entry l counts those of l pixels.
-    A line that lies wholly in the phase has no end and gives no chord.
+    A line that lies entirely in the phase has no end and gives no chord.
 
     Raises:
         InputError: The indicator is not hard.
@@ -67,7 +67,7 @@ def chord_counts(indicator: Tensor, dims: int = 2) -> Tensor:
         n = lines.shape[-1]
         images = lines.reshape(-1, math.prod(lines.shape[-dims:]) // n, n)
         position = torch.arange(2 * n, device=m.device)
-        # The line twice over, so that a chord across the periodic edge is whole; the next pixel outside ends a chord.
+        # The line twice, so that a chord across the periodic boundary is one piece. The next pixel outside ends it.
         outside = torch.where(images.repeat(1, 1, 2), 2 * n, position)
         end = outside.flip(-1).cummin(-1).values.flip(-1)[..., :n]
         starts = images & ~torch.roll(images, 1, -1)
@@ -181,7 +181,7 @@ def _deepest(image: NDArray[np.bool_]) -> int:
 
 
 def _periodic_distance(inside: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
-    """Distance of each pixel inside to the nearest one outside across the periodic edges, right up to `reach`."""
+    """Distance of each pixel inside to the nearest one outside across the periodic boundary, right up to `reach`."""
     widths = [min(reach, n) for n in inside.shape]
     padded = np.pad(inside, [(w, w) for w in widths], mode="wrap")
     distance = ndimage.distance_transform_edt(padded)

@@ -123,15 +123,15 @@ class _Autocorrelation(torch.autograd.Function):
             out[:, :1] = half[:, :1]
             out[:, mirrored:] = half[:, 1:].flip(1)
             # f(x, y) = f(-x, -y): index 0 stays and the others are reversed, along each of the other axes.
-            for kept in itertools.product((True, False), repeat=dims - 1):
-                where = (slice(None), slice(1, mirrored), *(slice(0, 1) if k else slice(1, None) for k in kept))
-                reversed_axes = [2 + axis for axis, k in enumerate(kept) if not k]
+            for zero_offset in itertools.product((True, False), repeat=dims - 1):
+                where = (slice(None), slice(1, mirrored), *(slice(0, 1) if k else slice(1, None) for k in zero_offset))
+                reversed_axes = [2 + axis for axis, k in enumerate(zero_offset) if not k]
                 out[where] = half[where].flip(reversed_axes)
         return f.reshape(m.shape)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
-        """Keeps the image."""
+        """Saves the image for the backward pass."""
         ctx.save_for_backward(inputs[0])
         ctx.dims = inputs[1]
 

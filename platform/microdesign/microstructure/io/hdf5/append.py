@@ -1,4 +1,4 @@
-"""Writing HDF5 where the disk may be full: the library crashes the process when it cannot write what it still holds."""
+"""Writing HDF5 where the disk may be full: the library crashes the process when it cannot write its buffers."""
 
 import os
 from pathlib import Path

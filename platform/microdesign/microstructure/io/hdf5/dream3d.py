@@ -113,10 +113,10 @@ def _array(container: Any, container_name: str, wanted: str | None, path: str | 
     for name in _PREFERRED:
         if name in arrays:
             return arrays[name]
-    whole = [name for name, item in arrays.items() if item.dtype.kind in "uib"]
-    if len(whole) != 1:
+    integral = [name for name, item in arrays.items() if item.dtype.kind in "uib"]
+    if len(integral) != 1:
         raise InputError(
             f"{path}: '{container_name}' holds neither Phases nor FeatureIds; "
             f"name the array by --array out of: {', '.join(arrays) or 'none'}."
         )
-    return arrays[whole[0]]
+    return arrays[integral[0]]

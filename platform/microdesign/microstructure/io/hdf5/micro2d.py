@@ -2,7 +2,7 @@
 
 One group per class; in it the images `f[cls][cls]`, how each was made `f[cls]["<cls> - labels"]`, and per sample and
 pair of materials `homogenized_mechanical` `(N, M, 5)` and `homogenized_thermal` `(N, M, 2)`, each with an attribute
-INSTRUCTIONS that says what each index is.
+INSTRUCTIONS that states what each index is.
 """
 
 import re

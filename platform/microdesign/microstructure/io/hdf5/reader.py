@@ -104,15 +104,15 @@ def _read_stack(path: str | Path, name: str, chunk: int | None, options: ReadOpt
     source = f"{path}: '{name}'"
     with open_hdf5(path) as file:
         array = file[name]
-        whole = array.shape
-        if len(whole) == 2:
-            n, shape = whole[0], _image_shape(whole[1:], options, source)
+        stored = array.shape
+        if len(stored) == 2:
+            n, shape = stored[0], _image_shape(stored[1:], options, source)
         else:
-            n, shape = split_axes(whole, options.dims, source)
+            n, shape = split_axes(stored, options.dims, source)
         if options.shape not in (None, shape):
-            raise InputError(f"{source} has shape {whole}; expected images of --shape {options.shape}.")
+            raise InputError(f"{source} has shape {stored}; expected images of --shape {options.shape}.")
         if n == 0:
-            raise InputError(f"{source} has shape {whole}, without images; expected at least one.")
+            raise InputError(f"{source} has shape {stored}, without images; expected at least one.")
         phases = array.attrs.get("n_phases")
         columns = {
             Path(other.name).name: np.asarray(file[other.name][()], dtype=np.float64)
@@ -125,7 +125,7 @@ def _read_stack(path: str | Path, name: str, chunk: int | None, options: ReadOpt
         with open_hdf5(path) as file:
             for start in range(0, n, length):
                 stop = min(start + length, n)
-                where = () if whole == shape else slice(start, stop)
+                where = () if stored == shape else slice(start, stop)
                 yield _slice(file[name], where, source).reshape(-1, *shape)
 
     raw = RawImages(chunks=chunks, source=source, n_phases=None if phases is None else int(phases), properties=columns)

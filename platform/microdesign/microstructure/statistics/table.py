@@ -1,0 +1,109 @@
+"""Tables of statistics: a data frame for programs and notebooks, lines of text for people."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.label_arrays import as_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_BY_AXIS = ("mean_chord", "percolates", "spans")
+_CURVES = ("chords", "two_point", "two_point_radius")
+
+
+def statistics(images: Microstructures | NDArray | str | Path | Sequence[str | Path]) -> "pd.DataFrame":
+    """Returns statistics of every phase of every image, a row for each; a notebook shows them as a table.
+
+    The columns are those of `characterize` that are one number: `volume_fraction`; `specific_surface` (pixel faces per
+    volume, 1 / length); `anisotropy` (0 to 1); `mean_chord_x`, ... (mean run length along each axis);
+    `minimum_feature_size`, and `feature_size`, the same without the thinnest 5 % of the phase; `percolates_x`, ...
+    (endless in the tiled image); `spans_x`, ... (from face to face); `clusters`; `largest_cluster` (its share);
+    `corner_contacts`. Lengths are in the unit of the images' `pixel_size`, which is 1 for arrays. NaN stands for what
+    is infinite or not defined. Curves, such as two-point statistics, are in `characterize`.
+
+    Example:
+        >>> import numpy as np
+        >>> stripes = np.arange(64).reshape(8, 8) // 16 % 2
+        >>> table = statistics(stripes)
+        >>> table["mean_chord_x"].tolist(), table["percolates_y"].tolist()
+        ([2.0, 2.0], [True, True])
+
+    Args:
+        images: Microstructures; integer labels `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`; or the path, or paths, of files
+            or folders of any format that `read` knows.
+
+    Raises:
+        InputError: A path cannot be read, or an array holds other numbers than phase labels or has another shape.
+    """
+    import pandas as pd  # a quarter of a second to import
+
+    from microdesign.microstructure.statistics.characterization import characterize, characterize_files
+
+    if isinstance(images, str | Path):
+        entries = characterize_files([images])
+    elif isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
+        entries = characterize_files(list(images))
+    else:
+        batch = images if isinstance(images, Microstructures) else _of_array(np.asarray(images))
+        entries = [{"image": number, **entry} for number, entry in enumerate(characterize(batch))]
+    rows = [row for entry in entries for row in _rows(entry)]
+    return pd.DataFrame(rows).set_index(["image", "phase"])
+
+
+def statistics_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """Returns titles and lines of a table for people, a line for each phase of each entry of `characterize_files`."""
+    axes = "xyz"[: max((len(row["percolates"][0]) for row in rows), default=0)]
+    chords = [f"chord {axis}" for axis in axes]
+    titles = ["image", "phase", "fraction", "surface", "anisotropy", *chords, "min. feature", "feature", "percolates"]
+    lines = []
+    for row in rows:
+        for phase, fraction in enumerate(row["volume_fractions"]):
+            lengths = [_short(length) for length in row["mean_chord"][phase]] + [""] * len(axes)
+            along = "".join(axis for axis, endless in zip(axes, row["percolates"][phase], strict=False) if endless)
+            lines.append(
+                [
+                    row["image"] if phase == 0 else "",
+                    str(phase),
+                    f"{fraction:.4f}",
+                    f"{row['specific_surface'][phase]:.4f}",
+                    f"{row['anisotropy'][phase]:.3f}",
+                    *lengths[: len(axes)],
+                    _short(row["minimum_feature_size"][phase]),
+                    _short(row["feature_size"][phase]),
+                    along or "no",
+                    str(row["corner_contacts"][phase]),
+                ]
+            )
+    return [*titles, "corner contacts"], lines
+
+
+def _rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """One flat row a phase of an entry of `characterize`."""
+    rows = []
+    for phase, fraction in enumerate(entry["volume_fractions"]):
+        row: dict[str, Any] = {"image": entry["image"], "phase": phase, "volume_fraction": fraction}
+        for name, values in entry.items():
+            if name in _BY_AXIS:
+                row |= {f"{name}_{axis}": value for axis, value in zip("xyz", values[phase], strict=False)}
+            elif name not in (*_CURVES, "image", "volume_fractions"):
+                row[name] = values[phase]
+        rows.append({name: np.nan if value is None else value for name, value in row.items()})
+    return rows
+
+
+def _of_array(labels: NDArray) -> Microstructures:
+    if labels.ndim not in (2, 3, 4):
+        raise InputError(f"the images have shape {labels.shape}; expected (X, Y), (n, X, Y) or (n, X, Y, Z).")
+    labels = as_labels(labels[None] if labels.ndim == 2 else labels, "the images")
+    return Microstructures(labels=labels, n_phases=int(labels.max(initial=0)) + 1)
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
