@@ -94,7 +94,7 @@ def test_a_new_property_is_an_entry_and_a_formula(own: None, tmp_path: Path) -> 
     names = ("rxy", "ryx", "kmean")
 
     # Homogenized, also where an evaluator's answer is of the time before, and given a unit.
-    images = generate("AngEllipse", 0, 6, 32, seed=0)
+    images = generate("AngEllipse", 6, (32, 32))
     values = FFTEvaluator().evaluate(images.labels, MATERIALS)
     np.testing.assert_allclose(values["rxy"], values["kx"] / values["ky"])
     writer = DatasetWriter(tmp_path / "images", settings={})

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from microdesign.core.metrics import worst_errors
 from microdesign.design.search.condition_correction import aim, aimed_sample
-from microdesign.experiments.base.ranking import worst_errors
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Prior, decode_labels
 

@@ -1,14 +1,8 @@
 import numpy as np
 import torch
 
-from microdesign.experiments.base.ranking import best_of, count_distinct, nearest_errors, ranked_errors, worst_errors
+from microdesign.experiments.base.ranking import best_of, count_distinct, nearest_errors, ranked_errors
 from microdesign.microstructure.statistics.similarity import two_point_of
-
-
-def test_the_worst_property_counts_and_what_has_no_answer_is_infinitely_wrong() -> None:
-    values = np.array([[1.1, 2.0], [1.0, np.nan], [-0.9, 2.2]])
-    targets = np.array([[1.0, 2.0], [1.0, 2.0], [-1.0, 2.0]])
-    np.testing.assert_allclose(worst_errors(values, targets), [0.1, np.inf, 0.1])
 
 
 def test_best_of_takes_the_ranking_and_not_the_truth() -> None:

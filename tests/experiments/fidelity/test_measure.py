@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from microdesign.experiments.base.ranking import worst_errors
+from microdesign.core.metrics import worst_errors
 from microdesign.experiments.fidelity.config import FidelityConfig
 from microdesign.experiments.fidelity.diversity import components_in_use, distinct_components
 from microdesign.experiments.fidelity.figures import figures

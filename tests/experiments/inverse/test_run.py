@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from microdesign.core.metrics import worst_errors
 from microdesign.experiments.base.evaluated_draws import conditions_of
-from microdesign.experiments.base.ranking import RankedErrors, nearest_errors, worst_errors
+from microdesign.experiments.base.ranking import RankedErrors, nearest_errors
 from microdesign.experiments.inverse.components import component_errors
 from microdesign.experiments.inverse.figures import error_figure, gallery
 from microdesign.experiments.inverse.run import direct_draws

@@ -1,6 +1,6 @@
 import numpy as np
 
-from microdesign.experiments.base.ranking import worst_errors
+from microdesign.core.metrics import worst_errors
 from microdesign.experiments.latent.figures import traversal
 from microdesign.experiments.latent.paths import corrected_path, dissimilar_pair, straight_path
 from microdesign.microstructure.data.container import Microstructures

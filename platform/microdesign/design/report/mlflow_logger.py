@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from botorch.utils.multi_objective.hypervolume import Hypervolume
 
+from microdesign.core.metrics import mape
 from microdesign.design.campaign.trials import Trial
 from microdesign.design.report.figures import (
     GALLERY,
@@ -141,8 +142,7 @@ class MLflowLogger:
             pairs = [(trial.predicted.get(name, np.nan), trial.verified[name]) for trial in trials]
             known = np.array([pair for pair in pairs if np.isfinite(pair[0])]).reshape(-1, 2)
             if len(known):
-                gap = np.abs(known[:, 0] - known[:, 1]) / np.maximum(np.abs(known[:, 1]), 1e-12)
-                found[f"prediction_error_{name.replace('/', '_per_')}"] = float(gap.mean())
+                found[f"prediction_error_{name.replace('/', '_per_')}"] = float(mape(known[:, 1], known[:, 0]))
         return found
 
 

@@ -5,6 +5,7 @@ Shapes: n redraws, D latent, P target properties.
 
 import numpy as np
 
+from microdesign.core.metrics import relative_deviations, relative_spread
 from microdesign.design.campaign.campaign_config import RobustnessConfig
 from microdesign.design.campaign.runners.evaluation import Evaluate
 from microdesign.design.report.result_parts import Robustness
@@ -58,7 +59,7 @@ def robustness(
     for start in range(0, len(images), config.draws):
         mine = np.arange(start, start + config.draws)
         known = mine[solved[mine]]
-        spread = table[known].std(0) / np.maximum(np.abs(table[known].mean(0)), 1e-12) if len(known) else None
+        spread = relative_spread(table[known]) if len(known) else None
         found.append(
             Robustness(
                 draws=len(known),
@@ -84,5 +85,5 @@ def discretization_gap(
     if any(values["error"][0] for values in found):
         return None
     one, other = (target.table(values)[0] for values in found)
-    gaps = np.abs(one - other) / np.maximum(np.abs(one), 1e-12)
+    gaps = np.abs(relative_deviations(other, one))
     return dict(zip(target.names, gaps.tolist(), strict=True))

@@ -10,6 +10,7 @@ Shapes: n draws, D latent, P properties of the model.
 
 import numpy as np
 
+from microdesign.core.metrics import magnitude, relative_deviations
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 _DAMPING = 1e-3
@@ -46,7 +47,7 @@ def follow(
         slopes = surrogate.jacobian(z[moving])
         if slopes is None or not len(moving):
             break
-        scaled = slopes / _size(found[moving], low, high)[:, :, None] * std[moving, None, :]
+        scaled = slopes / magnitude(np.clip(found[moving], low, high))[:, :, None] * std[moving, None, :]
         step = least_norm(scaled * (miss[moving] != 0)[:, :, None], -miss[moving])  # what is not missed may move
         length = np.linalg.norm(step, axis=1)
         step *= np.minimum(1, radius[moving] / np.maximum(length, 1e-12))[:, None]
@@ -62,18 +63,12 @@ def follow(
 
 def missed(found: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """By how much values `(n, P)` miss what is wanted, relative to that, with sign; 0 between the bounds."""
-    wanted = np.clip(found, low, high)
-    return (found - wanted) / _size(found, low, high)
+    return relative_deviations(found, np.clip(found, low, high))
 
 
 def worst(miss: np.ndarray) -> np.ndarray:
     """The worst property's miss `(n,)`, without sign; inf where one is NaN."""
     return np.nan_to_num(np.abs(miss), nan=np.inf).max(1)
-
-
-def _size(found: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    wanted = np.clip(found, low, high)
-    return np.where(wanted == 0, 1.0, np.abs(wanted))
 
 
 def least_norm(slopes: np.ndarray, change: np.ndarray) -> np.ndarray:

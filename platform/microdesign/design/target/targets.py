@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.core.metrics import relative_deviations
 from microdesign.core.properties import is_signed
 from microdesign.design.search.pareto import crowding, front_numbers
 from microdesign.design.target.constraints import Constraints
@@ -122,9 +123,7 @@ class Target(Config):
         Positive where a value is too large; 0 where a bound holds, and for an optimum without bounds. From a goal of 0
         the deviation is absolute.
         """
-        values = np.asarray(values, float)
-        nearest = np.clip(values, self.lows, self.highs)
-        return (values - nearest) / np.where(nearest == 0, 1, np.abs(nearest))
+        return relative_deviations(values, np.clip(values, self.lows, self.highs))
 
     def errors(self, values: np.ndarray) -> np.ndarray:
         """Error of the worst property, `(n, P) -> (n,)`: all goals are met where it is at most `tolerance`.

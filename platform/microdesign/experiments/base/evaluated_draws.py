@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microdesign.experiments.base.ranking import RankedErrors, count_distinct, ranked_errors, worst_errors
+from microdesign.core.metrics import worst_errors
+from microdesign.experiments.base.ranking import RankedErrors, count_distinct, ranked_errors
 from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels

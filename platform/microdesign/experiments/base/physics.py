@@ -8,7 +8,7 @@ from pydantic import Field
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
-from microdesign.experiments.base.ranking import worst_errors
+from microdesign.core.metrics import worst_errors
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.evaluators.table import TableEvaluator

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from microdesign.core.metrics import worst_errors
 from microdesign.design.search.distinctness import DISTINCT, is_distinct
 
 Ranking = Literal["first", "regressor", "oracle"]
@@ -48,12 +49,6 @@ def ranked_errors(error: np.ndarray, score: np.ndarray) -> tuple[RankedErrors, .
         found.append(RankedErrors("regressor", n, best_of(error, score, n)))
         found.append(RankedErrors("oracle", n, best_of(error, error, n)))
     return tuple(found)
-
-
-def worst_errors(values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Relative error of the worst property, `(..., P), (..., P) -> (...)`; inf where a value is not finite."""
-    error = (np.abs(values - targets) / np.abs(targets)).max(-1)
-    return np.where(np.isfinite(error), error, np.inf)
 
 
 def best_of(errors: np.ndarray, score: np.ndarray, n: int) -> np.ndarray:

@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from microdesign.core.errors import InputError
+from microdesign.core.metrics import worst_errors
 from microdesign.core.progress import Progress, silent
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws, conditions_of
 from microdesign.experiments.base.physics import check_labels, check_measurable
-from microdesign.experiments.base.ranking import nearest_errors, worst_errors
+from microdesign.experiments.base.ranking import nearest_errors
 from microdesign.experiments.fidelity.config import FidelityConfig
 from microdesign.experiments.fidelity.diversity import diversity
 from microdesign.experiments.fidelity.draws import DrawKind, draws_of_targets

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from microdesign.core.metrics import worst_errors
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws
-from microdesign.experiments.base.ranking import worst_errors
 from microdesign.experiments.fidelity.draws import DrawKind
 from microdesign.experiments.fidelity.measurement import PER_CENT, Measurement
 from microdesign.experiments.fidelity.realism import UNITS, distribution_shifts, largest_cross_correlation

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from microdesign.core.files import digest_json
+from microdesign.core.metrics import mape
 from microdesign.core.progress import Progress
 from microdesign.experiments.base.cached_arrays import cached_arrays
 from microdesign.experiments.base.result import ExperimentResult, metric_name, save_figures
 from microdesign.experiments.forward.config import ForwardExperiment, StatisticsRegressorConfig
 from microdesign.experiments.forward.figures import parity
 from microdesign.experiments.forward.statistics_regression import StatisticsRegressor
-from microdesign.experiments.forward.tables import error_table, mape
+from microdesign.experiments.forward.tables import error_table
 from microdesign.learning.data.feed import fit_standardization
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.surrogate.local import LocalSurrogate

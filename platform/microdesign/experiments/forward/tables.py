@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from microdesign.core.metrics import mape, r2
 from microdesign.experiments.base.result import Cell, Table
 
 
@@ -15,11 +16,5 @@ def error_table(names: Sequence[str], true: np.ndarray, predictions: Mapping[str
     rows: list[list[Cell]] = []
     for model, predicted in predictions.items():
         errors = 100 * mape(true, predicted)
-        r2 = 1 - ((predicted - true) ** 2).sum(0) / ((true - true.mean(0)) ** 2).sum(0)
-        rows.append([model, float(errors.mean()), *errors.tolist(), float(r2.mean())])
+        rows.append([model, float(errors.mean()), *errors.tolist(), float(r2(true, predicted).mean())])
     return Table.of(("model", "mean MAPE / %", *(f"MAPE of {name} / %" for name in names), "mean R2"), rows)
-
-
-def mape(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Mean absolute relative error of each property, `(N, P) x 2 -> (P,)`."""
-    return np.abs((predicted - true) / true).mean(0)

@@ -14,8 +14,8 @@ Shapes: T targets, N draws, D latent, P properties.
 import numpy as np
 from cmaes import CMA
 
+from microdesign.core.metrics import worst_errors
 from microdesign.design.search.condition_correction import aimed_sample
-from microdesign.experiments.base.ranking import worst_errors
 from microdesign.experiments.inverse.config import LocalSearchConfig
 from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Surrogate, decode_labels

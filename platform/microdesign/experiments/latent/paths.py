@@ -5,8 +5,8 @@ Shapes: D latent, P properties, S steps.
 
 import numpy as np
 
+from microdesign.core.metrics import worst_errors
 from microdesign.design.search.gauss_newton import follow
-from microdesign.experiments.base.ranking import worst_errors
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.statistics.similarity import distances, two_point_of
 from microdesign.surrogate.protocol import Surrogate, decode_labels

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from microdesign.core.metrics import worst_errors
 from microdesign.core.progress import Progress
 from microdesign.experiments.base.evaluated_draws import conditions_of
 from microdesign.experiments.base.physics import check_measurable
-from microdesign.experiments.base.ranking import worst_errors
 from microdesign.experiments.base.result import ExperimentResult, save_figures
 from microdesign.experiments.latent.config import LatentExperiment
 from microdesign.experiments.latent.figures import path_figure, traversal_figure

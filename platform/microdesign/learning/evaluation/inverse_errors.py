@@ -6,6 +6,7 @@ Shapes: n targets, m draws each, P properties, `*N` image.
 import numpy as np
 
 from microdesign.core.errors import InputError
+from microdesign.core.metrics import worst_errors
 from microdesign.physics.evaluators.protocol import Evaluator, evaluate_table
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate, decode_labels
@@ -51,5 +52,4 @@ def inverse_errors(
     else:
         found = evaluate_table(evaluator, labels, materials, names)
     wanted = np.repeat(targets, draws, axis=0)
-    errors = (np.abs(found - wanted) / np.abs(wanted)).max(1)
-    return np.where(np.isfinite(errors), errors, np.inf).reshape(len(targets), draws)
+    return worst_errors(found, wanted).reshape(len(targets), draws)
