@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 from ray.serve import Application
@@ -16,7 +17,7 @@ from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 
 
 class ServeConfig(Config):
-    """Which model, who may ask, and how much of the cluster it takes."""
+    """The model, the token, and how much of the cluster the application takes."""
 
     bundle: str = Field("models:/microdesign@champion", description="a bundle folder, or a registered model")
     tracking_uri: str | None = Field(None, description="MLflow address; MLFLOW_TRACKING_URI when None")
@@ -36,25 +37,32 @@ class ServeConfig(Config):
 def build(args: ServeConfig) -> Application:
     """Builds the application.
 
-    The model is settled here, once: were every replica to follow an alias by itself, a replica started after the
-    alias has moved would answer from another model than its neighbours.
+    The model is resolved here, once: if every replica resolved an alias by itself, a replica started after the alias
+    has moved would answer from another model than the others.
 
     Raises:
         InputError: There is no such bundle or registered model.
     """
     source = find_source(args.bundle, args.tracking_uri)
     # Serve's default of five requests at a time in a replica would keep batches from filling.
-    at_once = {"max_ongoing_requests": 2 * args.max_batch_size, "ray_actor_options": {"num_cpus": args.cpus}}
-    settings = (source, args.cpus, args.max_batch_size)
-    return Ingress.options(num_replicas=args.ingress_replicas, **at_once).bind(
-        Encoder.options(num_replicas=args.encoder_replicas, **at_once).bind(*settings),
-        Decoder.options(num_replicas=args.decoder_replicas, **at_once).bind(*settings),
-        PropertyPredictor.options(num_replicas=args.predictor_replicas, **at_once).bind(*settings),
+    options = {"max_ongoing_requests": 2 * args.max_batch_size, "ray_actor_options": {"num_cpus": args.cpus}}
+
+    def bind(deployment: Any, replicas: int, *arguments: Any) -> Any:
+        return deployment.options(num_replicas=replicas, **options).bind(*arguments)
+
+    model = (source, args.cpus, args.max_batch_size)
+    application: Application = bind(
+        Ingress,
+        args.ingress_replicas,
+        bind(Encoder, args.encoder_replicas, *model),
+        bind(Decoder, args.decoder_replicas, *model),
+        bind(PropertyPredictor, args.predictor_replicas, *model),
         args.token or os.environ.get(TOKEN_VARIABLE) or None,
         args.max_batch_size,
         args.most_images,
         args.most_bytes,
     )
+    return application
 
 
 def find_source(reference: str, tracking_uri: str | None = None) -> Source:

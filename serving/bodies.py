@@ -56,10 +56,10 @@ def from_columns(body: bytes) -> SampleRequest:
     for name, array in arrays.items():
         if array.ndim:
             raise InputError(f"Column '{name}' has the shape {array.shape}; expected a single number.")
-    target = {name: array.item() for name, array in arrays.items()}
+    target: dict[str, Any] = {name: array.item() for name, array in arrays.items()}
     counts = {name: target.pop(name) for name in ("n", "seed") if name in target}
     with _refusing():
-        return SampleRequest.model_validate({"target": target, **counts})
+        return SampleRequest.model_validate(counts | {"target": target})
 
 
 def from_nested(nested: list) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""The model's parts as Ray Serve deployments: requests that arrive together share one pass through the network.
+"""The model's parts as Ray Serve deployments: requests that arrive together are one batch of the network.
 
-Shapes as in `microdesign.surrogate.protocol`. A refusal is answered as an `InputError` and not raised: Serve logs an
-exception of a replica as a crash, with its traceback, and bad input is none.
+Shapes as in `microdesign.surrogate.protocol`. Bad input is returned as an `InputError` and not raised: Serve logs an
+exception of a replica as a crash, with its traceback.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
 
 WAIT = 0.005
-"""Seconds that a request waits for others to share its pass."""
+"""Seconds that a request waits for others to share its batch."""
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -48,10 +48,10 @@ class Source:
         return load_model(self.reference, cache(), self.tracking_uri)
 
 
-def together(function: Callable[[np.ndarray], Arrays], batch: list[np.ndarray]) -> list[Arrays | InputError]:
-    """Calls `function` once on the arrays of a batch put end to end, and cuts its arrays where theirs end.
+def batched(function: Callable[[np.ndarray], Arrays], batch: list[np.ndarray]) -> list[Arrays | InputError]:
+    """Calls `function` once on the arrays of a batch put end to end, and splits its arrays where theirs end.
 
-    Where that is refused, each array is tried alone, so that one bad request does not spoil its neighbours.
+    If that is bad input, each array is tried alone, so that one bad request does not affect the others.
     """
     try:
         whole = function(np.concatenate(batch))
@@ -72,8 +72,13 @@ def _length(batch: list[np.ndarray]) -> int:
     return sum(len(array) for array in batch)
 
 
+def _limit(method: Any, size: int) -> None:
+    """Sets how many entries share a batch; `serve.batch` adds this method to the one that it decorates."""
+    method.set_max_batch_size(size)
+
+
 class _Replica:
-    """What the three have in common: the model, and threads no more than the processors given."""
+    """Base of the three: the model, and as many threads as processors were given."""
 
     def __init__(self, source: Source, cpus: float) -> None:
         torch.set_num_threads(max(1, int(cpus)))
@@ -86,12 +91,12 @@ class Encoder(_Replica):
 
     def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
         super().__init__(source, cpus)
-        self.encode.set_max_batch_size(max_batch_size)
+        _limit(self.encode, max_batch_size)
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def encode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
         """Mean and standard deviation, each `(n, D)`, for labels `(n, *N)`."""
-        return await asyncio.to_thread(together, self.surrogate.encode, batch)
+        return await asyncio.to_thread(batched, self.surrogate.encode, batch)
 
 
 @serve.deployment
@@ -100,12 +105,12 @@ class PropertyPredictor(_Replica):
 
     def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
         super().__init__(source, cpus)
-        self.predict.set_max_batch_size(max_batch_size)
+        _limit(self.predict, max_batch_size)
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def predict(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
         """The arrays of `calibrated_prediction`, in its order, for labels `(n, *N)`."""
-        return await asyncio.to_thread(together, self._predict, batch)
+        return await asyncio.to_thread(batched, self._predict, batch)
 
     def _predict(self, labels: np.ndarray) -> Arrays:
         return tuple(calibrated_prediction(self.surrogate, labels).values())
@@ -117,12 +122,12 @@ class Decoder(_Replica):
 
     def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
         super().__init__(source, cpus)
-        self.decode.set_max_batch_size(max_batch_size)
+        _limit(self.decode, max_batch_size)
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
     async def decode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
         """Phase probabilities `(n, C, *N)`, alone in a tuple, for latents `(n, D)`."""
-        return await asyncio.to_thread(together, lambda z: (self.surrogate.decode(z),), batch)
+        return await asyncio.to_thread(batched, lambda z: (self.surrogate.decode(z),), batch)
 
     async def sample(self, target: Mapping[str, float], n: int, seed: int) -> dict[str, np.ndarray] | InputError:
         """n latents of p(z|c) with their component and log density, and the mixture that they are from."""

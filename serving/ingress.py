@@ -1,11 +1,12 @@
-"""The HTTP ingress: checks who asks and what, spreads arrays over the deployments, answers in JSON or Arrow.
+"""The HTTP ingress: checks requests, spreads arrays over the deployments, answers in JSON or Arrow.
 
 Serve pickles the application where `serve.ingress` decorates the class: what its methods call must be defined above it.
 """
 
 import asyncio
 import hmac
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +37,7 @@ from microdesign.serving.deployments import Arrays
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE
 from microdesign.surrogate.intervals import prediction_fields
 
+EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 HEALTHY_WITHIN = 10
 """Seconds within which a healthy application answers."""
 
@@ -50,7 +52,8 @@ async def authorize(
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
 ) -> None:
     """Refuses (401) a request without the application's token, where it has one."""
-    token = serve.get_replica_context().servable_object.token
+    ingress: Any = serve.get_replica_context().servable_object
+    token = ingress.token
     given = credentials.credentials if credentials else ""
     if token and not hmac.compare_digest(given.encode(), token.encode()):
         raise HTTPException(
@@ -60,26 +63,26 @@ async def authorize(
 
 @app.exception_handler(InputError)
 async def refuse(request: Request, error: InputError) -> JSONResponse:
-    """Bad input: 422 and its sentence."""
+    """Bad input: status 422 and its sentence."""
     return JSONResponse({"detail": str(error)}, 422)
 
 
 @app.exception_handler(RequestValidationError)
 async def refuse_parameters(request: Request, error: RequestValidationError) -> JSONResponse:
-    """What FastAPI itself refuses: 422 and one sentence instead of a list."""
+    """What FastAPI itself refuses: status 422 and one sentence instead of a list."""
     return JSONResponse({"detail": sentence(error.errors())}, 422)
 
 
 @app.exception_handler(StarletteHTTPException)
 async def refuse_request(request: Request, error: StarletteHTTPException) -> JSONResponse:
-    """Every other refusal; an unknown address gets a sentence too."""
+    """Every other refusal; an unknown path gets a sentence too."""
     detail = error.detail
     if error.status_code in (404, 405):
         detail = f"There is no {request.method} {request.url.path} here; /docs lists what there is."
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
-def endpoint(path: str, takes: type[schemas.Request], gives: type) -> Any:
+def endpoint(path: str, takes: type[schemas.Request], gives: type) -> Callable[[EndpointT], EndpointT]:
     """Declares a POST endpoint whose body and answer are JSON or Arrow."""
     statuses = (401, 413, 415, 422)
     return app.post(
@@ -122,7 +125,7 @@ class Ingress:
 
     @app.get("/healthz")
     async def healthz(self) -> dict[str, str]:
-        """Says that the model answers; needs no token."""
+        """Answers `ok` while the model answers; needs no token."""
         try:
             await asyncio.wait_for(self.decoder.model.remote(), HEALTHY_WITHIN)
         except (TimeoutError, RayError):
@@ -178,7 +181,7 @@ class Ingress:
         return from_nested(from_json(body, schemas.Images).labels)
 
     async def _spread(self, method: Any, array: np.ndarray) -> Arrays:
-        """Asks `method` for pieces of `array`, all at once, and puts the answers end to end."""
+        """Calls `method` on pieces of `array`, all at once, and concatenates the answers."""
         if array.ndim == 0:
             raise InputError("The array is a single number; expected one entry per image or latent.")
         if len(array) > self.most_images:

@@ -1,4 +1,4 @@
-"""What the endpoints take and give, as JSON; the Arrow form has the same names.
+"""Requests and answers of the endpoints as JSON; the Arrow form has the same names.
 
 Shapes: n samples, D latent, K components, P properties or phases, `*N` an image's axes X Y or X Y Z.
 """
@@ -32,7 +32,7 @@ class Latents(Request):
 
 
 class SampleRequest(Request):
-    """What to sample latents for."""
+    """A target to sample latents for."""
 
     target: dict[str, float] = Field(description="a value for each property of the model, in its units")
     n: int = Field(1, ge=1, le=MOST_DRAWS, description="number of latents")
@@ -89,6 +89,6 @@ class Model(BaseModel):
 
 
 class Problem(BaseModel):
-    """Why a request was refused, in one sentence."""
+    """One sentence on why a request was refused."""
 
     detail: str

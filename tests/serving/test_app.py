@@ -19,7 +19,7 @@ from microdesign.core.errors import InputError
 from microdesign.serving import deployments
 from microdesign.serving.app import ServeConfig, build, find_source
 from microdesign.serving.bodies import from_json, from_nested
-from microdesign.serving.deployments import Source, together
+from microdesign.serving.deployments import Source, batched
 from microdesign.serving.schemas import Images
 from microdesign.surrogate.arrow_wire import pack, unpack
 from microdesign.surrogate.local import LocalSurrogate
@@ -88,7 +88,7 @@ def test_images_and_volumes_as_nested_lists(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(from_nested(from_json(body, Images).labels), labels)
 
 
-class TestTogether:
+class TestBatched:
     @pytest.fixture
     def calls(self) -> list[int]:
         return []
@@ -104,14 +104,14 @@ class TestTogether:
 
     def test_one_call_for_all(self, calls: list[int]) -> None:
         batch = [np.ones((n, 2)) * n for n in (3, 0, 1)]
-        answers = together(self.double(calls), batch)
+        answers = batched(self.double(calls), batch)
         assert calls == [4]
         for array, (doubled, negative) in zip(batch, answers, strict=True):
             np.testing.assert_array_equal(doubled, 2 * array)
             np.testing.assert_array_equal(negative, -array)
 
     def test_a_refusal_is_for_its_sender_only(self, calls: list[int]) -> None:
-        first, second, third = together(self.double(calls), [np.ones((1, 2)), -np.ones((1, 2)), np.ones((2, 3))])
+        first, second, third = batched(self.double(calls), [np.ones((1, 2)), -np.ones((1, 2)), np.ones((2, 3))])
         np.testing.assert_array_equal(first[0], 2 * np.ones((1, 2)))
         assert isinstance(second, InputError)
         assert str(second) == "-1.0 is negative."
