@@ -30,12 +30,9 @@ def config_class(job: str, what: str | None = None) -> type[Config]:
         InputError: There is no such job or experiment, or `what` is given for another job.
     """
     if job == "evaluate":
-        from microdesign.experiments.evaluate import EXPERIMENTS
+        from microdesign.experiments.registry import experiment_class
 
-        name = what or "fidelity"
-        if name not in EXPERIMENTS:
-            raise InputError(f"what = {name}: unknown experiment; expected one of: {', '.join(EXPERIMENTS)}.")
-        return EXPERIMENTS[name]
+        return experiment_class(what)
     if what is not None:
         raise InputError(f"what = {what}: goes with the job evaluate alone, not with {job}.")
     if job not in _CLASSES:
@@ -51,7 +48,7 @@ def read_config(job: str, path: str | Path, overrides: Sequence[str] = (), what:
         InputError: There is no such job, or the file or an override is not valid.
     """
     if job == "evaluate":
-        from microdesign.experiments.evaluate import load_experiment
+        from microdesign.experiments.registry import load_experiment
 
         return load_experiment(path, overrides, what)
     return load_config(config_class(job, what), path, overrides)

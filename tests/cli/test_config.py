@@ -11,7 +11,7 @@ from pydantic_core import to_jsonable_python
 
 from microdesign.cli.config import Job
 from microdesign.cli.options import Experiment
-from microdesign.experiments.evaluate import EXPERIMENTS
+from microdesign.experiments.registry import EXPERIMENTS
 from microdesign.jobs.job_configs import JOBS, config_class
 from tests.cli.conftest import Command, refused
 

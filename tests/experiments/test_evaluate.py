@@ -7,12 +7,13 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.experiments.base.config import ExperimentConfig
-from microdesign.experiments.evaluate import evaluate, load_experiment
+from microdesign.experiments.evaluate import evaluate
 from microdesign.experiments.fidelity.config import FidelityExperiment
 from microdesign.experiments.forward.config import ForwardExperiment
 from microdesign.experiments.forward.statistics_regression import StatisticsRegressor
 from microdesign.experiments.inverse.config import InverseExperiment
 from microdesign.experiments.latent.config import LatentExperiment
+from microdesign.experiments.registry import load_experiment
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.model.bundle import load_bundle, save_bundle

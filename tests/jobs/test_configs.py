@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from microdesign.experiments.base.trained_models import TrainedModels
-from microdesign.experiments.evaluate import EXPERIMENTS
+from microdesign.experiments.registry import EXPERIMENTS
 from microdesign.jobs.job_configs import JOBS, read_config
 
 CONFIGS = Path(__file__).parents[2] / "jobs" / "configs"

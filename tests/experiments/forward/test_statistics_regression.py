@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
 
+from microdesign.core.metrics import mape
 from microdesign.experiments.forward.config import StatisticsRegressorConfig
 from microdesign.experiments.forward.figures import parity
 from microdesign.experiments.forward.statistics_regression import StatisticsRegressor
-from microdesign.experiments.forward.tables import error_table, mape
+from microdesign.experiments.forward.tables import error_table
 from microdesign.learning.data.feed import fit_standardization
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.standardization import Standardization

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from pydantic import Field
 
-from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.core.metrics import worst_errors
+from microdesign.experiments.base.config import PhysicsConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.evaluators.table import TableEvaluator
@@ -21,19 +20,13 @@ _SAME = 0.005
 """Difference of labels from the evaluator's values that is tolerated: several times a solver's tolerance."""
 
 
-class PhysicsConfig(Config):
-    """The physics that evaluates decodes, and where its results are stored."""
+def physics_of(config: PhysicsConfig, folder: Path) -> ParallelEvaluator:
+    """The evaluator of an experiment in Ray tasks; its results are stored in the folder, or in `store`.
 
-    evaluator: str = Field("fft", description="physics of decodes: fft, module:name, or command: PROGRAM ARGS")
-    store: str | None = Field(None, description="folder of known results; one in `folder` when None")
-
-    def physics(self, folder: Path) -> ParallelEvaluator:
-        """The evaluator in Ray tasks; its results are stored in the folder, or in `store`.
-
-        Raises:
-            InputError: There is no such evaluator.
-        """
-        return ParallelEvaluator(load_evaluator(self.evaluator), ResultStore(self.store or folder / "results"))
+    Raises:
+        InputError: There is no such evaluator.
+    """
+    return ParallelEvaluator(load_evaluator(config.evaluator), ResultStore(config.store or folder / "results"))
 
 
 def check_measurable(dataset: Dataset, dimensions: Sequence[int] = (2,)) -> None:

@@ -1,20 +1,13 @@
-"""The models of an experiment that compares several: trained one by one, or given as bundles."""
+"""The models of an experiment that compares several: settings of one training configuration, or given bundles."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from microdesign.core.config import Config, changed
 from microdesign.core.errors import InputError
-from microdesign.core.progress import Progress
-from microdesign.learning.models import load_model
-from microdesign.learning.training.registration import NotRegisteredError
-from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
-from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.model.losses.reconstruction import split_names
 
 Models = Mapping[str, str | Mapping[str, Any]]
 
@@ -54,60 +47,3 @@ class TrainedModels(Config):
             "tracking.register_as": f"{self.train.tracking.register_as}-{name}",
         }
         return changed(self.train, named | dict(settings), f"models.{name}")
-
-    def bundles(self, cache: Path, uri: str, progress: Progress) -> tuple[dict[str, Bundle], dict[str, str]]:
-        """Trains the models that are not trained yet, each as `microdesign train` does; continues stopped trainings.
-
-        Returns:
-            The models by name, and the reason for each that is left out: its style loss needs weights that are missing.
-
-        Raises:
-            InputError: A setting is not valid, or a given model is missing or predicts other properties (checked before
-                any training); or a data set is missing.
-            MicrodesignError: A training failed.
-        """
-        places: dict[str | None, str] = {name: given for name, given in self.models.items() if isinstance(given, str)}
-        trainings = {name: self.training(name) for name in self.models if name not in places}
-        left_out: dict[str, str] = {}
-        order = list(trainings)
-        for name, each in trainings.items():
-            if each.start in order and order.index(each.start) >= order.index(name):
-                raise InputError(f"models.{name}: starts from {each.start}, which is not trained before it.")
-            parent = f"it starts from {each.start}" if each.start in left_out else ""
-            if reason := parent or _lacks_style_weights(each):
-                left_out[name] = reason
-                progress(f"model {name} is left out: {reason}")
-        bundles = {name: self._given(name, place, cache, uri) for name, place in places.items() if name is not None}
-        for name, each in trainings.items():
-            if name not in left_out:
-                progress(f"model {name}")
-                each = each.model_copy(update={"start": places.get(each.start, each.start)})
-                try:
-                    folder = train(each, progress, uri)
-                except NotRegisteredError as error:  # an experiment measures poor models too
-                    progress(str(error))
-                    folder = error.bundle
-                bundles[name], places[name] = load_bundle(folder), str(folder)
-        return {name: bundles[name] for name in self.models if name in bundles}, left_out
-
-    def _given(self, name: str, place: str, cache: Path, uri: str) -> Bundle:
-        """A model that is not trained here, of the same properties as those that are."""
-        bundle, wanted = load_model(place, cache, uri), self.train.properties
-        if wanted and set(bundle.properties) != set(wanted):
-            raise InputError(
-                f"models.{name}: {place} predicts {', '.join(bundle.properties) or 'no properties'}; expected "
-                f"{', '.join(wanted)}, as train.properties."
-            )
-        return bundle
-
-
-def _lacks_style_weights(training: TrainConfig) -> str:
-    """Why a training that takes the style loss's default weights cannot have them; empty if it can or need not."""
-    objectives = [stage.objective for stage in training.loop.resolved_stages]
-    if not any("style" in split_names(each.loss) and each.settings.style.weights is None for each in objectives):
-        return ""
-    try:
-        training.loop.sources()
-    except InputError as error:
-        return str(error)
-    return ""

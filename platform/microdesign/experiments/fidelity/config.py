@@ -5,8 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from microdesign.core.config import Config
-from microdesign.experiments.base.config import ExperimentConfig
-from microdesign.experiments.base.evaluated_model import EvaluatedModelConfig
+from microdesign.experiments.base.config import EvaluatedModelConfig, ExperimentConfig
 from microdesign.microstructure.data.manifest import SplitName
 
 

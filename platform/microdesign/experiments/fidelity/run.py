@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from microdesign.core.progress import Progress
+from microdesign.experiments.base.evaluated_model import open_model
 from microdesign.experiments.base.result import ExperimentResult, save_figures
 from microdesign.experiments.fidelity.config import FidelityExperiment
 from microdesign.experiments.fidelity.figures import figures
@@ -17,7 +18,7 @@ def run(config: FidelityExperiment, folder: Path, uri: str, progress: Progress) 
     Raises:
         InputError: The model or the data set cannot be opened, or the materials differ.
     """
-    opened = config.open(folder, uri, progress)
+    opened = open_model(config, folder, uri, progress)
     found = measure(opened.surrogate, opened.dataset, opened.evaluator, config.fidelity, progress, folder / "draws")
     return ExperimentResult(
         tables={"fidelity": fidelity_table(found.measurements)},

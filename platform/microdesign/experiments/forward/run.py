@@ -14,6 +14,7 @@ from microdesign.core.files import digest_json
 from microdesign.core.metrics import mape
 from microdesign.core.progress import Progress
 from microdesign.experiments.base.cached_arrays import cached_arrays
+from microdesign.experiments.base.model_training import train_models
 from microdesign.experiments.base.result import ExperimentResult, metric_name, save_figures
 from microdesign.experiments.forward.config import ForwardExperiment, StatisticsRegressorConfig
 from microdesign.experiments.forward.figures import parity
@@ -33,7 +34,7 @@ def run(config: ForwardExperiment, folder: Path, uri: str, progress: Progress) -
     """
     names = config.properties
     dataset = Dataset.open(config.train.dataset)
-    bundles, left_out = config.bundles(folder / "models", uri, progress)
+    bundles, left_out = train_models(config, folder / "models", uri, progress)
     test = dataset.load("test").with_known(names)
     true = test.property_table(names)
     predictions: dict[str, np.ndarray] = {}

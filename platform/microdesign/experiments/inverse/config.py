@@ -5,8 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from microdesign.core.config import Config
-from microdesign.experiments.base.config import ExperimentConfig
-from microdesign.experiments.base.physics import PhysicsConfig
+from microdesign.experiments.base.config import ExperimentConfig, PhysicsConfig
 from microdesign.experiments.base.trained_models import TrainedModels
 from microdesign.microstructure.data.manifest import SplitName
 

@@ -12,11 +12,13 @@ import numpy as np
 
 from microdesign.core.progress import Progress
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws, conditions_of, evaluate_draws
+from microdesign.experiments.base.model_training import train_models
 from microdesign.experiments.base.physics import (
     check_labels,
     check_measurable,
     labelled_materials,
     materials_of,
+    physics_of,
 )
 from microdesign.experiments.base.ranking import RankedErrors, nearest_errors
 from microdesign.experiments.base.result import ExperimentResult, metric_name, save_figures
@@ -42,7 +44,7 @@ def run(config: InverseExperiment, folder: Path, uri: str, progress: Progress) -
     dataset = Dataset.open(config.train.dataset)
     check_measurable(dataset, (2, 3))
     labelled_materials(dataset)
-    bundles, left_out = config.bundles(folder / "models", uri, progress)
+    bundles, left_out = train_models(config, folder / "models", uri, progress)
     held_out = dataset.load(config.split).with_known(names)
     chosen = np.sort(np.random.default_rng(config.seed).permutation(len(held_out))[: config.targets])
     targets = held_out.select(chosen)
@@ -52,7 +54,7 @@ def run(config: InverseExperiment, folder: Path, uri: str, progress: Progress) -
     searches: dict[str, dict[str, np.ndarray]] = {}
     draws: dict[str, EvaluatedDraws] = {}
     components: list[ComponentErrors] = []
-    physics = config.physics(folder)
+    physics = physics_of(config, folder)
     for name, bundle in bundles.items():
         progress(f"{name}: {config.draws} draws for each of {len(targets)} targets")
         surrogate = LocalSurrogate(bundle)

@@ -4,8 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from microdesign.experiments.base.config import ExperimentConfig
-from microdesign.experiments.base.evaluated_model import EvaluatedModelConfig
+from microdesign.experiments.base.config import EvaluatedModelConfig, ExperimentConfig
 from microdesign.microstructure.data.manifest import SplitName
 
 

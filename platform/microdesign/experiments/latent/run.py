@@ -7,6 +7,7 @@ import numpy as np
 from microdesign.core.metrics import worst_errors
 from microdesign.core.progress import Progress
 from microdesign.experiments.base.evaluated_draws import conditions_of
+from microdesign.experiments.base.evaluated_model import open_model
 from microdesign.experiments.base.physics import check_measurable
 from microdesign.experiments.base.result import ExperimentResult, save_figures
 from microdesign.experiments.latent.config import LatentExperiment
@@ -24,7 +25,7 @@ def run(config: LatentExperiment, folder: Path, uri: str, progress: Progress) ->
         InputError: The model or the data set cannot be opened, or the materials differ.
     """
     check_measurable(Dataset.open(config.dataset), (2, 3))
-    opened = config.open(folder, uri, progress)
+    opened = open_model(config, folder, uri, progress)
     surrogate, names = opened.surrogate, opened.surrogate.properties
     data = opened.dataset.load(config.split).with_known(names)
     table = data.property_table(names)

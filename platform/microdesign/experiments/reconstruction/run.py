@@ -8,6 +8,7 @@ import torch
 from microdesign.core.files import digest_json
 from microdesign.core.progress import Progress
 from microdesign.experiments.base.cached_arrays import cached_arrays
+from microdesign.experiments.base.model_training import train_models
 from microdesign.experiments.base.physics import check_measurable
 from microdesign.experiments.base.result import ExperimentResult, save_figures
 from microdesign.experiments.reconstruction import figures, tables
@@ -31,7 +32,7 @@ def run(config: ReconstructionExperiment, folder: Path, uri: str, progress: Prog
     """
     dataset = Dataset.open(config.train.dataset)
     check_measurable(dataset)
-    bundles, left_out = config.bundles(folder / "models", uri, progress)
+    bundles, left_out = train_models(config, folder / "models", uri, progress)
     data = dataset.load(config.split)
     progress(f"{len(data)} images: scores")
     scores = score_models(bundles, data, folder / "scores" / f"{config.split}-{dataset.manifest.digest[:12]}")
