@@ -1,4 +1,4 @@
-"""One way to compile a loop with numba."""
+"""How loops are compiled with numba."""
 
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -15,3 +15,8 @@ def compiled(function: FunctionT) -> FunctionT:
     Floating-point sums may be reordered, which is what lets a loop use vector instructions.
     """
     return cast(FunctionT, numba.njit(cache=True, nogil=True, fastmath=True, error_model="numpy")(function))
+
+
+def compiled_strictly(function: FunctionT) -> FunctionT:
+    """As `compiled`, but NaN and the order of sums are as written."""
+    return cast(FunctionT, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

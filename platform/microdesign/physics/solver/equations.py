@@ -16,7 +16,8 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
-from microdesign.physics.solver.conjugate_gradients import VANISHING, Problem, Solution, solve
+from microdesign.physics.solver.array_iterates import Problem, Solution, solve
+from microdesign.physics.solver.conjugate_gradients import VANISHING
 from microdesign.physics.solver.discretization import (
     Matrix,
     conductive_green,

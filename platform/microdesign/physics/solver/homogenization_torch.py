@@ -1,6 +1,6 @@
 """The solver in plain torch, all images of a batch at once: for a GPU, where the compiled loops do not run.
 
-The equations, the reference medium and the stopping rule are those of `equations` and `conjugate_gradients`; on a CPU
+The equations, the reference medium and the iteration are those of `equations` and `conjugate_gradients`; on a CPU
 `solver.homogenize` is many times faster.
 
 Shapes in names: B batch, L load cases, C components of the displacement, K components of the strain, S all of space.
@@ -14,7 +14,7 @@ import torch
 
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
-from microdesign.physics.solver.conjugate_gradients import VANISHING, delay
+from microdesign.physics.solver.conjugate_gradients import iterate
 from microdesign.physics.solver.discretization import hourglass
 from microdesign.physics.solver.equations import Conduction, Elasticity
 from microdesign.physics.solver.homogenization import (
@@ -109,10 +109,10 @@ def _operator(equations: Elasticity | Conduction, index: torch.Tensor, dtype: to
 def _solve(
     equations: Elasticity | Conduction, index: torch.Tensor, labels: np.ndarray, tolerance: float, max_iterations: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Effective tensors `(B, K, K)`, iterations and estimated errors `(B,)`; the loop of `conjugate_gradients`."""
+    """Effective tensors `(B, K, K)`, iterations and estimated errors `(B,)`."""
     dtype = {"float32": torch.float32, "float64": torch.float64}[equations.dtype]
     voigt = np.stack([equations.mean_tensor(image) for image in labels])
-    operator, pixels = _operator(equations, index, dtype), math.prod(labels.shape[1:])
+    operator = _operator(equations, index, dtype)
     strain_LK = torch.from_numpy(equations.loads).to(index.device, dtype)
     shape = (len(labels), len(strain_LK), equations.components, *labels.shape[1:])
     matrices = equations.green[np.array(_ORDER[len(equations.green)])]
@@ -120,49 +120,61 @@ def _solve(
     u = torch.zeros(shape, dtype=dtype, device=index.device)
     f = -operator(u, strain_LK)
     none_LK = torch.zeros_like(strain_LK)
-    residual = f.clone()
-    z = _precondition(residual, green)
-    direction = z.clone()
-    rz = _dot(residual, z)
-    floor = rz * float(torch.finfo(dtype).eps) ** 2
-    energy = torch.from_numpy(np.diagonal(voigt, axis1=1, axis2=2) * pixels).to(index.device)
-    carried = energy * VANISHING if equations.smallest_eigenvalue == 0 else torch.zeros_like(energy)
-    smallest = equations.smallest_eigenvalue
-    gamma = torch.full_like(rz, 1 / max(smallest, 1e-200))
-    decrements: list[torch.Tensor] = []
-    iterations = np.full(len(labels), -1)
-    while True:
-        error = torch.where(rz > floor, rz * gamma, 0.0)
-        if len(decrements) >= delay(len(decrements)):
-            error = torch.minimum(error, torch.stack(decrements[-delay(len(decrements)) :]).sum(0))
-        error = torch.where(energy > carried, error / energy, 0.0).amax(1)
-        done = (error <= tolerance).cpu().numpy()
-        iterations[done & (iterations < 0)] = len(decrements)
-        if done.all() or len(decrements) >= max_iterations:
-            break
-        image = operator(direction, none_LK)
-        curvature = _dot(direction, image)
-        alive = (rz > floor) & (curvature > 0)
-        alpha = torch.where(alive, rz / torch.where(alive, curvature, 1.0), 0.0)
-        u += _spread(alpha, u) * direction
-        residual -= _spread(alpha, u) * image
-        decrements.append(alpha * rz)
-        energy = energy - decrements[-1]
-        z = _precondition(residual, green)
-        new = _dot(residual, z)
-        beta = torch.where(alive, new / torch.where(alive, rz, 1.0), 0.0)
-        direction = z + _spread(beta, u) * direction
-        if smallest > 0:  # the Gauss-Radau bound, as `_tighten`
-            gap = gamma - alpha
-            valid = (gap > 0) & (beta > 0)
-            gamma = torch.where(valid, gap / torch.where(valid, smallest * gap + beta, 1.0), 1 / smallest)
-        rz = new
-    work = (torch.einsum("bix,bjx->bij", *(a.flatten(2) for a in pair)) for pair in ((f, u), (u, residual)))
+    iterates = TensorIterates(lambda d: operator(d, none_LK), green, u, f.clone())
+    rz_BL = _dot(iterates.residual, iterates.z)
+    voigt_BL = np.diagonal(voigt, axis1=1, axis2=2) * math.prod(labels.shape[1:])
+    iterations_B, error_B = iterate(
+        iterates,
+        rz_BL,
+        voigt_BL,
+        voigt_BL=voigt_BL,
+        floor_BL=rz_BL * float(torch.finfo(dtype).eps) ** 2,
+        smallest_eigenvalue=equations.smallest_eigenvalue,
+        tolerance=tolerance,
+        max_iterations=max_iterations,
+    )
+    work = (torch.einsum("bix,bjx->bij", *(a.flatten(2) for a in pair)) for pair in ((f, u), (u, iterates.residual)))
     change = sum(part.double() for part in work)
     assert isinstance(change, torch.Tensor)
-    tensors = voigt - change.cpu().numpy() / pixels
+    tensors = voigt - change.cpu().numpy() / math.prod(labels.shape[1:])
     found = np.stack([equations.in_units(*each) for each in zip(tensors, voigt, strict=True)])
-    return found, np.where(iterations < 0, len(decrements), iterations), error.cpu().numpy()
+    return found, iterations_B, error_B
+
+
+class TensorIterates:
+    """The fields of all images' iterations, `(B, L, C, *S)` each, on a torch device."""
+
+    def __init__(
+        self,
+        operator: Callable[[torch.Tensor], torch.Tensor],
+        green: torch.Tensor,
+        u: torch.Tensor,
+        residual: torch.Tensor,
+    ) -> None:
+        self.operator, self.green, self.u, self.residual = operator, green, u, residual
+        self.z = _precondition(residual, green)
+        self.direction, self.image = self.z.clone(), torch.empty_like(u)
+
+    def curvature(self) -> np.ndarray:
+        """Computes K d and returns d.K d, `(B, L)`."""
+        self.image = self.operator(self.direction)
+        return _dot(self.direction, self.image)
+
+    def advance(self, alpha_BL: np.ndarray) -> np.ndarray:
+        """Computes u += alpha d, r -= alpha K d and z, and returns r.z, `(B, L)`."""
+        alpha = self._spread(alpha_BL)
+        self.u += alpha * self.direction
+        self.residual -= alpha * self.image
+        self.z = _precondition(self.residual, self.green)
+        return _dot(self.residual, self.z)
+
+    def redirect(self, beta_BL: np.ndarray) -> None:
+        """Computes d = z + beta d."""
+        self.direction = self.z + self._spread(beta_BL) * self.direction
+
+    def _spread(self, factors_BL: np.ndarray) -> torch.Tensor:
+        factors = torch.from_numpy(factors_BL).to(self.u.device, self.u.dtype)
+        return factors.reshape(*factors_BL.shape, *[1] * (self.u.ndim - 2))
 
 
 def _precondition(residual: torch.Tensor, green: torch.Tensor) -> torch.Tensor:
@@ -172,9 +184,6 @@ def _precondition(residual: torch.Tensor, green: torch.Tensor) -> torch.Tensor:
     return torch.fft.irfftn(spectrum, s=residual.shape[3:], dim=axes)
 
 
-def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    return (a * b).flatten(2).sum(2, dtype=torch.float64)
-
-
-def _spread(factor_BL: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    return factor_BL.to(like.dtype).reshape(*factor_BL.shape, *[1] * (like.ndim - 2))
+def _dot(a: torch.Tensor, b: torch.Tensor) -> np.ndarray:
+    """The inner product of each load case, `(B, L)` on the host."""
+    return (a * b).flatten(2).sum(2, dtype=torch.float64).cpu().numpy()
