@@ -20,6 +20,11 @@ def resize(batch: Microstructures, size: int) -> Microstructures:
     covers more than half. Properties are dropped, for they are those of the original images; classes and generation
     stay, and `pixel_size` grows so that the images keep their physical size.
 
+    Example:
+        >>> batch = Microstructures(labels=np.repeat([0, 1], 8)[None, :, None].repeat(16, 2), n_phases=2)
+        >>> resize(batch, 4).labels[0, :, 0].tolist()
+        [0, 0, 1, 1]
+
     Args:
         batch: Square or cubic images, labels `(n, *N)`.
         size: Number of pixels along each axis, 4 to N.

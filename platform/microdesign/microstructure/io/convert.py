@@ -30,6 +30,13 @@ def convert(
     The result is written beside its place and renamed when it is complete. What is there already is never replaced: the
     same content counts as done, other content is refused.
 
+    Example:
+        >>> from microdesign.microstructure.generators.registry import generate
+        >>> from microdesign.microstructure.io.writers import write
+        >>> done = convert(write("noise.npz", generate("GRF", 4)), "noise.tif")
+        >>> done["images"], done["left_out"]
+        (4, ['classes'])
+
     Args:
         source: Any file or folder that `read_images` reads.
         out: The file or folder to make.

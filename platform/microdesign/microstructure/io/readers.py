@@ -89,6 +89,12 @@ def read_images(
 def describe(path: str | Path, reader: str | None = None) -> dict[str, Any]:
     """Returns what a file or folder holds, as JSON values with `path` and `format` first; see `format_tree` for text.
 
+    Example:
+        >>> import numpy as np
+        >>> np.save("board.npy", np.indices((4, 4)).sum(axis=0) % 2)
+        >>> describe("board.npy")["volume_fraction"]["1"]["mean"]
+        0.5
+
     Raises:
         InputError: The path does not exist, is of no known format, or its content is not valid.
     """

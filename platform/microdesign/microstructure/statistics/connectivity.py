@@ -46,6 +46,11 @@ class Clusters:
 def clusters(phase: ArrayLike, periodic: bool = True) -> Clusters:
     """Returns the face-connected clusters of a phase, given as bool `(*N)` in any number of dimensions.
 
+    Example:
+        >>> found = clusters(np.array([[1, 1, 0], [0, 0, 0], [0, 0, 0]]))
+        >>> len(found), found.sizes.tolist(), found.percolates.tolist()
+        (1, [2], [[False, False]])
+
     Raises:
         InputError: The image has no axis or is not of bool or integers 0 and 1.
     """
@@ -75,6 +80,11 @@ def percolates(indicator: Tensor, dims: int = 2) -> Tensor:
 
     Stripes percolate along themselves and not across; a stripe that runs diagonally around the image percolates along
     both axes. On the CPU, for hard indicators.
+
+    Example:
+        >>> stripes = (torch.arange(8) % 4 < 2)[:, None].expand(8, 8)
+        >>> percolates(stripes)
+        tensor([False,  True])
 
     Raises:
         InputError: The indicator is not hard or has too few axes.

@@ -25,6 +25,12 @@ def lineal_path(indicator: Tensor, dims: int = 2, longest: int | None = None) ->
     centre of length r along axis i lies in the phase; L_i(0) is the volume fraction (Lu and Torquato, Phys. Rev.
     A 45, 922, 1992). Soft indicators are taken as independent probabilities.
 
+    Example:
+        >>> stripes = (torch.arange(8) % 4 < 2).float()[:, None].expand(8, 8)
+        >>> lineal_path(stripes, longest=2)  # across, then along the stripes
+        tensor([[0.5000, 0.2500, 0.0000],
+                [0.5000, 0.5000, 0.5000]])
+
     Args:
         indicator: Hard or soft indicators.
         dims: Number of spatial axes.
@@ -95,6 +101,11 @@ def mean_chord_length(indicator: Tensor, dims: int = 2) -> Tensor:
 
     Infinite where the phase has no end along an axis (stripes along it), nan where there is no such phase.
 
+    Example:
+        >>> stripes = (torch.arange(8) % 4 < 2).float()[:, None].expand(8, 8)
+        >>> mean_chord_length(stripes)
+        tensor([2., inf], dtype=torch.float64)
+
     Raises:
         InputError: The indicator is not hard.
     """
@@ -137,6 +148,11 @@ def minimum_feature_size(indicator: Tensor, dims: int = 2, ignore: float = 0.0) 
 
     A speck of one pixel makes it 1, as in most micrographs: `ignore` is the share of the phase that may be thinner.
     Infinite for a phase that fills the image, nan for one that is absent.
+
+    Example:
+        >>> stripes = (torch.arange(12) % 6 < 3).float()[:, None].expand(12, 12)
+        >>> minimum_feature_size(stripes)
+        tensor(3., dtype=torch.float64)
 
     Raises:
         InputError: The indicator is not hard, or `ignore` is not below 1.

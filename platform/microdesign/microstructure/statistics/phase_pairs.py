@@ -22,6 +22,10 @@ def two_point_set(indicator: Tensor, dims: int = 2) -> Tensor:
     fraction phi alone: f01 = f10 = phi - f11, f00 = 1 - 2 phi + f11 (with m in place of m^2 in phi: exact also for soft
     indicators, whose other phase is 1 - m).
 
+    Example:
+        >>> two_point_set(torch.rand(2, 1, 8, 8)).sum(dim=(1, 2)).allclose(torch.ones(2, 8, 8))
+        True
+
     Raises:
         InputError: There is no channel axis before the spatial axes.
     """

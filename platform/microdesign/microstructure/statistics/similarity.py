@@ -36,6 +36,12 @@ def relative_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
 
     Of the variance of the phase it is a share that does not depend on the volume fraction phi, the value at offset 0;
     of two fractions the geometric mean of the variances counts.
+
+    Example:
+        >>> stripes = (torch.arange(8) % 4 < 2).float()[:, None].expand(8, 8)
+        >>> f = two_point(torch.stack([stripes, stripes.roll(1, 0), stripes.T]))
+        >>> [round(abs(float(each)), 3) for each in relative_distance(f[0], f)]
+        [0.0, 0.0, 1.0]
     """
     fractions = (each.flatten(-dims)[..., 0] for each in (floating(f, dims), floating(g, dims)))
     first, second = ((phi * (1 - phi)).clamp_min(1e-3) for phi in fractions)
@@ -46,6 +52,11 @@ def two_point_distance(a: Tensor, b: Tensor, dims: int = 2) -> Tensor:
     """Returns the distance of two images, the rms difference of their autocorrelations, `(..., *N) x 2 -> (...)`.
 
     Symmetric, zero for equal images, unchanged by periodic shifts of either; leading axes broadcast.
+
+    Example:
+        >>> stripes = (torch.arange(8) % 4 < 2).float()[:, None].expand(8, 8)
+        >>> round(float(two_point_distance(stripes, stripes.T)), 3)
+        0.25
 
     Raises:
         InputError: The spatial shapes differ.

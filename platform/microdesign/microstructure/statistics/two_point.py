@@ -21,7 +21,12 @@ _PIXELS_PER_PASS = 2**19
 
 
 def volume_fractions(indicator: Tensor, dims: int = 2) -> Tensor:
-    """Returns the share of each indicator, `(..., *N) -> (...)`."""
+    """Returns the share of each indicator, `(..., *N) -> (...)`.
+
+    Example:
+        >>> volume_fractions(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
+        tensor(0.2500)
+    """
     m = floating(indicator, dims)
     return m.mean(dim=tuple(range(-dims, 0)))
 
@@ -32,6 +37,11 @@ def two_point(indicator: Tensor, dims: int = 2) -> Tensor:
     f(r) = 1/|Omega| sum_x m(x) m(x + r) = 1/|Omega| IFFT(|FFT m|^2): for a hard indicator the probability that both
     ends of a vector r lie in the phase, so that f(0) is the volume fraction. A periodic shift and a point inversion of
     the image leave it unchanged.
+
+    Example:
+        >>> stripes = (torch.arange(8) % 4 < 2).float()[:, None].expand(8, 8)
+        >>> [abs(round(float(f), 3)) for f in two_point(stripes)[:5, 1]]  # a triangle wave of the period of the stripes
+        [0.5, 0.25, 0.0, 0.25, 0.5]
     """
     with torch.autocast(indicator.device.type, enabled=False):
         return _Autocorrelation.apply(floating(indicator, dims), dims)
@@ -70,6 +80,11 @@ def normalized_two_point(indicator: Tensor, dims: int = 2) -> Tensor:
 
 def radial_average(f: Tensor, dims: int = 2) -> tuple[Tensor, Tensor]:
     """Returns the average of statistics over all directions, by length of the offset in rings one pixel wide.
+
+    Example:
+        >>> radius, mean = radial_average(two_point(torch.ones(8, 8)))
+        >>> radius.shape, mean.allclose(torch.ones(5))
+        (torch.Size([5]), True)
 
     Args:
         f: Statistics by offset in FFT order, `(..., *N)`.
