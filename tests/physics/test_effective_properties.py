@@ -82,6 +82,8 @@ def test_images_of_any_format(tmp_path: Path, dims: int) -> None:
         found = read_labels(tmp_path / name, dims)
         assert [each[0] for each in found] == [f"{tmp_path / name}[{i}]" for i in range(3)], name
         np.testing.assert_array_equal([each[1] for each in found], labels, err_msg=name)
+    with pytest.raises(InputError, match="is no NumPy array file"):
+        read_labels(tmp_path / "images.tif", dims, reader="npy")
 
 
 def test_whatever_states_phases_will_do(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ def homogenize(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")
     ] = False,
+    reader: Reader = None,
     as_json: Json = False,
 ) -> None:
     """Compute the effective properties of images."""
@@ -43,7 +44,7 @@ def homogenize(
     from microdesign.physics.report import homogenize_report
 
     entries = homogenize_report(
-        [named for path in images for named in read_labels(path, dims)],
+        [named for path in images for named in read_labels(path, dims, reader)],
         phases,
         dims=dims,
         spacing=lengths,

@@ -60,26 +60,27 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     return [LabelStack([str(i) for i in range(len(labels))], labels)], single
 
 
-def read_labels(path: str | Path, dims: int = 2) -> list[tuple[str, np.ndarray]]:
+def read_labels(path: str | Path, dims: int = 2, reader: str | None = None) -> list[tuple[str, np.ndarray]]:
     """Reads all images of a file or folder of any known format, each with its name: the path, with its number in many.
 
     Args:
         path: Phase labels. Where the format does not say whether three axes are a stack of images or one volume, `dims`
             decides.
         dims: 2 or 3.
+        reader: Name of the reader, or `MODULE:CLASS` of one of your own; None chooses by the path.
 
     Raises:
         InputError: The path is missing, damaged or holds no images, or `dims` is neither 2 nor 3.
     """
-    # Readers of all formats take half a second to import; arrays do not need them.
+    # Arrays do not need the readers.
     from microdesign.microstructure.io.options import ReadOptions
     from microdesign.microstructure.io.readers import find_reader, read_images
 
     if dims not in (2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
-    batches = list(read_images(path))
-    if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path).takes:
-        batches = list(read_images(path, options=ReadOptions(dims=3)))
+    batches = list(read_images(path, reader=reader))
+    if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
+        batches = list(read_images(path, options=ReadOptions(dims=3), reader=reader))
     stack = [labels for batch in batches for labels in batch.labels]
     return [(str(path) if len(stack) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(stack)]
 
