@@ -101,6 +101,21 @@ def changed(config: ConfigT, settings: Mapping[str, Any], source: str) -> Config
     return validate_config(type(config), values, source)
 
 
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values with the changes put in, section by section.
+
+    Example:
+        >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+        {'a': {'b': 1, 'c': 3}}
+    """
+    result = dict(values)
+    for name, change in changes.items():
+        inside = result.get(name)
+        both = isinstance(inside, Mapping) and isinstance(change, Mapping)
+        result[name] = merged(inside, change) if both else change
+    return result
+
+
 def _unknown_key(model: type[BaseModel], path: Sequence[str | int]) -> str:
     """Why the last part of `path` is no key of its section, with the key that was probably meant."""
     field, key = ".".join(str(part) for part in path), str(path[-1])

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Recorded
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import CLASS, joined, retrainer
 from microdesign.design.campaign.trials import Trial, TrialState
@@ -161,8 +162,8 @@ def test_training_goes_on_from_the_campaigns_model(
     """With a tiny rate it predicts what it did, whatever the new scaling; asked again, nothing is trained."""
     settings = {"epochs": 1, "learning_rate": 1e-7, "cpus": 0.5, "teacher": False}
     config = asked(dataset, tmp_path, model=str(start), retraining=settings)
-    lines: list[str] = []
-    retrain = retrainer(config, lines.append, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    progress = Recorded()
+    retrain = retrainer(config, progress, f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert retrain is not None
     before, taught = load_bundle(start), retrain(trials)
     assert taught.digest != before.digest
@@ -172,6 +173,6 @@ def test_training_goes_on_from_the_campaigns_model(
         np.testing.assert_allclose(predicted, expected, rtol=1e-3)
     for predicted, expected in zip(taught.encode(labels), LocalSurrogate(before).encode(labels), strict=True):
         np.testing.assert_allclose(predicted, expected, atol=1e-3)
-    assert sum(line.startswith("epoch") for line in lines) == 1
+    assert sum(line.startswith("epoch") for line in progress.texts) == 1
     assert retrain(trials).digest == taught.digest
-    assert sum(line.startswith("epoch") for line in lines) == 1
+    assert sum(line.startswith("epoch") for line in progress.texts) == 1

@@ -7,7 +7,8 @@ import torch
 from microdesign.core.errors import InputError
 from microdesign.learning.evaluation.comparison import Comparison, compare
 from microdesign.learning.evaluation.evaluation import evaluate_bundle
-from microdesign.learning.evaluation.held_out import MEANING, HeldOut, reconstruction_excess
+from microdesign.learning.evaluation.held_out import HeldOut, reconstruction_excess
+from microdesign.learning.evaluation.metrics import MEANING
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.binarization import binarize

@@ -17,9 +17,11 @@ from pydantic import ValidationError
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.files import hold
+from microdesign.core.progress import Lines, Recorded
 from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
+from microdesign.learning.training.train_model import train_model
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.registry import generate
@@ -101,8 +103,8 @@ def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
 
     changes = {"dataset": str(homogenized.folder), "resources": {"cpus": 0.5, "workers": 2}}
     changes |= {"tracking": {"minimum_r2": None}, "physics_feedback": {"begin": 0, "replay_batch": 4}}
-    loop = LOOP | {"epochs": 3}
-    bundle = train(config(**changes, name="killed", loop=loop | {"checkpoint_minutes": 0.01}), progress, uri)
+    loop, shown = LOOP | {"epochs": 3}, Lines(progress, clock=False)
+    bundle = train(config(**changes, name="killed", loop=loop | {"checkpoint_minutes": 0.01}), shown, uri)
     epochs = [int(line.split()[1].split("/")[0]) for line in lines if line.startswith("epoch")]
     assert sorted(set(epochs)) == [1, 2, 3]
     assert len(epochs) <= 4
@@ -122,11 +124,10 @@ def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
 def test_a_loss_that_is_not_finite_ends_training_at_once(
     local_ray: None, config: Callable[..., TrainConfig], uri: str
 ) -> None:
-    lines: list[str] = []
     optimizer = {"learning_rate": 1e30, "gradient_clip": 1e30, "schedule": {"warmup": 0.0}}
     loop = LOOP | {"optimizer": optimizer, "epochs": 3}
     with pytest.raises(MicrodesignError, match=r"^Training train-\w+ failed: The (loss|gradient's norm) is") as caught:
-        train(config(loop=loop), lines.append, uri)
+        train(config(loop=loop), tracking_uri=uri)
     assert "\n" not in str(caught.value)
     runs = list(Path(config().storage).glob("train-*/*"))
     assert len([path for path in runs if path.name.startswith("checkpoint")]) <= 1
@@ -195,10 +196,10 @@ def test_training_starts_from_a_registered_model(
         train(poor, tracking_uri=uri)
     run = on_mlflow(refused.value.bundle, uri)
     assert (run.info.status, run.data.tags["not_registered"]) == ("FAILED", str(refused.value))
-    lines: list[str] = []
+    progress = Recorded()
     anyhow = {"register_as": "start", "minimum_r2": None}
-    first = load_bundle(train(config(**data, name="first", tracking=anyhow), lines.append, uri))
-    assert not any(line.startswith("epoch") for line in lines)
+    first = load_bundle(train(config(**data, name="first", tracking=anyhow), progress, uri))
+    assert not progress.counts
     model = first.description.model.model_dump()
     model["network"]["regressor"] = "own"
     changes = {
@@ -222,9 +223,17 @@ def test_training_starts_from_a_registered_model(
     assert len(evaluated) == 10 * (96 // 8) * 4
     with pytest.raises(InputError, match="nothing-of-the-kind"):
         train(config(**data, start="models:/nothing-of-the-kind@champion"), tracking_uri=uri)
-    again = {"tracking": {"register_as": "stiffer"}}
-    other = config(**again, dataset=str(stiffer.folder), start="models:/start@champion", physics_feedback=None)
-    third = load_bundle(train(other, tracking_uri=uri)).description
+    other = {"resources": {"cpus": 0.5}, "tracking": {"register_as": "stiffer"}, "physics_feedback": None}
+    third = train_model(
+        stiffer,
+        properties=["Ex", "Ey"],
+        folder=folder.parent,
+        progress=progress,
+        tracking_uri=uri,
+        start="models:/start@champion",
+        loop=LOOP,
+        **other,
+    ).bundle.description
     assert third.standardization.offsets[0] > first.description.standardization.offsets[0] + 0.3
     assert third.metrics["r2_Ex"] > 0.3
 

@@ -11,12 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from microdesign.core.errors import InputError
-from microdesign.learning.evaluation.held_out import (
-    LARGER_IS_BETTER,
-    NEEDS_PROPERTIES,
-    HeldOut,
-    reconstruction_excess,
-)
+from microdesign.learning.evaluation.held_out import HeldOut, reconstruction_excess
+from microdesign.learning.evaluation.metrics import LARGER_IS_BETTER, NEEDS_PROPERTIES
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
 from microdesign.physics.evaluators.protocol import Evaluator
@@ -31,7 +27,7 @@ class Comparison:
     """What M models are worth on the same N test images.
 
     Attributes:
-        metrics: Name of a model -> `mape`, `r2`, `excess_cess`, `inverse_error` as in `held_out.MEANING`; a model
+        metrics: Name of a model -> `mape`, `r2`, `excess_cess`, `inverse_error` as in `metrics.MEANING`; a model
             without properties has the third alone.
         excess: Excess CESS of each reconstruction, `(M, N)`.
     """

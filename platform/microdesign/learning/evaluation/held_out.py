@@ -1,9 +1,8 @@
 """The metrics that models are compared by, measured on held-out images."""
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -23,18 +22,8 @@ from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import decode_labels
 
-Metric = Literal["loss", "mape", "r2", "excess_cess", "inverse_error"]
-LARGER_IS_BETTER = ("r2",)
 _PART = 64
 """Images whose statistics are compared at a time."""
-NEEDS_PROPERTIES = ("mape", "r2", "inverse_error")
-MEANING: Mapping[Metric, str] = {
-    "loss": "the trial's own loss",
-    "mape": "mean relative error of the predicted properties",
-    "r2": "mean R2 of the predicted properties",
-    "excess_cess": "median excess cross entropy of the reconstructions' two-point statistics",
-    "inverse_error": "median relative error of the worst property of draws from the prior",
-}
 
 
 @dataclass(frozen=True)
@@ -70,7 +59,7 @@ class HeldOut:
 
         Args:
             model: The model.
-            wanted: Which metrics of `MEANING`.
+            wanted: Which metrics of `metrics.MEANING`.
             objective: What `loss` is the value of; the default objective when None.
             batch_size: Images at a time for `loss`.
         """

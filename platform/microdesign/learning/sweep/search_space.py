@@ -3,14 +3,16 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import optuna
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
 from microdesign.learning.training.loop_config import LoopConfig
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 Choice = dict[str, Any]
 """Dotted name of a setting -> its value in one trial."""
@@ -39,8 +41,10 @@ class Range(Config):
         """The lower and the upper bound."""
         return self.uniform or self.loguniform or self.integers or (0, 0)
 
-    def distribution(self) -> optuna.distributions.BaseDistribution:
+    def distribution(self) -> "BaseDistribution":
         """The same for Optuna."""
+        import optuna  # a config validates without it
+
         if self.integers is not None:
             return optuna.distributions.IntDistribution(*self.integers)
         return optuna.distributions.FloatDistribution(*self.bounds, log=self.loguniform is not None)
@@ -124,8 +128,10 @@ def combinations(space: Space) -> Iterator[Choice]:
         yield dict(zip(space, values, strict=True))
 
 
-def distributions(space: Space) -> dict[str, optuna.distributions.BaseDistribution]:
+def distributions(space: Space) -> dict[str, "BaseDistribution"]:
     """The space for Optuna, which knows lists and mappings among choices as JSON alone; see `suggested`."""
+    import optuna
+
     return {
         name: values.distribution()
         if isinstance(values, Range)

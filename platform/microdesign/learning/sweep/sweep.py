@@ -22,7 +22,8 @@ from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
-from microdesign.learning.evaluation.held_out import LARGER_IS_BETTER, HeldOut
+from microdesign.learning.evaluation.held_out import HeldOut
+from microdesign.learning.evaluation.metrics import LARGER_IS_BETTER
 from microdesign.learning.sweep.search_space import (
     Choice,
     Space,

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.files import digest_json
-from microdesign.learning.evaluation.held_out import NEEDS_PROPERTIES, Metric
+from microdesign.learning.evaluation.metrics import NEEDS_PROPERTIES, Metric
 from microdesign.learning.sweep.search_space import Space, loop_with
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.train_config import TrainConfig
@@ -78,12 +78,12 @@ class SweepConfig(Config):
         default_factory=dict,
         description="several models, each searched alone: name -> settings of train.loop by dotted name",
     )
-    search: SearchConfig = SearchConfig()
+    search: SearchConfig = Field(SearchConfig(), description="how the space is searched")
     metrics: tuple[Metric, ...] = Field(
         ("mape", "excess_cess"), min_length=1, description="what trials are compared by, on the validation split"
     )
-    inverse_error: InverseErrorConfig = InverseErrorConfig()
-    resources: TrialResources = TrialResources()
+    inverse_error: InverseErrorConfig = Field(InverseErrorConfig(), description="how that metric is measured")
+    resources: TrialResources = Field(TrialResources(), description="what trials take")
     retrain: bool = Field(True, description="train and register the winner of each model")
     name: str = Field("sweep", description="name of the sweep; with the digest of the settings it names the folder")
 

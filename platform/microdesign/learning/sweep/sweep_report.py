@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.learning.evaluation.comparison import Comparison, compare
-from microdesign.learning.evaluation.held_out import LARGER_IS_BETTER
+from microdesign.learning.evaluation.metrics import LARGER_IS_BETTER
 from microdesign.learning.sweep.trials import SweepTrial, balanced_best, pareto_set
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from microdesign.core.config import Config
 from microdesign.learning.training.optimization import OptimizerConfig
 from microdesign.learning.training.stages import Stage, StageConfig, resolve
-from microdesign.model.objective import Objective, ObjectiveConfig
+from microdesign.model.objective import ObjectiveConfig
 from microdesign.model.vae import ModelConfig
 
 
@@ -21,9 +21,9 @@ class LoopConfig(Config):
         "schedule": "stages",
     }
 
-    model: ModelConfig = ModelConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
+    model: ModelConfig = Field(ModelConfig(), description="architecture: networks and prior")
+    objective: ObjectiveConfig = Field(ObjectiveConfig(), description="losses and their weights")
+    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="optimizer, learning rate and its schedule")
     trainable: Literal["all", "regressor"] = Field(
         "all", description="all weights, or the property regressor's alone: fine-tuning of a finished model (`start`)"
     )
@@ -72,4 +72,6 @@ class LoopConfig(Config):
         Raises:
             InputError: A loss of the user's own cannot be imported, or the style loss has no weights.
         """
+        from microdesign.model.objective import Objective  # a config validates without torch
+
         return {name: of for stage in self.resolved_stages for name, of in Objective(stage.objective).sources.items()}

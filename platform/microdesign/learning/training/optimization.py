@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
 from pydantic import Field
-from torch import nn
 
 from microdesign.core.config import Config
+
+if TYPE_CHECKING:
+    import torch
 
 
 class LearningRateSchedule(Config):
@@ -47,13 +48,15 @@ class OptimizerConfig(Config):
 
     kind: Literal["adamw", "radam", "adam", "sgd"] = Field("adamw", description="torch.optim's optimizer")
     learning_rate: float = Field(2e-3, gt=0, description="peak of the learning rate")
-    schedule: LearningRateSchedule = LearningRateSchedule()
+    schedule: LearningRateSchedule = Field(LearningRateSchedule(), description="how the rate changes over a stage")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled for adamw and radam, in the gradient for the others")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; the others keep torch's defaults")
     gradient_clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient; null does not clip")
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    def build(self, parameters: "Iterable[torch.nn.Parameter]") -> "torch.optim.Optimizer":
         """Returns the optimizer of the parameters; the loop sets its learning rate at each step."""
+        import torch  # a config validates without it
+
         decay = self.weight_decay
         if self.kind == "adamw":
             return torch.optim.AdamW(parameters, weight_decay=decay)
@@ -63,7 +66,9 @@ class OptimizerConfig(Config):
             return torch.optim.Adam(parameters, weight_decay=decay)
         return torch.optim.SGD(parameters, weight_decay=decay, momentum=self.momentum)
 
-    def clip(self, parameters: Iterable[nn.Parameter]) -> torch.Tensor:
+    def clip(self, parameters: "Iterable[torch.nn.Parameter]") -> "torch.Tensor":
         """Clips the gradients in place; returns their norm before."""
+        import torch
+
         limit = math.inf if self.gradient_clip is None else self.gradient_clip
-        return nn.utils.clip_grad_norm_(parameters, limit)
+        return torch.nn.utils.clip_grad_norm_(parameters, limit)

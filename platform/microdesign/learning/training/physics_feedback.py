@@ -10,15 +10,14 @@ Shapes: n decodes, P properties.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.learning.training.feedback_config import PhysicsFeedbackConfig
 from microdesign.learning.training.replay import ReplayBatch, ReplayBuffer
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.indicators import labels_of
@@ -31,30 +30,6 @@ from microdesign.physics.materials import materials_from
 
 SAME_PHYSICS = 0.02
 """Median relative difference up to which an evaluator and the labels of a data set count as the same physics."""
-
-
-class PhysicsFeedbackConfig(Config):
-    """The evaluator, and how much of it a training step takes."""
-
-    renamed: ClassVar[Mapping[str, str]] = {
-        "verifier": "evaluator",
-        "start": "begin",
-        "lesson": "replay_batch",
-        "memory": "replay_buffer",
-    }
-
-    evaluator: str = Field(
-        "fft: tolerance=3e-3 precision=float32", description="physics: fft, module:name, or command: PROGRAM ARGS"
-    )
-    evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
-    begin: float = Field(
-        0.15, ge=0, lt=1, description="share of the run after which it begins: the first decodes are noise"
-    )
-    decodes: int = Field(32, ge=1, description="decodes that are evaluated in a step, for each worker")
-    replay_batch: int = Field(
-        16, ge=1, description="evaluated decodes of earlier steps that join a batch, for the regressor"
-    )
-    replay_buffer: int = Field(3000, ge=1, description="evaluated decodes that each worker stores, the latest")
 
 
 def obstacle(data: DatasetManifest) -> str:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from microdesign.core.config import Config, validate_config
+from microdesign.core.config import Config, merged, validate_config
 from microdesign.model.objective import ObjectiveConfig
 
 
@@ -53,7 +53,7 @@ def resolve(
     """
     resolved: list[Stage] = []
     for index, each in enumerate(stages or (StageConfig(),)):
-        values = _merged(objective.model_dump(mode="json"), each.objective)
+        values = merged(objective.model_dump(mode="json"), each.objective)
         resolved.append(
             Stage(
                 start=resolved[-1].end if resolved else 0,
@@ -63,11 +63,3 @@ def resolve(
             )
         )
     return resolved
-
-
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(values)
-    for name, change in changes.items():
-        inside = merged.get(name)
-        merged[name] = _merged(inside, change) if isinstance(inside, dict) and isinstance(change, Mapping) else change
-    return merged

@@ -7,11 +7,10 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.files import digest_json
+from microdesign.learning.training.feedback_config import PhysicsFeedbackConfig
 from microdesign.learning.training.loop_config import LoopConfig
-from microdesign.learning.training.physics_feedback import PhysicsFeedbackConfig
 from microdesign.learning.training.registration import TrackingConfig
 from microdesign.learning.training.resources import ResourcesConfig
-from microdesign.model.bundle import FORMAT, load_bundle
 
 
 class TrainConfig(Config):
@@ -39,12 +38,12 @@ class TrainConfig(Config):
         description="the model whose weights training starts from: a bundle's folder, on a cluster one that all nodes "
         "see, or models:/NAME@ALIAS; null: seeded weights",
     )
-    loop: LoopConfig = LoopConfig()
+    loop: LoopConfig = Field(LoopConfig(), description="model, objective, optimizer, and how long to train")
     physics_feedback: PhysicsFeedbackConfig | None = Field(
         PhysicsFeedbackConfig(), description="physics in the training loop, on images of known materials; null: none"
     )
-    resources: ResourcesConfig = ResourcesConfig()
-    tracking: TrackingConfig = TrackingConfig()
+    resources: ResourcesConfig = Field(ResourcesConfig(), description="workers, cores and GPUs")
+    tracking: TrackingConfig = Field(TrackingConfig(), description="MLflow: the experiment and the registry")
     storage: str = Field("runs", description="folder for checkpoints and bundles; on a cluster, one that all nodes see")
     name: str = Field("train", description="name of the run; with the digest of the settings it names the folder")
 
@@ -62,6 +61,8 @@ class TrainConfig(Config):
 
     def run_name(self, dataset_digest: str) -> str:
         """Names what this config makes of a data set: the same settings and bundle format resume, others start anew."""
+        from microdesign.model.bundle import FORMAT, load_bundle  # a config validates without torch
+
         names = ("properties", "loop", "physics_feedback", "unlabelled")
         settings = self.model_dump(mode="json", include=dict.fromkeys(names, True) | {"resources": {"workers", "gpu"}})
         known = [settings, dataset_digest, FORMAT] + ([] if self.start is None else [load_bundle(self.start).digest])
