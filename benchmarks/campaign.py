@@ -32,13 +32,13 @@ import ray
 import torch
 from peers.searches import SEARCHES, Problem, SpentError
 
-from microdesign.design.campaign.campaign import Campaign
+from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.engine import run_campaign
 from microdesign.design.campaign.trials import TrialResult
 from microdesign.design.search.conditioning import admitted
 from microdesign.design.search.conditioning import best_known as images_to_start_from
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.fft import FFTEvaluator
@@ -82,9 +82,9 @@ def campaign(problem: Problem, seed: int, batch: int, designs: int, table: dict[
             evaluations=max(2, problem.budget),
             patience=10_000,
         )
-        starts = images_to_start_from(problem.target, problem.training)
+        known_images = images_to_start_from(problem.target, problem.training)
         fingerprint = problem.evaluator.fingerprint
-        search = Campaign(config, problem.model, problem.materials, fingerprint, table, starts=starts)
+        search = AskTell(config, problem.model, problem.materials, fingerprint, table, known_images=known_images)
         while not search.reason_to_stop():
             trials = search.ask(batch)
             if not trials:

@@ -36,6 +36,8 @@ NOT_FOR = {
     "surrogate": {"tracking"},
 }
 """Rooms below that a room does without all the same: computation knows no MLflow, and networks know no physics."""
+INSIDE = {"design": ("target", "search", "campaign", "report", "setup", "workflow", "api")}
+"""The order of the rooms inside a room: each imports itself and those before it."""
 RAY_EDGE = ("physics/execution/", "learning/training/", "learning/sweep/", "design/campaign/runners/")
 """Where Ray may be imported, besides jobs and serving."""
 LONGEST = 500
@@ -96,6 +98,19 @@ def test_imports_point_down() -> None:
             allowed = set(ROOMS[: ROOMS.index(part) + 1]) - NOT_FOR.get(part, set())
             upward[name_of(path)] = parts_imported(path) - allowed
     assert {name: parts for name, parts in upward.items() if parts} == {}
+
+
+def test_imports_point_down_inside_a_room() -> None:
+    for room, order in INSIDE.items():
+        paths = [path for path in MODULES if part_of(path) == room and path.parent != PACKAGE / room]
+        paths += [path for path in MODULES if path.parent == PACKAGE / room and path.name != "__init__.py"]
+        found = {path.relative_to(PACKAGE / room).parts[0].removesuffix(".py") for path in paths}
+        assert found <= set(order), f"{room}: the rooms {found - set(order)} have no place in {order}"
+        for path in paths:
+            own = path.relative_to(PACKAGE / room).parts[0].removesuffix(".py")
+            inner = {name.split(".")[2] for name in imports(path) if name.startswith(f"microdesign.{room}.")}
+            upward = inner - set(order[: order.index(own) + 1])
+            assert not upward, f"{name_of(path)} imports {upward}"
 
 
 def test_no_circle_of_modules() -> None:

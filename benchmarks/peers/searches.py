@@ -18,7 +18,7 @@ from botorch.optim import optimize_acqf
 from cmaes import CMA
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials

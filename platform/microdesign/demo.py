@@ -18,7 +18,7 @@ from microdesign.core.properties import standard_names
 from microdesign.design.campaign.campaign_config import CampaignConfig, SearchConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.report.result import CampaignResult
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.registration import TrackingConfig

@@ -154,7 +154,7 @@ def test_campaign_over_http(
     (folder / "http.yaml").write_text(yaml.safe_dump(settings))
     remote = json.loads(command("design", "http.yaml", "--json").stdout)
     verify(remote)
-    settings = campaign_settings(labelled, str(bundle), "runs/local", slopes=False)  # an endpoint has none
+    settings = campaign_settings(labelled, str(bundle), "runs/local", use_jacobian=False)  # an endpoint has none
     (folder / "local.yaml").write_text(yaml.safe_dump(settings))
     local = json.loads(command("design", "local.yaml", "--json").stdout)
     assert remote["model"] == local["model"]

@@ -11,12 +11,12 @@ import torch
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
-from microdesign.design.campaign.campaign import Campaign
+from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.search.conditioning import admitted, best_known
 from microdesign.design.target.feasibility import Feasibility, check_feasible, feasibility_of
 from microdesign.design.target.matching import match
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
@@ -83,7 +83,7 @@ class CampaignSetup:
         return properties
 
     @property
-    def starts(self) -> np.ndarray | None:
+    def known_images(self) -> np.ndarray | None:
         """Training images to start from, `(s, X, Y)`: the `best_known` where they are labelled for these phases."""
         return best_known(self.config.target, self.data) if self.data is not None and self.labelled else None
 
@@ -92,7 +92,7 @@ class CampaignSetup:
         """Two-point statistics of the training images, `(N, X, Y)`."""
         return None if self.data is None else two_point_of(self.data.labels)
 
-    def open_campaign(self, fingerprint: str = "") -> Campaign:
+    def open_campaign(self, fingerprint: str = "") -> AskTell:
         """Opens the campaign on its folder.
 
         Args:
@@ -103,8 +103,8 @@ class CampaignSetup:
         """
         reference = self.training if self.config.least_novelty else None
         fingerprint = fingerprint or self.evaluator.fingerprint
-        parts = self.surrogate, self.materials, fingerprint, self.table, reference, self.starts
-        return Campaign(self.config, *parts)
+        parts = self.surrogate, self.materials, fingerprint, self.table, reference, self.known_images
+        return AskTell(self.config, *parts)
 
 
 def open_setup(

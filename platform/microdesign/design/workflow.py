@@ -58,7 +58,7 @@ def run_design(
     if "://" in config.folder:
         raise InputError(
             f"folder = {config.folder}: report and images need a folder of a file system; mount it, or use "
-            "`Campaign`, whose ledger may be anywhere that pyarrow can write."
+            "`microdesign.Campaign`, whose ledger may be anywhere that pyarrow can write."
         )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import EvaluationError, InputError
-from microdesign.design.campaign.campaign import Campaign
+from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.engine import SearchOutcome, run_campaign
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import TrialState
@@ -25,7 +25,7 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants
 from microdesign.physics.solver.homogenization import homogenize
 from microdesign.surrogate.local import LocalSurrogate
-from tests.design.campaign.test_campaign import parts, settings
+from tests.design.campaign.test_ask_tell import parts, settings
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -98,7 +98,7 @@ def test_trials_left_open_are_taken_from_the_store(
     answer: SearchOutcome, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     config = settings(tmp_path / "killed", evaluations=2)
-    with Campaign(config, surrogate, materials, FFTEvaluator().fingerprint) as left:
+    with AskTell(config, surrogate, materials, FFTEvaluator().fingerprint) as left:
         left.start(left.ask(2))
     again = run_campaign(config, surrogate, Refuses(), materials, store=ResultStore(folder / "results"))
     assert [trial.worker for trial in again.evaluations] == ["store"] * 2

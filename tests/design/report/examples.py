@@ -19,7 +19,7 @@ from microdesign.design.report.result_parts import (
     Timings,
 )
 from microdesign.design.target.feasibility import Feasibility
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from tests.design.small_model import MATERIALS
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microdesign.design.report.baselines import best_of_random_draws, best_of_training_set
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values

@@ -19,7 +19,7 @@ from microdesign.design.report.html import report_campaign, write_report
 from microdesign.design.report.result_parts import Front
 from microdesign.design.target.distance_to_data import DistanceToData
 from microdesign.design.target.feasibility import Feasibility
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.io.vti import VtiReader
 from tests.design.report.examples import campaign_result, candidate, image, search
 

@@ -11,7 +11,7 @@ from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials, TrialState
 from microdesign.design.report.mlflow_logger import MLflowLogger, hypervolume
 from microdesign.design.report.summary import summarize_search, total_seconds
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.tracking import ending, start_run
 
 TARGET = Target(properties={"Ex": 2.0, "kx": {"maximize": True}, "ky": {"minimize": True}}, tolerance=0.1)

@@ -3,7 +3,7 @@ import pytest
 
 from microdesign.design.campaign.campaign_config import RobustnessConfig
 from microdesign.design.report.robustness import discretization_gap, redraws, robustness
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials

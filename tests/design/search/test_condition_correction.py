@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.metrics import worst_errors
-from microdesign.design.search.condition_correction import aim, aimed_sample
+from microdesign.design.search.condition_correction import correct_conditions, corrected_sample
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Prior, decode_labels
 
@@ -40,10 +40,12 @@ def misses(model: Biased, rounds: int) -> np.ndarray:
     wanted = np.array(list(TARGET.values()))
     condition, component = wanted[None].repeat(20, axis=0), np.zeros(20, int)
     z = wanted + 0.01 * np.random.default_rng(0).standard_normal((20, 2))
-    return worst_errors(model.predict(aim(model, z, component, condition, wanted, wanted, rounds))[0], wanted)
+    return worst_errors(
+        model.predict(correct_conditions(model, z, component, condition, wanted, wanted, rounds))[0], wanted
+    )
 
 
-def test_a_biased_decoder_is_aimed_true(biased: Biased) -> None:
+def test_a_biased_decoder_reaches_its_target(biased: Biased) -> None:
     before, once, after = (misses(biased, rounds) for rounds in (0, 1, 4))
     assert np.median(before) > 0.3
     assert np.median(once) < 0.4 * np.median(before)
@@ -59,17 +61,17 @@ def test_a_draw_never_gets_worse(biased: Biased) -> None:
 def test_what_is_between_the_bounds_stays(biased: Biased) -> None:
     z = np.array([[1.0, 0.2], [2.0, 0.2]])
     low, high = np.array([1.2, -np.inf]), np.array([1.4, np.inf])
-    aimed = aim(biased, z, np.zeros(2, int), z, low, high, 8)
-    np.testing.assert_array_equal(aimed[0], z[0])  # 1.3 is between the bounds
-    assert biased.predict(aimed)[0][1, 0] == pytest.approx(1.4, abs=0.01)
+    found = correct_conditions(biased, z, np.zeros(2, int), z, low, high, 8)
+    np.testing.assert_array_equal(found[0], z[0])  # 1.3 is between the bounds
+    assert biased.predict(found)[0][1, 0] == pytest.approx(1.4, abs=0.01)
 
 
 def test_without_rounds_they_are_the_priors_own_draws(surrogate: LocalSurrogate) -> None:
     target = {"Ex": 3.0, "kx": 3.0}
-    plain, aimed = surrogate.sample(target, 6, seed=3), aimed_sample(surrogate, target, 6, seed=3, rounds=0)
-    np.testing.assert_allclose(aimed.z, plain.z)
-    np.testing.assert_allclose(aimed.log_density, plain.log_density)
-    corrected = aimed_sample(surrogate, target, 6, seed=3)
+    plain, same = surrogate.sample(target, 6, seed=3), corrected_sample(surrogate, target, 6, seed=3, rounds=0)
+    np.testing.assert_allclose(same.z, plain.z)
+    np.testing.assert_allclose(same.log_density, plain.log_density)
+    corrected = corrected_sample(surrogate, target, 6, seed=3)
     np.testing.assert_array_equal(corrected.component, plain.component)
 
     def miss(z: np.ndarray) -> np.ndarray:

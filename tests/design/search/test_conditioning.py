@@ -5,7 +5,7 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.design.search.conditioning import admitted, best_known, conditions
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.surrogate.local import LocalSurrogate
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from microdesign.design.search.distinctness import distinct_best, is_distinct, niche_of
+from microdesign.design.search.distinctness import basin_of, distinct_best, is_distinct
 from microdesign.microstructure.statistics.similarity import two_point_of
 
 
@@ -42,4 +42,4 @@ def test_every_component_that_is_good_enough_has_its_turn():
 def test_niches_are_within_components():
     images = np.stack([stripes(1), stripes(4), stripes(1), stripes(4), stripes(4)])
     component = np.array([0, 0, 0, 0, 1])
-    assert niche_of(two_point_of(images), component, [0, 1]).tolist() == [0, 1, 0, 1, -1]
+    assert basin_of(two_point_of(images), component, [0, 1]).tolist() == [0, 1, 0, 1, -1]

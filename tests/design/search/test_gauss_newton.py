@@ -1,12 +1,12 @@
-"""Steps down the model's slopes: exact where the model is linear, never worse, as short as can be."""
+"""Gauss-Newton steps by the model's Jacobian: exact where the model is linear, never worse, as short as can be."""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from microdesign.design.search.condition_correction import aimed_sample
-from microdesign.design.search.gauss_newton import follow, missed, worst
+from microdesign.design.search.condition_correction import corrected_sample
+from microdesign.design.search.gauss_newton import gauss_newton, missed, worst
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import decode_labels
 
@@ -39,7 +39,7 @@ def latents_are_images(request: pytest.FixtureRequest, monkeypatch: pytest.Monke
 
 
 def followed(model: Linear, z: np.ndarray, std: np.ndarray, low: np.ndarray, high: np.ndarray, n: int) -> np.ndarray:
-    return follow(model, z, model.predict(z)[0], std, low, high, n)
+    return gauss_newton(model, z, model.predict(z)[0], std, low, high, n)
 
 
 def starts(n: int = 20) -> np.ndarray:
@@ -94,7 +94,7 @@ def test_steps_bring_a_model_s_draws_nearer(surrogate: LocalSurrogate) -> None:
     wanted = np.array(list(target.values()))
 
     def miss(steps: int) -> np.ndarray:
-        z = aimed_sample(surrogate, target, 12, seed=3, rounds=1, steps=steps).z
+        z = corrected_sample(surrogate, target, 12, seed=3, rounds=1, steps=steps).z
         return worst(missed(surrogate.predict(decode_labels(surrogate, z))[0], wanted, wanted))
 
     before, after = miss(0), miss(3)

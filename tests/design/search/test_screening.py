@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from microdesign.design.search.screening import Designs, diverse, ranks, screen
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.statistics.similarity import distances, two_point_of
 
 TARGET = Target(properties={"Ex": 1.0})

@@ -1,7 +1,7 @@
 import numpy as np
 
 from microdesign.design.target.distance_to_data import distance_to_data
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 
 
 def table() -> np.ndarray:

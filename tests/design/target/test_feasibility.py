@@ -5,7 +5,7 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.design.target.feasibility import Feasibility, check_feasible, feasibility_of
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials

@@ -168,7 +168,7 @@ def test_corrected_draws_are_cached(
     surrogate = LocalSurrogate(bundle)
     assert measure(surrogate, dataset, evaluator, CONFIG, cache=tmp_path).measurements == found.measurements
     assert len(list(tmp_path.iterdir())) == CONFIG.targets
-    monkeypatch.delattr("microdesign.experiments.fidelity.draws.aimed_sample")
+    monkeypatch.delattr("microdesign.experiments.fidelity.draws.corrected_sample")
     assert measure(surrogate, dataset, evaluator, CONFIG, cache=tmp_path).measurements == found.measurements
 
 

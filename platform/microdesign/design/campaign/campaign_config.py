@@ -1,12 +1,12 @@
 """What a campaign is told: how long and how widely to search, with which model and physics, and where its record is."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from microdesign.core.config import Config
-from microdesign.design.search.refinement import RefinementConfig
-from microdesign.design.target.targets import Target
+from microdesign.design.search.refiners.config import RefinementConfig
+from microdesign.design.target.target import Target
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.endpoint import PATIENCE
 
@@ -33,16 +33,25 @@ class RobustnessConfig(Config):
 class SearchConfig(Config):
     """How long and how widely a campaign searches."""
 
+    renamed: ClassVar = {
+        "aimed": "corrected",
+        "aim_rounds": "correction_rounds",
+        "aim_steps": "gauss_newton_steps",
+        "slopes": "use_jacobian",
+    }
+
     candidates: int = Field(4, ge=1, description="distinct designs to answer with")
     goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
     samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
     screened: int = Field(4, ge=1, description="of those, designs that physics evaluates in any case")
-    aimed: int = Field(
-        64, ge=0, description="of those, the most promising, which are aimed at the goals by the regressor"
+    corrected: int = Field(
+        64, ge=0, description="of those, the most promising, whose conditions are corrected by the regressor"
     )
-    aim_rounds: int = Field(3, ge=0, description="corrections of each one's aim")
-    slopes: bool = Field(True, description="whether to follow the slopes of a model in process; an endpoint has none")
-    aim_steps: int = Field(2, ge=0, description="steps down these slopes after the corrections")
+    correction_rounds: int = Field(3, ge=0, description="corrections of each one's condition")
+    gauss_newton_steps: int = Field(2, ge=0, description="Gauss-Newton steps of each one's latent after these")
+    use_jacobian: bool = Field(
+        True, description="whether to use the Jacobian of a model in process, in these steps and in the refiner"
+    )
     conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
     neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
     spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
@@ -54,7 +63,9 @@ class SearchConfig(Config):
     least_novelty: float = Field(
         0.0, ge=0, description="least two-point distance of a first design from the training set"
     )
-    refiner: Literal["bayesian", "cmaes", "random"] = Field("bayesian", description="what proposes after these")
+    refiner: str = Field(
+        "bayesian", description="what proposes after the initial design: bayesian, cmaes, random, or module:name"
+    )
     per_round: int = Field(8, ge=1, description="most designs that are proposed at a time")
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
     minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
@@ -94,7 +105,7 @@ class CampaignConfig(SearchConfig):
     )
     materials: Materials | None = Field(None, description="phases; the physics is exact for any, the regressor is not")
     folder: str = Field("runs/campaign", description="the campaign's folder; the same folder resumes")
-    dataset: str | None = Field(None, description="labelled data set: for reach, novelty and the baselines")
+    dataset: str | None = Field(None, description="labelled data set, for the distance to it, novelty and baselines")
     evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
     evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
     store: str | None = Field(None, description="folder of results; None takes `results` in the campaign's folder")

@@ -17,8 +17,8 @@ import numpy as np
 
 from microdesign.core.errors import EvaluationError
 from microdesign.core.progress import Progress, silent
+from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.background_training import BackgroundTraining, Retrain
-from microdesign.design.campaign.campaign import Campaign
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.runners.evaluation import known_results, store_results
 from microdesign.design.campaign.runners.protocol import Runner, RunnerTask, open_runner
@@ -96,7 +96,7 @@ def run_campaign(
         EvaluationError: Physics has values for none of the first designs.
     """
     check_feasible(config.target, materials, evaluator)
-    with Campaign(config, surrogate, materials, evaluator.fingerprint, table) as campaign:
+    with AskTell(config, surrogate, materials, evaluator.fingerprint, table) as campaign:
         runner = open_campaign_runner(config, evaluator, materials)
         try:
             return run_search(campaign, runner, progress, None, store, retrain)
@@ -115,7 +115,7 @@ def open_campaign_runner(config: CampaignConfig, evaluator: Evaluator, materials
 
 
 def run_search(
-    campaign: Campaign,
+    campaign: AskTell,
     runner: Runner,
     progress: Progress = silent,
     logger: RoundLogger | None = None,
@@ -147,7 +147,7 @@ class _Engine:
 
     def __init__(
         self,
-        campaign: Campaign,
+        campaign: AskTell,
         runner: Runner,
         store: ResultStore | None,
         progress: Progress,

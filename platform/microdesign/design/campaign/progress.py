@@ -39,7 +39,7 @@ class CampaignProgress:
         """The best distinct designs within tolerance, from as many components as possible, best first."""
         return self._candidates(self._trials.succeeded)
 
-    def leaders(self, trials: list[Trial]) -> list[Trial]:
+    def incumbents(self, trials: list[Trial]) -> list[Trial]:
         """The best distinct ones of the trials, as many as candidates are asked for, best first.
 
         Components have their turn where they meet the target; an optimum is one for all of them.
@@ -92,5 +92,5 @@ class CampaignProgress:
         """The candidates when these were the answers, the first ones in their order; found once."""
         if len(done) not in self._best:
             met = self.target.errors(self.verified(done)) <= self.target.tolerance if done else []
-            self._best[len(done)] = self.leaders([t for t, good in zip(done, met, strict=True) if good])
+            self._best[len(done)] = self.incumbents([t for t, good in zip(done, met, strict=True) if good])
         return self._best[len(done)]

@@ -6,7 +6,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.design.campaign.runners.evaluation import Evaluate
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 

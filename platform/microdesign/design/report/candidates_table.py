@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from microdesign.design.report.result_parts import BaselineResult, CandidateResult
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 
 
 @dataclass(frozen=True)

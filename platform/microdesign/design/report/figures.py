@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.design.report.result_parts import SearchSummary
-from microdesign.design.search.pareto import front_numbers
+from microdesign.design.target.pareto import front_numbers
 from microdesign.microstructure.drawing import draw
 
 GALLERY = 8

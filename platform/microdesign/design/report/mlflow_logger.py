@@ -19,8 +19,8 @@ from microdesign.design.report.figures import (
 )
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.summary import total_seconds
-from microdesign.design.search.pareto import front_numbers
-from microdesign.design.target.targets import Target
+from microdesign.design.target.pareto import front_numbers
+from microdesign.design.target.target import Target
 from microdesign.tracking import Run
 
 _FIRST = 8

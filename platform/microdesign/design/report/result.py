@@ -24,7 +24,7 @@ from microdesign.design.report.result_parts import (
     SearchSummary,
 )
 from microdesign.design.target.feasibility import Feasibility
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.io.npy import read_npy
 from microdesign.physics.materials import Materials
 

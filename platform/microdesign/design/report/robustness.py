@@ -9,7 +9,7 @@ from microdesign.core.metrics import relative_deviations, relative_spread
 from microdesign.design.campaign.campaign_config import RobustnessConfig
 from microdesign.design.campaign.runners.evaluation import Evaluate
 from microdesign.design.report.result_parts import Robustness
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate, decode_labels

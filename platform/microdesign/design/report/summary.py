@@ -25,9 +25,9 @@ from microdesign.design.report.result_parts import (
     Timings,
 )
 from microdesign.design.search.distinctness import DISTINCT
-from microdesign.design.search.pareto import front_numbers
 from microdesign.design.target.feasibility import Feasibility
-from microdesign.design.target.targets import Target
+from microdesign.design.target.pareto import front_numbers
+from microdesign.design.target.target import Target
 from microdesign.microstructure.statistics.similarity import distance_to_nearest
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit

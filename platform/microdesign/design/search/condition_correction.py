@@ -1,10 +1,11 @@
-"""Draws that correct their own aim: where a decode misses the goals, the condition of its prior is moved against it.
+"""Condition correction: where a draw's decode misses the goals, the condition of its prior is moved against the error.
 
 A draw keeps its component k and its noise e: z = mu_k(c) + S_k(c) e. A round decodes it, asks the regressor for its
-properties r, and moves its own condition by what r misses of the wanted values w: c <- c (w / r)^STEP, or by a sum
-where the property can be negative. That is a fixed point iteration for r(decode(z(c))) = w; it converges as far as
-training has made decodes follow their condition. A draw's best round counts. From there it follows the model's slopes,
-where the model is in process (`gauss_newton.py`). No physics is asked, so what the regressor does not see remains.
+properties r, and moves the draw's own condition by what r misses of the wanted values w: c <- c (w / r)^STEP, or by a
+sum where the property can be negative (`model.condition_correction`, on the scale that the model is linear in). It is a
+fixed-point iteration for r(decode(z(c))) = w, which converges as far as training has made decodes follow their
+condition. The best round of a draw counts. Gauss-Newton steps follow where the model is in process
+(`gauss_newton.py`). Physics is not used, so that errors of the regressor remain.
 
 Shapes: n draws, D latent, P properties of the model.
 """
@@ -14,14 +15,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from microdesign.core.properties import is_signed
-from microdesign.design.search.gauss_newton import follow, missed, worst
+from microdesign.design.search.gauss_newton import gauss_newton, missed, worst
 from microdesign.design.search.sampling import Strata
-from microdesign.design.target.targets import Target
-from microdesign.model.condition_correction import STEP
+from microdesign.design.target.target import Target
+from microdesign.model.condition_correction import corrected
 from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
 
 
-def aim(
+def correct_conditions(
     surrogate: Surrogate,
     z: np.ndarray,
     component: np.ndarray,
@@ -41,7 +42,7 @@ def aim(
         low: Least values that are wanted, `(P,)`; -inf where any will do.
         high: Largest ones; equal to `low` for a value.
         rounds: How often to correct the condition; with none, and no steps, these are the draws.
-        steps: How often to follow the model's slopes after that.
+        steps: Gauss-Newton steps after that.
     """
     names = surrogate.properties
     mean, std = first = _gaussians(surrogate, condition, component)
@@ -57,10 +58,10 @@ def aim(
         condition = _moved(condition, np.clip(found, low, high), found, names)
         mean, std = _gaussians(surrogate, condition, component)
         z = mean + std * noise
-    return follow(surrogate, best, known, first[1], low, high, steps)
+    return gauss_newton(surrogate, best, known, first[1], low, high, steps)
 
 
-def aim_at(
+def correct_towards(
     target: Target,
     surrogate: Surrogate,
     strata: Strata,
@@ -69,25 +70,27 @@ def aim_at(
     rounds: int,
     steps: int = 0,
 ) -> np.ndarray:
-    """As `aim`, for draws of the strata and the goals that a target has for the model's own properties."""
+    """As `correct_conditions`, for draws of the strata and a target's goals for the model's own properties."""
     goals = [target.properties.get(name) for name in surrogate.properties]
     low = np.array([-np.inf if goal is None else goal.low for goal in goals])
     high = np.array([np.inf if goal is None else goal.high for goal in goals])
     condition = strata.condition[strata.nearest(z, component)]
-    return aim(surrogate, z, component, condition, low, high, rounds, steps)
+    return correct_conditions(surrogate, z, component, condition, low, high, rounds, steps)
 
 
-def aimed_sample(
+def corrected_sample(
     surrogate: Surrogate, target: Mapping[str, float], n: int, seed: int, rounds: int = 3, steps: int = 0
 ) -> Draws:
-    """The draws of `surrogate.sample`, aimed at the target's values of all the model's properties.
+    """The draws of `surrogate.sample`, corrected towards the target's values of all the model's properties.
 
     Raises:
         InputError: The target does not fit the model.
     """
     draws, prior = surrogate.sample(target, n, seed), surrogate.prior(target)
     wanted = np.array([float(target[name]) for name in surrogate.properties])
-    z = aim(surrogate, draws.z, draws.component, wanted[None].repeat(n, axis=0), wanted, wanted, rounds, steps)
+    z = correct_conditions(
+        surrogate, draws.z, draws.component, wanted[None].repeat(n, axis=0), wanted, wanted, rounds, steps
+    )
     return Draws(z, draws.component, prior.log_density(z))
 
 
@@ -100,6 +103,8 @@ def _gaussians(surrogate: Surrogate, condition: np.ndarray, component: np.ndarra
 
 
 def _moved(condition: np.ndarray, wanted: np.ndarray, found: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Conditions `(n, P)` after a round, see `corrected`; of properties that are positive, of their logarithms."""
     signed = np.array([is_signed(name) for name in names], bool)
-    ratio = np.where(signed, 1.0, wanted / np.where(signed, 1.0, found))
-    return np.where(signed, condition + STEP * (wanted - found), condition * ratio**STEP)
+    c, w, r = (np.where(signed, values, np.log(np.where(signed, 1.0, values))) for values in (condition, wanted, found))
+    moved = corrected(c, w, r)
+    return np.where(signed, moved, np.exp(np.where(signed, 0.0, moved)))

@@ -12,7 +12,7 @@ import numpy as np
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.standardization import Standardization
 from microdesign.physics.properties import property_values

@@ -51,12 +51,12 @@ def distinct_best(
     return sorted(chosen, key=lambda index: float(errors[index]))
 
 
-def niche_of(statistics: torch.Tensor, component: np.ndarray, leaders: list[int]) -> np.ndarray:
-    """For each design, which of the `leaders` of its own component is nearest: its position, -1 if there is none."""
-    niches = np.full(len(component), -1)
+def basin_of(statistics: torch.Tensor, component: np.ndarray, incumbents: list[int]) -> np.ndarray:
+    """For each design, which of the `incumbents` of its own component is nearest: its position, -1 if there is none."""
+    basins = np.full(len(component), -1)
     for index in range(len(component)):
-        mine = [position for position, leader in enumerate(leaders) if component[leader] == component[index]]
+        mine = [position for position, incumbent in enumerate(incumbents) if component[incumbent] == component[index]]
         if mine:
-            nearest = distances(statistics[index], statistics[[leaders[position] for position in mine]]).argmin()
-            niches[index] = mine[int(nearest)]
-    return niches
+            nearest = distances(statistics[index], statistics[[incumbents[position] for position in mine]]).argmin()
+            basins[index] = mine[int(nearest)]
+    return basins

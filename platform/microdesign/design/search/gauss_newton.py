@@ -1,4 +1,4 @@
-"""Latents that follow the model's own slopes to the goals: Gauss-Newton steps of least norm, in a trust region.
+"""Gauss-Newton steps of latents to the goals by the model's Jacobian: of least norm, in a trust region.
 
 The chain latent -> decode -> regressor has more latents than properties, so many steps would do; the one of least norm,
 in standard deviations of the prior's component, keeps a draw as much itself as can be. A step that does not help is not
@@ -14,11 +14,11 @@ from microdesign.core.metrics import magnitude, relative_deviations
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 _DAMPING = 1e-3
-"""Share of a step's mean curvature that is added to it: slopes of nearly parallel properties are not told apart."""
+"""Share of a step's mean curvature that is added to it: nearly parallel rows of a Jacobian are not told apart."""
 _RADIUS, _LARGEST, _SHORTER, _LONGER = 1.0, 3.0, 0.35, 1.5
 
 
-def follow(
+def gauss_newton(
     surrogate: Surrogate,
     z: np.ndarray,
     found: np.ndarray,
@@ -30,7 +30,7 @@ def follow(
     """Returns latents `(n, D)` no farther from the goals than z, by the model's predictions of their decodes.
 
     Args:
-        surrogate: The model; z itself comes back if it is not in process, and so has no slopes.
+        surrogate: The model; z itself comes back if it is not in process, and so has no Jacobian.
         z: Latents `(n, D)`.
         found: What the model predicts of their decodes, `(n, P)`.
         std: Standard deviations of the Gaussian that each was drawn from, `(n, D)`.
@@ -44,10 +44,10 @@ def follow(
     for _ in range(rounds):
         miss = missed(found, low, high)
         moving = np.flatnonzero(np.isfinite(miss).all(1) & miss.any(1))
-        slopes = surrogate.jacobian(z[moving])
-        if slopes is None or not len(moving):
+        jacobian = surrogate.jacobian(z[moving])
+        if jacobian is None or not len(moving):
             break
-        scaled = slopes / magnitude(np.clip(found[moving], low, high))[:, :, None] * std[moving, None, :]
+        scaled = jacobian / magnitude(np.clip(found[moving], low, high))[:, :, None] * std[moving, None, :]
         step = least_norm(scaled * (miss[moving] != 0)[:, :, None], -miss[moving])  # what is not missed may move
         length = np.linalg.norm(step, axis=1)
         step *= np.minimum(1, radius[moving] / np.maximum(length, 1e-12))[:, None]
@@ -71,10 +71,10 @@ def worst(miss: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.abs(miss), nan=np.inf).max(1)
 
 
-def least_norm(slopes: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """The shortest steps `(n, D)` that make changes `(n, P)` by slopes `(n, P, D)`, damped."""
-    curvature = slopes @ slopes.mT
+def least_norm(jacobian: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The shortest steps `(n, D)` that make changes `(n, P)` by a Jacobian `(n, P, D)`, damped."""
+    curvature = jacobian @ jacobian.mT
     size = curvature.shape[-1]
     damping = _DAMPING * np.trace(curvature, axis1=1, axis2=2) / size
     curvature = curvature + np.maximum(damping, 1e-12)[:, None, None] * np.eye(size)
-    return (slopes.mT @ np.linalg.solve(curvature, change[:, :, None]))[:, :, 0]
+    return (jacobian.mT @ np.linalg.solve(curvature, change[:, :, None]))[:, :, 0]

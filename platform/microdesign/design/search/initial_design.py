@@ -1,6 +1,6 @@
-"""A campaign's first draws: latents of the prior, the promising ones aimed at the goals, and known images' latents.
+"""A campaign's initial design: draws from the prior, the promising ones with corrected conditions, and known images.
 
-Shapes: n designs, s images to start from.
+Shapes: n designs, s known images.
 """
 
 from dataclasses import dataclass
@@ -8,72 +8,86 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from microdesign.design.search.condition_correction import aim_at
+from microdesign.design.search.condition_correction import correct_towards
 from microdesign.design.search.sampling import Strata, sample_strata
 from microdesign.design.search.screening import Designs, decode_designs, ranks
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
 @dataclass(frozen=True)
-class FirstDraws:
+class CorrectionEffort:
+    """How much condition correction the most promising draws get.
+
+    Attributes:
+        draws: How many of them are corrected; 0 corrects none.
+        rounds: Corrections of each one's condition.
+        steps: Gauss-Newton steps after these.
+    """
+
+    draws: int
+    rounds: int
+    steps: int = 0
+
+
+@dataclass(frozen=True)
+class InitialDesign:
     """Decoded draws that satisfy the constraints.
 
     Attributes:
         designs: All of them.
-        likely: Those to screen first. Where some were aimed it is these: among all of them the regressor would choose
-            what flatters it.
+        preferred: Those to screen first. Where some were corrected it is these: among all of them the regressor would
+            choose those on which it errs in the target's favour.
         statistics: Two-point statistics of `designs`, `(n, X, Y)`.
-        complaint: What to say if there are none.
+        why_empty: One sentence if there are none.
     """
 
     designs: Designs
-    likely: Designs
+    preferred: Designs
     statistics: torch.Tensor
-    complaint: str
+    why_empty: str
 
 
-def draw_first(
+def make_initial_design(
     target: Target,
     surrogate: Surrogate,
     strata: Strata,
     samples: int,
-    aimed: int,
-    rounds: int,
-    steps: int,
+    correction: CorrectionEffort,
     seed: int,
-    starts: np.ndarray | None = None,
-) -> FirstDraws:
-    """Draws from the strata, and aims at the goals.
+    known_images: np.ndarray | None = None,
+) -> InitialDesign:
+    """Draws from the strata, and corrects the conditions of the most promising draws.
+
+    Nothing is corrected where there is an optimum: extremes are what models know least.
 
     Args:
         target: What is asked.
         surrogate: The model.
         strata: Where to draw.
         samples: About how many.
-        aimed: Of those, the most promising, which are aimed; none where there is an optimum, which models know least.
-        rounds: Corrections of each one's aim.
-        steps: Steps down the model's slopes after these.
+        correction: Of how many draws, and how often.
         seed: Of the draws.
-        starts: Images `(s, X, Y)` whose latents join them.
+        known_images: Images uint8 `(s, X, Y)` whose latents join them.
     """
     draws = sample_strata(strata, samples, seed)
-    designs = likely = decode_designs(surrogate, target, draws.z, draws.component)
-    if len(designs) and aimed and not target.senses.any():
-        best = designs.select(np.argsort(ranks(designs, target))[:aimed])
-        z = aim_at(target, surrogate, strata, best.z, best.component, rounds, steps)
-        likely = decode_designs(surrogate, target, z, best.component)
-        designs = likely.joined(designs)
-    if starts is not None:
-        z = surrogate.encode(starts)[0]
+    designs = preferred = decode_designs(surrogate, target, draws.z, draws.component)
+    if len(designs) and correction.draws and not target.senses.any():
+        best = designs.select(np.argsort(ranks(designs, target))[: correction.draws])
+        z = correct_towards(target, surrogate, strata, best.z, best.component, correction.rounds, correction.steps)
+        preferred = decode_designs(surrogate, target, z, best.component)
+        designs = preferred.joined(designs)
+    if known_images is not None:
+        z = surrogate.encode(known_images)[0]
         nearest = strata.component[strata.log_density(z).argmax(1)]
-        designs = likely = decode_designs(surrogate, target, z, nearest).joined(designs)
-    complaint = "" if len(designs) else _complaint(target, decode_labels(surrogate, draws.z))
-    return FirstDraws(designs, likely if len(likely) else designs, two_point_of(designs.labels), complaint)
+        designs = preferred = decode_designs(surrogate, target, z, nearest).joined(designs)
+    why_empty = "" if len(designs) else _why_empty(target, decode_labels(surrogate, draws.z))
+    preferred = preferred if len(preferred) else designs
+    return InitialDesign(designs, preferred, two_point_of(designs.labels), why_empty)
 
 
-def _complaint(target: Target, labels: np.ndarray) -> str:
+def _why_empty(target: Target, labels: np.ndarray) -> str:
     each = ", ".join(f"{name} by {count}" for name, count in target.constraints.counts(labels).items())
-    what = f"of {len(labels)} each is kept: {each}"
+    what = f"of {len(labels)} each is satisfied: {each}"
     return f"No draw satisfies the target's constraints together; {what}; loosen the rarest."

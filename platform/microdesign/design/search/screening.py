@@ -11,7 +11,8 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from microdesign.design.search.distinctness import DISTINCT
-from microdesign.design.target.targets import Target
+from microdesign.design.search.prediction import predict_target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
@@ -60,7 +61,7 @@ def decode_designs(
     labels = decode_labels(surrogate, z)
     kept = np.flatnonzero(target.admits(labels))
     parent = parent or ("",) * len(z)
-    mean, std = target.predict(surrogate, labels[kept])
+    mean, std = predict_target(target, surrogate, labels[kept])
     return Designs(z[kept], component[kept], labels[kept], mean, std, tuple(parent[i] for i in kept))
 
 

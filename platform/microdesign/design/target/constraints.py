@@ -5,21 +5,15 @@ Shapes: n images, X Y image.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 import numpy as np
-import torch
 from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
-from microdesign.microstructure.io.npy import read_npy
-from microdesign.microstructure.statistics.connectivity import clusters, percolates
-from microdesign.microstructure.statistics.morphology import minimum_feature_size
-from microdesign.microstructure.statistics.similarity import distances, two_point_of
 
-Phase = Annotated[int, Field(ge=0, le=1)]
+PhaseLabel = Annotated[int, Field(ge=0, le=1)]
 Axis = Literal["x", "y"]
 Symmetry = Literal["mirror", "diagonal", "turn"]
 
@@ -59,11 +53,11 @@ class Constraints(Config):
     """What a microstructure must keep, whatever its properties; phases are labels, 0 or 1."""
 
     volume_fraction: tuple[float, float] = Field((0.0, 1.0), description="least and most of phase 1")
-    feature_size: Mapping[Phase, FeatureSize] = Field(default_factory=dict, description="width of phases")
-    percolates: Mapping[Phase, Mapping[Axis, bool]] = Field(
+    feature_size: Mapping[PhaseLabel, FeatureSize] = Field(default_factory=dict, description="width of phases")
+    percolates: Mapping[PhaseLabel, Mapping[Axis, bool]] = Field(
         default_factory=dict, description="whether a phase is endless along an axis of the tiled image, or must not be"
     )
-    connected: Mapping[Phase, float] = Field(
+    connected: Mapping[PhaseLabel, float] = Field(
         default_factory=dict, description="least share of a phase that its largest cluster holds"
     )
     symmetry: Mapping[Symmetry, float] = Field(
@@ -114,7 +108,9 @@ class Constraints(Config):
                     f"{widths.get(phase, 1.0):g} pixels wide takes {least:.3g} of {size} x {size} pixels."
                 )
         if self.similar_to is not None:
-            shape = _reference(self.similar_to.image).shape
+            from microdesign.design.target import measures
+
+            shape = measures.reference_statistics(self.similar_to.image).shape
             if tuple(shape) != (size, size):
                 raise InputError(
                     f"{self.similar_to.image}: is of shape {tuple(shape)}; expected {(size, size)}, the model's size."
@@ -123,20 +119,24 @@ class Constraints(Config):
     @property
     def checks(self) -> tuple[Check, ...]:
         """All constraints, the quickest to measure first."""
-        checks = [Check("volume_fraction", _fraction, *self.volume_fraction)]
+        # torch takes seconds to import, and a config is read without it.
+        from microdesign.design.target import measures
+
+        checks = [Check("volume_fraction", measures.volume_fraction, *self.volume_fraction)]
         for operation, limit in self.symmetry.items():
-            checks.append(Check(f"symmetry_{operation}", _asymmetry(operation), 0.0, limit))
+            checks.append(Check(f"symmetry_{operation}", measures.asymmetry(operation), 0.0, limit))
         if self.similar_to is not None:
-            checks.append(
-                Check("distance_to_reference", _distance_to(self.similar_to.image), 0.0, self.similar_to.within)
-            )
+            distance = measures.distance_to_reference(self.similar_to.image)
+            checks.append(Check("distance_to_reference", distance, 0.0, self.similar_to.within))
         for phase, share in self.connected.items():
-            checks.append(Check(f"connected_{phase}", _largest_share(phase), share, 1.0))
+            checks.append(Check(f"connected_{phase}", measures.largest_cluster_share(phase), share, 1.0))
         for phase, axes in self.percolates.items():
             for axis, wanted in axes.items():
-                checks.append(Check(f"percolates_{phase}_{axis}", _endless(phase, axis), float(wanted), float(wanted)))
+                endless = measures.percolation(phase, axis)
+                checks.append(Check(f"percolates_{phase}_{axis}", endless, float(wanted), float(wanted)))
         for phase, feature in self.feature_size.items():
-            checks.append(Check(f"feature_size_{phase}", _width(phase, feature.ignore), feature.at_least, np.inf))
+            width = measures.feature_width(phase, feature.ignore)
+            checks.append(Check(f"feature_size_{phase}", width, feature.at_least, np.inf))
         return tuple(checks)
 
     def admits(self, labels: np.ndarray) -> np.ndarray:
@@ -155,59 +155,5 @@ class Constraints(Config):
         return {check.name: check.measure(labels) for check in self.checks}
 
 
-def _other(phase: Phase) -> Phase:
+def _other(phase: PhaseLabel) -> PhaseLabel:
     return 0 if phase else 1
-
-
-def _fraction(labels: np.ndarray) -> np.ndarray:
-    return labels.mean((1, 2))
-
-
-def _width(phase: Phase, ignore: float) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda labels: minimum_feature_size(torch.from_numpy(labels == phase), ignore=ignore).numpy()
-
-
-def _endless(phase: Phase, axis: Axis) -> Callable[[np.ndarray], np.ndarray]:
-    return lambda labels: percolates(torch.from_numpy(labels == phase))[:, "xy".index(axis)].numpy().astype(float)
-
-
-def _largest_share(phase: Phase) -> Callable[[np.ndarray], np.ndarray]:
-    def measure(labels: np.ndarray) -> np.ndarray:
-        sizes = [clusters(image == phase).sizes for image in labels]
-        return np.array([each[0] / each.sum() if len(each) else np.nan for each in sizes])
-
-    return measure
-
-
-def _asymmetry(operation: Symmetry) -> Callable[[np.ndarray], np.ndarray]:
-    # Two-point statistics know no difference between a shape and its point inversion: mirrors in x and y are the same.
-    turned = {
-        "mirror": lambda image: image[::-1],
-        "diagonal": lambda image: image.T,
-        "turn": lambda image: np.rot90(image),
-    }[operation]
-
-    def measure(labels: np.ndarray) -> np.ndarray:
-        others = two_point_of(np.stack([turned(image) for image in labels])) if len(labels) else torch.empty(0)
-        pairs = zip(two_point_of(labels), others, strict=True)
-        return np.array([float(distances(f, g[None])[0]) for f, g in pairs])
-
-    return measure
-
-
-def _distance_to(image: str) -> Callable[[np.ndarray], np.ndarray]:
-    def measure(labels: np.ndarray) -> np.ndarray:
-        if not len(labels):
-            return np.empty(0)
-        return distances(_reference(image), two_point_of(labels)).numpy()
-
-    return measure
-
-
-@lru_cache(maxsize=4)
-def _reference(image: str) -> torch.Tensor:
-    """Two-point statistics of the one image in a file, `(X, Y)`."""
-    batch = read_npy(image)
-    if len(batch) != 1:
-        raise InputError(f"{image}: holds {len(batch)} images; expected one to be similar to.")
-    return two_point_of(batch.labels)[0]

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 from scipy.spatial import cKDTree
 
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 
 _CONSTANT = 1e-3
 """Standard deviation of a property's logarithm below which it is constant, up to the solver's tolerance."""

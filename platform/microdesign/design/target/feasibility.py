@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from microdesign.core.errors import InputError
 from microdesign.design.target.distance_to_data import DistanceToData, distance_to_data
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.bounds.property_bounds import Interval, hashin_shtrikman, property_bounds
 from microdesign.physics.bounds.reachability import (

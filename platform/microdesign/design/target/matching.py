@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 from microdesign.core.errors import InputError
-from microdesign.design.target.goals import Goal
-from microdesign.design.target.targets import Target
+from microdesign.design.target.goal import Goal
+from microdesign.design.target.target import Target
 from microdesign.microstructure.io.npy import read_npy
 from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials

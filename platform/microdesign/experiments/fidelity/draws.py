@@ -11,7 +11,7 @@ import numpy as np
 
 from microdesign.core.files import digest_json
 from microdesign.core.progress import Progress
-from microdesign.design.search.condition_correction import aimed_sample
+from microdesign.design.search.condition_correction import corrected_sample
 from microdesign.experiments.base.cached_arrays import cached_arrays
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws, conditions_of, evaluate_draws
 from microdesign.experiments.fidelity.config import FidelityConfig
@@ -65,7 +65,7 @@ def _corrected(
     effort = (config.correction_rounds, config.gauss_newton_steps)
 
     def compute() -> dict[str, np.ndarray]:
-        return vars(aimed_sample(surrogate, condition, config.draws, seed, *effort))
+        return vars(corrected_sample(surrogate, condition, config.draws, seed, *effort))
 
     if cache is None:
         return Draws(**compute())

@@ -15,7 +15,7 @@ import numpy as np
 from cmaes import CMA
 
 from microdesign.core.metrics import worst_errors
-from microdesign.design.search.condition_correction import aimed_sample
+from microdesign.design.search.condition_correction import corrected_sample
 from microdesign.experiments.inverse.config import LocalSearchConfig
 from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Surrogate, decode_labels
@@ -64,7 +64,7 @@ def _chosen_draw(
     target = dict(zip(surrogate.properties, wanted.tolist(), strict=True))
     n, seed, prior = config.draws, config.seed + number, surrogate.prior(target)
     effort = (config.correction_rounds, config.gauss_newton_steps) if corrected else (0, 0)
-    draws = aimed_sample(surrogate, target, n, seed, *effort)
+    draws = corrected_sample(surrogate, target, n, seed, *effort)
     best = int(worst_errors(surrogate.predict(decode_labels(surrogate, draws.z))[0], wanted).argmin())
     return draws.z[best], prior.std[draws.component[best]]
 

@@ -6,7 +6,7 @@ Shapes: D latent, P properties, S steps.
 import numpy as np
 
 from microdesign.core.metrics import worst_errors
-from microdesign.design.search.gauss_newton import follow
+from microdesign.design.search.gauss_newton import gauss_newton
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.statistics.similarity import distances, two_point_of
 from microdesign.surrogate.protocol import Surrogate, decode_labels
@@ -68,4 +68,4 @@ def corrected_path(surrogate: Surrogate, path: np.ndarray, target: np.ndarray) -
     prior = surrogate.prior(dict(zip(surrogate.properties, target.tolist(), strict=True)))
     std = np.broadcast_to(prior.std.mean(0), path.shape)
     found = surrogate.predict(decode_labels(surrogate, path))[0]
-    return follow(surrogate, path, found, std, target, target, _STEPS)
+    return gauss_newton(surrogate, path, found, std, target, target, _STEPS)

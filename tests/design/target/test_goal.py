@@ -4,7 +4,7 @@ import pytest
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
-from microdesign.design.target.goals import Goal
+from microdesign.design.target.goal import Goal
 
 
 @pytest.mark.parametrize(

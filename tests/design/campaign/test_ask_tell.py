@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
-from microdesign.design.campaign.campaign import Campaign
+from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
 from microdesign.design.search.distinctness import is_distinct
@@ -33,7 +33,7 @@ def measure(trial: Trial) -> TrialResult:
     )
 
 
-def searched(campaign: Campaign, n: int = 4) -> Campaign:
+def searched(campaign: AskTell, n: int = 4) -> AskTell:
     while not campaign.reason_to_stop():
         trials = campaign.ask(n)
         assert trials
@@ -47,15 +47,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def campaign(folder: Path, surrogate: LocalSurrogate, materials: Materials) -> Campaign:
-    return searched(Campaign(settings(folder, slopes=False), surrogate, materials, "laboratory"))
+def campaign(folder: Path, surrogate: LocalSurrogate, materials: Materials) -> AskTell:
+    return searched(AskTell(settings(folder, use_jacobian=False), surrogate, materials, "laboratory"))
 
 
 def parts(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (folder / "evaluations").iterdir()}
 
 
-def test_the_budget_is_spent_and_not_exceeded(campaign: Campaign) -> None:
+def test_the_budget_is_spent_and_not_exceeded(campaign: AskTell) -> None:
     done = campaign.ledger.evaluations
     assert len(done) == len(campaign.ledger.trials) == 14
     assert campaign.reason_to_stop() == "the budget of 14 evaluations is spent"
@@ -70,7 +70,7 @@ def test_known_images_are_among_the_first_draws(
     config = settings(
         tmp_path, target={"properties": {"Ex": {"maximize": True}}}, samples=4, screened=30, evaluations=120
     )
-    campaign = Campaign(config, surrogate, materials, "laboratory", starts=images)
+    campaign = AskTell(config, surrogate, materials, "laboratory", known_images=images)
     proposed = np.stack([trial.z for trial in campaign.ask(120)])
     for z in surrogate.encode(images)[0]:
         assert np.abs(proposed - z).sum(1).min() == 0
@@ -90,7 +90,7 @@ def test_the_search_ends_when_the_answer_gets_no_better(
 ) -> None:
     """The one candidate's error shrinks by a factor with each answer: that of 1 % each is not worth the physics."""
     config = settings(tmp_path, candidates=1, patience=5)
-    campaign = Campaign(config, surrogate, materials, "laboratory")
+    campaign = AskTell(config, surrogate, materials, "laboratory")
     error = 0.2
     while not (reason := campaign.reason_to_stop()):
         (trial,) = campaign.ask(1)
@@ -99,7 +99,7 @@ def test_the_search_ends_when_the_answer_gets_no_better(
     assert (len(campaign.ledger), reason) == (evaluations, why)
 
 
-def test_draws_come_first_then_the_refiner(campaign: Campaign) -> None:
+def test_draws_come_first_then_the_refiner(campaign: AskTell) -> None:
     """Half of a request is the rest of the draws; the refiner may also take up draws that had not been screened."""
     stages = [trial.stage for trial in campaign.ledger.trials]
     assert stages == ["initial"] * 4 + ["initial"] * 2 + ["bayesian"] * 8
@@ -111,14 +111,14 @@ def test_draws_come_first_then_the_refiner(campaign: Campaign) -> None:
     assert set(parents) <= {"", *keys}
 
 
-def test_the_record_says_who_when_and_how_long(campaign: Campaign, surrogate: LocalSurrogate) -> None:
+def test_the_record_says_who_when_and_how_long(campaign: AskTell, surrogate: LocalSurrogate) -> None:
     for order, trial in enumerate(campaign.ledger.evaluations):
         assert (trial.order, trial.worker, trial.seconds, trial.model) == (order, "bench 3", 7.0, surrogate.digest)
         assert 0 < trial.timings["proposed_at"] < trial.timings["answered_at"]
         assert trial.verified["Ex"] == pytest.approx(1 + 4 * trial.labels.mean())
 
 
-def test_candidates_keep_tolerance_constraint_and_distance(campaign: Campaign) -> None:
+def test_candidates_keep_tolerance_constraint_and_distance(campaign: AskTell) -> None:
     candidates = campaign.candidates()
     errors = [max(abs(trial.verified[name] / 3.2 - 1) for name in ("Ex", "kx")) for trial in candidates]
     assert errors == sorted(errors)
@@ -129,52 +129,52 @@ def test_candidates_keep_tolerance_constraint_and_distance(campaign: Campaign) -
     assert all(is_distinct(statistics[i], statistics[:i]) for i in range(len(statistics)))
 
 
-def test_history_never_rises(campaign: Campaign) -> None:
+def test_history_never_rises(campaign: AskTell) -> None:
     assert campaign.history() == sorted(campaign.history(), reverse=True)
     assert len(campaign.history()) == 14
 
 
 def test_a_search_in_pieces_is_the_same_search(
-    campaign: Campaign, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+    campaign: AskTell, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     """A new process for every request: all it knows is the ledger."""
     for _ in range(4):
-        with Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory") as piece:
+        with AskTell(settings(tmp_path, use_jacobian=False), surrogate, materials, "laboratory") as piece:
             piece.ask(4)
-        with Campaign(settings(tmp_path, slopes=False), surrogate, materials, "laboratory") as again:
+        with AskTell(settings(tmp_path, use_jacobian=False), surrogate, materials, "laboratory") as again:
             again.tell([measure(trial) for trial in again.open])
     assert [t.key for t in again.ledger.evaluations] == [t.key for t in campaign.ledger.evaluations]
 
 
 def test_a_larger_budget_goes_on(
-    campaign: Campaign, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+    campaign: AskTell, folder: Path, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"
     (copy / "evaluations").mkdir(parents=True)
     (copy / "campaign.json").write_bytes((folder / "campaign.json").read_bytes())
     for name, content in parts(folder).items():
         (copy / "evaluations" / name).write_bytes(content)
-    more = searched(Campaign(settings(copy, evaluations=16), surrogate, materials, "laboratory"))
+    more = searched(AskTell(settings(copy, evaluations=16), surrogate, materials, "laboratory"))
     assert len(more.ledger) == 16
     assert parts(copy).items() >= parts(folder).items()
 
 
 def test_the_folder_of_another_campaign_is_refused(
-    campaign: Campaign, folder: Path, surrogate: LocalSurrogate, materials: Materials
+    campaign: AskTell, folder: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:
     campaign.close()
     with pytest.raises(InputError, match="another seed"):
-        Campaign(settings(folder, seed=1), surrogate, materials, "laboratory")
+        AskTell(settings(folder, seed=1), surrogate, materials, "laboratory")
     with pytest.raises(InputError, match="another evaluator"):
-        Campaign(settings(folder), surrogate, materials, "another laboratory")
+        AskTell(settings(folder), surrogate, materials, "another laboratory")
 
 
 def test_one_drives_a_campaign_at_a_time(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
-    with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as first:
+    with AskTell(settings(tmp_path), surrogate, materials, "laboratory") as first:
         with pytest.raises(InputError, match="is in use by another process, or open in this one"):
-            Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+            AskTell(settings(tmp_path), surrogate, materials, "laboratory")
         assert first.ask(1)
-    with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as second:
+    with AskTell(settings(tmp_path), surrogate, materials, "laboratory") as second:
         assert len(second.open) == 1
 
 
@@ -183,24 +183,24 @@ def test_what_the_phases_cannot_be_is_refused_before_anything_is_written(
 ) -> None:
     config = settings(tmp_path / "none", target={"properties": {"Ex": 11.0, "hardness": 3.0}})
     with pytest.raises(InputError, match=r"target Ex = 11 is out of reach"):  # of a laboratory's own nothing is known
-        Campaign(config, surrogate, materials, "laboratory")
+        AskTell(config, surrogate, materials, "laboratory")
     assert not (tmp_path / "none").exists()
 
 
 def test_a_constraint_that_no_draw_meets(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
     dense = {"properties": {"Ex": 9.5, "kx": 9.5}, "constraints": {"volume_fraction": [0.98, 0.99]}}
     config = settings(tmp_path, target=dense)
-    with pytest.raises(InputError, match=r"No draw satisfies .* each is kept: volume_fraction by 0; loosen"):
-        Campaign(config, surrogate, materials, "laboratory").ask(1)
+    with pytest.raises(InputError, match=r"No draw satisfies .* each is satisfied: volume_fraction by 0; loosen"):
+        AskTell(config, surrogate, materials, "laboratory").ask(1)
 
 
 @pytest.fixture
-def asked(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> tuple[Campaign, Trial]:
-    campaign = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+def asked(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> tuple[AskTell, Trial]:
+    campaign = AskTell(settings(tmp_path), surrogate, materials, "laboratory")
     return campaign, campaign.ask(3)[0]
 
 
-def test_what_is_told_must_belong_and_be_complete(asked: tuple[Campaign, Trial]) -> None:
+def test_what_is_told_must_belong_and_be_complete(asked: tuple[AskTell, Trial]) -> None:
     campaign, trial = asked
     with pytest.raises(InputError, match="belongs to no trial"):
         campaign.tell([TrialResult("0" * 64, {"Ex": 1.0, "kx": 1.0})])
@@ -218,7 +218,7 @@ def test_what_is_told_must_belong_and_be_complete(asked: tuple[Campaign, Trial])
         campaign.tell([measure(trial)])
 
 
-def test_no_value_is_a_failure_that_costs_an_evaluation(asked: tuple[Campaign, Trial]) -> None:
+def test_no_value_is_a_failure_that_costs_an_evaluation(asked: tuple[AskTell, Trial]) -> None:
     campaign, trial = asked
     (told,) = campaign.tell([TrialResult(trial.key, {"Ex": float("nan"), "kx": 1.0})])
     assert (told.state, told.error) == (TrialState.FAILED, "Ex = nan: no finite value")
@@ -226,7 +226,7 @@ def test_no_value_is_a_failure_that_costs_an_evaluation(asked: tuple[Campaign, T
     assert campaign.ledger.succeeded == []
 
 
-def test_a_lost_worker_is_tried_again_so_often(asked: tuple[Campaign, Trial]) -> None:
+def test_a_lost_worker_is_tried_again_so_often(asked: tuple[AskTell, Trial]) -> None:
     campaign, trial = asked
     states = []
     for _ in range(3):
@@ -241,11 +241,11 @@ def test_a_lost_worker_is_tried_again_so_often(asked: tuple[Campaign, Trial]) ->
 def test_the_death_of_the_driver_is_no_attempt(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
     """However often it dies, a trial keeps its retries for the deaths of its own workers."""
     for _ in range(5):
-        with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
+        with AskTell(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
             (trial,) = campaign.requeue() or campaign.ask(1)
             assert (trial.state, trial.attempts) == (TrialState.PROPOSED, 0)
             campaign.start([trial])
-    with Campaign(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
+    with AskTell(settings(tmp_path), surrogate, materials, "laboratory") as campaign:
         (trial,) = campaign.start(campaign.requeue())
         (trial,) = campaign.tell([TrialResult(trial.key, error="the worker died", retry=True)])
         assert (trial.state, trial.attempts) == (TrialState.RETRYABLE, 1)
@@ -253,7 +253,7 @@ def test_the_death_of_the_driver_is_no_attempt(surrogate: LocalSurrogate, materi
         assert (trial.state, trial.attempts) == (TrialState.RETRYABLE, 1)
 
 
-def test_what_is_given_up_is_never_asked_again(asked: tuple[Campaign, Trial]) -> None:
+def test_what_is_given_up_is_never_asked_again(asked: tuple[AskTell, Trial]) -> None:
     campaign, trial = asked
     campaign.tell([measure(trial)])
     campaign.abandon()
@@ -275,7 +275,7 @@ def test_what_is_given_up_is_never_asked_again(asked: tuple[Campaign, Trial]) ->
 def test_budgets(
     budget: dict[str, float], reason: str, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
-    campaign = Campaign(settings(tmp_path, **budget), surrogate, materials, "laboratory")
+    campaign = AskTell(settings(tmp_path, **budget), surrogate, materials, "laboratory")
     time.sleep(0.001)
     campaign.tell([measure(trial) for trial in campaign.ask(1)])  # 7 s, on two processors 0.004 core-hours
     assert campaign.reason_to_stop() == reason
@@ -285,7 +285,7 @@ def test_an_optimum_is_searched_until_the_budget(
     surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
     target = {"properties": {"Ex": {"maximize": True}, "kx": {"at_most": 3.4}}}
-    campaign = searched(Campaign(settings(tmp_path, target=target), surrogate, materials, "laboratory"))
+    campaign = searched(AskTell(settings(tmp_path, target=target), surrogate, materials, "laboratory"))
     best = campaign.candidates()[0].verified
     met = [t.verified["Ex"] for t in campaign.ledger.succeeded if t.verified["kx"] <= 3.4]
     assert best["Ex"] == max(met)
@@ -297,13 +297,13 @@ def test_another_model_sees_the_old_trials_with_its_own_eyes(
     class Renamed(LocalSurrogate):
         digest = "retrained"
 
-    campaign = Campaign(settings(tmp_path), surrogate, materials, "laboratory")
+    campaign = AskTell(settings(tmp_path), surrogate, materials, "laboratory")
     campaign.tell([measure(trial) for trial in campaign.ask(6)])
     campaign.adopt(Renamed(surrogate.bundle))
     (trial,) = campaign.ask(1)
     assert (trial.stage, trial.model) == ("bayesian", "retrained")
     old = campaign.ledger.succeeded
-    z, predicted = campaign._seen(old)
+    z, predicted = campaign.proposals.seen(old)
     labels = np.stack([each.labels for each in old])
     np.testing.assert_allclose(z, surrogate.encode(labels)[0])
     np.testing.assert_allclose(predicted[:, 0], surrogate.predict(labels)[0][:, 0])
@@ -312,7 +312,7 @@ def test_another_model_sees_the_old_trials_with_its_own_eyes(
 def test_one_by_one_draws_and_refinement_take_turns(
     surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
 ) -> None:
-    campaign = searched(Campaign(settings(tmp_path, evaluations=6, screened=3), surrogate, materials, "laboratory"), 1)
+    campaign = searched(AskTell(settings(tmp_path, evaluations=6, screened=3), surrogate, materials, "laboratory"), 1)
     stages = [trial.stage for trial in campaign.ledger.trials]
     assert stages == ["initial", "bayesian", "initial", "bayesian", "initial", "bayesian"]
 
@@ -321,12 +321,12 @@ def test_draws_go_on_until_there_are_as_many_distinct_designs_as_are_asked_for(
     tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:
     config = settings(tmp_path, screened=1, evaluations=40, patience=40)
-    campaign = Campaign(config, surrogate, materials, "laboratory")
+    campaign = AskTell(config, surrogate, materials, "laboratory")
     further = 0
-    while len(leaders := campaign.leaders(campaign.ledger.succeeded)) < 3:
+    while len(incumbents := campaign.incumbents(campaign.ledger.succeeded)) < 3:
         (trial,) = campaign.ask(1)
-        if leaders and trial.stage == "initial":
-            assert is_distinct(two_point_of(trial.labels[None])[0], campaign.statistics(leaders))
+        if incumbents and trial.stage == "initial":
+            assert is_distinct(two_point_of(trial.labels[None])[0], campaign.statistics(incumbents))
             further += 1
         campaign.tell([measure(trial)])
     assert further

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from microdesign.design.search.pareto import crowding, front_numbers
+from microdesign.design.target.pareto import crowding, front_numbers
 
 
 def test_fronts_of_a_case_done_by_hand() -> None:

@@ -28,7 +28,7 @@ from linear_operator.utils.warnings import NumericalWarning
 from torch import Tensor
 
 from microdesign.design.search.sampling import Strata
-from microdesign.design.target.targets import Target
+from microdesign.design.target.target import Target
 
 _SAMPLES = 128
 _RESIDUAL = 0.03

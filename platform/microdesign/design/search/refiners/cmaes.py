@@ -1,27 +1,19 @@
-"""The refiners that a campaign may use: `bayesian`, and the two that it is measured against.
-
-A refiner is a function of a `Request`, so of the record alone: nothing of it has to be kept between requests.
-"""
-
-from collections.abc import Callable, Mapping
+"""CMA-ES in the latent space, a refiner to measure others against."""
 
 import numpy as np
 from cmaes import CMA
 
-from microdesign.design.search.refinement import Request, refine
-from microdesign.design.search.sampling import sample_strata
+from microdesign.design.search.refiners.protocol import Request
 from microdesign.design.search.screening import Designs
-
-Refiner = Callable[[Request], Designs]
 
 _TRIES = 8
 """Draws for each design that is asked for, of which some break a constraint or leave the prior."""
 
 
-def evolve(request: Request) -> Designs:
-    """CMA-ES in the latent space of the best design's component, in standard deviations of the prior.
+def cmaes(request: Request) -> Designs:
+    """A `Refiner`: CMA-ES in the latent space of the best design's component, in standard deviations of the prior.
 
-    The strategy is told the component's answers again in their order, a generation at a time, and asked for more
+    The strategy is told the component's results again in their order, a generation at a time, and asked for more
     (Hansen, The CMA evolution strategy: a tutorial, arXiv:1604.00772).
     """
     observations, strata = request.observations, request.strata
@@ -43,16 +35,6 @@ def evolve(request: Request) -> Designs:
     drawn = np.array([strategy.ask() for _ in range(_TRIES * request.count)]) * std + mean
     owner = np.full(len(drawn), component)
     inside = request.typical(drawn, owner)
-    niche = int(observations.niche[lead])
+    basin = int(observations.basin[lead])
     parents = (observations.keys[lead],) * int(inside.sum())
-    return request.decode(niche, drawn[inside], owner[inside], parents)
-
-
-def draw_again(request: Request) -> Designs:
-    """Further draws from p(z|c*), not screened by the regressor."""
-    draws = sample_strata(request.strata, max(_TRIES * request.count, len(request.strata)), request.seed)
-    some = np.random.default_rng(request.seed).permutation(len(draws.z))[: _TRIES * request.count]
-    return request.decode(-1, draws.z[some], draws.component[some], ())
-
-
-REFINERS: Mapping[str, Refiner] = {"bayesian": refine, "cmaes": evolve, "random": draw_again}
+    return request.decode(basin, drawn[inside], owner[inside], parents)

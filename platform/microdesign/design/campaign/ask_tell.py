@@ -20,25 +20,14 @@ from microdesign.core.files import hold
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import Ledger
 from microdesign.design.campaign.progress import CampaignProgress
+from microdesign.design.campaign.proposals import Proposals
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
-from microdesign.design.search.conditioning import conditions
-from microdesign.design.search.distinctness import is_distinct, niche_of
-from microdesign.design.search.initial_design import FirstDraws, draw_first
-from microdesign.design.search.refinement import Observations, Request
-from microdesign.design.search.refiners import REFINERS
-from microdesign.design.search.sampling import Strata, strata_around
-from microdesign.design.search.screening import Designs, decode_designs, screen
 from microdesign.design.target.feasibility import check_bounds
-from microdesign.microstructure.statistics.similarity import two_point_of
-from microdesign.physics.execution.store import evaluation_key
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate
 
-_MOST_DRAWS = 4
-"""Times `screened`: draws that go to physics while there is no answer to refine."""
 
-
-class Campaign(CampaignProgress):
+class AskTell(CampaignProgress):
     """A campaign on its ledger.
 
     Example:
@@ -57,7 +46,7 @@ class Campaign(CampaignProgress):
         fingerprint: Names everything else that values depend on: the evaluator's fingerprint, or a laboratory's method.
         table: Properties of the training samples by name, each `(N,)`: where to draw when the target leaves it open.
         reference: Two-point statistics of the training set, `(m, X, Y)`, for novelty.
-        starts: Images `(s, X, Y)` whose latents are among the first draws, such as the best known ones.
+        known_images: Images `(s, X, Y)` whose latents are in the initial design, such as the best known ones.
 
     Raises:
         InputError: No microstructure of the phases can be what is asked; or the folder belongs to another campaign, is
@@ -73,13 +62,10 @@ class Campaign(CampaignProgress):
         fingerprint: str,
         table: Mapping[str, np.ndarray] | None = None,
         reference: torch.Tensor | None = None,
-        starts: np.ndarray | None = None,
+        known_images: np.ndarray | None = None,
     ) -> None:
         check_bounds(config.target, materials)
-        self.surrogate = surrogate
-        self._digest, self._fingerprint, self._reference = materials.digest, fingerprint, reference
-        self._table, self._starts = table, starts
-        self.strata = self._strata_of(surrogate, config)
+        self.proposals = Proposals(config, surrogate, materials, fingerprint, table, reference, known_images)
         self._hold = hold(str(config.folder))
         try:
             self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
@@ -87,8 +73,6 @@ class Campaign(CampaignProgress):
             self.close()
             raise
         super().__init__(config, self.ledger)
-        self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
-        self._draws: FirstDraws | None = None
         self._started = time.monotonic()
         self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
 
@@ -102,6 +86,11 @@ class Campaign(CampaignProgress):
         """Lets go of the folder."""
         if self._hold is not None:
             self._hold.close()
+
+    @property
+    def surrogate(self) -> Surrogate:
+        """The model that proposes now."""
+        return self.proposals.surrogate
 
     @property
     def clock(self) -> float:
@@ -126,28 +115,16 @@ class Campaign(CampaignProgress):
 
     def propose(self, n: int) -> list[Trial]:
         """What `ask` proposes, not yet on record: it changes nothing, so that it may run beside `tell`."""
-        started, config = time.monotonic(), self.config
+        started = time.monotonic()
         trials = self.ledger.trials
-        done = self.ledger.succeeded
-        n = min(n, config.evaluations - sum(trial.state is not TrialState.ABANDONED for trial in trials))
+        n = min(n, self.config.evaluations - sum(trial.state is not TrialState.ABANDONED for trial in trials))
         if n < 1:
             return []
-        number = self.ledger.rounds
-        # While screened draws are left, half of the effort goes to them and half to what physics has told already.
-        share = n // 2 + n % 2 * (1 - number % 2) if done else n
-        leaders = self.leaders(done)
-        drawn = self._first_designs(share, leaders)
-        staged = [("initial", drawn)]
-        if done and len(drawn) < n:
-            staged.append((config.refiner, self._refined_designs(done, leaders, number, n - len(drawn), drawn)))
-        if done and not any(len(designs) for _, designs in staged):
-            # Nothing new around the leaders: the next best of the draws.
-            left = self._unknown(self._drawn().designs)
-            staged.append(("initial", screen(left, self.target, n, self._reference, config.least_novelty)))
+        staged = self.proposals.propose(self, self.ledger, n)
         seconds = (time.monotonic() - started) / max(1, sum(len(designs) for _, designs in staged))
         proposed: dict[str, Trial] = {}
         for stage, designs in staged:
-            for i, key in enumerate(self._keys(designs)):
+            for i, key in enumerate(self.proposals.keys(designs)):
                 if key not in proposed and len(proposed) < n:
                     values = zip(self.target.names, designs.predicted[i].tolist(), strict=True)
                     proposed[key] = Trial(
@@ -156,7 +133,7 @@ class Campaign(CampaignProgress):
                         labels=designs.labels[i],
                         z=designs.z[i],
                         component=int(designs.component[i]),
-                        round=number,
+                        round=self.ledger.rounds,
                         stage=stage,
                         parent=designs.parent[i],
                         model=self.surrogate.digest,
@@ -229,121 +206,7 @@ class Campaign(CampaignProgress):
 
     def adopt(self, surrogate: Surrogate) -> None:
         """Goes on with another model, as a retrained one: trials that another one proposed are encoded anew."""
-        self.surrogate, self._draws = surrogate, None
-        self.strata = self._strata_of(surrogate, self.config)
-
-    def _strata_of(self, surrogate: Surrogate, config: CampaignConfig) -> Strata:
-        points = conditions(config.target, surrogate, self._table, config.conditions, config.seed)
-        return strata_around(surrogate, points, config.neighbours, config.spread, config.seed)
-
-    def _drawn(self) -> FirstDraws:
-        """The first draws, made once for a model."""
-        if self._draws is None:
-            config = self.config
-            effort = (
-                config.samples,
-                config.aimed,
-                config.aim_rounds,
-                config.aim_steps if config.slopes else 0,
-                config.seed,
-            )
-            self._draws = draw_first(self.target, self.surrogate, self.strata, *effort, self._starts)
-            if not len(self._draws.designs) and not len(self.ledger.trials):
-                raise InputError(self._draws.complaint)
-        return self._draws
-
-    def _first_designs(self, count: int, leaders: list[Trial]) -> Designs:
-        """At most `count` screened draws that are not on record.
-
-        Beyond `screened` while there is nothing to refine, and, if distinct from the leaders, while there are fewer of
-        these than candidates are asked for.
-        """
-        config, drawn = self.config, self._drawn()
-        novel = self._reference, config.least_novelty
-        limit = config.screened if leaders else max(count, _MOST_DRAWS * config.screened)
-        left = min(count, limit - sum(trial.stage == "initial" for trial in self.ledger.trials))
-        if left > 0:
-            chosen = self._unknown(screen(drawn.likely, self.target, config.screened, *novel))
-            if len(chosen) < left and not leaders:
-                chosen = screen(self._unknown(drawn.designs), self.target, left, *novel)
-            return chosen.select(np.arange(min(len(chosen), left)))
-        if count < 1 or len(leaders) in (0, config.candidates):
-            return drawn.likely.select(np.array([]))
-        known = self.statistics(leaders)
-        others = [i for i, f in enumerate(drawn.statistics[: len(drawn.likely)]) if is_distinct(f, known)]
-        return screen(self._unknown(drawn.likely.select(np.array(others))), self.target, count, *novel)
-
-    def _refined_designs(self, done: list[Trial], best: list[Trial], number: int, n: int, drawn: Designs) -> Designs:
-        """Designs around the leaders that are not good enough yet, each away from the other leaders.
-
-        Those on their way to physics, `drawn` among them, count as pending.
-        """
-        pending = self._seen(self.open)
-        pending = np.concatenate((pending[0], drawn.z)), np.concatenate((pending[1], drawn.predicted))
-        statistics = self.statistics(done)
-        component = np.array([trial.component for trial in done])
-        leaders = [done.index(leader) for leader in best]
-        observations = Observations(
-            z=self._seen(done)[0],
-            component=component,
-            niche=niche_of(statistics, component, leaders),
-            predicted=self._seen(done)[1],
-            verified=self.verified(done),
-            keys=tuple(trial.key for trial in done),
-        )
-
-        lead_component = component[leaders]
-
-        def others(niche: int) -> torch.Tensor:
-            return statistics[[leader for i, leader in enumerate(leaders) if niche not in (i, -1)]]
-
-        def decode(niche: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
-            designs = self._unknown(decode_designs(self.surrogate, self.target, z, component, parent))
-            own = [i for i, f in enumerate(two_point_of(designs.labels)) if is_distinct(f, others(niche))]
-            return designs.select(np.array(own))
-
-        def reserve(niche: int) -> Designs:
-            drawn = self._drawn()
-            own = np.flatnonzero(drawn.designs.component == lead_component[niche])
-            keys = self._keys(drawn.designs.select(own))
-            mine = [i for i, key in zip(own, keys, strict=True) if key not in self.ledger]
-            return drawn.designs.select(np.array([i for i in mine if is_distinct(drawn.statistics[i], others(niche))]))
-
-        request = Request(
-            observations=observations,
-            pending=pending,
-            niches=self._niches(best, number),
-            strata=self._strata(best),
-            home=self.strata,
-            target=self.target,
-            decode=decode,
-            reserve=reserve,
-            config=self.config.refinement,
-            count=n,
-            seed=int(np.random.default_rng([self.config.seed, number]).integers(2**31)),
-            slopes=lambda z: self.target.slopes(self.surrogate, z) if self.config.slopes else None,
-        )
-        return REFINERS[self.config.refiner](request)
-
-    def _niches(self, leaders: list[Trial], number: int) -> list[int]:
-        """The niches that are not good enough: every other time the best comes first, else the others in turn."""
-        optima = self.target.senses.any()
-        left = [i for i, leader in enumerate(leaders) if optima or self.error(leader) > self.config.goal]
-        first, *others = left or list(range(len(leaders)))
-        turn = number // 2 % max(1, len(others))
-        others = others[turn:] + others[:turn]
-        order = [first, *others] if number % 2 or not others else [*others, first]
-        return order
-
-    def _strata(self, leaders: list[Trial]) -> Strata:
-        """Where latents have to stay. On the way to an optimum that follows the leaders: p(z|c) at their values."""
-        if not self.target.senses.any():
-            return self.strata
-        names = self.surrogate.properties
-        points = [
-            {name: leader.verified[name] for name in names} for leader in leaders if set(names) <= set(leader.verified)
-        ]
-        return self.strata.joined(Strata.of(self.surrogate, points)) if points else self.strata
+        self.proposals.adopt(surrogate)
 
     def _told(self, trial: Trial, result: TrialResult, order: int) -> Trial:
         timings = {"evaluating": result.seconds}
@@ -361,31 +224,6 @@ class Campaign(CampaignProgress):
             name = self.target.names[int(np.flatnonzero(~np.isfinite(values))[0])]
             return trial.moved(TrialState.FAILED, timings, error=f"{name} = {verified[name]}: no finite value", **ended)
         return replace(trial.moved(TrialState.SUCCEEDED, timings, error="", **ended), verified=verified)
-
-    def _unknown(self, designs: Designs) -> Designs:
-        """The designs that are not on record, each once."""
-        first = {key: i for i, key in reversed(list(enumerate(self._keys(designs)))) if key not in self.ledger}
-        return designs.select(np.array(sorted(first.values())))
-
-    def _keys(self, designs: Designs) -> list[str]:
-        return [evaluation_key(labels, self._digest, self._fingerprint) for labels in designs.labels]
-
-    def _seen(self, trials: Sequence[Trial]) -> tuple[np.ndarray, np.ndarray]:
-        """Latents `(n, D)` and predictions `(n, P)` of trials in the eyes of the present model."""
-        model = self.surrogate.digest
-        foreign = [t for t in trials if t.model != model and (t.key, model) not in self._views]
-        if foreign:
-            labels = np.stack([trial.labels for trial in foreign])
-            z, predicted = self.surrogate.encode(labels)[0], self.target.predict(self.surrogate, labels)[0]
-            self._views |= {(t.key, model): (z[i], predicted[i]) for i, t in enumerate(foreign)}
-        seen = [
-            (t.z, np.array([t.predicted[name] for name in self.target.names]))
-            if t.model == model
-            else self._views[t.key, model]
-            for t in trials
-        ]
-        z_size, count = self.strata.mean.shape[1], len(self.target.names)
-        return np.array([z for z, _ in seen]).reshape(-1, z_size), np.array([p for _, p in seen]).reshape(-1, count)
 
 
 def campaign_identity(

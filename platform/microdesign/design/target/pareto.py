@@ -9,17 +9,19 @@ import numpy as np
 def front_numbers(objectives: np.ndarray) -> np.ndarray:
     """Number of the front that each design is in, int `(n, M) -> (n,)`.
 
-    Front 0 are the designs that no other one beats (as good in every objective, better in one), front 1 those that only
-    designs of front 0 beat, and so on: the non-dominated sorting of Deb et al., IEEE Trans. Evol. Comput. 6 (2002).
+    Front 0 are the designs that no other one dominates (as good in every objective, better in one), front 1 those that
+    only designs of front 0 dominate, and so on: the non-dominated sorting of Deb et al., IEEE Trans. Evol. Comput. 6
+    (2002), by BoTorch's `is_non_dominated`.
     """
-    objectives = np.asarray(objectives, float)
-    as_good = (objectives[:, None] >= objectives[None]).all(-1)
-    beats = as_good & (objectives[:, None] > objectives[None]).any(-1)
-    fronts = np.full(len(objectives), -1)
+    import torch  # BoTorch takes seconds to import, and few targets have a front
+    from botorch.utils.multi_objective.pareto import is_non_dominated
+
+    values = torch.from_numpy(np.asarray(objectives, float))
+    fronts = np.full(len(values), -1)
     number = 0
     while (fronts < 0).any():
-        left = fronts < 0
-        fronts[left & ~beats[left].any(0)] = number
+        left = np.flatnonzero(fronts < 0)
+        fronts[left[is_non_dominated(values[left], deduplicate=False).numpy()]] = number
         number += 1
     return fronts
 

@@ -1,0 +1,1 @@
+"""What proposes designs after the initial ones: a refiner each, behind one protocol."""

@@ -1,0 +1,35 @@
+"""What a model says of a target's properties, also of those that are computed from its own."""
+
+import numpy as np
+import pytest
+
+from microdesign.design.search.prediction import predict_target, target_jacobian
+from microdesign.design.target.target import Target
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
+
+
+def test_prediction_of_what_the_model_has_and_has_not(surrogate: LocalSurrogate) -> None:
+    labels = (np.random.default_rng(0).random((3, 32, 32)) < 0.5).astype(np.uint8)
+    means, deviations = surrogate.predict(labels)
+    mean, std = predict_target(Target(properties={"kx": 3, "Gxy": 1, "Ex/kx": 1}), surrogate, labels)
+    np.testing.assert_array_equal(mean[:, 0], means[:, 1])
+    np.testing.assert_array_equal(std[:, 0], deviations[:, 1])
+    assert np.isnan(mean[:, 1]).all()
+    assert np.isnan(std[:, 1]).all()
+    assert mean[:, 2] == pytest.approx(means[:, 0] / means[:, 1])
+    assert std[:, 2] == pytest.approx(mean[:, 2] * np.hypot(*(deviations / means).T), rel=1e-2)
+    assert Target(properties={"Gxy": 1}).errors(mean[:, 1:2]).tolist() == [0, 0, 0]  # what is not known does not count
+
+
+def test_the_jacobian_of_computed_properties_follows_the_chain_rule(surrogate: LocalSurrogate) -> None:
+    target = Target(properties={"kx": 2.0, "Ex/kx": 1.1, "Gxy": 1.0})
+    z = np.random.default_rng(0).standard_normal((3, 4))
+    jacobian, own = target_jacobian(target, surrogate, z), surrogate.jacobian(z)
+    assert jacobian is not None
+    assert jacobian.shape == (3, 3, 4)
+    Ex, kx = surrogate.predict(decode_labels(surrogate, z))[0].T
+    np.testing.assert_allclose(jacobian[:, 0], own[:, 1])
+    expected = own[:, 0] / kx[:, None] - (Ex / kx**2)[:, None] * own[:, 1]
+    np.testing.assert_allclose(jacobian[:, 1], expected, rtol=0.02, atol=1e-3 * np.abs(expected).max())
+    assert np.isnan(jacobian[:, 2]).all()  # the model does not have it
