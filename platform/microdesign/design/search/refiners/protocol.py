@@ -13,8 +13,8 @@ from typing import Protocol
 
 import numpy as np
 
-from microdesign.core.config import load_named
 from microdesign.core.errors import InputError
+from microdesign.core.references import load_named
 from microdesign.design.search.refiners.config import RefinementConfig
 from microdesign.design.search.sampling import Strata
 from microdesign.design.search.screening import Designs
