@@ -16,6 +16,7 @@ from microdesign.model.outputs import JointOutputs
 from microdesign.model.prior.mixture import Gaussian, gaussian_kl
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.vae import ModelConfig, VAERegression
+from tests.cases import case
 
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
 
@@ -250,9 +251,8 @@ def test_losses_take_their_settings_and_sources_are_named(vgg_file: Path) -> Non
     assert load_config(ObjectiveConfig, overrides=["settings.cess_crop.size=9"]).settings.cess_crop.size == 9
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
+def test_config_errors() -> None:
+    for override, message in (
         ("loss=msee", "'loss' = 'msee' is not valid: Unknown loss 'msee' in 'msee'; expected one of bce, mse, msess"),
         ("loss=mse+mse", r"The loss 'mse\+mse' names a term twice"),
         ("weights.csse=2", "Unknown loss 'csse'"),
@@ -264,8 +264,6 @@ def test_losses_take_their_settings_and_sources_are_named(vgg_file: Path) -> Non
         ("resemblance=0.1", "'resemblance' is now called 'distribution_matching'"),
         ("concentration=0.1", "'concentration' is now called 'component_usage'"),
         ("beta=-1", "'beta' = -1 is not valid: Input should be greater than or equal to 0"),
-    ],
-)
-def test_config_errors(override: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_config(ObjectiveConfig, overrides=[override])
+    ):
+        with case(override=override, message=message), pytest.raises(InputError, match=message):
+            load_config(ObjectiveConfig, overrides=[override])

@@ -10,6 +10,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.outputs import JointOutputs
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.vae import ModelConfig, VAERegression
+from tests.cases import case
 
 B, D, P = 8, 4, 2
 QUARTER = max(1, B // 4)
@@ -165,15 +166,16 @@ def spatial(properties: int) -> VAERegression:
     return VAERegression(ModelConfig(network=network, prior=PriorConfig(kind="standard")), properties)
 
 
-@pytest.mark.parametrize("properties", [0, P])
-def test_spatial_latents(properties: int) -> None:
-    model, (x, _) = spatial(properties), batch()
-    outputs = model(x, torch.randn(B, properties))
-    assert outputs.z.shape == (B, 2 * 4 * 4)
-    assert outputs.properties.mean.shape == (B, properties)
-    assert outputs.decodes.properties.shape == ((QUARTER, P) if properties else (0, 0))
-    assert outputs.prior.log_density(outputs.z).shape == (B,)
-    assert model.decode(outputs.z).shape == x.shape
+def test_spatial_latents() -> None:
+    for properties in (0, P):
+        with case(properties=properties):
+            model, (x, _) = spatial(properties), batch()
+            outputs = model(x, torch.randn(B, properties))
+            assert outputs.z.shape == (B, 2 * 4 * 4)
+            assert outputs.properties.mean.shape == (B, properties)
+            assert outputs.decodes.properties.shape == ((QUARTER, P) if properties else (0, 0))
+            assert outputs.prior.log_density(outputs.z).shape == (B,)
+            assert model.decode(outputs.z).shape == x.shape
 
 
 def test_without_properties_there_is_nothing_to_learn_them() -> None:

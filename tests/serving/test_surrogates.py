@@ -43,25 +43,19 @@ class TestContract:
         assert len(surrogate.digest) == 64
         assert surrogate.describe()["weights"] == surrogate.digest
 
-    @pytest.mark.parametrize("n", [0, 1, 20])
-    def test_encodes(self, surrogate: Surrogate, n: int) -> None:
-        mean, std = surrogate.encode(images(n))
-        assert mean.shape == std.shape == (n, 4)
-        assert (std > 0).all()
-
-    @pytest.mark.parametrize("n", [0, 1, 20])
-    def test_predicts_in_physical_units(self, surrogate: Surrogate, n: int) -> None:
-        mean, std = surrogate.predict(images(n))
-        assert mean.shape == std.shape == (n, 3)
-        assert (mean[:, [0, 2]] > 0).all()
-        assert (std > 0).all()
-
-    @pytest.mark.parametrize("n", [0, 1, 20])
-    def test_decodes_to_probabilities(self, surrogate: Surrogate, n: int) -> None:
-        probabilities = surrogate.decode(np.random.default_rng(0).normal(size=(n, 4)))
-        assert probabilities.shape == (n, 1, 32, 32)
-        assert probabilities.dtype == np.float32
-        assert ((probabilities >= 0) & (probabilities <= 1)).all()
+    def test_shapes_and_ranges(self, surrogate: Surrogate) -> None:
+        for n in (0, 1, 20):
+            mean, std = surrogate.encode(images(n))
+            assert mean.shape == std.shape == (n, 4)
+            assert (std > 0).all()
+            predicted, spread = surrogate.predict(images(n))
+            assert predicted.shape == spread.shape == (n, 3)
+            assert (predicted[:, [0, 2]] > 0).all()
+            assert (spread > 0).all()
+            probabilities = surrogate.decode(np.random.default_rng(0).normal(size=(n, 4)))
+            assert probabilities.shape == (n, 1, 32, 32)
+            assert probabilities.dtype == np.float32
+            assert ((probabilities >= 0) & (probabilities <= 1)).all()
 
     def test_decodes_to_labels(self, surrogate: Surrogate) -> None:
         z = np.zeros((2, 4))
@@ -88,38 +82,32 @@ class TestContract:
     def test_draws_more_than_a_request_takes(self, surrogate: Surrogate) -> None:
         assert surrogate.sample(TARGET, 20_000, 0).z.shape == (20_000, 4)
 
-    @pytest.mark.parametrize("method", ["encode", "predict"])
-    @pytest.mark.parametrize(
-        ("labels", "sentence"),
-        [
+    def test_refuses_images(self, surrogate: Surrogate) -> None:
+        for labels, sentence in (
             (np.zeros((1, 16, 16), np.uint8), r"Images of shape \(1, 16, 16\) do not fit the model"),
             (np.zeros((32, 32), np.uint8), r"Images of shape .* do not fit the model; expected \(n, 32, 32\)"),
             (np.full((1, 32, 32), 2, np.uint8), "values other than the integer phase labels 0 and 1"),
             (np.full((1, 32, 32), 0.5), "values other than the integer phase labels 0 and 1"),
-        ],
-    )
-    def test_refuses_images(self, surrogate: Surrogate, method: str, labels: np.ndarray, sentence: str) -> None:
-        with pytest.raises(InputError, match=sentence):
-            getattr(surrogate, method)(labels)
+        ):
+            for method in (surrogate.encode, surrogate.predict):
+                with pytest.raises(InputError, match=sentence):
+                    method(labels)
 
-    @pytest.mark.parametrize("z", [np.zeros((1, 5)), np.zeros(4), np.full((1, 4), np.nan), np.full((1, 4), np.inf)])
-    def test_refuses_latents(self, surrogate: Surrogate, z: np.ndarray) -> None:
-        with pytest.raises(InputError, match=r"expected finite numbers \(n, 4\)"):
-            surrogate.decode(z)
+    def test_refuses_latents(self, surrogate: Surrogate) -> None:
+        for z in (np.zeros((1, 5)), np.zeros(4), np.full((1, 4), np.nan), np.full((1, 4), np.inf)):
+            with pytest.raises(InputError, match=r"expected finite numbers \(n, 4\)"):
+                surrogate.decode(z)
 
-    @pytest.mark.parametrize(
-        ("target", "sentence"),
-        [
+    def test_refuses_targets(self, surrogate: Surrogate) -> None:
+        for target, sentence in (
             ({"Ex": 1.0, "vxy": 0.3}, "The target names Ex, vxy; expected Ex, vxy, kx"),
             ({**TARGET, "ky": 1.0}, "expected Ex, vxy, kx"),
             ({**TARGET, "Ex": -1.0}, "Property 'Ex' of sample 0 is -1.0; expected it finite and > 0"),
             ({**TARGET, "vxy": 1e300}, r"vxy = 1e\+300, kx = 1.5 overflows the model's prior"),
             ({**TARGET, "vxy": np.nan}, "Property 'vxy' of sample 0 is nan; expected it finite"),
-        ],
-    )
-    def test_refuses_targets(self, surrogate: Surrogate, target: dict[str, float], sentence: str) -> None:
-        with pytest.raises(InputError, match=sentence):
-            surrogate.sample(target, 1, 0)
+        ):
+            with pytest.raises(InputError, match=sentence):
+                surrogate.sample(target, 1, 0)
 
 
 @pytest.mark.ray
@@ -195,7 +183,7 @@ class TestWithoutServer:
         with pytest.raises(InputError, match="'localhost' is no address of a Serve endpoint"):
             RemoteSurrogate("localhost")
 
-    @pytest.mark.parametrize("token", ["", "a\nb", "schlüssel", " padded"])
-    def test_impossible_token(self, token: str) -> None:
-        with pytest.raises(InputError, match="expected printable ASCII"):
-            RemoteSurrogate("http://127.0.0.1:9", token)
+    def test_impossible_token(self) -> None:
+        for token in ("", "a\nb", "schlüssel", " padded"):
+            with pytest.raises(InputError, match="expected printable ASCII"):
+                RemoteSurrogate("http://127.0.0.1:9", token)

@@ -12,6 +12,7 @@ from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse, coarsened
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.material_transfer import MaterialTransfer
+from tests.cases import case
 
 
 def laminate(thickness: int = 8) -> np.ndarray:
@@ -68,13 +69,16 @@ def test_without_an_answer_the_model_s_own_word_counts(surrogate: LocalSurrogate
     np.testing.assert_array_equal(mean[0], [2, 3])
 
 
-@pytest.mark.parametrize("factor", [3, 4])
-def test_images_that_do_not_allow_it(factor: int, materials: Materials) -> None:
-    physics = FFTEvaluator(), materials
-    check_coarse(32, 1, *physics)
-    check_coarse(32, 2, *physics)
-    with pytest.raises(InputError, match=f"coarse_grid = {factor}: images of 32 pixels an edge do not allow it"):
-        check_coarse(32, factor, *physics)
+def test_images_that_do_not_allow_it(materials: Materials) -> None:
+    for factor in (3, 4):
+        with case(factor=factor):
+            physics = FFTEvaluator(), materials
+            check_coarse(32, 1, *physics)
+            check_coarse(32, 2, *physics)
+            with pytest.raises(
+                InputError, match=f"coarse_grid = {factor}: images of 32 pixels an edge do not allow it"
+            ):
+                check_coarse(32, factor, *physics)
 
 
 class FixedSize(FFTEvaluator):

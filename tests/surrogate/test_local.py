@@ -16,6 +16,7 @@ from microdesign.model.standardization import Standardization
 from microdesign.model.vae import ModelConfig, VAERegression
 from microdesign.surrogate.local import PIXELS, LocalSurrogate
 from microdesign.surrogate.protocol import Prior, decode_labels
+from tests.cases import case
 
 BATCH = PIXELS // 32**2
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
@@ -186,9 +187,8 @@ def test_draws_follow_the_prior() -> None:
     assert np.isfinite(draws.log_density).all()
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
+def test_images_refused(surrogate: LocalSurrogate) -> None:
+    for labels, message in (
         (
             np.zeros((2, 16, 16), np.uint8),
             r"Images of shape \(2, 16, 16\) do not fit the model; expected \(n, 32, 32\)",
@@ -197,35 +197,32 @@ def test_draws_follow_the_prior() -> None:
         (np.full((1, 32, 32), 2, np.uint8), "values other than the integer phase labels 0 and 1"),
         (np.full((1, 32, 32), -1), "values other than the integer phase labels 0 and 1"),
         (np.zeros((1, 32, 32)), "values other than the integer phase labels 0 and 1"),
-    ],
-)
-def test_images_refused(surrogate: LocalSurrogate, labels: np.ndarray, message: str) -> None:
-    call: Callable[[np.ndarray], object]
-    for call in (surrogate.encode, surrogate.predict):
-        with pytest.raises(InputError, match=message):
-            call(labels)
+    ):
+        with case(labels=labels, message=message):
+            call: Callable[[np.ndarray], object]
+            for call in (surrogate.encode, surrogate.predict):
+                with pytest.raises(InputError, match=message):
+                    call(labels)
 
 
-@pytest.mark.parametrize("z", [np.zeros((2, 3)), np.zeros(4), np.full((1, 4), np.nan), np.array([["a"] * 4])])
-def test_latents_refused(surrogate: LocalSurrogate, z: np.ndarray) -> None:
-    with pytest.raises(InputError, match=r"Latents of shape .* do not fit; expected finite numbers \(n, 4\)"):
-        surrogate.decode(z)
+def test_latents_refused(surrogate: LocalSurrogate) -> None:
+    for z in (np.zeros((2, 3)), np.zeros(4), np.full((1, 4), np.nan), np.array([["a"] * 4])):
+        with case(z=z), pytest.raises(InputError, match=r"Latents of shape .* do not fit; expected finite numbers"):
+            surrogate.decode(z)
 
 
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
+def test_targets_refused(surrogate: LocalSurrogate) -> None:
+    for target, message in (
         ({"Ex": 40.0}, "The target names Ex; expected Ex, vxy"),
         ({}, "The target names nothing; expected Ex, vxy"),
         ({"Ex": 40.0, "vxy": 0.1, "kx": 1.0}, "The target names Ex, kx, vxy; expected Ex, vxy"),
         ({"Ex": -1.0, "vxy": 0.1}, "Property 'Ex' of sample 0 is -1.0; expected it finite and > 0"),
         ({"Ex": 1.0, "vxy": np.nan}, "Property 'vxy' of sample 0 is nan; expected it finite"),
-    ],
-)
-def test_targets_refused(surrogate: LocalSurrogate, target: dict[str, float], message: str) -> None:
-    for call in (surrogate.prior, lambda given: surrogate.sample(given, 1, 0)):
-        with pytest.raises(InputError, match=message):
-            call(target)
+    ):
+        with case(target=target, message=message):
+            for call in (surrogate.prior, lambda given: surrogate.sample(given, 1, 0)):
+                with pytest.raises(InputError, match=message):
+                    call(target)
 
 
 def test_the_jacobian_is_that_at_fixed_labels(surrogate: LocalSurrogate, bundle: Bundle) -> None:

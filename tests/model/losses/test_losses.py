@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.indicators import indicators
+from microdesign.microstructure.data.indicators import indicators, probabilities
 from microdesign.model.losses.clamp import Clamp
 from microdesign.model.losses.pixel import bce, mse
 from microdesign.model.losses.reconstruction import LOSSES, Loss, LossSettings, build_losses
@@ -37,9 +37,25 @@ def random_logits(like: Tensor) -> Tensor:
     return 2 * torch.randn(like.shape, generator=torch.Generator().manual_seed(9))
 
 
-@pytest.fixture(params=LOSSES)
+def squares(logits: Tensor, target: Tensor) -> Tensor:
+    """A loss of one's own: the mean square error of two phases' probabilities, half its sum over more phases."""
+    error = (probabilities(logits.float()) - target).square().sum(1).flatten(1).mean(1)
+    return error if logits.shape[1] == 1 else error / 2
+
+
+def distance(logits: Tensor, target: Tensor) -> Tensor:
+    return (logits - target).abs().flatten(1).amax(1)
+
+
+NAMES = (*LOSSES, f"{__name__}:squares")
+"""The contract's tests cover what is listed here."""
+PIXELWISE = ("bce", "mse", NAMES[-1])
+"""Those that see a periodic shift."""
+
+
+@pytest.fixture(params=NAMES)
 def name(request: pytest.FixtureRequest) -> str:
-    return request.param
+    return str(request.param)
 
 
 @pytest.fixture
@@ -55,110 +71,82 @@ def loss(name: str, vgg_file: Path) -> Loss:
     return seeded
 
 
-@pytest.mark.parametrize(("n_phases", "shape"), GRIDS)
-def test_contract_one_value_per_image(loss: Loss, n_phases: int, shape: tuple[int, ...]) -> None:
-    target = images(n_phases, shape)
-    logits = random_logits(target)
-    values = loss(logits, target)
-    assert values.shape == (3,)
-    assert values.dtype == torch.float32
-    for index in range(3):
-        alone = loss(logits[index : index + 1], target[index : index + 1])
-        torch.testing.assert_close(alone, values[index : index + 1], rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.parametrize(("n_phases", "shape"), GRIDS)
-def test_contract_least_at_the_target(loss: Loss, n_phases: int, shape: tuple[int, ...]) -> None:
-    target = images(n_phases, shape)
-    at_target = loss(saturated(target), target)
-    assert (at_target >= 0).all()
-    assert (at_target < 1e-6).all()
-    assert (loss(random_logits(target), target) > 1e-4).all()
-
-
-@pytest.mark.parametrize(("n_phases", "shape"), GRIDS)
-def test_contract_never_negative_on_sparse_and_empty_images(loss: Loss, n_phases: int, shape: tuple[int, ...]) -> None:
-    """Images of one phase, with one pixel of another, and of noise, each against each."""
-    one_phase = indicators(torch.zeros(1, *shape, dtype=torch.long), n_phases)
-    labels = torch.zeros(1, *shape, dtype=torch.long)
-    labels.view(-1)[5] = 1
-    sparse, noisy = indicators(labels, n_phases), images(n_phases, shape, 1)
-    other = indicators(torch.ones(1, *shape, dtype=torch.long), n_phases)
-    kinds = torch.cat((one_phase, sparse, noisy, other))
-    for shift in range(4):
-        values = loss(saturated(kinds.roll(shift, 0)), kinds)
-        assert values.isfinite().all()
-        assert (values >= -1e-9).all()
-
-
-@pytest.mark.parametrize("autocast", [False, True])
-@pytest.mark.parametrize("scale", [1.0, 60.0])
-@pytest.mark.parametrize(("n_phases", "shape"), GRIDS)
-def test_contract_finite_gradients(
-    loss: Loss, n_phases: int, shape: tuple[int, ...], scale: float, autocast: bool
-) -> None:
-    # At scale 60 the logits saturate, on the wrong side too, and the first target is of one phase alone.
-    target = images(n_phases, shape)
-    target[0] = indicators(torch.zeros(1, *shape, dtype=torch.long), n_phases)[0]
-    logits = (scale * random_logits(target)).requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+def test_contract_values(loss: Loss) -> None:
+    """One value per image, whatever its neighbours; least at the target; never negative, on empty images neither."""
+    for n_phases, shape in GRIDS:
+        case, target = f"{n_phases} phases, {shape}", images(n_phases, shape)
+        logits = random_logits(target)
         values = loss(logits, target)
-    assert values.dtype == torch.float32
-    torch.testing.assert_close(values, loss(logits, target), rtol=1e-5, atol=1e-7)
-    values.sum().backward()
-    assert values.isfinite().all()
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
-    if scale == 1:
-        assert (logits.grad.flatten(1).abs().sum(1) > 0).all()
+        assert values.shape == (3,), case
+        assert values.dtype == torch.float32, case
+        assert (values > 1e-4).all(), case
+        alone = loss(logits[1:2], target[1:2])
+        torch.testing.assert_close(alone, values[1:2], rtol=1e-4, atol=1e-6)
+        at_target = loss(saturated(target), target)
+        assert ((at_target >= 0) & (at_target < 1e-6)).all(), case
+        empty = torch.zeros(1, *shape, dtype=torch.long)
+        sparse = empty.clone()
+        sparse.view(-1)[5] = 1
+        kinds = torch.cat((*(indicators(each, n_phases) for each in (empty, sparse, empty + 1)), target[:1]))
+        for shift in range(4):
+            values = loss(saturated(kinds.roll(shift, 0)), kinds)
+            assert values.isfinite().all(), case
+            assert (values >= -1e-9).all(), case
 
 
-@pytest.mark.parametrize(("n_phases", "shape"), [GRIDS[0], (3, (16, 16, 16))])
-def test_contract_gradient_descent_lowers_it(loss: Loss, n_phases: int, shape: tuple[int, ...]) -> None:
-    target = images(n_phases, shape, n=2)
-    logits = random_logits(target).requires_grad_()
-    optimizer = torch.optim.Adam([logits], lr=0.1)
-    first = loss(logits, target).mean().item()
-    for _ in range(20):
-        optimizer.zero_grad()
-        loss(logits, target).mean().backward()
-        optimizer.step()
-    assert loss(logits, target).mean().item() < 0.8 * first
+def test_contract_gradients(loss: Loss) -> None:
+    """Finite under autocast and where logits saturate on the wrong side; they are nowhere zero for an image."""
+    for (n_phases, shape), scale, autocast in zip(
+        GRIDS, (1.0, 60.0, 1.0, 60.0), (True, True, False, False), strict=True
+    ):
+        case, target = f"{n_phases} phases, {shape}, logits times {scale}, autocast {autocast}", images(n_phases, shape)
+        target[0] = indicators(torch.zeros(1, *shape, dtype=torch.long), n_phases)[0]
+        logits = (scale * random_logits(target)).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            values = loss(logits, target)
+        assert values.dtype == torch.float32, case
+        torch.testing.assert_close(values, loss(logits, target), rtol=1e-5, atol=1e-7)
+        values.sum().backward()
+        assert values.isfinite().all(), case
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all(), case
+        if scale == 1:
+            assert (logits.grad.flatten(1).abs().sum(1) > 0).all(), case
 
 
-@pytest.mark.parametrize("shape", [(24, 20), (16, 18, 17)])
-@pytest.mark.parametrize("name", [each for each in LOSSES if each != "style"])
-def test_contract_two_phases_may_be_given_as_two_channels(loss: Loss, shape: tuple[int, ...]) -> None:
-    """A sigmoid of one logit is a softmax over that logit and zero."""
-    target = images(2, shape)
-    logits = random_logits(target)
-    as_two = torch.cat((torch.zeros_like(logits), logits), 1)
-    expected = loss(logits, target)
-    torch.testing.assert_close(loss(as_two, torch.cat((1 - target, target), 1)), expected, rtol=1e-4, atol=1e-7)
+def test_contract_gradient_descent_lowers_it(loss: Loss) -> None:
+    for n_phases, shape in (GRIDS[0], GRIDS[3]):
+        target = images(n_phases, shape, n=2)
+        logits = random_logits(target).requires_grad_()
+        optimizer = torch.optim.Adam([logits], lr=0.1)
+        first = loss(logits, target).mean().item()
+        for _ in range(20):
+            optimizer.zero_grad()
+            loss(logits, target).mean().backward()
+            optimizer.step()
+        assert loss(logits, target).mean().item() < 0.8 * first, (n_phases, shape)
 
 
-PIXELWISE = ("bce", "mse")
-
-
-@pytest.mark.parametrize(("n_phases", "shape"), GRIDS)
-@pytest.mark.parametrize("name", [each for each in LOSSES if each != "style"])  # there, by multiples of the poolings
-def test_contract_who_sees_a_shift_or_an_inversion(
-    name: str, loss: Loss, n_phases: int, shape: tuple[int, ...]
-) -> None:
-    target = images(n_phases, shape)
-    logits = random_logits(target)
-    axes = tuple(range(2, target.ndim))
-    value = loss(logits, target)
-    moved = [logits.roll((5, -7, 3)[: len(axes)], axes)]
-    if n_phases == 2:
-        moved.append(logits.flip(axes))
-    for each in moved:
-        if name in PIXELWISE:
-            assert ((loss(each, target) - value).abs() > 1e-6).all()
-        else:
-            torch.testing.assert_close(loss(each, target), value, rtol=1e-4, atol=1e-7)
-    # An inversion of both is seen by none; of one alone, f_hh' and f_h'h of more than two phases change places.
-    torch.testing.assert_close(loss(logits.flip(axes), target.flip(axes)), value, rtol=1e-4, atol=1e-7)
+@pytest.mark.parametrize("name", [each for each in NAMES if each != "style"])  # there, by multiples of the poolings
+def test_contract_symmetries(name: str, loss: Loss) -> None:
+    """Two phases may be two channels; the losses on pixels alone see a shift, and none an inversion of both images."""
+    for n_phases, shape in GRIDS:
+        target = images(n_phases, shape)
+        logits = random_logits(target)
+        axes, value = tuple(range(2, target.ndim)), loss(logits, target)
+        moved = [logits.roll((5, -7, 3)[: len(axes)], axes)]
+        if n_phases == 2:
+            # A sigmoid of one logit is a softmax over that logit and zero.
+            two = torch.cat((torch.zeros_like(logits), logits), 1), torch.cat((1 - target, target), 1)
+            torch.testing.assert_close(loss(*two), value, rtol=1e-4, atol=1e-7)
+            # Of more than two phases, f_hh' and f_h'h change places under an inversion of one image alone.
+            moved.append(logits.flip(axes))
+        for each in moved:
+            if name in PIXELWISE:
+                assert ((loss(each, target) - value).abs() > 1e-6).all(), (n_phases, shape)
+            else:
+                torch.testing.assert_close(loss(each, target), value, rtol=1e-4, atol=1e-7)
+        torch.testing.assert_close(loss(logits.flip(axes), target.flip(axes)), value, rtol=1e-4, atol=1e-7)
 
 
 def test_pixels_are_classified() -> None:
@@ -184,10 +172,6 @@ def test_clamp_is_the_likelihood_of_two_gaussians() -> None:
     torch.testing.assert_close(values, (at_zero - gaussians.log()).mean((1, 2, 3)))
 
 
-def distance(logits: Tensor, target: Tensor) -> Tensor:
-    return (logits - target).abs().flatten(1).amax(1)
-
-
 def test_build_losses() -> None:
     settings = LossSettings.model_validate({"cess_crop": {"size": 7}})
     losses = build_losses("mse + cess_crop", {"cess_crop": 2.0, "bce": 5.0}, settings)
@@ -203,9 +187,8 @@ def test_a_loss_of_ones_own() -> None:
     torch.testing.assert_close(loss(torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)), torch.ones(2))
 
 
-@pytest.mark.parametrize(
-    ("expression", "message"),
-    [
+def test_build_losses_errors() -> None:
+    for expression, message in (
         (
             "mse+ssim",
             r"Unknown loss 'ssim' in 'mse\+ssim'; expected one of bce, mse, .*style or module:name, joined by",
@@ -216,8 +199,6 @@ def test_a_loss_of_ones_own() -> None:
         ("clamp", "The loss 'clamp' ignores the target; add it to another one"),
         ("nowhere:loss", r"'nowhere:loss' cannot be loaded \(ModuleNotFoundError: No module named 'nowhere'\)"),
         ("math:pi", "The loss 'math:pi' is a float; expected a function of logits and target"),
-    ],
-)
-def test_build_losses_errors(expression: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        build_losses(expression)
+    ):
+        with pytest.raises(InputError, match=message):
+            build_losses(expression)

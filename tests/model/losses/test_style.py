@@ -12,6 +12,7 @@ from microdesign.core.errors import InputError
 from microdesign.model.losses.style import Style
 from microdesign.model.losses.vgg import VGG19
 from microdesign.model.losses.vgg_weights import load_vgg
+from tests.cases import case
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -49,16 +50,19 @@ def features_by_hand(vgg: VGG19, grey: Tensor, periodic: bool) -> list[Tensor]:
     return [first, convolved(F.avg_pool2d(convolved(first, 1), 2), 2)]
 
 
-@pytest.mark.parametrize("periodic", [True, False])
-def test_style_by_its_definition(vgg: VGG19, style: Style, periodic: bool) -> None:
-    target, image = noise(16, 18), 0.2 + 0.6 * noise(16, 18, seed=1)
-    expected = 0.0
-    for weight, a, b in zip((0.25, 2.0), *(features_by_hand(vgg, x, periodic) for x in (target, image)), strict=True):
-        channels, positions = a.shape[1], a[0, 0].numel()
-        grams = [f[0].flatten(1) @ f[0].flatten(1).T for f in (a, b)]
-        expected += weight * (grams[0] - grams[1]).square().sum().item() / (4 * channels**2 * positions**2)
-    loss = style.model_copy(update={"layer_weights": (0.25, 2.0), "periodic": periodic})
-    assert loss(image.logit()[None, None], target[None, None]).item() == pytest.approx(expected, rel=1e-4)
+def test_style_by_its_definition(vgg: VGG19, style: Style) -> None:
+    for periodic in (True, False):
+        with case(periodic=periodic):
+            target, image = noise(16, 18), 0.2 + 0.6 * noise(16, 18, seed=1)
+            expected = 0.0
+            for weight, a, b in zip(
+                (0.25, 2.0), *(features_by_hand(vgg, x, periodic) for x in (target, image)), strict=True
+            ):
+                channels, positions = a.shape[1], a[0, 0].numel()
+                grams = [f[0].flatten(1) @ f[0].flatten(1).T for f in (a, b)]
+                expected += weight * (grams[0] - grams[1]).square().sum().item() / (4 * channels**2 * positions**2)
+            loss = style.model_copy(update={"layer_weights": (0.25, 2.0), "periodic": periodic})
+            assert loss(image.logit()[None, None], target[None, None]).item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_layers_weigh_alike_unless_told(style: Style) -> None:
@@ -129,9 +133,8 @@ def test_narrow_images_are_refused(style: Style) -> None:
         style(x, x)
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
+def test_settings_errors() -> None:
+    for override, message in (
         ("layers=[1, 17]", r"layers \(1, 17\) are not supported; expected different numbers up to 16"),
         ("layers=[3, 3]", r"layers \(3, 3\) are not supported"),
         ("layer_weights=[1.0]", "1 layer_weights for 5 layers; expected as many"),
@@ -139,8 +142,6 @@ def test_narrow_images_are_refused(style: Style) -> None:
             "slice=3",
             "unknown key 'slice'; did you mean 'slices'?",
         ),
-    ],
-)
-def test_settings_errors(override: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_config(Style, overrides=[override])
+    ):
+        with case(override=override, message=message), pytest.raises(InputError, match=message):
+            load_config(Style, overrides=[override])

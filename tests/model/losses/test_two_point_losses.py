@@ -1,6 +1,7 @@
 """The identities of the losses on two-point statistics."""
 
 import math
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from torch import Tensor
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.microstructure.statistics.phase_pairs import two_point_set
 from microdesign.model.losses.two_point import Cess, CessCrop, excess_cess, msess
+from tests.cases import case
 
 
 def noise(n: int = 3, size: int = 32, fraction: float = 0.4, seed: int = 0) -> Tensor:
@@ -81,16 +83,17 @@ def soft(n_phases: int, shape: tuple[int, ...], seed: int) -> Tensor:
     return torch.randn(2, n_phases, *shape, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("shape", [(10, 9), (6, 5, 8)])
-def test_more_phases_are_summed_over_all_pairs(shape: tuple[int, ...]) -> None:
-    target, logits = soft(3, shape, 0).softmax(1), soft(3, shape, 1)
-    dims = len(shape)
-    f1, f2 = two_point_set(target, dims), two_point_set(logits.softmax(1), dims)
-    axes = tuple(range(3, 3 + dims))
-    divergence = (f1 * (f1 / f2).log()).sum((1, 2)).mean(tuple(axis - 2 for axis in axes))
-    torch.testing.assert_close(Cess()(logits, target), divergence, rtol=1e-4, atol=1e-7)
-    squares = (f1 - f2).square().sum((1, 2)).mean(tuple(axis - 2 for axis in axes))
-    torch.testing.assert_close(msess(logits, target), squares, rtol=1e-4, atol=1e-9)
+def test_more_phases_are_summed_over_all_pairs() -> None:
+    for shape in ((10, 9), (6, 5, 8)):
+        with case(shape=shape):
+            target, logits = soft(3, shape, 0).softmax(1), soft(3, shape, 1)
+            dims = len(shape)
+            f1, f2 = two_point_set(target, dims), two_point_set(logits.softmax(1), dims)
+            axes = tuple(range(3, 3 + dims))
+            divergence = (f1 * (f1 / f2).log()).sum((1, 2)).mean(tuple(axis - 2 for axis in axes))
+            torch.testing.assert_close(Cess()(logits, target), divergence, rtol=1e-4, atol=1e-7)
+            squares = (f1 - f2).square().sum((1, 2)).mean(tuple(axis - 2 for axis in axes))
+            torch.testing.assert_close(msess(logits, target), squares, rtol=1e-4, atol=1e-9)
 
 
 def test_msess_by_its_definition() -> None:
@@ -100,21 +103,21 @@ def test_msess_by_its_definition() -> None:
     assert msess(second.logit(), first).item() == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("size", [1, 4, 5])
-@pytest.mark.parametrize("shape", [(10, 8), (10, 9), (6, 5, 8)])
-def test_the_crop_takes_the_offsets_around_zero(shape: tuple[int, ...], size: int) -> None:
-    target, logits = soft(1, shape, 0).sigmoid(), soft(1, shape, 1)
-    dims = len(shape)
-    axes = tuple(range(-dims, 0))
-    f1, f2 = (
-        torch.fft.fftshift(two_point_set(x, dims), axes)[
-            (..., *(slice(n // 2 - size // 2, n // 2 - size // 2 + size) for n in shape))
-        ]
-        for x in (target, logits.sigmoid())
-    )
-    assert f1.shape[3:] == (size,) * dims
-    expected = (f1 * (f1 / f2).log()).sum((1, 2)).flatten(1).mean(1)
-    torch.testing.assert_close(CessCrop(size=size)(logits, target), expected, rtol=1e-4, atol=1e-7)
+def test_the_crop_takes_the_offsets_around_zero() -> None:
+    for shape, size in product(((10, 8), (10, 9), (6, 5, 8)), (1, 4, 5)):
+        with case(size=size, shape=shape):
+            target, logits = soft(1, shape, 0).sigmoid(), soft(1, shape, 1)
+            dims = len(shape)
+            axes = tuple(range(-dims, 0))
+            f1, f2 = (
+                torch.fft.fftshift(two_point_set(x, dims), axes)[
+                    (..., *(slice(n // 2 - size // 2, n // 2 - size // 2 + size) for n in shape))
+                ]
+                for x in (target, logits.sigmoid())
+            )
+            assert f1.shape[3:] == (size,) * dims
+            expected = (f1 * (f1 / f2).log()).sum((1, 2)).flatten(1).mean(1)
+            torch.testing.assert_close(CessCrop(size=size)(logits, target), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_a_crop_as_large_as_the_image_takes_all_offsets() -> None:

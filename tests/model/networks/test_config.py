@@ -6,22 +6,21 @@ from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.vae import ModelConfig
+from tests.cases import case
 
 
-@pytest.mark.parametrize(
-    ("size", "sizes"),
-    [
+def test_each_stage_halves_the_size_rounded_up() -> None:
+    for size, sizes in (
         (64, (32, 16, 8, 4)),
         (224, (112, 56, 28, 14)),
         (51, (26, 13, 7, 4)),
         (50, (25, 13, 7, 4)),
         (101, (51, 26, 13, 7)),
-    ],
-)
-def test_each_stage_halves_the_size_rounded_up(size: int, sizes: tuple[int, ...]) -> None:
-    config = NetworkConfig(size=size)
-    assert config.sizes == sizes
-    assert config.coarse == sizes[-1]
+    ):
+        with case(size=size, sizes=sizes):
+            config = NetworkConfig(size=size)
+            assert config.sizes == sizes
+            assert config.coarse == sizes[-1]
 
 
 def test_latents_are_flat() -> None:
@@ -38,11 +37,13 @@ def test_shape_and_channels() -> None:
     assert [NetworkConfig(phases=phases).channels for phases in (2, 3, 6)] == [1, 3, 6]
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["network.size=16"], "'network' is not valid: size 16 with 4 stages is not supported; set size to at least 17 "
-         "or give fewer widths"),
+def test_config_errors() -> None:
+    for overrides, message in (
+        (
+            ["network.size=16"],
+            "'network' is not valid: size 16 with 4 stages is not supported; set size to at least 17 "
+            "or give fewer widths",
+        ),
         (["network.size=3"], "'network.size' = 3 is not valid: Input should be greater than or equal to 4"),
         (["network.dimensions=1"], "'network.dimensions' = 1 is not valid: Input should be 2 or 3"),
         (["network.phases=1"], "'network.phases' = 1 is not valid"),
@@ -50,16 +51,20 @@ def test_shape_and_channels() -> None:
         (["network.widths=[8, 0]"], r"'network.widths.1' = 0 is not valid"),
         (["network.latents=3"], "unknown key 'network.latents'"),
         (["network.textures=3"], "'network.textures' is now called 'field_channels'"),
-        (["network.decoder=texture"], "'network.decoder' = 'texture' is not valid: the decoder 'texture' is now called "
-         "'random_field'"),
+        (
+            ["network.decoder=texture"],
+            "'network.decoder' = 'texture' is not valid: the decoder 'texture' is now called 'random_field'",
+        ),
         (["network.decoder=unet"], "unknown decoder 'unet'; expected one of random_field, upsampling or module:name"),
         (["network.phases=8"], "field_channels 6 is not supported with 8 phases; set field_channels to at least 8"),
-        (["network.latent_kind=spatial"], "latent_kind spatial is not supported with decoder random_field; set "
-         "decoder to upsampling"),
-        (["network.latent_kind=spatial", "network.decoder=upsampling"], "prior mixture is not supported with "
-         "latent_kind spatial; set prior.kind to standard"),
-    ],
-)  # fmt: skip
-def test_config_errors(overrides: list[str], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_config(ModelConfig, overrides=overrides)
+        (
+            ["network.latent_kind=spatial"],
+            "latent_kind spatial is not supported with decoder random_field; set decoder to upsampling",
+        ),
+        (
+            ["network.latent_kind=spatial", "network.decoder=upsampling"],
+            "prior mixture is not supported with latent_kind spatial; set prior.kind to standard",
+        ),
+    ):
+        with case(overrides=overrides, message=message), pytest.raises(InputError, match=message):
+            load_config(ModelConfig, overrides=overrides)

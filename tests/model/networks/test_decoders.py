@@ -1,6 +1,7 @@
 """What every decoder does, a user's own too, and what makes the random-field decoder stationary."""
 
 import math
+from itertools import product
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.decoders import build_decoder
 from microdesign.model.networks.local_stage import SHARPNESS, blurred
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
+from tests.cases import case
 
 
 class Cosine(nn.Module):
@@ -83,13 +85,14 @@ def test_decoders_that_cannot_be_had() -> None:
             build_decoder(NetworkConfig(decoder=name))
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-def test_a_moved_spatial_latent_moves_the_image(dimensions: int) -> None:
-    torch.manual_seed(0)
-    config = NetworkConfig(size=16, dimensions=dimensions, **KINDS["spatial"], **SMALL)
-    decoder, z = build_decoder(config), latents(config)
-    moved = z.unflatten(1, config.latent_shape).roll(1, -1).flatten(1)
-    torch.testing.assert_close(decoder(moved), decoder(z).roll(8, -1), rtol=1e-4, atol=1e-5)
+def test_a_moved_spatial_latent_moves_the_image() -> None:
+    for dimensions in (2, 3):
+        with case(dimensions=dimensions):
+            torch.manual_seed(0)
+            config = NetworkConfig(size=16, dimensions=dimensions, **KINDS["spatial"], **SMALL)
+            decoder, z = build_decoder(config), latents(config)
+            moved = z.unflatten(1, config.latent_shape).roll(1, -1).flatten(1)
+            torch.testing.assert_close(decoder(moved), decoder(z).roll(8, -1), rtol=1e-4, atol=1e-5)
 
 
 def random_field(size: int = 32, **changes: float) -> RandomFieldDecoder:
@@ -100,27 +103,29 @@ def random_field(size: int = 32, **changes: float) -> RandomFieldDecoder:
     return made
 
 
-@pytest.mark.parametrize("phases", [2, 3])
-def test_it_starts_as_its_first_fields_and_a_level(phases: int) -> None:
-    torch.manual_seed(0)
-    one, z = RandomFieldDecoder(NetworkConfig(size=32, phases=phases, smoothing=0, **SMALL)), torch.randn(5, 4)
-    channels = one.local_stage.channels
-    outputs = one.global_stage.statistics(torch.cat((one.global_stage.dense(z), z), dim=1))
-    fields = one.global_stage.fields(z, outputs[:, :-channels])[:, :channels]
-    level = (one(z) / SHARPNESS - fields).flatten(2)
-    torch.testing.assert_close(level, level[..., :1].expand_as(level), rtol=0, atol=1e-5)
-    torch.testing.assert_close(level[..., 0], outputs[:, -channels:] + one.local_stage.last.bias)
+def test_it_starts_as_its_first_fields_and_a_level() -> None:
+    for phases in (2, 3):
+        with case(phases=phases):
+            torch.manual_seed(0)
+            one, z = RandomFieldDecoder(NetworkConfig(size=32, phases=phases, smoothing=0, **SMALL)), torch.randn(5, 4)
+            channels = one.local_stage.channels
+            outputs = one.global_stage.statistics(torch.cat((one.global_stage.dense(z), z), dim=1))
+            fields = one.global_stage.fields(z, outputs[:, :-channels])[:, :channels]
+            level = (one(z) / SHARPNESS - fields).flatten(2)
+            torch.testing.assert_close(level, level[..., :1].expand_as(level), rtol=0, atol=1e-5)
+            torch.testing.assert_close(level[..., 0], outputs[:, -channels:] + one.local_stage.last.bias)
 
 
-@pytest.mark.parametrize("shape", [(16, 20), (10, 12, 14)])
-def test_the_blur_is_that_of_the_fourier_transform(shape: tuple[int, ...]) -> None:
+def test_the_blur_is_that_of_the_fourier_transform() -> None:
     """exp(-(2 pi k sigma)^2 / 2) for a wave of k periods a pixel, and nothing for sigma = 0."""
-    sigma, k = 1.0, 2 / shape[-1]
-    wave = torch.cos(2 * torch.pi * k * torch.arange(shape[-1])).expand(3, 2, *shape)
-    torch.testing.assert_close(blurred(wave, 0), wave)
-    expected = wave * math.exp(-0.5 * (2 * math.pi * k * sigma) ** 2)
-    torch.testing.assert_close(blurred(wave, sigma), expected, atol=3e-3, rtol=0)  # it is truncated at 3 sigma
-    torch.testing.assert_close(blurred(torch.ones(1, 1, *shape), sigma), torch.ones(1, 1, *shape))
+    for shape in ((16, 20), (10, 12, 14)):
+        with case(shape=shape):
+            sigma, k = 1.0, 2 / shape[-1]
+            wave = torch.cos(2 * torch.pi * k * torch.arange(shape[-1])).expand(3, 2, *shape)
+            torch.testing.assert_close(blurred(wave, 0), wave)
+            expected = wave * math.exp(-0.5 * (2 * math.pi * k * sigma) ** 2)
+            torch.testing.assert_close(blurred(wave, sigma), expected, atol=3e-3, rtol=0)  # it is truncated at 3 sigma
+            torch.testing.assert_close(blurred(torch.ones(1, 1, *shape), sigma), torch.ones(1, 1, *shape))
 
 
 def test_a_blur_draws_fewer_specks_whatever_the_weights() -> None:
@@ -135,15 +140,15 @@ def test_a_blur_draws_fewer_specks_whatever_the_weights() -> None:
     assert contacts[1] < 0.2 * contacts[0]
 
 
-@pytest.mark.parametrize("size", [32, 45])
-@pytest.mark.parametrize("depth", [1, 2])
-def test_decodes_are_stationary(size: int, depth: int) -> None:
+def test_decodes_are_stationary() -> None:
     """Moved noise gives the moved image: no pixel is special."""
-    one, z = random_field(size, depth=depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
-    before = one(z)
-    white = torch.fft.irfft2(torch.view_as_complex(one.global_stage.random_fields.noise), s=(size, size))
-    one.global_stage.random_fields.noise = torch.view_as_real(torch.fft.rfft2(white.roll((5, -9), (-2, -1))))
-    torch.testing.assert_close(one(z), before.roll((5, -9), (-2, -1)), rtol=1e-3, atol=1e-3)
+    for depth, size in product((1, 2), (32, 45)):
+        with case(size=size, depth=depth):
+            one, z = random_field(size, depth=depth), torch.randn(3, 4, generator=torch.Generator().manual_seed(1))
+            before = one(z)
+            white = torch.fft.irfft2(torch.view_as_complex(one.global_stage.random_fields.noise), s=(size, size))
+            one.global_stage.random_fields.noise = torch.view_as_real(torch.fft.rfft2(white.roll((5, -9), (-2, -1))))
+            torch.testing.assert_close(one(z), before.roll((5, -9), (-2, -1)), rtol=1e-3, atol=1e-3)
 
 
 def test_the_level_is_the_volume_fraction() -> None:

@@ -1,10 +1,12 @@
 """The encoder's maps and features: sizes, and what does not see where an image begins."""
 
-import pytest
+from itertools import product
+
 import torch
 
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.encoder import MOST_POSITIONS, Features, Trunk
+from tests.cases import case
 
 SMALL = {"widths": (8, 8, 16), "latent": 4, "hidden": 32}
 
@@ -23,19 +25,19 @@ def test_moments_do_not_see_coarse_shifts() -> None:
     torch.testing.assert_close(features(x, trunk(x)), features(shifted, trunk(shifted)))
 
 
-@pytest.mark.parametrize("dimensions", [2, 3])
-@pytest.mark.parametrize("padding", ["periodic", "zero"])
-@pytest.mark.parametrize("size", [16, 19])
-@pytest.mark.parametrize("phases", [2, 3])
-def test_maps_and_features(size: int, phases: int, padding: str, dimensions: int) -> None:
-    config = NetworkConfig(size=size, phases=phases, padding=padding, dimensions=dimensions, depth=2, **SMALL)
-    x = images(config)
-    maps = Trunk(config)(x)
-    widths = (8, 16, 16)
-    assert [h.shape for h in maps] == [(2, w, *(n,) * dimensions) for w, n in zip(widths, config.sizes, strict=True)]
-    features = Features(config)
-    assert features(x, maps).shape == (2, features.size)
-    assert features.size == 32 + features.spectral.features
+def test_maps_and_features() -> None:
+    for phases, size, padding, dimensions in product((2, 3), (16, 19), ("periodic", "zero"), (2, 3)):
+        with case(dimensions=dimensions, padding=padding, size=size):
+            config = NetworkConfig(size=size, phases=phases, padding=padding, dimensions=dimensions, depth=2, **SMALL)
+            x = images(config)
+            maps = Trunk(config)(x)
+            widths = (8, 16, 16)
+            assert [h.shape for h in maps] == [
+                (2, w, *(n,) * dimensions) for w, n in zip(widths, config.sizes, strict=True)
+            ]
+            features = Features(config)
+            assert features(x, maps).shape == (2, features.size)
+            assert features.size == 32 + features.spectral.features
 
 
 def test_one_stage() -> None:

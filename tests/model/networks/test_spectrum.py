@@ -1,6 +1,7 @@
 """Power spectra as features and as settings of random fields: closed forms, symmetries, white noise."""
 
 import math
+from itertools import product
 
 import pytest
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor
 
 from microdesign.model.networks.random_fields import RandomFields
 from microdesign.model.networks.spectrum import SpectralFeatures, angular_waves, radial_bumps, wave_vectors
+from tests.cases import case
 
-SIZES = [32, 64]
+SIZES = (32, 64)
 BUMPS, WAVES = 6, 7
 FLIPPED_BY_A_TURN = torch.tensor([1.0, -1, 1, 1, -1, -1, 1])
 """Signs of 1, cos 2a, sin 2a, cos 4a, ... under a -> pi/2 - a, which is what a transposed image does to the angle."""
@@ -42,41 +44,41 @@ def mean_wave_number(field: Tensor) -> float:
     return math.exp(float((power * magnitude.clamp_min(1).log()).sum() / power.sum()))
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_fields_are_real_of_zero_mean_and_unit_variance(size: int) -> None:
-    one = spectrum(size)
-    fields = one(settings(one, batch=5).flatten(1))
-    assert fields.shape == (5, 2, size, size)
-    assert fields.dtype == torch.float32
-    torch.testing.assert_close(fields.mean((-2, -1)), torch.zeros(5, 2), rtol=0, atol=1e-5)
-    torch.testing.assert_close(fields.square().mean((-2, -1)), torch.ones(5, 2))
+def test_fields_are_real_of_zero_mean_and_unit_variance() -> None:
+    for size in SIZES:
+        one = spectrum(size)
+        fields = one(settings(one, batch=5).flatten(1))
+        assert fields.shape == (5, 2, size, size)
+        assert fields.dtype == torch.float32
+        torch.testing.assert_close(fields.mean((-2, -1)), torch.zeros(5, 2), rtol=0, atol=1e-5)
+        torch.testing.assert_close(fields.square().mean((-2, -1)), torch.ones(5, 2))
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_fields_are_periodic(size: int) -> None:
+def test_fields_are_periodic() -> None:
     """Moved noise gives the moved field, across the edges too."""
-    one = spectrum(size)
-    coefficients = settings(one).flatten(1)
-    before = one(coefficients)
-    white = torch.fft.irfft2(torch.view_as_complex(one.noise), s=(size, size))
-    one.noise = torch.view_as_real(torch.fft.rfft2(white.roll((7, -3), (-2, -1))))
-    torch.testing.assert_close(one(coefficients), before.roll((7, -3), (-2, -1)), rtol=0, atol=1e-3)
+    for size in SIZES:
+        one = spectrum(size)
+        coefficients = settings(one).flatten(1)
+        before = one(coefficients)
+        white = torch.fft.irfft2(torch.view_as_complex(one.noise), s=(size, size))
+        one.noise = torch.view_as_real(torch.fft.rfft2(white.roll((7, -3), (-2, -1))))
+        torch.testing.assert_close(one(coefficients), before.roll((7, -3), (-2, -1)), rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_amplitude_is_that_of_the_coefficients(size: int) -> None:
-    one = spectrum(size)
-    values = 0.5 * settings(one)
-    log_amplitude = (values[..., : one.terms, None, None] * one.basis).sum(2) + one.blur
-    weights = torch.nn.functional.normalize(values[..., one.terms :], dim=-1)
-    noise = torch.einsum("bcr,rxy->bcxy", weights.cfloat(), torch.view_as_complex(one.noise)).abs()
-    measured = torch.fft.rfft2(one(values.flatten(1))).abs()
-    # The Nyquist row and column are their own mirror images; a real field cannot have all of their amplitudes.
-    inside = torch.ones_like(one.blur, dtype=torch.bool)
-    inside[0, 0] = inside[size // 2] = inside[:, -1] = False
-    ratio = (measured / (log_amplitude.exp() * noise))[..., inside]
-    relative = ratio / ratio.median(-1, keepdim=True).values
-    assert ((relative - 1).abs() < 1e-2).float().mean() > 0.99
+def test_the_amplitude_is_that_of_the_coefficients() -> None:
+    for size in SIZES:
+        one = spectrum(size)
+        values = 0.5 * settings(one)
+        log_amplitude = (values[..., : one.terms, None, None] * one.basis).sum(2) + one.blur
+        weights = torch.nn.functional.normalize(values[..., one.terms :], dim=-1)
+        noise = torch.einsum("bcr,rxy->bcxy", weights.cfloat(), torch.view_as_complex(one.noise)).abs()
+        measured = torch.fft.rfft2(one(values.flatten(1))).abs()
+        # The Nyquist row and column are their own mirror images; a real field cannot have all of their amplitudes.
+        inside = torch.ones_like(one.blur, dtype=torch.bool)
+        inside[0, 0] = inside[size // 2] = inside[:, -1] = False
+        ratio = (measured / (log_amplitude.exp() * noise))[..., inside]
+        relative = ratio / ratio.median(-1, keepdim=True).values
+        assert ((relative - 1).abs() < 1e-2).float().mean() > 0.99
 
 
 def test_the_mixing_weights_choose_the_realisation_alone() -> None:
@@ -97,49 +99,49 @@ def test_a_level_of_the_spectrum_does_not_matter() -> None:
     torch.testing.assert_close(one(bright), one(flat), rtol=0, atol=0.05)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_a_bump_sets_the_length_scale(size: int) -> None:
-    one = spectrum(size, channels=1)
-    scales = [mean_wave_number(one(single(one, **{f"w0_b{bump}": 6.0}))[0, 0]) for bump in range(BUMPS)]
-    assert scales == sorted(scales)
-    assert scales[0] < 2
-    # The common blur takes power from the finest bumps.
-    for bump in (1, 2, 3):
-        assert scales[bump] == pytest.approx((size / 2) ** (bump / (BUMPS - 1)), rel=0.35)
+def test_a_bump_sets_the_length_scale() -> None:
+    for size in SIZES:
+        one = spectrum(size, channels=1)
+        scales = [mean_wave_number(one(single(one, **{f"w0_b{bump}": 6.0}))[0, 0]) for bump in range(BUMPS)]
+        assert scales == sorted(scales)
+        assert scales[0] < 2
+        # The common blur takes power from the finest bumps.
+        for bump in (1, 2, 3):
+            assert scales[bump] == pytest.approx((size / 2) ** (bump / (BUMPS - 1)), rel=0.35)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_cos_2a_sets_the_orientation(size: int, sign: float) -> None:
-    one, features = spectrum(size, channels=1), SpectralFeatures(size)
-    field = one(single(one, **{f"w1_b{bump}": 1.5 * sign for bump in range(BUMPS)}))
-    steps = [(field - field.roll(1, axis)).square().mean().item() for axis in (-2, -1)]
-    # Power at angle 0 is variation along x, the first axis of an image.
-    assert (steps[0] > 3 * steps[1]) if sign > 0 else (steps[1] > 3 * steps[0])
-    angular = features(field)[0, BUMPS:].unflatten(0, (BUMPS, WAVES - 1))
-    turned = features(field.mT)[0, BUMPS:].unflatten(0, (BUMPS, WAVES - 1))
-    assert (sign * angular[1:, 0] > 0.4).all()
-    assert (sign * turned[1:, 0] < -0.4).all()
+def test_cos_2a_sets_the_orientation() -> None:
+    for sign, size in product((1.0, -1.0), SIZES):
+        with case(size=size, sign=sign):
+            one, features = spectrum(size, channels=1), SpectralFeatures(size)
+            field = one(single(one, **{f"w1_b{bump}": 1.5 * sign for bump in range(BUMPS)}))
+            steps = [(field - field.roll(1, axis)).square().mean().item() for axis in (-2, -1)]
+            # Power at angle 0 is variation along x, the first axis of an image.
+            assert (steps[0] > 3 * steps[1]) if sign > 0 else (steps[1] > 3 * steps[0])
+            angular = features(field)[0, BUMPS:].unflatten(0, (BUMPS, WAVES - 1))
+            turned = features(field.mT)[0, BUMPS:].unflatten(0, (BUMPS, WAVES - 1))
+            assert (sign * angular[1:, 0] > 0.4).all()
+            assert (sign * turned[1:, 0] < -0.4).all()
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_sin_2a_sets_the_diagonal(size: int) -> None:
-    one, features = spectrum(size, channels=1), SpectralFeatures(size)
-    field = one(single(one, **{f"w2_b{bump}": 1.5 for bump in range(BUMPS)}))
-    for image, sign in ((field, 1), (field.mT, 1), (field.flip(-1), -1), (field.flip(-2), -1)):
-        angular = features(image)[0, BUMPS:].unflatten(0, (BUMPS, WAVES - 1))
-        assert (sign * angular[1:, 1] > 0.4).all()
+def test_sin_2a_sets_the_diagonal() -> None:
+    for size in SIZES:
+        one, features = spectrum(size, channels=1), SpectralFeatures(size)
+        field = one(single(one, **{f"w2_b{bump}": 1.5 for bump in range(BUMPS)}))
+        for image, sign in ((field, 1), (field.mT, 1), (field.flip(-1), -1), (field.flip(-2), -1)):
+            angular = features(image)[0, BUMPS:].unflatten(0, (BUMPS, WAVES - 1))
+            assert (sign * angular[1:, 1] > 0.4).all()
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_turned_coefficients_and_noise_give_the_transposed_field(size: int) -> None:
-    one = spectrum(size)
-    values = 0.5 * settings(one)
-    before = one(values.flatten(1))
-    white = torch.fft.irfft2(torch.view_as_complex(one.noise), s=(size, size))
-    one.noise = torch.view_as_real(torch.fft.rfft2(white.mT))
-    values[..., : one.terms] *= FLIPPED_BY_A_TURN.repeat_interleave(BUMPS)
-    torch.testing.assert_close(one(values.flatten(1)), before.mT, rtol=0, atol=0.05)
+def test_turned_coefficients_and_noise_give_the_transposed_field() -> None:
+    for size in SIZES:
+        one = spectrum(size)
+        values = 0.5 * settings(one)
+        before = one(values.flatten(1))
+        white = torch.fft.irfft2(torch.view_as_complex(one.noise), s=(size, size))
+        one.noise = torch.view_as_real(torch.fft.rfft2(white.mT))
+        values[..., : one.terms] *= FLIPPED_BY_A_TURN.repeat_interleave(BUMPS)
+        torch.testing.assert_close(one(values.flatten(1)), before.mT, rtol=0, atol=0.05)
 
 
 def test_huge_coefficients_stay_finite() -> None:
@@ -159,60 +161,62 @@ def binary(size: int, n: int = 4, fraction: float = 0.4) -> Tensor:
     return (smooth > smooth.flatten(1).quantile(1 - fraction, dim=1)[:, None, None, None]).float()
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_features_ignore_shifts_inversion_and_point_reflection(size: int) -> None:
-    features, x = SpectralFeatures(size), binary(size)
-    expected = features(x)
-    assert expected.shape == (4, features.features)
-    assert features.features == BUMPS * WAVES
-    for same in (x.roll((5, -11), (-2, -1)), 1 - x, x.flip((-2, -1))):
-        torch.testing.assert_close(features(same), expected, rtol=0, atol=1e-4)
+def test_features_ignore_shifts_inversion_and_point_reflection() -> None:
+    for size in SIZES:
+        features, x = SpectralFeatures(size), binary(size)
+        expected = features(x)
+        assert expected.shape == (4, features.features)
+        assert features.features == BUMPS * WAVES
+        for same in (x.roll((5, -11), (-2, -1)), 1 - x, x.flip((-2, -1))):
+            torch.testing.assert_close(features(same), expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_features_of_a_transposed_image(size: int) -> None:
-    features, x = SpectralFeatures(size), binary(size)
-    radial, angular = features(x).split((BUMPS, BUMPS * (WAVES - 1)), dim=1)
-    expected = angular.unflatten(1, (BUMPS, -1)) * FLIPPED_BY_A_TURN[1:]
-    assert angular.unflatten(1, (BUMPS, -1))[..., 0].abs().max() > 0.3
-    measured = features(x.mT)
-    torch.testing.assert_close(measured[:, :BUMPS], radial, rtol=0, atol=1e-4)
-    # The Nyquist column counts its two diagonals as one: a hair of asymmetry in the finest bumps.
-    torch.testing.assert_close(measured[:, BUMPS:].unflatten(1, (BUMPS, -1)), expected, rtol=0, atol=0.06)
-    torch.testing.assert_close(measured[:, BUMPS:].unflatten(1, (BUMPS, -1))[:, :4], expected[:, :4], rtol=0, atol=1e-2)
+def test_features_of_a_transposed_image() -> None:
+    for size in SIZES:
+        features, x = SpectralFeatures(size), binary(size)
+        radial, angular = features(x).split((BUMPS, BUMPS * (WAVES - 1)), dim=1)
+        expected = angular.unflatten(1, (BUMPS, -1)) * FLIPPED_BY_A_TURN[1:]
+        assert angular.unflatten(1, (BUMPS, -1))[..., 0].abs().max() > 0.3
+        measured = features(x.mT)
+        torch.testing.assert_close(measured[:, :BUMPS], radial, rtol=0, atol=1e-4)
+        # The Nyquist column counts its two diagonals as one: a hair of asymmetry in the finest bumps.
+        torch.testing.assert_close(measured[:, BUMPS:].unflatten(1, (BUMPS, -1)), expected, rtol=0, atol=0.06)
+        torch.testing.assert_close(
+            measured[:, BUMPS:].unflatten(1, (BUMPS, -1))[:, :4], expected[:, :4], rtol=0, atol=1e-2
+        )
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("periods", [1, 3, 8])
-def test_one_wave(size: int, periods: int) -> None:
+def test_one_wave() -> None:
     """A plane wave of amplitude 1/2 has power (N/4)^2 at +-k, N the edge length, and one direction."""
-    features = SpectralFeatures(size)
-    wave = 0.5 + 0.5 * torch.cos(2 * math.pi * periods * torch.arange(size) / size)
-    along_x = wave[:, None].expand(size, size)[None, None]
-    bumps, columns = radial_bumps(size), torch.full((size // 2 + 1,), 2.0)
-    columns[0] = columns[-1] = 1
-    power = 2 * (size / 4) ** 2 * bumps[:, periods, 0] / (bumps * columns).sum((-2, -1))
-    seen = power > 1e-4
-    for image, angle in ((along_x, 0.0), (along_x.mT, math.pi / 2)):
-        radial, angular = features(image)[0].split((BUMPS, BUMPS * (WAVES - 1)))
-        torch.testing.assert_close(radial[seen], 0.5 * power[seen].log(), rtol=1e-3, atol=1e-3)
-        expected = torch.tensor([f(2 * m * angle) for m in (1, 2, 3) for f in (math.cos, math.sin)])
-        measured = angular.unflatten(0, (BUMPS, -1))[seen]
-        torch.testing.assert_close(measured, expected.expand_as(measured), rtol=0, atol=2e-3)
+    for periods, size in product((1, 3, 8), SIZES):
+        with case(size=size, periods=periods):
+            features = SpectralFeatures(size)
+            wave = 0.5 + 0.5 * torch.cos(2 * math.pi * periods * torch.arange(size) / size)
+            along_x = wave[:, None].expand(size, size)[None, None]
+            bumps, columns = radial_bumps(size), torch.full((size // 2 + 1,), 2.0)
+            columns[0] = columns[-1] = 1
+            power = 2 * (size / 4) ** 2 * bumps[:, periods, 0] / (bumps * columns).sum((-2, -1))
+            seen = power > 1e-4
+            for image, angle in ((along_x, 0.0), (along_x.mT, math.pi / 2)):
+                radial, angular = features(image)[0].split((BUMPS, BUMPS * (WAVES - 1)))
+                torch.testing.assert_close(radial[seen], 0.5 * power[seen].log(), rtol=1e-3, atol=1e-3)
+                expected = torch.tensor([f(2 * m * angle) for m in (1, 2, 3) for f in (math.cos, math.sin)])
+                measured = angular.unflatten(0, (BUMPS, -1))[seen]
+                torch.testing.assert_close(measured, expected.expand_as(measured), rtol=0, atol=2e-3)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("fraction", [0.2, 0.5])
-def test_white_noise_is_isotropic_and_its_power_is_its_variance(size: int, fraction: float) -> None:
-    x = (torch.rand(400, 1, size, size, generator=torch.Generator().manual_seed(3)) < fraction).float()
-    values = SpectralFeatures(size)(x)
-    power = (2 * values[:, :BUMPS]).exp().mean(0)
-    torch.testing.assert_close(power, torch.full((BUMPS,), fraction * (1 - fraction)), rtol=0.1, atol=0)
-    anisotropy = values[:, BUMPS:].unflatten(1, (BUMPS, -1)).mean(0)
-    # No direction is favoured, but for what the square lattice of wave numbers itself does (cos 4a).
-    assert anisotropy[:, :2].abs().max() < 0.06
-    lattice = SpectralFeatures(size).weights.sum(1)[BUMPS:].unflatten(0, (-1, BUMPS)).mT
-    torch.testing.assert_close(anisotropy, lattice, rtol=0, atol=0.05)
+def test_white_noise_is_isotropic_and_its_power_is_its_variance() -> None:
+    for fraction, size in product((0.2, 0.5), SIZES):
+        with case(size=size, fraction=fraction):
+            x = (torch.rand(400, 1, size, size, generator=torch.Generator().manual_seed(3)) < fraction).float()
+            values = SpectralFeatures(size)(x)
+            power = (2 * values[:, :BUMPS]).exp().mean(0)
+            torch.testing.assert_close(power, torch.full((BUMPS,), fraction * (1 - fraction)), rtol=0.1, atol=0)
+            anisotropy = values[:, BUMPS:].unflatten(1, (BUMPS, -1)).mean(0)
+            # No direction is favoured, but for what the square lattice of wave numbers itself does (cos 4a).
+            assert anisotropy[:, :2].abs().max() < 0.06
+            lattice = SpectralFeatures(size).weights.sum(1)[BUMPS:].unflatten(0, (-1, BUMPS)).mT
+            torch.testing.assert_close(anisotropy, lattice, rtol=0, atol=0.05)
 
 
 def test_features_are_float32_under_autocast_and_of_one_phase_finite() -> None:
@@ -223,69 +227,75 @@ def test_features_are_float32_under_autocast_and_of_one_phase_finite() -> None:
         assert features(torch.full((1, 1, 32, 32), value)).isfinite().all()
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_the_basis(size: int) -> None:
-    k = wave_vectors(size)
-    assert k.shape == (2, size, size // 2 + 1)
-    assert k[:, 3, 4].tolist() == [3, 4]
-    assert k[:, -3, 4].tolist() == [-3, 4]
-    bumps = radial_bumps(size)
-    assert bumps.shape == (BUMPS, size, size // 2 + 1)
-    assert not bumps[:, 0, 0].any()
-    assert bumps[0, 1, 0] == pytest.approx(1)
-    assert bumps[-1, 0, -1] == pytest.approx(1)
-    waves = angular_waves(size)
-    assert waves.shape == (WAVES, size, size // 2 + 1)
-    torch.testing.assert_close(waves[1::2].square() + waves[2::2].square(), torch.ones(3, size, size // 2 + 1))
-    # Even harmonics: k and -k agree, as a real field needs.
-    torch.testing.assert_close(waves[:, 1 : size // 2, 0], waves[:, size // 2 + 1 :, 0].flip(1), rtol=0, atol=1e-5)
+def test_the_basis() -> None:
+    for size in SIZES:
+        k = wave_vectors(size)
+        assert k.shape == (2, size, size // 2 + 1)
+        assert k[:, 3, 4].tolist() == [3, 4]
+        assert k[:, -3, 4].tolist() == [-3, 4]
+        bumps = radial_bumps(size)
+        assert bumps.shape == (BUMPS, size, size // 2 + 1)
+        assert not bumps[:, 0, 0].any()
+        assert bumps[0, 1, 0] == pytest.approx(1)
+        assert bumps[-1, 0, -1] == pytest.approx(1)
+        waves = angular_waves(size)
+        assert waves.shape == (WAVES, size, size // 2 + 1)
+        torch.testing.assert_close(waves[1::2].square() + waves[2::2].square(), torch.ones(3, size, size // 2 + 1))
+        # Even harmonics: k and -k agree, as a real field needs.
+        torch.testing.assert_close(waves[:, 1 : size // 2, 0], waves[:, size // 2 + 1 :, 0].flip(1), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [12, 15])
-def test_harmonics_in_space(size: int) -> None:
+def test_harmonics_in_space() -> None:
     """The squares of a degree's harmonics sum to one in every direction, and k and -k agree."""
-    waves = angular_waves(size, 3)
-    assert waves.shape == (1 + 5 + 9, size, size, size // 2 + 1)
-    torch.testing.assert_close(waves[0], torch.ones_like(waves[0]))
-    for degree in waves[1:6], waves[6:]:
-        torch.testing.assert_close(degree.square().sum(0), torch.ones_like(waves[0]))
-    both = [n for n in range(1, size) if 2 * n != size]  # the Nyquist wave number has no opposite
-    plane = waves[..., 0][:, both][:, :, both]
-    torch.testing.assert_close(plane, plane.flip((1, 2)), rtol=0, atol=1e-5)
-    # Degree 2, order 0 is (3 cos^2 - 1) / 2 of the angle to the last axis.
-    k = wave_vectors(size, 3)
-    cosine = k[2] / k.norm(dim=0).clamp_min(1e-9)
-    torch.testing.assert_close(waves[1].flatten()[1:], (1.5 * cosine.square() - 0.5).flatten()[1:], rtol=0, atol=1e-5)
+    for size in (12, 15):
+        with case(size=size):
+            waves = angular_waves(size, 3)
+            assert waves.shape == (1 + 5 + 9, size, size, size // 2 + 1)
+            torch.testing.assert_close(waves[0], torch.ones_like(waves[0]))
+            for degree in waves[1:6], waves[6:]:
+                torch.testing.assert_close(degree.square().sum(0), torch.ones_like(waves[0]))
+            both = [n for n in range(1, size) if 2 * n != size]  # the Nyquist wave number has no opposite
+            plane = waves[..., 0][:, both][:, :, both]
+            torch.testing.assert_close(plane, plane.flip((1, 2)), rtol=0, atol=1e-5)
+            # Degree 2, order 0 is (3 cos^2 - 1) / 2 of the angle to the last axis.
+            k = wave_vectors(size, 3)
+            cosine = k[2] / k.norm(dim=0).clamp_min(1e-9)
+            torch.testing.assert_close(
+                waves[1].flatten()[1:], (1.5 * cosine.square() - 0.5).flatten()[1:], rtol=0, atol=1e-5
+            )
 
 
-@pytest.mark.parametrize("size", [12, 15])
-def test_fields_in_space(size: int) -> None:
-    one = RandomFields(size, channels=2, dimensions=3)
-    fields = one(settings(one).flatten(1))
-    assert fields.shape == (3, 2, size, size, size)
-    torch.testing.assert_close(fields.mean((2, 3, 4)), torch.zeros(3, 2), rtol=0, atol=1e-5)
-    torch.testing.assert_close(fields.square().mean((2, 3, 4)), torch.ones(3, 2))
-    features = SpectralFeatures(size, channels=2, dimensions=3)
-    expected = features(fields)
-    assert expected.shape == (3, features.features) == (3, 2 * BUMPS * 15)
-    torch.testing.assert_close(features(fields.roll((3, 5, -2), (2, 3, 4))), expected, rtol=0, atol=1e-4)
+def test_fields_in_space() -> None:
+    for size in (12, 15):
+        with case(size=size):
+            one = RandomFields(size, channels=2, dimensions=3)
+            fields = one(settings(one).flatten(1))
+            assert fields.shape == (3, 2, size, size, size)
+            torch.testing.assert_close(fields.mean((2, 3, 4)), torch.zeros(3, 2), rtol=0, atol=1e-5)
+            torch.testing.assert_close(fields.square().mean((2, 3, 4)), torch.ones(3, 2))
+            features = SpectralFeatures(size, channels=2, dimensions=3)
+            expected = features(fields)
+            assert expected.shape == (3, features.features) == (3, 2 * BUMPS * 15)
+            torch.testing.assert_close(features(fields.roll((3, 5, -2), (2, 3, 4))), expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize(("axis", "sign"), [(2, 1.0), (0, -1.0), (1, -1.0)])
-def test_a_coefficient_of_degree_2_sets_the_direction_in_space(axis: int, sign: float) -> None:
+def test_a_coefficient_of_degree_2_sets_the_direction_in_space() -> None:
     """More power along the last axis than along the two others, whose differences are then smaller."""
-    torch.manual_seed(0)
-    one = RandomFields(16, channels=1, dimensions=3)
-    field = one(single(one, **{f"w1_b{bump}": 2.0 for bump in range(BUMPS)}))
-    steps = [(field - field.roll(1, a)).square().mean() for a in (2, 3, 4)]
-    others = torch.stack([step for a, step in enumerate(steps) if a != axis])
-    assert (sign * (steps[axis] - others)).max() > 0
-    assert steps[2] > 2 * max(steps[0], steps[1])
+    for axis, sign in ((2, 1.0), (0, -1.0), (1, -1.0)):
+        with case(axis=axis, sign=sign):
+            torch.manual_seed(0)
+            one = RandomFields(16, channels=1, dimensions=3)
+            field = one(single(one, **{f"w1_b{bump}": 2.0 for bump in range(BUMPS)}))
+            steps = [(field - field.roll(1, a)).square().mean() for a in (2, 3, 4)]
+            others = torch.stack([step for a, step in enumerate(steps) if a != axis])
+            assert (sign * (steps[axis] - others)).max() > 0
+            assert steps[2] > 2 * max(steps[0], steps[1])
 
 
-@pytest.mark.parametrize("size", [15, 32, 45])
-def test_power_of_odd_and_even_sizes_is_counted_alike(size: int) -> None:
+def test_power_of_odd_and_even_sizes_is_counted_alike() -> None:
     """Of white noise the mean power in every bump is its variance; half a spectrum stands for the whole."""
-    x = torch.randn(300, 1, size, size, generator=torch.Generator().manual_seed(4))
-    radial = SpectralFeatures(size)(x)[:, :BUMPS]
-    torch.testing.assert_close((2 * radial).exp().mean(0), torch.ones(BUMPS), rtol=0.12, atol=0)
+    for size in (15, 32, 45):
+        with case(size=size):
+            x = torch.randn(300, 1, size, size, generator=torch.Generator().manual_seed(4))
+            radial = SpectralFeatures(size)(x)[:, :BUMPS]
+            torch.testing.assert_close((2 * radial).exp().mean(0), torch.ones(BUMPS), rtol=0.12, atol=0)

@@ -1,10 +1,12 @@
 """Smooth upsampling: an interpolation that does not see where an image begins, and its adjoint."""
 
-import pytest
+from itertools import product
+
 import torch
 from torch.nn import functional as F
 
 from microdesign.model.networks.upsampling import Upsample, interpolation_matrix
+from tests.cases import case
 
 DIMENSIONS = [2, 3]
 
@@ -13,38 +15,43 @@ def maps(dimensions: int, size: int = 6) -> torch.Tensor:
     return torch.randn(2, 3, *(size,) * dimensions, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("dimensions", DIMENSIONS)
-@pytest.mark.parametrize("size", [11, 12])
-def test_agrees_with_torch_inside(dimensions: int, size: int) -> None:
-    x = maps(dimensions)
-    expected = F.interpolate(x, size=(size,) * dimensions, mode="bilinear" if dimensions == 2 else "trilinear")
-    torch.testing.assert_close(Upsample(6, size, dimensions, "zero")(x), expected)
-    periodic = Upsample(6, size, dimensions, "periodic")(x)
-    assert periodic.shape == (2, 3, *(size,) * dimensions)
-    inside = (..., *(slice(1, -1),) * dimensions)
-    torch.testing.assert_close(periodic[inside], expected[inside])
-    assert not torch.allclose(periodic, expected)
+def test_agrees_with_torch_inside() -> None:
+    for size, dimensions in product((11, 12), DIMENSIONS):
+        with case(dimensions=dimensions, size=size):
+            x = maps(dimensions)
+            expected = F.interpolate(x, size=(size,) * dimensions, mode="bilinear" if dimensions == 2 else "trilinear")
+            torch.testing.assert_close(Upsample(6, size, dimensions, "zero")(x), expected)
+            periodic = Upsample(6, size, dimensions, "periodic")(x)
+            assert periodic.shape == (2, 3, *(size,) * dimensions)
+            inside = (..., *(slice(1, -1),) * dimensions)
+            torch.testing.assert_close(periodic[inside], expected[inside])
+            assert not torch.allclose(periodic, expected)
 
 
-@pytest.mark.parametrize("dimensions", DIMENSIONS)
-def test_doubling_commutes_with_periodic_shifts(dimensions: int) -> None:
-    up, x, axes = Upsample(6, 12, dimensions, "periodic"), maps(dimensions), tuple(range(2, 2 + dimensions))
-    torch.testing.assert_close(up(x.roll((1,) * dimensions, axes)), up(x).roll((2,) * dimensions, axes))
+def test_doubling_commutes_with_periodic_shifts() -> None:
+    for dimensions in DIMENSIONS:
+        with case(dimensions=dimensions):
+            up, x, axes = Upsample(6, 12, dimensions, "periodic"), maps(dimensions), tuple(range(2, 2 + dimensions))
+            torch.testing.assert_close(up(x.roll((1,) * dimensions, axes)), up(x).roll((2,) * dimensions, axes))
 
 
-@pytest.mark.parametrize("size", [11, 12])
-def test_doubling_is_the_interpolation_matrix_on_each_axis(size: int) -> None:
-    x, weights = maps(2), interpolation_matrix(6, size)
-    torch.testing.assert_close(weights.sum(1), torch.ones(size))
-    expected = torch.einsum("xi,yj,bcij->bcxy", weights, weights, x)
-    torch.testing.assert_close(Upsample(6, size, 2, "periodic")(x), expected)
+def test_doubling_is_the_interpolation_matrix_on_each_axis() -> None:
+    for size in (11, 12):
+        with case(size=size):
+            x, weights = maps(2), interpolation_matrix(6, size)
+            torch.testing.assert_close(weights.sum(1), torch.ones(size))
+            expected = torch.einsum("xi,yj,bcij->bcxy", weights, weights, x)
+            torch.testing.assert_close(Upsample(6, size, 2, "periodic")(x), expected)
 
 
-@pytest.mark.parametrize("dimensions", DIMENSIONS)
-@pytest.mark.parametrize("size", [5, 6])
-def test_gradient(dimensions: int, size: int) -> None:
-    up, x = Upsample(3, size, dimensions, "periodic").double(), maps(dimensions, 3)[:1, :2].double().requires_grad_()
-    assert torch.autograd.gradcheck(up, x)
+def test_gradient() -> None:
+    for size, dimensions in product((5, 6), DIMENSIONS):
+        with case(dimensions=dimensions, size=size):
+            up, x = (
+                Upsample(3, size, dimensions, "periodic").double(),
+                maps(dimensions, 3)[:1, :2].double().requires_grad_(),
+            )
+            assert torch.autograd.gradcheck(up, x)
 
 
 def test_no_checkerboard() -> None:

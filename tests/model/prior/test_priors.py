@@ -7,6 +7,7 @@ from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.model.prior.mixture import Mixture
 from microdesign.model.prior.priors import PRIORS, LatentPrior, PriorConfig, build_prior
+from tests.cases import case
 
 B, D, P = 6, 5, 3
 
@@ -99,14 +100,15 @@ def test_conditional_has_one_standard_deviation() -> None:
     assert prior(labels()).log_std.eq(-0.7).all()
 
 
-@pytest.mark.parametrize("spread", [0.5, 1.5])
-def test_mixture_components_start_apart(spread: float) -> None:
-    mixture = build("mixture", latent=24, components=6, spread=spread)(labels())
-    distances = torch.cdist(mixture.mean, mixture.mean) + 1e9 * torch.eye(6)
-    # Two random points in D dimensions are about spread * sqrt(2 D) apart.
-    assert distances.min() > 0.5 * spread * (2 * 24) ** 0.5
-    torch.testing.assert_close(mixture.log_weights.exp(), torch.full((B, 6), 1 / 6), atol=0.1, rtol=0)
-    torch.testing.assert_close(mixture.log_std.exp(), torch.ones(B, 6, 24), atol=0.5, rtol=0)
+def test_mixture_components_start_apart() -> None:
+    for spread in (0.5, 1.5):
+        with case(spread=spread):
+            mixture = build("mixture", latent=24, components=6, spread=spread)(labels())
+            distances = torch.cdist(mixture.mean, mixture.mean) + 1e9 * torch.eye(6)
+            # Two random points in D dimensions are about spread * sqrt(2 D) apart.
+            assert distances.min() > 0.5 * spread * (2 * 24) ** 0.5
+            torch.testing.assert_close(mixture.log_weights.exp(), torch.full((B, 6), 1 / 6), atol=0.1, rtol=0)
+            torch.testing.assert_close(mixture.log_std.exp(), torch.ones(B, 6, 24), atol=0.5, rtol=0)
 
 
 def test_mixture_depends_on_the_properties() -> None:
@@ -123,17 +125,14 @@ def test_mixture_standard_deviation_is_bounded() -> None:
         assert prior(labels()).log_std.eq(expected).all()
 
 
-@pytest.mark.parametrize(
-    ("override", "message"),
-    [
+def test_config_errors() -> None:
+    for override, message in (
         (
             "kind=flow",
             "'kind' = 'flow' is not valid: unknown prior 'flow'; expected one of standard, conditional, mixture or",
         ),
         ("components=0", "'components' = 0 is not valid"),
         ("spread=0", "'spread' = 0 is not valid: Input should be greater than 0"),
-    ],
-)
-def test_config_errors(override: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_config(PriorConfig, overrides=[override])
+    ):
+        with case(override=override, message=message), pytest.raises(InputError, match=message):
+            load_config(PriorConfig, overrides=[override])
