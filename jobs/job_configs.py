@@ -42,7 +42,7 @@ def config_class(job: str, what: str | None = None) -> type[Config]:
 
 
 def read_config(job: str, path: str | Path, overrides: Sequence[str] = (), what: str | None = None) -> Config:
-    """Reads the config of a job from a YAML file; a config of `evaluate` says itself of which experiment it is.
+    """Reads the config of a job from a YAML file; its key `what` selects the experiment of `evaluate`.
 
     Raises:
         InputError: There is no such job, or the file or an override is not valid.

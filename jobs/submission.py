@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def submit(address: str, job: str, config: Path, wait: bool, progress: Progress) -> str:
     """Submits `microdesign.jobs.JOB` with a config file and, when asked, follows its log; returns the job's id.
 
-    The config's text travels with the job; paths in it are the cluster's. The cluster's environment must hold
+    The config's text travels with the job; paths in it are the cluster's. The cluster's environment must contain
     microdesign: the job runs there with the Python of the head node.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A small labelled data set, and a small model as initialised: what it decodes is random, what physics says is not."""
+"""A small labelled data set, and a small model with initial weights, whose decodes are random images."""
 
 from pathlib import Path
 

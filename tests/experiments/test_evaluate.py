@@ -20,8 +20,6 @@ from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.prior.priors import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
-from microdesign.physics.evaluators.fft import FFTEvaluator
-from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.pool import TaskPool
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
@@ -29,12 +27,13 @@ from microdesign.physics.materials import Materials
 ConfigT = TypeVar("ConfigT", bound=ExperimentConfig)
 
 
-def settings(folder: Path, bundle: Path, dataset: Dataset) -> FidelityExperiment:
+def settings(folder: Path, bundle: Path, dataset: Dataset, **changes: str) -> FidelityExperiment:
     return FidelityExperiment(
         model=str(bundle),
         dataset=str(dataset.folder),
         folder=str(folder / "out"),
         fidelity={"targets": 3, "draws": 2, "realism_draws": 1},
+        **changes,
     )
 
 
@@ -119,8 +118,9 @@ def test_unsupported_input_is_refused_at_once(
     three = generate_dataset(phases, tmp_path / "three")
     config = trained(InverseExperiment, bundle_folder, three, tmp_path)
     refused(config, "three: holds 3 phases in 2 dimensions; expected 2 phases in 2 or 3 dimensions")
-    other = label_dataset(images, tmp_path / "rotated", materials, FFTEvaluator(discretization="rotated"))
-    refused(settings(tmp_path, bundle_folder, other), r"labels are \d.\d% off the physics that evaluates decodes")
+    rotated = settings(tmp_path, bundle_folder, dataset, evaluator="fft: discretization=rotated")
+    refused(rotated, r"labels are \d.\d% off the physics that evaluates decodes")
+    refused(settings(tmp_path, bundle_folder, dataset, evaluator="alchemy"), "evaluator = 'alchemy' is unknown")
     given = load_bundle(bundle_folder).description
     model = given.model.model_copy(update={"prior": PriorConfig(kind="standard")})
     nothing = Standardization.fit(np.zeros((2, 0)), (), ())

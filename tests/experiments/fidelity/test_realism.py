@@ -59,7 +59,7 @@ def test_draws_of_the_data_are_within_the_null_distance_nineteen_times_in_twenty
     """Four draws a target, independent or equal: the more correlated, the smaller the effective sample."""
     for correlation in (0.0, 0.5, 1.0):
         stream, beyond = np.random.default_rng(0), []
-        for _ in range(100):
+        for _ in range(60):
             own, shared = stream.normal(size=(50, 4)), stream.normal(size=(50, 1))
             draws = np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
             found = distribution_shifts({"s": draws.ravel()}, {"s": stream.normal(size=200)}, group=4, rounds=60)["s"]

@@ -6,14 +6,14 @@ from pydantic import ValidationError
 
 from microdesign.core.errors import InputError
 from microdesign.experiments.reconstruction.config import LinesConfig
-from microdesign.experiments.reconstruction.line_spacing import lines, sensitivity
+from microdesign.experiments.reconstruction.line_spacing import lines, losses_by_spacing
 from microdesign.experiments.reconstruction.tables import spacing_table
 
 CONFIG = LinesConfig(size=56, spacing=25, named=(26, 50))
 
 
 def test_in_two_point_space_a_pixel_off_is_as_wrong_as_double() -> None:
-    spacings, values = sensitivity(CONFIG)
+    spacings, values = losses_by_spacing(CONFIG)
     others = ~np.isin(spacings, (25, 56 - 25, 28, 1, 55))  # 28: both ways round are one; 1: the lines touch
     for name in ("msess", "cess"):
         each = values[name]
@@ -25,13 +25,13 @@ def test_in_two_point_space_a_pixel_off_is_as_wrong_as_double() -> None:
 
 def test_the_crop_does_not_see_lines_beyond_it() -> None:
     narrow = LinesConfig(size=128, spacing=56, named=(60,), losses=("cess_crop",))
-    spacings, values = sensitivity(narrow)
+    spacings, values = losses_by_spacing(narrow)
     assert values["cess_crop"][spacings == 60] == pytest.approx(0, abs=1e-6)
     assert values["cess_crop"][spacings == 10] > 1e-4
 
 
 def test_the_table_shows_the_named_spacings() -> None:
-    table = spacing_table(CONFIG, *sensitivity(CONFIG))
+    table = spacing_table(CONFIG, *losses_by_spacing(CONFIG))
     assert [row[0] for row in table.rows] == [25, 26, 50]
     assert lines(56, 25).sum() == 2 * 56
 

@@ -24,7 +24,7 @@ def lines(size: int, spacing: int) -> np.ndarray:
     return image
 
 
-def sensitivity(config: LinesConfig) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def losses_by_spacing(config: LinesConfig) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Each loss of lines at any spacing against those of `config.spacing`: spacings `(S,)`, values `(S,)` by name."""
     spacings = np.arange(1, config.size)
     target = torch.from_numpy(lines(config.size, config.spacing)).float()[None, None]

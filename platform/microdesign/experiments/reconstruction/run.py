@@ -14,7 +14,7 @@ from microdesign.experiments.base.result import ExperimentResult, save_figures
 from microdesign.experiments.reconstruction import figures, tables
 from microdesign.experiments.reconstruction.config import CirclesConfig, ReconstructionExperiment
 from microdesign.experiments.reconstruction.from_statistics import descend, discs, recovered
-from microdesign.experiments.reconstruction.line_spacing import sensitivity
+from microdesign.experiments.reconstruction.line_spacing import losses_by_spacing
 from microdesign.experiments.reconstruction.scores import PAIRWISE, score_models
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.surrogate.local import LocalSurrogate
@@ -50,7 +50,7 @@ def run(config: ReconstructionExperiment, folder: Path, uri: str, progress: Prog
         found_tables["circles"] = tables.circles_table(found, grey)
         found_figures["circles"] = figures.circles_figure(targets, found)
     if config.lines is not None:
-        spacings, values = sensitivity(config.lines)
+        spacings, values = losses_by_spacing(config.lines)
         found_tables["lines"] = tables.spacing_table(config.lines, spacings, values)
         found_figures["lines"] = figures.lines_figure(spacings, values, config.lines.spacing)
     return ExperimentResult(
