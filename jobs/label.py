@@ -6,7 +6,7 @@ from microdesign.core.progress import Progress
 from microdesign.jobs.entry import run_job
 
 if TYPE_CHECKING:
-    from microdesign.physics.execution.labelling import LabelConfig
+    from microdesign.physics.execution.label_config import LabelConfig
 
 
 def run(config: "LabelConfig", progress: Progress) -> dict[str, Any]:

@@ -1,3 +1,93 @@
-"""microdesign: from target properties to physics-verified microstructures."""
+"""microdesign: from target properties to physics-verified microstructures.
+
+The public functions and classes, each imported when it is first used, so that `import microdesign` takes no time:
+
+    import microdesign as md
+
+    image = md.generate("GRF", 1, (64, 64)).labels[0]
+    result = md.homogenize(image, [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}])
+    result.Ex, result.stiffness
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from microdesign.core.errors import (
+        EvaluationError,
+        InputError,
+        MicrodesignError,
+        NotConvergedError,
+        StorageError,
+    )
+    from microdesign.microstructure.data.container import Microstructures
+    from microdesign.microstructure.data.dataset import Dataset
+    from microdesign.microstructure.generators.registry import generate
+    from microdesign.microstructure.io.readers import read
+    from microdesign.microstructure.io.writers import write
+    from microdesign.physics.effective_properties import EffectiveProperties, homogenize
+    from microdesign.physics.labels import label
+    from microdesign.physics.materials import Materials
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "read": "microstructure.io.readers",
+    "write": "microstructure.io.writers",
+    "generate": "microstructure.generators.registry",
+    "homogenize": "physics.effective_properties",
+    "label": "physics.labels",
+    "Microstructures": "microstructure.data.container",
+    "Dataset": "microstructure.data.dataset",
+    "Materials": "physics.materials",
+    "EffectiveProperties": "physics.effective_properties",
+    "MicrodesignError": "core.errors",
+    "InputError": "core.errors",
+    "EvaluationError": "core.errors",
+    "NotConvergedError": "core.errors",
+    "StorageError": "core.errors",
+}
+"""Module, inside microdesign, of each public name."""
+
+__all__ = [
+    "Dataset",
+    "EffectiveProperties",
+    "EvaluationError",
+    "InputError",
+    "Materials",
+    "MicrodesignError",
+    "Microstructures",
+    "NotConvergedError",
+    "StorageError",
+    "__version__",
+    "generate",
+    "homogenize",
+    "label",
+    "read",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'microdesign' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"microdesign.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """This package; its attribute `design` is the function, and not the subpackage that Python would put there."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -48,7 +48,7 @@ def label(
 ) -> None:
     """Compute the effective properties of a data set's images, in parallel."""
     from microdesign.core.config import validate_config
-    from microdesign.physics.execution.labelling import LabelConfig
+    from microdesign.physics.execution.label_config import LabelConfig
     from microdesign.physics.execution.labelling import label as run
     from microdesign.physics.materials import load_materials
 

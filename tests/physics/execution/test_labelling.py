@@ -14,7 +14,8 @@ from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
-from microdesign.physics.execution.labelling import LabelConfig, label, label_dataset
+from microdesign.physics.execution.label_config import LabelConfig
+from microdesign.physics.execution.labelling import label, label_dataset
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import volume_properties

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from pydantic import Field
 
-from microdesign.core.config import Config
 from microdesign.core.errors import EvaluationError, InputError
 from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import Microstructures
@@ -21,7 +19,7 @@ from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.shards import read_column
 from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, given_properties
 from microdesign.physics.evaluators.resolver import load_evaluator
-from microdesign.physics.execution.parallel import evaluate_shards
+from microdesign.physics.execution.label_config import LabelConfig
 from microdesign.physics.execution.store import ResultStore, evaluate_stored
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_names, property_units, property_values
@@ -46,17 +44,6 @@ class EvaluateShards(Protocol):
         ...
 
 
-class LabelConfig(Config):
-    """Images, materials, and where the labelled data set goes."""
-
-    source: str = Field(description="folder of a data set")
-    out: str = Field(description="folder for the labelled data set")
-    materials: Materials
-    evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
-    evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
-    store: str | None = Field(None, description="folder of results to take from and to add to")
-
-
 def label(config: LabelConfig, progress: Progress = silent) -> dict[str, Any]:
     """Labels a data set on Ray, as `label_dataset`; returns what was made.
 
@@ -65,6 +52,8 @@ def label(config: LabelConfig, progress: Progress = silent) -> dict[str, Any]:
     """
     if Path(config.source).resolve() == Path(config.out).resolve():
         raise InputError(f"{config.out}: is the source itself; expected another folder for the labelled data set.")
+    from microdesign.physics.execution.parallel import evaluate_shards  # Ray: a second to import
+
     source = Dataset.open(config.source)
     evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
     store = None if config.store is None else ResultStore(Path(config.store).resolve())
@@ -140,7 +129,7 @@ def label_dataset(
         solved = solved or bool((values["error"] == "").any())
         if solved:
             for held_number, held_values in held:
-                batch = _labelled(source.read_shard(held_number), held_values, names)
+                batch = with_properties(source.read_shard(held_number), held_values, names)
                 writer.write_shard(shards[held_number].name, batch)
             held.clear()
         elif sum(shards[held_number].rows for held_number, _ in held) >= HOPELESS:
@@ -170,7 +159,12 @@ def evaluate_in_process(
         yield number, values
 
 
-def _labelled(batch: Microstructures, values: Values, names: Sequence[str]) -> Microstructures:
+def with_properties(batch: Microstructures, values: Values, names: Sequence[str]) -> Microstructures:
+    """Returns the images with an evaluator's values; the message of one that it cannot solve is its `generation`.
+
+    Raises:
+        InputError: The values lack one of the properties, and do not determine it.
+    """
     errors, dims = [str(message) for message in values["error"]], len(batch.shape)
     given = {name: array for name, array in values.items() if name != "error"}
     _check_complete(list(given), names, dims)
