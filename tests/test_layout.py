@@ -139,7 +139,7 @@ def test_no_long_modules() -> None:
 def public_without_docstring(body: list[ast.stmt], prefix: str = "") -> Iterator[str]:
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
-            if not ast.get_docstring(node):
+            if not ast.get_docstring(node) and not any(ast.unparse(each) == "overload" for each in node.decorator_list):
                 yield f"{prefix}{node.name}"
             if isinstance(node, ast.ClassDef):
                 yield from public_without_docstring(node.body, f"{node.name}.")

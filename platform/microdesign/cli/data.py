@@ -61,6 +61,9 @@ def label(
         "store": None if store is None else str(store),
     }
     config = validate_config(LabelConfig, settings, "the options")
+    from microdesign.microstructure.data.dataset import Dataset
+
+    Dataset.open(source)  # A missing data set is refused before Ray starts.
     with on_ray() as progress:
         done = run(config, progress)
     print_result(done, as_json)

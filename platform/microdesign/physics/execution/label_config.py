@@ -1,8 +1,9 @@
 """The settings of the job that labels a data set."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.physics.materials import Materials
@@ -17,3 +18,9 @@ class LabelConfig(Config):
     evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
     evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
     store: str | None = Field(None, description="folder of results to take from and to add to")
+
+    @model_validator(mode="after")
+    def _two_folders(self) -> Self:
+        if Path(self.source).resolve() == Path(self.out).resolve():
+            raise ValueError(f"{self.out}: is the source itself; expected another folder for the labelled data set")
+        return self

@@ -48,10 +48,8 @@ def label(config: LabelConfig, progress: Progress = silent) -> dict[str, Any]:
     """Labels a data set on Ray, as `label_dataset`; returns what was made.
 
     Raises:
-        InputError: The source, the evaluator or the store cannot be had, or the source would be its own answer.
+        InputError: The source, the evaluator or the store cannot be had.
     """
-    if Path(config.source).resolve() == Path(config.out).resolve():
-        raise InputError(f"{config.out}: is the source itself; expected another folder for the labelled data set.")
     from microdesign.physics.execution.parallel import evaluate_shards  # Ray: a second to import
 
     source = Dataset.open(config.source)
