@@ -30,12 +30,6 @@ def test_every_public_name_is_there_and_documented() -> None:
         _ = md.homogenise
 
 
-def test_names_are_functions_whatever_was_imported_before() -> None:
-    code = "import microdesign.design.target.goals, microdesign as md; assert type(vars(md).get('design')) is type(None); print('ok')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout == "ok\n", done.stderr
-
-
 def test_the_examples_of_the_public_functions_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runner, finder = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE), doctest.DocTestFinder()

@@ -91,9 +91,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
         InputError: The target cannot be had, or the image to match cannot be read.
     """
     folder = Path(config.folder).resolve()
-    target = validate_config(Target, {"properties": _target(config)}, "the target")
-    check_reachable(target.fixed, config.materials)
-    _check_is_demo(folder)
+    target = check_demo(config)
     if fresh and folder.exists():
         shutil.rmtree(folder)
     write_text(folder / "demo.yaml", dump_yaml(config))
@@ -136,6 +134,18 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
         )
         result = run_design(campaign, report, uri, retrainer(campaign, report, uri))
     return DemoResult(**dict(result), stages=clock.seconds)
+
+
+def check_demo(config: DemoConfig) -> Target:
+    """Returns the target, after everything that can be refused before anything is computed.
+
+    Raises:
+        InputError: The target cannot be had, the image to match cannot be read, or the folder is not a demo's.
+    """
+    target = validate_config(Target, {"properties": _target(config)}, "the target")
+    check_reachable(target.fixed, config.materials)
+    _check_is_demo(Path(config.folder).resolve())
+    return target
 
 
 def _target(config: DemoConfig) -> dict[str, float]:

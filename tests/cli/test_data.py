@@ -59,7 +59,7 @@ def test_label_is_refused_before_ray_starts(command: Command) -> None:
 
 
 def test_convert(command: Command) -> None:
-    done = command("data", "convert", golden_image(), "golden.png", "--quiet", "--json")
+    done = command("data", "convert", golden_image(), "golden.vti", "--quiet", "--json")
     assert done.code == 0, done
-    assert Path("golden.png").is_file()
-    refused(command("data", "convert", "golden.npy", "x.png", "--values", "a,b"), "--values a,b: expected numbers")
+    assert Path("golden.vti").is_file()
+    refused(command("data", "convert", "golden.npy", "x.vti", "--values", "a,b"), "--values a,b: expected numbers")

@@ -49,7 +49,6 @@ def label(
     """Compute the effective properties of a data set's images, in parallel."""
     from microdesign.core.config import validate_config
     from microdesign.physics.execution.label_config import LabelConfig
-    from microdesign.physics.execution.labelling import label as run
     from microdesign.physics.materials import load_materials
 
     settings = {
@@ -64,6 +63,8 @@ def label(
     from microdesign.microstructure.data.dataset import Dataset
 
     Dataset.open(source)  # A missing data set is refused before Ray starts.
+    from microdesign.physics.execution.labelling import label as run
+
     with on_ray() as progress:
         done = run(config, progress)
     print_result(done, as_json)
