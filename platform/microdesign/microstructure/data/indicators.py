@@ -53,7 +53,7 @@ def labels_of(x: Tensor) -> Tensor:
     return (x[:, 0].round() if x.shape[1] == 1 else x.argmax(1)).to(torch.uint8)
 
 
-def floating(indicator: Tensor, dims: int) -> Tensor:
+def as_float(indicator: Tensor, dims: int) -> Tensor:
     """Returns the indicator `(..., *N)` in float64 if it is so already, else in float32.
 
     Raises:
@@ -63,7 +63,7 @@ def floating(indicator: Tensor, dims: int) -> Tensor:
     return indicator if indicator.dtype == torch.float64 else indicator.float()
 
 
-def hard(indicator: Tensor, dims: int) -> Tensor:
+def as_bool(indicator: Tensor, dims: int) -> Tensor:
     """Returns a hard indicator `(..., *N)` as bool.
 
     Raises:

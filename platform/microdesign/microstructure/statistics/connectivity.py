@@ -15,7 +15,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.indicators import hard
+from microdesign.microstructure.data.indicators import as_bool
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,7 +104,7 @@ def spans(indicator: Tensor, dims: int = 2) -> Tensor:
 
 
 def _of_each(indicator: Tensor, dims: int, periodic: bool) -> Tensor:
-    images = hard(indicator, dims).reshape(-1, *indicator.shape[-dims:]).cpu().numpy()
+    images = as_bool(indicator, dims).reshape(-1, *indicator.shape[-dims:]).cpu().numpy()
     found = [clusters(image, periodic).percolates.any(axis=0) for image in images]
     return torch.from_numpy(np.array(found, dtype=bool).reshape(*indicator.shape[:-dims], dims))
 

@@ -15,7 +15,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.indicators import floating, hard
+from microdesign.microstructure.data.indicators import as_bool, as_float
 
 
 def lineal_path(indicator: Tensor, dims: int = 2, longest: int | None = None) -> Tensor:
@@ -39,7 +39,7 @@ def lineal_path(indicator: Tensor, dims: int = 2, longest: int | None = None) ->
     Raises:
         InputError: `longest` is negative or not below the shortest side.
     """
-    m = floating(indicator, dims)
+    m = as_float(indicator, dims)
     shortest = min(m.shape[-dims:])
     longest = shortest // 2 if longest is None else longest
     if not 0 <= longest < shortest:
@@ -65,7 +65,7 @@ def chord_counts(indicator: Tensor, dims: int = 2) -> Tensor:
     Raises:
         InputError: The indicator is not hard.
     """
-    m = hard(indicator, dims)
+    m = as_bool(indicator, dims)
     bins = max(m.shape[-dims:]) + 1
     counts = []
     for axis in range(-dims, 0):
@@ -124,7 +124,7 @@ def corner_contacts(indicator: Tensor, dims: int = 2) -> Tensor:
     contacts depend on the mesh. In three dimensions the blocks of all three planes count (contacts along an edge);
     contacts at a vertex alone do not. A soft indicator gives the expected number for independent pixels, a penalty.
     """
-    m = floating(indicator, dims)
+    m = as_float(indicator, dims)
     axes = tuple(range(-dims, 0))
     total = torch.zeros(m.shape[:-dims], device=m.device, dtype=m.dtype)
     for i, j in combinations(axes, 2):
@@ -159,7 +159,7 @@ def minimum_feature_size(indicator: Tensor, dims: int = 2, ignore: float = 0.0) 
     """
     if not 0 <= ignore < 1:
         raise InputError(f"ignore = {ignore} is out of range; expected a share of the phase, from 0 to below 1.")
-    m = hard(indicator, dims)
+    m = as_bool(indicator, dims)
     images = m.reshape(-1, *m.shape[-dims:]).cpu().numpy()
     sizes = [_feature_size(image, ignore) for image in images]
     return torch.tensor(sizes, dtype=torch.float64).reshape(m.shape[:-dims])

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.indicators import floating
+from microdesign.microstructure.data.indicators import as_float
 from microdesign.microstructure.statistics.two_point import two_point, volume_fractions
 
 
@@ -52,7 +52,7 @@ def two_point_pairs(indicator: Tensor, dims: int = 2) -> Tensor:
     """
     channel = _channel_axis(indicator, dims)
     with torch.autocast(indicator.device.type, enabled=False):
-        m = floating(indicator, dims)
+        m = as_float(indicator, dims)
         if m.shape[channel] == 1:
             f11 = two_point(m, dims)
             phi = volume_fractions(m, dims).reshape(*f11.shape[:-dims], *([1] * dims))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.indicators import floating, refuse_unequal_grids
+from microdesign.microstructure.data.indicators import as_float, refuse_unequal_grids
 from microdesign.microstructure.statistics.two_point import two_point
 
 # Images whose statistics are computed at once: bounds the memory.
@@ -25,7 +25,7 @@ def rms_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
     For one image against many whose statistics are known already; leading axes broadcast. Its gradient at f = g is
     taken as zero.
     """
-    mean_square = ((floating(f, dims) - floating(g, dims)) ** 2).mean(dim=tuple(range(-dims, 0)))
+    mean_square = ((as_float(f, dims) - as_float(g, dims)) ** 2).mean(dim=tuple(range(-dims, 0)))
     # The root has no finite slope at zero.
     positive = mean_square > 0
     return torch.where(positive, torch.where(positive, mean_square, 1.0).sqrt(), 0.0)
@@ -43,7 +43,7 @@ def relative_distance(f: Tensor, g: Tensor, dims: int = 2) -> Tensor:
         >>> [round(abs(float(each)), 3) for each in relative_distance(f[0], f)]
         [0.0, 0.0, 1.0]
     """
-    fractions = (each.flatten(-dims)[..., 0] for each in (floating(f, dims), floating(g, dims)))
+    fractions = (each.flatten(-dims)[..., 0] for each in (as_float(f, dims), as_float(g, dims)))
     first, second = ((phi * (1 - phi)).clamp_min(1e-3) for phi in fractions)
     return rms_distance(f, g, dims) / (first * second).sqrt()
 

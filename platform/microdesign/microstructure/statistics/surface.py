@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from microdesign.microstructure.data.indicators import floating
+from microdesign.microstructure.data.indicators import as_float
 
 
 def specific_surface(indicator: Tensor, dims: int = 2, pixel_size: float = 1.0) -> Tensor:
@@ -31,7 +31,7 @@ def surface_by_axis(indicator: Tensor, dims: int = 2, pixel_size: float = 1.0) -
 
     In 1 / unit of `pixel_size`. A line along axis i crosses the interface that often per length.
     """
-    m = floating(indicator, dims)
+    m = as_float(indicator, dims)
     axes = tuple(range(-dims, 0))
     return torch.stack([(torch.roll(m, -1, dims=i) - m).abs().mean(dim=axes) for i in axes], -1) / pixel_size
 
@@ -42,9 +42,15 @@ def structure_tensor(indicator: Tensor, dims: int = 2, sigma: float = 1.0) -> Te
     J_ij = 1/|Omega| sum_x d_i m d_j m = 1/|Omega|^2 sum_k k_i k_j exp(-sigma^2 k^2) |FFT m|^2 (Parseval), m smoothed by
     a Gaussian of standard deviation `sigma`: minus the second derivatives at r = 0 of the smoothed autocorrelation.
     In 1 / pixel^2. Eigenvectors of large eigenvalues are the directions across which the phase changes most.
+
+    Args:
+        indicator: Hard or soft indicators.
+        dims: Number of spatial axes.
+        sigma: Standard deviation of the smoothing in pixels. Raise it for noisy micrographs, whose single pixels would
+            count as interfaces in all directions; features below it vanish.
     """
     with torch.autocast(indicator.device.type, enabled=False):
-        m = floating(indicator, dims)
+        m = as_float(indicator, dims)
         shape = m.shape[-dims:]
         transform = torch.fft.rfftn(m, dim=tuple(range(-dims, 0)), norm="forward")
         power = transform.real**2 + transform.imag**2

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from microdesign.microstructure.data.indicators import floating, refuse_unequal_grids
+from microdesign.microstructure.data.indicators import as_float, refuse_unequal_grids
 
 # Pixels that one pass of the autocorrelation takes on a CPU: the working set of a pass then stays in the cache.
 _PIXELS_PER_PASS = 2**19
@@ -27,7 +27,7 @@ def volume_fractions(indicator: Tensor, dims: int = 2) -> Tensor:
         >>> volume_fractions(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
         tensor(0.2500)
     """
-    m = floating(indicator, dims)
+    m = as_float(indicator, dims)
     return m.mean(dim=tuple(range(-dims, 0)))
 
 
@@ -44,7 +44,7 @@ def two_point(indicator: Tensor, dims: int = 2) -> Tensor:
         [0.5, 0.25, 0.0, 0.25, 0.5]
     """
     with torch.autocast(indicator.device.type, enabled=False):
-        return _Autocorrelation.apply(floating(indicator, dims), dims)
+        return _Autocorrelation.apply(as_float(indicator, dims), dims)
 
 
 def cross_correlation(a: Tensor, b: Tensor, dims: int = 2) -> Tensor:
@@ -58,7 +58,7 @@ def cross_correlation(a: Tensor, b: Tensor, dims: int = 2) -> Tensor:
     """
     refuse_unequal_grids(a, b, dims)
     with torch.autocast(a.device.type, enabled=False):
-        first, second = floating(a, dims), floating(b, dims)
+        first, second = as_float(a, dims), as_float(b, dims)
         axes = tuple(range(-dims, 0))
         product = torch.fft.rfftn(first, dim=axes, norm="forward").conj() * torch.fft.rfftn(second, dim=axes)
         return torch.fft.irfftn(product, s=first.shape[-dims:], dim=axes)
@@ -94,7 +94,7 @@ def radial_average(f: Tensor, dims: int = 2) -> tuple[Tensor, Tensor]:
         The mean offset length of each ring in pixels `(R,)`, and the means of f over the rings `(..., R)`; ring i holds
         the offsets whose length rounds to i, up to half the shortest side: R = min(N) // 2 + 1.
     """
-    f = floating(f, dims)
+    f = as_float(f, dims)
     shape = f.shape[-dims:]
     squares = [(torch.fft.fftfreq(n, d=1 / n, device=f.device, dtype=f.dtype)) ** 2 for n in shape]
     length = sum(
