@@ -1,9 +1,11 @@
 """From soft phase probabilities to an image of hard phases with the same volume fractions.
 
-Cutting at 0.5, or taking the most probable phase, loses the volume fractions of a blurred decode, on which effective
-properties depend most. So the cuts are at the levels that keep them. Two phases: phase 1 gets the pixels of its largest
-probabilities, as many as the probabilities add up to. More phases: the same, one phase after the other from the rarest
-to the most frequent, each among the pixels that are left, by its share of the probability of the phases that are left.
+A threshold of 0.5, or the most probable phase, loses the volume fractions of a blurred decode, on which effective
+properties depend most. So the thresholds are those that preserve them. Two phases: phase 1 gets the pixels of its
+largest probabilities, as many as the probabilities add up to. More phases: the same, one phase after the other from the
+rarest to the most frequent, each among the pixels that are left, by its share of the probability of the phases left.
+
+Shapes: B batch, C channels as in `microstructure.data.indicators`, P phases, `*N` image axes, S pixels.
 """
 
 import torch
@@ -11,14 +13,19 @@ from torch import Tensor
 
 
 def binarize(probabilities: Tensor) -> Tensor:
-    """Cuts probabilities `(B, C, *N)` into uint8 phase labels `(B, *N)`.
+    """Maps probabilities `(B, C, *N)` to uint8 phase labels `(B, *N)`.
 
     Each phase of an image gets as many pixels as its probabilities add up to, to rounding: whole parts, then one more
     each for the largest fractions, so that the counts add up. Of two phases each gets at least one pixel; ties go to
     the pixel that comes first.
+
+    Example:
+        >>> binarize(torch.tensor([[[[0.9, 0.2], [0.6, 0.4]]]]))
+        tensor([[[1, 0],
+                 [1, 0]]], dtype=torch.uint8)
     """
     flat = probabilities.flatten(2).double()
-    labels = _cut_two(flat[:, 0]) if flat.shape[1] == 1 else _cut_many(flat)
+    labels = _binarize_two(flat[:, 0]) if flat.shape[1] == 1 else _binarize_many(flat)
     return labels.view(len(probabilities), *probabilities.shape[2:])
 
 
@@ -32,13 +39,13 @@ def binarize_straight_through(probabilities: Tensor) -> Tensor:
     return hard + probabilities - probabilities.detach()
 
 
-def _cut_two(scores: Tensor) -> Tensor:
+def _binarize_two(scores: Tensor) -> Tensor:
     """Labels of two phases from probabilities of phase 1, `(B, S) -> (B, S)`."""
     counts = scores.sum(1).round().clamp(1, scores.shape[1] - 1).long()
     return _largest(scores, counts).to(torch.uint8)
 
 
-def _cut_many(flat: Tensor) -> Tensor:
+def _binarize_many(flat: Tensor) -> Tensor:
     """Labels from probabilities of every phase, `(B, P, S) -> (B, S)`."""
     counts = _counts(flat)
     order = counts.argsort(dim=1, stable=True)

@@ -1,6 +1,7 @@
 """The model bundle, a folder: `weights.safetensors`, `model.json` and, once complete, `reference_set.safetensors`.
 
-It holds no code and loading it runs none.
+It holds no code, and loading it runs none but that of installed modules: a prior or a decoder of a user's own is
+imported by the name in `model.json`, and is refused unless it is a subclass of the kind's base.
 """
 
 from collections.abc import Mapping
@@ -26,7 +27,7 @@ WEIGHTS, REFERENCE_SET, DESCRIPTION = "weights.safetensors", "reference_set.safe
 
 
 class Description(Config):
-    """The content of `model.json`: enough to rebuild the model and to judge where it applies."""
+    """The content of `model.json`: enough to rebuild the model, and where it applies."""
 
     format: int = Field(FORMAT, description="version of this layout")
     model: ModelConfig

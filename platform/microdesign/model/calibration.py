@@ -1,8 +1,8 @@
-"""Intervals that hold what they promise: the property head's spread, calibrated on images it was not trained on.
+"""Calibrated intervals: the property head's standard deviations, scaled by images that it was not trained on.
 
 Shapes: n samples, P properties. Split conformal prediction with normalised residuals (Papadopoulos et al. 2002; Lei et
 al. 2018, doi 10.1080/01621459.2017.1307116): the share of new images of the same kind whose property lies within its
-interval is at least `level`, whatever the head's own spread is worth. It says nothing about images of another kind.
+interval is at least `level`, however wrong the head's own deviations are. It does not hold for images of another kind.
 """
 
 import math
@@ -18,7 +18,10 @@ LEVEL = 0.9
 
 
 class Calibration(Config):
-    """Half the width of each property's interval, in predicted standard deviations of its standardised value."""
+    """Half the width of each property's interval, in predicted standard deviations of its standardised value.
+
+    Change `level` where another share of misses is tolerable; intervals widen quickly towards 1.
+    """
 
     level: float = Field(gt=0, lt=1, description="share of new images that the interval holds")
     factors: tuple[NonNegativeFloat, ...] = Field(description="half width in standard deviations, one per property")
@@ -31,7 +34,7 @@ class Calibration(Config):
         """Fits the factors to held-out images: `true`, `mean`, `std` are `(n, P)`, physical.
 
         The factor is the ceil((n + 1) level)-th smallest |residual| / std; with fewer than level / (1 - level) samples
-        the largest, which promises n / (n + 1) only.
+        the largest, which guarantees n / (n + 1) only.
         """
         centre, spread = _standardized(mean, std, standardization)
         scores = np.sort(np.abs(standardization.forward(true) - centre) / spread, axis=0)

@@ -32,7 +32,7 @@ def check_name(kind: str, name: str, known: Collection[str], renamed: Mapping[st
     return name
 
 
-def find(kind: str, name: str, built_in: Mapping[str, BuiltInT], expected: str) -> BuiltInT:
+def find(kind: str, name: str, built_in: Mapping[str, BuiltInT], expected: str, base: type | None = None) -> BuiltInT:
     """Returns what `name` stands for: an entry of `built_in`, or what `module:name` imports.
 
     Args:
@@ -40,14 +40,17 @@ def find(kind: str, name: str, built_in: Mapping[str, BuiltInT], expected: str) 
         name: The name that a config gives.
         built_in: The built-in ones by name.
         expected: What it has to be, for the error: `a function of logits and target`.
+        base: The class that it has to be a subclass of; None for a function.
 
     Raises:
-        InputError: The name is unknown, cannot be imported, or names something that cannot be called.
+        InputError: The name is unknown, cannot be imported, or names something else than what is expected.
     """
     if check_name(kind, name, built_in) in built_in:
         return built_in[name]
     found = load_named(name, f"The {kind} '{name}'", f"module:name of {expected}")
-    if not callable(found):
-        raise InputError(f"The {kind} '{name}' is a {type(found).__name__}; expected {expected}.")
+    fits = callable(found) if base is None else isinstance(found, type) and issubclass(found, base)
+    if not fits:
+        what = f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+        raise InputError(f"The {kind} '{name}' is {what}; expected {expected}.")
     own: BuiltInT = found
     return own

@@ -30,7 +30,7 @@ def check_coarse(size: int, factor: int, evaluator: Evaluator, materials: Materi
     """Checks that images and evaluator allow a coarse grid; evaluates one small image.
 
     Raises:
-        InputError: They do not; says why.
+        InputError: They do not; the sentence gives the reason.
     """
     if factor == 1:
         return

@@ -20,8 +20,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds; a pause is twice the one be
 _PASSING_STATUS = (502, 503, 504)
 
 
-class Endpoint:
-    """One Serve application.
+class EndpointClient:
+    """Sends requests to one Serve application.
 
     Args:
         url: Its address, such as `http://127.0.0.1:8000`.

@@ -1,4 +1,4 @@
-"""A prediction with what is needed to judge it: calibrated bounds and an out-of-distribution score."""
+"""Predictions with calibrated bounds and an out-of-distribution score."""
 
 from collections.abc import Mapping
 from typing import Any

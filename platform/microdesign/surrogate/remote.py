@@ -9,7 +9,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
-from microdesign.surrogate.endpoint import PATIENCE, Endpoint
+from microdesign.surrogate.endpoint import PATIENCE, EndpointClient
 from microdesign.surrogate.protocol import Draws, Prior
 
 CHUNK = 256
@@ -44,7 +44,7 @@ class RemoteSurrogate:
         patience: float = PATIENCE,
         progress: Progress = silent,
     ) -> None:
-        self._endpoint = Endpoint(url, token, timeout, patience, progress)
+        self._endpoint = EndpointClient(url, token, timeout, patience, progress)
         self._model = self._served()
         self._confirmed = time.monotonic()
         try:

@@ -78,8 +78,8 @@ def keeps_the_contract(kind: str, dimensions: int, size: int, phases: int) -> No
 def test_decoders_that_cannot_be_had() -> None:
     for name, message in (
         ("nowhere:Decoder", r"The decoder 'nowhere:Decoder' cannot be loaded \(ModuleNotFoundError"),
-        ("math:pi", "The decoder 'math:pi' is a float; expected a class of torch.nn.Module"),
-        ("builtins:str", "The decoder 'builtins:str' makes a str; expected a class of torch.nn.Module"),
+        ("math:pi", "The decoder 'math:pi' is a float; expected a subclass of torch.nn.Module"),
+        ("builtins:str", "The decoder 'builtins:str' is the class str; expected a subclass of torch.nn.Module"),
     ):
         with pytest.raises(InputError, match=message):
             build_decoder(NetworkConfig(decoder=name))

@@ -69,7 +69,7 @@ def test_priors_that_cannot_be_had() -> None:
             "math:pi",
             "The prior 'math:pi' is a float; expected a subclass of microdesign.model.prior.priors.LatentPrior",
         ),
-        ("builtins:print", "The prior 'builtins:print' makes a NoneType; expected a subclass"),
+        ("builtins:dict", "The prior 'builtins:dict' is the class dict; expected a subclass of microdesign"),
     ):
         with pytest.raises(InputError, match=message):
             build(kind)

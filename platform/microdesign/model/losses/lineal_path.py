@@ -1,4 +1,4 @@
-"""A loss on the lineal path functions of the decode as it will be cut: interfaces and thicknesses, not positions."""
+"""A loss on the lineal path functions of the binarised decode: interfaces and thicknesses, not positions."""
 
 import torch
 from pydantic import Field
@@ -18,8 +18,8 @@ class LinealPath(Config):
 
     L_i(r), the probability that a segment of r pixels along axis i lies wholly in a phase, holds at r = 1 the specific
     surface and in its decay the chord lengths (Lu and Torquato, Phys. Rev. A 45, 922, 1992). Two-point statistics of
-    soft decodes do not: a texture of specks and a material of smooth inclusions may share them. So the decode is cut as
-    `binarize` cuts it, with the gradient straight through.
+    soft decodes do not: an image of specks and one of smooth inclusions may share them. So the decode is binarised by
+    `binarize`, with the gradient straight through.
     """
 
     longest: int = Field(6, ge=1, description="longest segment in pixels; at most the shortest side less one")
@@ -32,8 +32,8 @@ class LinealPath(Config):
                 wanted = self._paths(target.float(), dims)
                 fraction = wanted[..., :1]
                 scale = (fraction * (1 - fraction)).clamp_min(LEAST_VARIANCE)
-            cut = self._paths(binarize_straight_through(probabilities(logits.float())), dims)
-            return ((cut - wanted) / scale).square().flatten(1).mean(1)
+            found = self._paths(binarize_straight_through(probabilities(logits.float())), dims)
+            return ((found - wanted) / scale).square().flatten(1).mean(1)
 
     def _paths(self, x: Tensor, dims: int) -> Tensor:
         return lineal_path(all_phases(x), dims, min(self.longest, min(x.shape[2:]) - 1))

@@ -1,4 +1,4 @@
-"""Style loss: Gram matrices of VGG-19's features, which tell textures apart and do not see where things are.
+"""Style loss: Gram matrices of VGG-19's features, which distinguish patterns and not positions.
 
 Source: Gatys et al. 2015, arXiv 1505.07376; Sardeshmukh et al. 2021, TextureVAE, with the square of the difference that
 Cai et al. (eq. 3) leave out.

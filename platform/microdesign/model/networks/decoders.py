@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from microdesign.core.errors import InputError
 from microdesign.model.networks.config import RANDOM_FIELD, UPSAMPLING, NetworkConfig
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
 from microdesign.model.networks.upsampling_decoder import UpsamplingDecoder
@@ -24,10 +23,7 @@ def build_decoder(config: NetworkConfig) -> nn.Module:
     """Builds the decoder that `config` names.
 
     Raises:
-        InputError: A decoder of the user's own cannot be imported, or is no `torch.nn.Module`.
+        InputError: A decoder of the user's own cannot be imported, or is no subclass of `torch.nn.Module`.
     """
-    expected = "a class of torch.nn.Module that is constructed with a NetworkConfig"
-    decoder = find("decoder", config.decoder, DECODERS, expected)(config)
-    if not isinstance(decoder, nn.Module):
-        raise InputError(f"The decoder '{config.decoder}' makes a {type(decoder).__name__}; expected {expected}.")
-    return decoder
+    expected = "a subclass of torch.nn.Module that is constructed with a NetworkConfig"
+    return find("decoder", config.decoder, DECODERS, expected, nn.Module)(config)

@@ -12,7 +12,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.spectrum import SpectralFeatures
 
 MOST_POSITIONS = 4
-"""Pixels an axis of the coarsest map that the dense layer tells apart: enough for where things are in an image, and the
+"""Pixels an axis of the coarsest map that the dense layer distinguishes: enough for positions in an image, and the
 number of its weights does not grow with the image."""
 
 

@@ -13,7 +13,7 @@ from microdesign.model.networks.random_fields import RandomFields
 
 
 class GlobalDescription(NamedTuple):
-    """What a latent says of the image as a whole.
+    """The image as a whole, as the latent sets it.
 
     Attributes:
         fields: Random fields, `(B, F, *N)`, float32.
@@ -30,8 +30,8 @@ class GlobalStage(nn.Module):
     """Maps a latent to random fields, levels and a hidden vector.
 
     The latent holds the statistics, not positions: length scales, anisotropy and orientation enter as the spectrum of
-    the fields, the volume fractions as levels. The latent also says which noise is realised, by a random projection
-    that is not trained: every draw has its own noise, near latents have nearly the same, and the local stage learns
+    the fields, the volume fractions as levels. The latent also selects the noise, by a random projection that is not
+    trained: every draw has its own noise, near latents have nearly the same, and the local stage learns
     morphologies instead of one noise's places.
     """
 

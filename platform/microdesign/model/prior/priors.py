@@ -3,7 +3,7 @@
 Shapes: B batch, K components, D latent, P properties (standardised, as the model sees them).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -109,7 +109,7 @@ class MixturePrior(LatentPrior):
         return Mixture(logits.log_softmax(-1), mean, log_std.unflatten(-1, (K, D)).clamp(-5, 2))
 
 
-PRIORS: Mapping[str, Callable[[int, int, PriorConfig], LatentPrior]] = {
+PRIORS: Mapping[str, type[LatentPrior]] = {
     STANDARD: StandardPrior,
     CONDITIONAL: ConditionalPrior,
     MIXTURE: MixturePrior,
@@ -125,9 +125,7 @@ def build_prior(config: PriorConfig, latent: int, properties: int) -> LatentPrio
             P = 0, and the prior needs some.
     """
     expected = "a subclass of microdesign.model.prior.priors.LatentPrior"
-    prior = find("prior", config.kind, PRIORS, expected)(latent, properties, config)
-    if not isinstance(prior, LatentPrior):
-        raise InputError(f"The prior '{config.kind}' makes a {type(prior).__name__}; expected {expected}.")
+    prior = find("prior", config.kind, PRIORS, expected, LatentPrior)(latent, properties, config)
     if prior.uses_properties and not properties:
         raise InputError(f"prior {config.kind} is not supported without properties; set prior.kind to standard.")
     return prior
