@@ -20,6 +20,7 @@ import mlflow
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
+from microdesign.core.config import flatten
 from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import read_json, write_json
 from microdesign.core.references import RegisteredModel, parse_registered
@@ -61,14 +62,14 @@ class Run:
 
     def log_params(self, values: Mapping[str, Any]) -> None:
         """Logs settings; nested mappings become `a.b` names, as in `--set`."""
-        flat = [Param(_allowed(name), str(value)[:_LONGEST_PARAM]) for name, value in _flatten(values)]
+        flat = [Param(_allowed(name), str(value)[:_LONGEST_PARAM]) for name, value in flatten(values).items()]
         for start in range(0, len(flat), _MOST_PARAMS):
             self._client.log_batch(self.run_id, params=flat[start : start + _MOST_PARAMS])
 
     def log_changes(self, values: Mapping[str, Any]) -> None:
         """Notes settings that are not as before as tags `changed.NAME`: MLflow keeps parameters as first given."""
         data = self._client.get_run(self.run_id).data
-        tags = {f"changed.{_allowed(name)}": str(value)[:_LONGEST_PARAM] for name, value in _flatten(values)}
+        tags = {f"changed.{_allowed(name)}": str(value)[:_LONGEST_PARAM] for name, value in flatten(values).items()}
         known = {f"changed.{name}": value for name, value in data.params.items()} | data.tags
         self.log_tags({name: value for name, value in tags.items() if known.get(name) != value})
 
@@ -338,11 +339,3 @@ def _setting(variable: str, value: object) -> Iterator[None]:
 def _allowed(name: str) -> str:
     """The name as MLflow takes it: `mse+cess` becomes `mse_cess`."""
     return _REFUSED.sub("_", name)
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

@@ -7,7 +7,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from microdesign.core.config import Config, changed, dump_yaml, load_config, read_yaml_mapping, validate_config
+from microdesign.core.config import Config, changed, dump_yaml, flatten, load_config, read_yaml_mapping, validate_config
 from microdesign.core.errors import InputError
 
 
@@ -89,9 +89,8 @@ def test_configs_do_not_change() -> None:
         Inner().size = 2
 
 
-@pytest.mark.parametrize(
-    ("text", "overrides", "message"),
-    [
+def test_mistakes(tmp_path: Path) -> None:
+    cases: tuple[tuple[str, list[str], str], ...] = (
         ("{}", [], r"job\.yaml: 'title' is missing\."),
         ("titles: a", [], r"job\.yaml: unknown key 'titles'; did you mean 'title'"),
         ("title: a\ncolour: red", [], r"job\.yaml: unknown key 'colour'; expected one of: inner, limit, more, title\."),
@@ -116,12 +115,11 @@ def test_configs_do_not_change() -> None:
         ("title: [a", [], r"job\.yaml: is not valid YAML \(.*line 1"),
         ("title: 2026-13-45", [], r"job\.yaml: is not valid YAML \(month must be in 1\.\.12"),
         ("title: !!python/object:os.system a", [], r"job\.yaml: is not valid YAML"),
-    ],
-)
-def test_mistakes(tmp_path: Path, text: str, overrides: list[str], message: str) -> None:
-    with pytest.raises(InputError, match=message) as caught:
-        load_config(Outer, written(tmp_path, text), overrides)
-    assert "\n" not in str(caught.value)
+    )
+    for text, overrides, message in cases:
+        with pytest.raises(InputError, match=message) as caught:
+            load_config(Outer, written(tmp_path, text), overrides)
+        assert "\n" not in str(caught.value)
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -146,9 +144,27 @@ def test_settings_without_a_file_are_named_so() -> None:
 
 
 def test_settings_are_put_in_by_dotted_names() -> None:
-    config = changed(Outer(title="a"), {"inner.size": 6, "title": "b"}, "models.a")
+    config = changed(Outer(title="a"), {"inner.size": 6, "title": "b", "more.size": 2}, "models.a")
     assert (config.inner.size, config.inner.rate, config.title) == (6, 0.5, "b")
-    with pytest.raises(InputError, match=r"models\.a: title\.more: 'title' is a value, not a section"):
-        changed(Outer(title="a"), {"title.more": 3}, "models.a")
-    with pytest.raises(InputError, match=r"models\.a: 'inner\.size' = 0 is not valid"):
-        changed(Outer(title="a"), {"inner.size": 0}, "models.a")
+    assert config.more == Inner(size=2)  # a section that is null is made
+    holder = Holder(stages=(Nested(rounds=1), Nested(rounds=2)), by_name={"a": Nested()})
+    found = changed(holder, {"stages.1.rounds": 5, "by_name.b.rounds": 3, "by_name.a": {"rounds": 4}}, "s")
+    assert found == Holder(
+        stages=(Nested(rounds=1), Nested(rounds=5)), by_name={"a": Nested(rounds=4), "b": Nested(rounds=3)}
+    )
+    for config, name, value, message in (
+        (Outer(title="a"), "title.more", 3, r"m: title\.more: 'title' is a value, not a section\."),
+        (Outer(title="a"), "inner.size", 0, r"m: 'inner\.size' = 0 is not valid"),
+        (Outer(title="a"), "inner.colour", 0, r"m: unknown key 'inner\.colour'"),
+        (holder, "stages.2.rounds", 3, r"m: stages\.2\.rounds: 'stages' is a list of 2; expected a position .* '2'\."),
+        (holder, "stages.first", 3, r"m: stages\.first: 'stages' is a list of 2; expected a position .* 'first'\."),
+    ):
+        with pytest.raises(InputError, match=message):
+            changed(config, {name: value}, "m")
+
+
+def test_flattened_settings_are_merged_section_by_section() -> None:
+    nested = {"inner": {"size": 6, "names": ["a"]}, "title": "b"}
+    assert flatten(nested) == {"inner.size": 6, "inner.names": ["a"], "title": "b"}
+    config = changed(Outer(title="a", inner=Inner(rate=2)), flatten(nested), "s")
+    assert config == Outer(title="b", inner=Inner(size=6, rate=2, names=("a",)))

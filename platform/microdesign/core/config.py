@@ -1,5 +1,6 @@
 """One configuration mechanism: pydantic models filled by YAML files and by `--set a.b=value` overrides."""
 
+import copy
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -92,6 +93,8 @@ def dump_yaml(config: BaseModel) -> str:
 def changed(config: ConfigT, settings: Mapping[str, Any], source: str) -> ConfigT:
     """Returns the config with settings put in by their dotted names, such as `loop.objective.loss`.
 
+    A number in a name is a position in a list, `stages.0.epochs`; a section that is null is made.
+
     Raises:
         InputError: A name is no setting, or a value is not valid for it.
     """
@@ -102,18 +105,33 @@ def changed(config: ConfigT, settings: Mapping[str, Any], source: str) -> Config
 
 
 def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the values with the changes put in, section by section.
+    """Returns plain values with nested changes put in, section by section.
+
+    Raises:
+        InputError: A change is a section where the values have none.
 
     Example:
         >>> merged({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
         {'a': {'b': 1, 'c': 3}}
     """
-    result = dict(values)
-    for name, change in changes.items():
-        inside = result.get(name)
-        both = isinstance(inside, Mapping) and isinstance(change, Mapping)
-        result[name] = merged(inside, change) if both else change
+    result = copy.deepcopy(dict(values))
+    for name, value in flatten(changes).items():
+        _put(result, name, value, name)
     return result
+
+
+def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns nested settings by their dotted names, as `changed` takes them.
+
+    Example:
+        >>> flatten({"loop": {"epochs": 3, "stages": [1, 2]}, "name": "a"})
+        {'loop.epochs': 3, 'loop.stages': [1, 2], 'name': 'a'}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        inside = flatten(value) if isinstance(value, Mapping) else None
+        flat |= {name: value} if inside is None else {f"{name}.{key}": each for key, each in inside.items()}
+    return flat
 
 
 def _unknown_key(model: type[BaseModel], path: Sequence[str | int]) -> str:
@@ -163,11 +181,24 @@ def _apply(values: dict[str, Any], override: str) -> None:
     _put(values, key, value, f"--set {override}")
 
 
-def _put(values: dict[str, Any], key: str, value: Any, what: str) -> None:
-    *parents, last = key.split(".")
-    section = values
-    for name in parents:
-        section = section.setdefault(name, {})
-        if not isinstance(section, dict):
-            raise InputError(f"{what}: '{name}' is a value, not a section.")
-    section[last] = value
+def _put(values: dict[str, Any], name: str, value: Any, what: str) -> None:
+    """Puts a value in by its dotted name; the one place where such a name is followed."""
+    *parents, last = name.split(".")
+    section: Any = values
+    for number, part in enumerate(parents):
+        place = _place(section, part, ".".join(parents[:number]), what)
+        if isinstance(section, dict) and section.get(part) is None:
+            section[part] = {}
+        section = section[place]
+    section[_place(section, last, ".".join(parents), what)] = value
+
+
+def _place(section: Any, part: str, path: str, what: str) -> str | int:
+    """The key or the position in a section that a part of a name means."""
+    if isinstance(section, dict):
+        return part
+    if not isinstance(section, list):
+        raise InputError(f"{what}: '{path}' is a value, not a section.")
+    if not part.isdecimal() or int(part) >= len(section):
+        raise InputError(f"{what}: '{path}' is a list of {len(section)}; expected a position in it, not '{part}'.")
+    return int(part)

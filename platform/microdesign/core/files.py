@@ -1,10 +1,13 @@
-"""Files that are whole or absent: written beside their place, flushed, then renamed over it."""
+"""Atomic writing of files, locks of folders, JSON and digests.
+
+A file is written beside its place, flushed, then renamed over it: a reader sees the old content or all of the new.
+"""
 
 import fcntl
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,22 +20,22 @@ from microdesign.core.errors import InputError, StorageError
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yields a temporary path in the folder of `path`; on success it becomes `path`, on failure nothing is left.
 
+    The file gets the permissions that the umask leaves to new files.
+
     Raises:
         StorageError: The folder or the file cannot be written (no space, no permission).
     """
     path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        os.close(handle)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
-    temporary = Path(name)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
@@ -40,13 +43,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def hold(folder: str) -> IO[str] | None:
-    """Holds a folder for this process until the file that is returned is closed, or the process ends in any way.
+def lock_folder(folder: str) -> IO[str] | None:
+    """Locks a folder for this process until the file that is returned is closed, or the process ends in any way.
 
-    None, and no hold, of a folder that is a URI.
+    Args:
+        folder: The folder; it is made where it is missing. Of a URI there is no lock, and None is returned.
 
     Raises:
-        InputError: It is held already.
+        InputError: It is locked already.
         StorageError: The folder cannot be written.
     """
     if "://" in folder:
@@ -69,13 +73,13 @@ def hold(folder: str) -> IO[str] | None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Writes `text` to `path`, whole or not at all."""
+    """Writes `text` to `path`, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes `value` as indented JSON to `path`, whole or not at all."""
+    """Writes `value` as indented JSON to `path`, atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 

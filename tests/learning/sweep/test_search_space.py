@@ -5,6 +5,7 @@ import optuna
 import pytest
 from pydantic import TypeAdapter
 
+from microdesign.core.config import changed
 from microdesign.core.errors import InputError
 from microdesign.learning.sweep.search_space import (
     Range,
@@ -13,7 +14,6 @@ from microdesign.learning.sweep.search_space import (
     check_space,
     combinations,
     distributions,
-    loop_with,
     suggested,
 )
 from microdesign.learning.training.loop_config import LoopConfig
@@ -26,8 +26,10 @@ def space(**settings: object) -> Space:
 
 
 def test_settings_are_put_in_by_their_dotted_names() -> None:
-    loop = loop_with(
-        LOOP, {"optimizer.learning_rate": 0.1, "objective.weights.cess": 3, "model.network.widths": [8, 16, 32]}
+    loop = changed(
+        LOOP,
+        {"optimizer.learning_rate": 0.1, "objective.weights.cess": 3, "model.network.widths": [8, 16, 32]},
+        "the sweep",
     )
     assert loop.optimizer.learning_rate == 0.1
     assert loop.objective.weights == {**LOOP.objective.weights, "cess": 3}
@@ -38,9 +40,13 @@ def test_settings_are_put_in_by_their_dotted_names() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("loop.epochs", 3, "The sweep names 'loop.epochs'; the loop has no section 'loop'"),
-        ("epochs.more", 3, "The sweep names 'epochs.more'; the loop has no section 'epochs'"),
-        ("model.network.widths.9", 3, "The sweep names 'model.network.widths.9'; the loop has no section '9'"),
+        ("loop.epochs", 3, "the sweep: unknown key 'loop'"),
+        ("epochs.more", 3, "the sweep: epochs.more: 'epochs' is a value, not a section"),
+        (
+            "model.network.widths.9",
+            3,
+            "'model.network.widths' is a list of 4; expected a position in it, not '9'",
+        ),
         ("colour", "red", "unknown key 'colour'"),
         ("objective.loss", "magic", "magic"),
         ("optimizer.learning_rate", -1, "'optimizer.learning_rate' = -1 is not valid"),
@@ -48,7 +54,7 @@ def test_settings_are_put_in_by_their_dotted_names() -> None:
 )
 def test_what_is_no_setting_is_refused(setting: str, value: object, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        loop_with(LOOP, {setting: value})
+        changed(LOOP, {setting: value}, "the sweep")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError, MicrodesignError
-from microdesign.core.files import hold
+from microdesign.core.files import lock_folder
 from microdesign.core.progress import Lines, Recorded
 from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
@@ -155,7 +155,8 @@ def test_two_processes_are_not_at_one_training(
     local_ray: None, dataset: Dataset, config: Callable[..., TrainConfig], uri: str, tmp_path: Path
 ) -> None:
     folder = tmp_path / "runs" / config().run_name(dataset.manifest.digest)
-    with hold(str(folder)) or nullcontext(), pytest.raises(InputError, match=f"{folder.name}: is in use by another"):
+    locked = lock_folder(str(folder)) or nullcontext()
+    with locked, pytest.raises(InputError, match=f"{folder.name}: is in use by another"):
         train(config(), tracking_uri=uri)
     assert [path.name for path in folder.iterdir()] == [".lock"]
 

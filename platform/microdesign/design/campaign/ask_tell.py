@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from microdesign.core.errors import InputError
-from microdesign.core.files import hold
+from microdesign.core.files import lock_folder
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import Ledger
 from microdesign.design.campaign.progress import CampaignProgress
@@ -66,7 +66,7 @@ class AskTell(CampaignProgress):
     ) -> None:
         check_bounds(config.target, materials)
         self.proposals = Proposals(config, surrogate, materials, fingerprint, table, reference, known_images)
-        self._hold = hold(str(config.folder))
+        self._lock = lock_folder(str(config.folder))
         try:
             self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))
         except BaseException:
@@ -84,8 +84,8 @@ class AskTell(CampaignProgress):
 
     def close(self) -> None:
         """Lets go of the folder."""
-        if self._hold is not None:
-            self._hold.close()
+        if self._lock is not None:
+            self._lock.close()
 
     @property
     def surrogate(self) -> Surrogate:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from microdesign.core.config import Config, validate_config
+from microdesign.core.config import Config, changed
 from microdesign.core.errors import InputError
 from microdesign.learning.training.loop_config import LoopConfig
 
@@ -61,36 +61,6 @@ Values = Annotated[
 Space = Mapping[str, Values]
 
 
-def loop_with(loop: LoopConfig, settings: Mapping[str, Any]) -> LoopConfig:
-    """The loop with settings put in by their dotted names; a number in a name is a position in a list.
-
-    Raises:
-        InputError: A name is no setting of the loop, or a value is not valid for it.
-    """
-    values = loop.model_dump(mode="json")
-    for name, value in settings.items():
-        *parents, last = name.split(".")
-        section: Any = values
-        for parent in parents:
-            section = _inside(section, parent, name)
-        if isinstance(section, list):
-            _inside(section, last, name)
-            section[int(last)] = value
-        elif isinstance(section, dict):
-            section[last] = value
-        else:
-            raise InputError(f"The sweep names '{name}'; the loop has no section '{'.'.join(parents)}'.")
-    return validate_config(LoopConfig, values, f"the trial {dict(settings)}")
-
-
-def _inside(section: Any, part: str, name: str) -> Any:
-    if isinstance(section, dict) and part in section:
-        return section[part]
-    if isinstance(section, list) and part.isdigit() and int(part) < len(section):
-        return section[int(part)]
-    raise InputError(f"The sweep names '{name}'; the loop has no section '{part}'.")
-
-
 def check_space(
     space: Space, loop: LoopConfig, grid: bool, check: Callable[[LoopConfig], None] = lambda loop: None
 ) -> None:
@@ -115,10 +85,10 @@ def check_space(
         if not values:
             raise InputError(f"The sweep's space gives no value for '{name}'; expected at least one.")
         for value in values:
-            check(loop_with(loop, {name: value}))
+            check(changed(loop, {name: value}, "the sweep"))
     if grid:
         for choice in combinations(space):
-            check(loop_with(loop, choice))
+            check(changed(loop, choice, "the sweep"))
 
 
 def combinations(space: Space) -> Iterator[Choice]:

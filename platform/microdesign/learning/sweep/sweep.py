@@ -18,7 +18,7 @@ import torch
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 
-from microdesign.core.config import dump_yaml, validate_config
+from microdesign.core.config import changed, dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
@@ -31,7 +31,6 @@ from microdesign.learning.sweep.search_space import (
     check_space,
     combinations,
     distributions,
-    loop_with,
     suggested,
 )
 from microdesign.learning.sweep.sweep_config import SweepConfig
@@ -142,7 +141,7 @@ def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: SweepTrial)
     suffix, tracking = f"-{model}" if model else "", config.train.tracking
     return config.train.model_copy(
         update={
-            "loop": loop_with(loop, best.choice),
+            "loop": changed(loop, best.choice, "the best trial"),
             "name": f"{config.name}{suffix}-winner",
             "tracking": tracking.model_copy(update={"register_as": f"{tracking.register_as}{suffix}"}),
         }

@@ -5,10 +5,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from microdesign.core.config import Config
+from microdesign.core.config import Config, changed
 from microdesign.core.files import digest_json
 from microdesign.learning.evaluation.metrics import NEEDS_PROPERTIES, Metric
-from microdesign.learning.sweep.search_space import Space, loop_with
+from microdesign.learning.sweep.search_space import Space
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.train_config import TrainConfig
 
@@ -115,11 +115,13 @@ class SweepConfig(Config):
 
     def studies(self) -> dict[str, LoopConfig]:
         """The loop of each model; one without a name where there are no `models`."""
-        return {name: loop_with(self.train.loop, given) for name, given in self.models.items()} or {"": self.train.loop}
+        return {name: changed(self.train.loop, given, f"models.{name}") for name, given in self.models.items()} or {
+            "": self.train.loop
+        }
 
     def trial_loop(self, loop: LoopConfig, choice: Mapping[str, Any]) -> LoopConfig:
         """The loop of a trial: with its choice, as long as a trial lasts, its stages in proportion."""
-        chosen = loop_with(loop, choice)
+        chosen = changed(loop, choice, f"the trial {dict(choice)}")
         shares = [stage.epochs / chosen.total_epochs for stage in chosen.resolved_stages]
         total = self.search.epochs or chosen.total_epochs
         ends = [round(total * sum(shares[: number + 1])) for number in range(len(shares))]

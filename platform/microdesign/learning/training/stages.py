@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from microdesign.core.config import Config, merged, validate_config
+from microdesign.core.config import Config, changed, flatten
 from microdesign.model.objective import ObjectiveConfig
 
 
@@ -53,12 +53,11 @@ def resolve(
     """
     resolved: list[Stage] = []
     for index, each in enumerate(stages or (StageConfig(),)):
-        values = merged(objective.model_dump(mode="json"), each.objective)
         resolved.append(
             Stage(
                 start=resolved[-1].end if resolved else 0,
                 epochs=each.epochs or epochs,
-                objective=validate_config(ObjectiveConfig, values, f"stages.{index}.objective"),
+                objective=changed(objective, flatten(each.objective), f"stages.{index}.objective"),
                 learning_rate=each.learning_rate or learning_rate,
             )
         )

@@ -12,7 +12,7 @@ from ray.util.queue import Queue
 
 from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
-from microdesign.core.files import hold, read_json, write_json, write_text
+from microdesign.core.files import lock_folder, read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
@@ -67,7 +67,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         check_training(config, dataset)
         check_worker_resources(config)
     with (
-        hold(str(folder)) or nullcontext(),
+        lock_folder(str(folder)) or nullcontext(),
         ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run,
     ):
         write_text(folder / "config.yaml", dump_yaml(config))
