@@ -7,7 +7,16 @@ from typing import ClassVar
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from microdesign.core.config import Config, changed, dump_yaml, flatten, load_config, read_yaml_mapping, validate_config
+from microdesign.core.config import (
+    Config,
+    changed,
+    dump_yaml,
+    flatten,
+    load_config,
+    merged,
+    read_yaml_mapping,
+    validate_config,
+)
 from microdesign.core.errors import InputError
 
 
@@ -168,3 +177,12 @@ def test_flattened_settings_are_merged_section_by_section() -> None:
     assert flatten(nested) == {"inner.size": 6, "inner.names": ["a"], "title": "b"}
     config = changed(Outer(title="a", inner=Inner(rate=2)), flatten(nested), "s")
     assert config == Outer(title="b", inner=Inner(size=6, rate=2, names=("a",)))
+    plain = {"inner": {"size": 2, "rate": 1}, "limit": None}
+    assert merged(plain, nested | {"limit": 3}) == {
+        "inner": {"size": 6, "rate": 1, "names": ["a"]},
+        "limit": 3,
+        "title": "b",
+    }
+    assert plain == {"inner": {"size": 2, "rate": 1}, "limit": None}
+    with pytest.raises(InputError, match="'limit' is a value, not a section"):
+        merged({"limit": 3}, {"limit": {"least": 1}})
