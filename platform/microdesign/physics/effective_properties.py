@@ -14,8 +14,9 @@ from microdesign.core.errors import InputError
 from microdesign.physics.label_images import LabelImages, label_stacks
 from microdesign.physics.materials import Materials, load_materials
 from microdesign.physics.properties import properties_of, property_units, property_values
-from microdesign.physics.solver.homogenization import Homogenization, Precision
+from microdesign.physics.solver.homogenization import Homogenization
 from microdesign.physics.solver.homogenization import homogenize as solve
+from microdesign.physics.solver.precision import Precision
 
 Phases = Materials | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path
 """Phases as a user may give them; see `phases_from`."""

@@ -42,14 +42,17 @@ class CommandEvaluator(Config):
         InputError: (by `load_evaluator`) The program is not found or a setting is out of its range.
     """
 
-    command: tuple[str, ...] = Field(min_length=1)
-    """Program and arguments; a string is split as a shell would. Files among them are taken as absolute paths."""
-    timeout: float = Field(600, gt=0, allow_inf_nan=False)
-    """Seconds that a call may take."""
-    images_per_call: int = Field(1, ge=1)
-    """Most images that a call gets."""
-    properties: tuple[str, ...] | None = Field(None, min_length=1)
-    """Properties that the program has to give; None asks for those that the built-in solver gives."""
+    command: tuple[str, ...] = Field(
+        min_length=1,
+        description="program and arguments, split as a shell would; files among them are taken as absolute paths",
+    )
+    timeout: float = Field(600, gt=0, allow_inf_nan=False, description="seconds that a call may take")
+    images_per_call: int = Field(1, ge=1, description="most images that a call gets")
+    properties: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="properties that the program has to give; None asks for those that the built-in solver gives",
+    )
     _given: tuple[str, ...] = PrivateAttr()
     _fingerprint: str = PrivateAttr()
 

@@ -1,5 +1,7 @@
 """The built-in physics: the FFT solver as an evaluator."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from pydantic import Field
 
@@ -10,7 +12,10 @@ from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import component_names, properties_of, property_names, tensor_entries
 from microdesign.physics.solver.discretization import Discretization
-from microdesign.physics.solver.homogenization import Homogenization, Precision, homogenize
+from microdesign.physics.solver.precision import Precision
+
+if TYPE_CHECKING:
+    from microdesign.physics.solver.homogenization import Homogenization
 
 _VERSION = 3
 """Raised whenever a change of the solver changes its answers by more than its tolerance."""
@@ -22,16 +27,15 @@ class FFTEvaluator(Config):
     Of images also the components of the tensors, `C11`, `k11` and so on.
     """
 
-    discretization: Discretization = "q1"
-    """`q1` (MICRO2D's own), `rotated`, `q1bbar` or `fv`."""
-    tolerance: float = Field(1e-4, ge=1e-12, le=0.1)
-    """Relative error of the effective tensors."""
-    precision: Precision = "auto"
-    """Floating-point type of the fields."""
-    max_iterations: int = Field(2000, ge=1)
-    """Iterations after which an image counts as not converged."""
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
-    """`cpu`, or `cuda` for `solver.homogenization_torch`, which takes the images of a batch together."""
+    discretization: Discretization = Field("q1", description="`q1` (MICRO2D's own), `rotated`, `q1bbar` or `fv`")
+    tolerance: float = Field(1e-4, ge=1e-12, le=0.1, description="relative error of the effective tensors")
+    precision: Precision = Field("auto", description="floating-point type of the fields")
+    max_iterations: int = Field(2000, ge=1, description="iterations after which an image counts as not converged")
+    device: str = Field(
+        "cpu",
+        pattern=r"^(cpu|cuda(:\d+)?)$",
+        description="`cpu`, or `cuda` for `solver.homogenization_torch`, which takes the images of a batch together",
+    )
 
     @property
     def uses_gpu(self) -> bool:
@@ -63,22 +67,26 @@ class FFTEvaluator(Config):
         try:
             return _values(self._homogenize(images, materials), materials)
         except NotConvergedError as error:
+            from microdesign.physics.solver.homogenization import Homogenization
+
             if not isinstance(error.best, Homogenization):
                 raise
             failed = np.flatnonzero(~(error.best.error_estimate <= self.tolerance)).tolist()
             raise NotConvergedError(str(error), _values(error.best, materials), failed) from None
 
-    def _homogenize(self, images: np.ndarray, materials: Materials) -> Homogenization:
+    def _homogenize(self, images: np.ndarray, materials: Materials) -> "Homogenization":
         settings = {"dims": images.ndim - 1, **self.model_dump(exclude={"device"})}
+        # The solvers are imported here: they take a second or two to load, and settings are read without them.
         if not self.uses_gpu:
+            from microdesign.physics.solver.homogenization import homogenize
+
             return homogenize(images, materials, **settings)
-        # Here, since most evaluations do not need torch, which takes a second to load.
         from microdesign.physics.solver.homogenization_torch import homogenize_batch
 
         return homogenize_batch(images, materials, device=self.device, **settings)
 
 
-def _values(result: Homogenization, materials: Materials) -> Values:
+def _values(result: "Homogenization", materials: Materials) -> Values:
     return {
         **properties_of(result.stiffness, result.conductivity, materials),
         **_entries(result, materials),
@@ -87,7 +95,7 @@ def _values(result: Homogenization, materials: Materials) -> Values:
     }
 
 
-def _entries(result: Homogenization, materials: Materials) -> Values:
+def _entries(result: "Homogenization", materials: Materials) -> Values:
     """The entries of plane tensors that these phases give."""
     if result.conductivity.shape[-1] != 2:
         return {}

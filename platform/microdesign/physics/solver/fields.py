@@ -11,7 +11,8 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.discretization import with_direction
-from microdesign.physics.solver.homogenization import Precision, check_labels, check_spacing, homogenize
+from microdesign.physics.solver.homogenization import check_labels, check_spacing, homogenize
+from microdesign.physics.solver.precision import Precision
 from microdesign.physics.tensors import PAIRS
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
@@ -10,8 +9,7 @@ from microdesign.core.errors import InputError, NotConvergedError
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.discretization import hourglass
 from microdesign.physics.solver.equations import Conduction, Elasticity
-
-Precision = Literal["auto", "float32", "float64"]
+from microdesign.physics.solver.precision import Precision, field_type
 
 
 @dataclass(frozen=True)
@@ -188,16 +186,3 @@ def check_spacing(spacing: Sequence[float] | None, dims: int) -> np.ndarray:
     if lengths.shape != (dims,) or not (np.isfinite(lengths) & (lengths > 0)).all():
         raise InputError(f"spacing = {spacing} is not valid; expected {dims} lengths above 0.")
     return lengths / lengths[0]
-
-
-def field_type(precision: Precision, contrast: float, tolerance: float) -> str:
-    """Returns `float32` or `float64`; see `homogenize`.
-
-    Raises:
-        InputError: The precision is unknown.
-    """
-    if precision == "auto":
-        return "float32" if contrast <= 1000 and tolerance >= 1e-5 else "float64"
-    if precision not in ("float32", "float64"):
-        raise InputError(f"precision = {precision!r} is unknown; expected auto, float32 or float64.")
-    return precision

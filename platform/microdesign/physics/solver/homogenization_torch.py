@@ -19,12 +19,11 @@ from microdesign.physics.solver.discretization import hourglass
 from microdesign.physics.solver.equations import Conduction, Elasticity
 from microdesign.physics.solver.homogenization import (
     Homogenization,
-    Precision,
     check_labels,
     check_spacing,
-    field_type,
     refuse_unconverged,
 )
+from microdesign.physics.solver.precision import Precision, field_type
 from microdesign.physics.solver.stencils.torch_stencil import flux_divergence, stress_divergence
 
 Operator = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

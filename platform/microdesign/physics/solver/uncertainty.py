@@ -12,7 +12,8 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials, TensorPhase
 from microdesign.physics.properties import properties_of
-from microdesign.physics.solver.homogenization import Homogenization, Precision, homogenize
+from microdesign.physics.solver.homogenization import Homogenization, homogenize
+from microdesign.physics.solver.precision import Precision
 
 
 @dataclass(frozen=True)
