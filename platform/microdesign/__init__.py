@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from microdesign.microstructure.generators.registry import generate
     from microdesign.microstructure.io.readers import read
     from microdesign.microstructure.io.writers import write
+    from microdesign.microstructure.statistics.table import statistics
     from microdesign.physics.effective_properties import EffectiveProperties, homogenize
     from microdesign.physics.labels import label
     from microdesign.physics.materials import Materials
@@ -37,6 +38,7 @@ _HOMES = {
     "read": "microstructure.io.readers",
     "write": "microstructure.io.writers",
     "generate": "microstructure.generators.registry",
+    "statistics": "microstructure.statistics.table",
     "homogenize": "physics.effective_properties",
     "label": "physics.labels",
     "Microstructures": "microstructure.data.container",
@@ -66,6 +68,7 @@ __all__ = [
     "homogenize",
     "label",
     "read",
+    "statistics",
     "write",
 ]
 
