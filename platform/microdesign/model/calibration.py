@@ -35,6 +35,13 @@ class Calibration(Config):
 
         The factor is the ceil((n + 1) level)-th smallest |residual| / std; with fewer than level / (1 - level) samples
         the largest, which guarantees n / (n + 1) only.
+
+        Args:
+            true: Properties of images that the model was not trained on, `(n, P)`.
+            mean: Their predicted means.
+            std: Their predicted standard deviations.
+            standardization: Of the model; intervals are symmetric on its scale.
+            level: Share of new images that an interval shall hold.
         """
         centre, spread = _standardized(mean, std, standardization)
         scores = np.sort(np.abs(standardization.forward(true) - centre) / spread, axis=0)

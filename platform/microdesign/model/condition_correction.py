@@ -42,6 +42,10 @@ def corrected(condition: ValuesT, wanted: ValuesT, predicted: ValuesT) -> Values
 
     A fixed-point iteration for predicted(c) = wanted, which converges as far as training has made decodes follow their
     condition: an error e becomes (1 - STEP) e where they follow it exactly.
+
+    Example:
+        >>> corrected(np.array([0.0]), wanted=np.array([1.0]), predicted=np.array([0.5]))
+        array([0.4])
     """
     return condition + STEP * (wanted - predicted)
 

@@ -39,6 +39,11 @@ def component_usage(prior: Mixture) -> Tensor:
 
     Without it, a mixture divides the properties among its components: each serves the targets near its own, and at one
     target hardly more than one is left. Used evenly, they divide what the properties leave open, morphology.
+
+    Example:
+        >>> one_of_two = torch.tensor([[1.0, 1e-30]]).log()
+        >>> component_usage(Mixture(one_of_two, torch.zeros(1, 2, 3), torch.zeros(1, 2, 3)))  # log 2
+        tensor(0.6931)
     """
     K = prior.log_weights.shape[1]
     return (prior.log_weights.exp() * (prior.log_weights + math.log(K))).sum(1).mean()

@@ -33,6 +33,10 @@ def consistency(predicted: Tensor, c: Tensor, standardization: Standardization |
 
     Errors are relative, as those of designs are: a property's own spread would weigh them unequally. Without a
     standardisation the standardised values themselves are compared. A label that is not known counts as zero.
+
+    Example:
+        >>> consistency(torch.tensor([[0.1]]), torch.tensor([[0.0]]))  # sqrt(2) - 1, at an error of LARGE
+        tensor(0.4142)
     """
     scale = 1.0 if standardization is None else standardization.relative(c)
     known, c = _known(c)

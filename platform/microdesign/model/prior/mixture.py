@@ -68,7 +68,13 @@ class Mixture(NamedTuple):
 
 
 def gaussian_kl(q: Gaussian, p: Gaussian) -> Tensor:
-    """KL(q || p) of diagonal Gaussians, summed over the latent axis; the leading axes broadcast."""
+    """KL(q || p) of diagonal Gaussians in nats, summed over the latent axis; the leading axes broadcast.
+
+    Example:
+        >>> unit = Gaussian(torch.zeros(1, 2), torch.zeros(1, 2))
+        >>> gaussian_kl(Gaussian(torch.ones(1, 2), torch.zeros(1, 2)), unit)
+        tensor([1.])
+    """
     ratio = (2 * (q.log_std - p.log_std)).exp()
     shift = ((q.mean - p.mean) * (-p.log_std).exp()).square()
     return 0.5 * (ratio + shift - 1 - 2 * (q.log_std - p.log_std)).sum(-1)
