@@ -8,7 +8,7 @@ import typer
 
 from microdesign.cli.options import ConfigFile, Json, Set, names, targets
 from microdesign.cli.output import print_table
-from microdesign.cli.session import on_ray
+from microdesign.cli.session import on_ray, resumable
 
 if TYPE_CHECKING:
     from microdesign.design.report.result import CampaignResult
@@ -63,7 +63,7 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
     from microdesign.design.campaign.retraining import retrainer
     from microdesign.design.workflow import run_design
 
-    with on_ray() as progress:
+    with on_ray() if settings.needs_ray else resumable() as progress:
         result = run_design(settings, progress, retrain=retrainer(settings, progress))
     if as_json:
         print(result.model_dump_json(indent=2))

@@ -1,6 +1,7 @@
 """Everything that a campaign needs, opened and checked before anything is computed."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,6 @@ import torch
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
-from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.search.conditioning import admitted, best_known
 from microdesign.design.target.feasibility import Feasibility, check_feasible, feasibility_of
@@ -30,6 +30,10 @@ from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse
 from microdesign.surrogate.material_transfer import MaterialTransfer
 from microdesign.surrogate.protocol import Surrogate
+
+CampaignParts = tuple[
+    Surrogate, Materials, str, Mapping[str, np.ndarray] | None, torch.Tensor | None, np.ndarray | None
+]
 
 
 @dataclass(frozen=True)
@@ -92,23 +96,21 @@ class CampaignSetup:
         """Two-point statistics of the training images, `(N, X, Y)`."""
         return None if self.data is None else two_point_of(self.data.labels)
 
-    def open_campaign(self, fingerprint: str = "") -> AskTell:
-        """Opens the campaign on its folder.
-
-        Args:
-            fingerprint: What values depend on besides images and materials; empty takes the evaluator's.
-
-        Raises:
-            InputError: The folder belongs to another campaign, is in use, or holds a damaged record.
-        """
+    @property
+    def campaign_parts(self) -> CampaignParts:
+        """What `AskTell` takes besides the config."""
         reference = self.training if self.config.least_novelty else None
-        fingerprint = fingerprint or self.evaluator.fingerprint
-        parts = self.surrogate, self.materials, fingerprint, self.table, reference, self.known_images
-        return AskTell(self.config, *parts)
+        fingerprint = self.evaluator.fingerprint
+        return self.surrogate, self.materials, fingerprint, self.table, reference, self.known_images
 
 
 def open_setup(
-    config: CampaignConfig, folder: Path, uri: str, surrogate: Surrogate | None = None, progress: Progress = silent
+    config: CampaignConfig,
+    folder: Path,
+    uri: str,
+    surrogate: Surrogate | None = None,
+    progress: Progress = silent,
+    evaluator: Evaluator | None = None,
 ) -> CampaignSetup:
     """Opens the model, the physics and the data of a campaign, and checks that its target is possible.
 
@@ -118,6 +120,7 @@ def open_setup(
         uri: Tracking address, for a model in the registry.
         surrogate: The model; None opens `config.model`.
         progress: Reports when an endpoint is waited for.
+        evaluator: The physics; None makes `config.evaluator`.
 
     Raises:
         InputError: Anything cannot be had, or no microstructure can be what is asked.
@@ -135,7 +138,7 @@ def open_setup(
     size = _image_size(surrogate)
     if len(materials.phases) != 2:
         raise InputError(f"The campaign's materials are {len(materials.phases)} phases; the model makes images of two.")
-    evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
+    evaluator = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
     target = match(config.target, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
     target.constraints.check_size(size)

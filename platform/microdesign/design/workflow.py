@@ -10,6 +10,7 @@ from microdesign.core.config import dump_yaml
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json, write_text
 from microdesign.core.progress import Progress, silent
+from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.background_training import Retrain
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.engine import SearchOutcome, open_campaign_runner, run_search
@@ -25,6 +26,7 @@ from microdesign.design.report.robustness import discretization_gap, robustness
 from microdesign.design.report.summary import summarize, summarize_baseline
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.setup import CampaignSetup, open_setup
+from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.execution.store import evaluation_keys
 from microdesign.surrogate.protocol import Surrogate
 from microdesign.tracking import Run, continued, default_uri, ending, start_run
@@ -36,6 +38,7 @@ def run_design(
     tracking_uri: str | None = None,
     retrain: Retrain | None = None,
     surrogate: Surrogate | None = None,
+    evaluator: Evaluator | None = None,
 ) -> CampaignResult:
     """Runs or resumes a campaign, writes candidates and report into its folder, and returns its result.
 
@@ -45,6 +48,7 @@ def run_design(
         tracking_uri: MLflow's address; `default_uri()` when None.
         retrain: Fine-tunes the model on new values of physics, where `config.retrain_every` asks for it.
         surrogate: The model; None opens `config.model`.
+        evaluator: The physics; None makes `config.evaluator`.
 
     Raises:
         InputError: Anything in the config cannot be had: the model, the target, the data set, the folder, the runner.
@@ -62,7 +66,7 @@ def run_design(
         )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
-    setup = open_setup(config, folder, uri, surrogate, progress)
+    setup = open_setup(config, folder, uri, surrogate, progress, evaluator=evaluator)
     config = setup.config
     if setup.feasibility.distance_to_data is not None:
         progress(str(setup.feasibility.distance_to_data))
@@ -78,7 +82,9 @@ def run_design(
 
     runner = open_campaign_runner(config, setup.evaluator, setup.materials)
     try:
-        with setup.open_campaign() as campaign:  # from here on the folder is known to be this campaign's, and is locked
+        with AskTell(
+            config, *setup.campaign_parts
+        ) as campaign:  # from here on the folder is known to be this campaign's, and is locked
             write_text(folder / CONFIG, dump_yaml(config))
             with ending(continued(folder / RUN, uri, started)) as run, MLflowLogger(run, config.target) as logger:
                 run.log_changes(config.model_dump(mode="json"))

@@ -116,3 +116,8 @@ class CampaignConfig(SearchConfig):
     token: str | None = Field(
         None, description="bearer token of the Serve endpoint; better given as MICRODESIGN_SERVE_TOKEN", exclude=True
     )
+
+    @property
+    def needs_ray(self) -> bool:
+        """Whether evaluations, or trainings between them, run on Ray."""
+        return self.runner == "ray" or self.retrain_every > 0
