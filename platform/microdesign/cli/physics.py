@@ -11,8 +11,6 @@ from microdesign.cli.output import print_json, print_table
 
 app = typer.Typer()
 
-_SHOWN_OF_VOLUMES = ("C11", "C22", "C33", "C44", "C55", "C66", "k11", "k22", "k33", "K", "G", "E", "AU")
-
 
 @app.command()
 def homogenize(
@@ -80,7 +78,7 @@ def statistics(
 
 
 def _print_properties(entries: Sequence[Mapping[str, Any]], dims: int) -> None:
-    columns = [name for name in entries[0]["properties"] if dims == 2 or name in _SHOWN_OF_VOLUMES]
+    columns = [name for name in entries[0]["properties"] if not _is_coupling(name, dims)]
     rows = []
     for entry in entries:
         rows.append([entry["image"], *(f"{entry['properties'][name]:.6g}" for name in columns)])
@@ -97,3 +95,11 @@ def _print_properties(entries: Sequence[Mapping[str, Any]], dims: int) -> None:
             print(f"{entry['image']} has one phase alone, {fractions.index(1.0)}: the properties are that phase's")
     units = entries[0]["units"]
     print(f"unit of E: {units['E']}, of k: {units['k']}; axis 0 of an image is x")
+
+
+def _is_coupling(name: str, dims: int) -> bool:
+    """Whether a property is a component off a tensor's diagonal, for which the table has no room; `--json` has all."""
+    from microdesign.core.properties import known
+
+    entry = known(dims)[name].entry
+    return entry is not None and entry[0] != entry[1]
