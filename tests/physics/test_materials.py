@@ -25,9 +25,8 @@ def test_load_materials(tmp_path: Path) -> None:
     assert materials.units.k == "as k in the materials"
 
 
-@pytest.mark.parametrize(
-    ("phases", "message"),
-    [
+def test_bad_materials(tmp_path: Path, subtests: pytest.Subtests) -> None:
+    for phases, message in [
         ("[{E: -1, nu: 0.3, k: 1}]", r"'phases\.0\.E' = -1 is not valid: .*greater than 0"),
         ("[{E: 1, nu: 0.3, k: 0}]", r"'phases\.0\.k' = 0 is not valid"),
         ("[{E: 1, nu: 0.5, k: 1}]", r"'phases\.0\.nu' = 0\.5 is not valid: .*less than 0\.5"),
@@ -46,11 +45,9 @@ def test_load_materials(tmp_path: Path) -> None:
         ("[{}]", r"'phases\.0' is not valid: is empty; expected E and nu, or k, or all three"),
         ("[{E: 1, nu: 0.3, k: 1, rho: 2}]", r"unknown key 'phases\.0\.rho'"),
         ("[]", "'phases' is not valid: Tuple should have at least 1 item"),
-    ],
-)
-def test_bad_materials(tmp_path: Path, phases: str, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_materials(written(tmp_path, f"phases: {phases}"))
+    ]:
+        with subtests.test(phases=phases), pytest.raises(InputError, match=message):
+            load_materials(written(tmp_path, f"phases: {phases}"))
 
 
 def test_phases_of_one_physics() -> None:

@@ -136,9 +136,8 @@ def test_load_evaluator() -> None:
     assert load_evaluator(f"{__name__}:ready_made").fingerprint == "fraction-2.0"
 
 
-@pytest.mark.parametrize(
-    ("name", "settings", "message"),
-    [
+def test_bad_evaluators(subtests: pytest.Subtests) -> None:
+    for name, settings, message in [
         ("abaqus", {}, "evaluator = 'abaqus' is unknown; expected fft, module:name or command"),
         ("no_such_module:x", {}, "cannot be loaded .*no_such_module"),
         (f"{__name__}:Missing", {}, "cannot be loaded .*Missing"),
@@ -151,11 +150,9 @@ def test_load_evaluator() -> None:
         ("fft: speed=2", {}, "unknown key 'speed'"),
         ("fft: rotated", {}, "'rotated' has no '='"),
         (":x", {}, "cannot be loaded"),
-    ],
-)
-def test_bad_evaluators(name: str, settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        load_evaluator(name, settings)
+    ]:
+        with subtests.test(name=name, settings=settings), pytest.raises(InputError, match=message):
+            load_evaluator(name, settings)
 
 
 def test_a_device_changes_where_and_not_what() -> None:

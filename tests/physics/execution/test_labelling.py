@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from microdesign.core.config import validate_config
 from microdesign.core.errors import EvaluationError, InputError, StorageError
 from microdesign.core.progress import Recorded
 from microdesign.core.properties import standard_names
@@ -153,12 +154,12 @@ def test_a_shard_without_any_answer_is_an_error(source: Dataset, tmp_path: Path)
     assert not list(tmp_path.glob("*.parquet"))
 
 
-@pytest.mark.parametrize("same", ["{0}", "{0}/", "{0}/../images"])
-def test_the_source_is_never_its_own_answer(source: Dataset, same: str) -> None:
+def test_the_source_is_never_its_own_answer(source: Dataset) -> None:
     before = source.manifest.digest
-    config = LabelConfig(source=str(source.folder), out=same.format(source.folder), materials=MATERIALS)
-    with pytest.raises(InputError, match="is the source itself; expected another folder"):
-        label(config)
+    for same in ("{0}", "{0}/", "{0}/../images"):
+        settings = {"source": str(source.folder), "out": same.format(source.folder), "materials": MATERIALS}
+        with pytest.raises(InputError, match="is the source itself; expected another folder"):
+            validate_config(LabelConfig, settings, same)
     assert Dataset.open(source.folder).manifest.digest == before
     assert not source.manifest.properties
 

@@ -1,5 +1,7 @@
 """Phases given by tensors, polycrystals, and pixels that are no squares."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -33,20 +35,20 @@ def isotropic(E: float, nu: float, k: float) -> dict:
     }
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("shape", [(7, 8), (4, 5, 6)])
-@pytest.mark.parametrize("plane", ["stress", "strain"])
-def test_isotropic_tensors_are_e_nu_k(shape: tuple[int, ...], scheme: str, plane: str) -> None:
-    if scheme == "q1bbar" and len(shape) == 2:
-        pytest.skip("q1bbar in the plane takes E, nu and k")
-    given = [(1, 0.3, 1), (10, 0.2, 5)]
-    plain = materials_of(*({"E": E, "nu": nu, "k": k} for E, nu, k in given), plane=plane)
-    tensors = materials_of(*(isotropic(*each) for each in given), plane=plane)
-    settings = {"dims": len(shape), "discretization": scheme, "tolerance": 1e-11}
-    expected = homogenize(random_labels(shape), plain, **settings)
-    result = homogenize(random_labels(shape), tensors, **settings)
-    np.testing.assert_allclose(result.stiffness, expected.stiffness, atol=1e-8)
-    np.testing.assert_allclose(result.conductivity, expected.conductivity, atol=1e-8)
+def test_isotropic_tensors_are_e_nu_k(subtests: pytest.Subtests) -> None:
+    kinds = [("stress", (7, 8)), ("strain", (7, 8)), ("stress", (4, 5, 6))]  # volumes do not use the plane
+    for (plane, shape), scheme in itertools.product(kinds, SCHEMES):
+        if scheme == "q1bbar" and len(shape) == 2:
+            continue  # q1bbar in the plane takes E, nu and k
+        with subtests.test(plane=plane, shape=shape, scheme=scheme):
+            given = [(1, 0.3, 1), (10, 0.2, 5)]
+            plain = materials_of(*({"E": E, "nu": nu, "k": k} for E, nu, k in given), plane=plane)
+            tensors = materials_of(*(isotropic(*each) for each in given), plane=plane)
+            settings = {"dims": len(shape), "discretization": scheme, "tolerance": 1e-11}
+            expected = homogenize(random_labels(shape), plain, **settings)
+            result = homogenize(random_labels(shape), tensors, **settings)
+            np.testing.assert_allclose(result.stiffness, expected.stiffness, atol=1e-8)
+            np.testing.assert_allclose(result.conductivity, expected.conductivity, atol=1e-8)
 
 
 def test_polycrystal_of_isotropic_grains_is_homogeneous() -> None:
@@ -126,56 +128,60 @@ def test_anisotropic_laminate() -> None:
         np.testing.assert_allclose(result.conductivity[0], layers(k, [0]), atol=1e-8)
 
 
-@pytest.mark.parametrize("plane", ["stress", "strain"])
-def test_plane_of_a_crystal(plane: str) -> None:
-    phase = {"stiffness": COPPER.tolist(), "conductivity": CONDUCTOR.tolist(), "angle": 25.0}
-    materials = materials_of(phase, plane=plane)
-    C, k = materials.stiffness_tensors(2), materials.conductivity_tensors(2)
-    assert C is not None
-    assert k is not None
-    R = euler_rotation(25, 0, 0)
-    if plane == "strain":
-        np.testing.assert_allclose(C[0], rotate_stiffness(COPPER, R)[np.ix_([0, 1, 5], [0, 1, 5])])
-        np.testing.assert_allclose(k[0], (R @ CONDUCTOR @ R.T)[:2, :2])
-    else:
-        S = np.linalg.inv(rotate_stiffness(COPPER, R))
-        np.testing.assert_allclose(np.linalg.inv(C[0]), S[np.ix_([0, 1, 5], [0, 1, 5])], atol=1e-12)
-        np.testing.assert_allclose(np.linalg.inv(k[0]), np.linalg.inv(R @ CONDUCTOR @ R.T)[:2, :2])
-    flat = materials_of({"stiffness": C[0].tolist(), "conductivity": k[0].tolist()}, plane=plane)
-    assert flat.contrast > 1
-    image = np.zeros((4, 4), int)
-    np.testing.assert_allclose(homogenize(image, flat).stiffness, homogenize(image, materials).stiffness, rtol=1e-6)
-    with pytest.raises(InputError, match="phase 0 has a 3 x 3 stiffness; expected 6 x 6 for a volume"):
-        homogenize(np.zeros((4, 4, 4), int), flat, dims=3)
+def test_plane_of_a_crystal(subtests: pytest.Subtests) -> None:
+    for plane in ["stress", "strain"]:
+        with subtests.test(plane=plane):
+            phase = {"stiffness": COPPER.tolist(), "conductivity": CONDUCTOR.tolist(), "angle": 25.0}
+            materials = materials_of(phase, plane=plane)
+            C, k = materials.stiffness_tensors(2), materials.conductivity_tensors(2)
+            assert C is not None
+            assert k is not None
+            R = euler_rotation(25, 0, 0)
+            if plane == "strain":
+                np.testing.assert_allclose(C[0], rotate_stiffness(COPPER, R)[np.ix_([0, 1, 5], [0, 1, 5])])
+                np.testing.assert_allclose(k[0], (R @ CONDUCTOR @ R.T)[:2, :2])
+            else:
+                S = np.linalg.inv(rotate_stiffness(COPPER, R))
+                np.testing.assert_allclose(np.linalg.inv(C[0]), S[np.ix_([0, 1, 5], [0, 1, 5])], atol=1e-12)
+                np.testing.assert_allclose(np.linalg.inv(k[0]), np.linalg.inv(R @ CONDUCTOR @ R.T)[:2, :2])
+            flat = materials_of({"stiffness": C[0].tolist(), "conductivity": k[0].tolist()}, plane=plane)
+            assert flat.contrast > 1
+            image = np.zeros((4, 4), int)
+            np.testing.assert_allclose(
+                homogenize(image, flat).stiffness, homogenize(image, materials).stiffness, rtol=1e-6
+            )
+            with pytest.raises(InputError, match="phase 0 has a 3 x 3 stiffness; expected 6 x 6 for a volume"):
+                homogenize(np.zeros((4, 4, 4), int), flat, dims=3)
 
 
-@pytest.mark.parametrize("scheme", ["q1", "rotated", "q1bbar", "fv"])
-@pytest.mark.parametrize("shape", [(6, 8), (4, 6, 5)])
-def test_spacing_stands_for_pixels_of_the_same_phase(shape: tuple[int, ...], scheme: str) -> None:
+def test_spacing_stands_for_pixels_of_the_same_phase(subtests: pytest.Subtests) -> None:
     """Pixels twice as long are near the value of two pixels in their place; equal spacing changes nothing."""
-    labels, dims = random_labels(shape), len(shape)
-    for axis in range(dims):
-        labels = np.repeat(labels, 2, axis)
-    two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 3, "nu": 0.2, "k": 3})
-    settings = {"dims": dims, "discretization": scheme, "tolerance": 1e-8}
-    same = homogenize(labels, two, spacing=[2.5] * dims, **settings)
-    np.testing.assert_array_equal(same.stiffness, homogenize(labels, two, **settings).stiffness)
-    long = homogenize(labels, two, spacing=[2.0, *[1.0] * (dims - 1)], **settings)
-    split = homogenize(np.repeat(labels, 2, axis=0), two, **settings)
-    np.testing.assert_allclose(long.stiffness, split.stiffness, atol=0.05)
-    np.testing.assert_allclose(long.conductivity, split.conductivity, atol=0.05)
+    for shape, scheme in itertools.product([(6, 8), (4, 6, 5)], ["q1", "rotated", "q1bbar", "fv"]):
+        with subtests.test(shape=shape, scheme=scheme):
+            labels, dims = random_labels(shape), len(shape)
+            for axis in range(dims):
+                labels = np.repeat(labels, 2, axis)
+            two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 3, "nu": 0.2, "k": 3})
+            settings = {"dims": dims, "discretization": scheme, "tolerance": 1e-8}
+            same = homogenize(labels, two, spacing=[2.5] * dims, **settings)
+            np.testing.assert_array_equal(same.stiffness, homogenize(labels, two, **settings).stiffness)
+            long = homogenize(labels, two, spacing=[2.0, *[1.0] * (dims - 1)], **settings)
+            split = homogenize(np.repeat(labels, 2, axis=0), two, **settings)
+            np.testing.assert_allclose(long.stiffness, split.stiffness, atol=0.05)
+            np.testing.assert_allclose(long.conductivity, split.conductivity, atol=0.05)
 
 
-@pytest.mark.parametrize("scheme", ["q1", "rotated", "q1bbar", "fv"])
-def test_spacing_of_laminates_does_not_matter(scheme: str) -> None:
-    two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10})
-    volume = np.zeros((4, 16, 4), np.uint8)
-    volume[:, 3:8] = 1
-    settings = {"dims": 3, "discretization": scheme, "tolerance": 1e-11}
-    expected = homogenize(volume, two, **settings)
-    result = homogenize(volume, two, spacing=(1, 0.3, 2), **settings)
-    np.testing.assert_allclose(result.stiffness, expected.stiffness, atol=1e-9)
-    np.testing.assert_allclose(result.conductivity, expected.conductivity, atol=1e-9)
+def test_spacing_of_laminates_does_not_matter(subtests: pytest.Subtests) -> None:
+    for scheme in ["q1", "rotated", "q1bbar", "fv"]:
+        with subtests.test(scheme=scheme):
+            two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10})
+            volume = np.zeros((4, 16, 4), np.uint8)
+            volume[:, 3:8] = 1
+            settings = {"dims": 3, "discretization": scheme, "tolerance": 1e-11}
+            expected = homogenize(volume, two, **settings)
+            result = homogenize(volume, two, spacing=(1, 0.3, 2), **settings)
+            np.testing.assert_allclose(result.stiffness, expected.stiffness, atol=1e-9)
+            np.testing.assert_allclose(result.conductivity, expected.conductivity, atol=1e-9)
 
 
 def test_spacing_turns_with_the_image() -> None:
@@ -188,9 +194,8 @@ def test_spacing_turns_with_the_image() -> None:
     np.testing.assert_allclose(turned.conductivity[0], R @ result.conductivity[0] @ R.T, atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("phase", "message"),
-    [
+def test_bad_phases(subtests: pytest.Subtests) -> None:
+    for phase, message in [
         ({"stiffness": [[1, 0], [0, 1]]}, "stiffness is not of 3 x 3 or 6 x 6 numbers"),
         ({"stiffness": [[1, 2, 0], [2, 1, 0], [0, 0, 1]]}, "stiffness is not positive definite"),
         ({"stiffness": [[1, 0.5, 0], [0, 1, 0], [0, 0, 1]]}, "stiffness is not symmetric and finite"),
@@ -201,11 +206,9 @@ def test_spacing_turns_with_the_image() -> None:
         ({"conductivity": [[1, 0], [0, 1]], "euler": [1, 2, 3]}, "is turned by angle, not by euler"),
         ({"stiffness": COPPER.tolist(), "euler": [1, 2, 3], "angle": 3}, "expected either euler or angle"),
         ({"stiffness": COPPER.tolist(), "rho": 3}, r"unknown key 'phases\.0\.rho'"),
-    ],
-)
-def test_bad_phases(phase: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        materials_of(phase)
+    ]:
+        with subtests.test(phase=phase), pytest.raises(InputError, match=message):
+            materials_of(phase)
 
 
 def test_moduli_are_given_for_all_phases_or_none() -> None:
@@ -246,13 +249,14 @@ def test_golden_values_of_other_discretizations() -> None:
     np.testing.assert_allclose(k, [[2.026100388, -0.099142023], [-0.099142023, 1.853755918]], atol=1e-9)
 
 
-@pytest.mark.parametrize("dims", [2, 3])
-def test_finite_volumes_of_stripes_are_exact(dims: int) -> None:
-    two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10})
-    image = np.zeros((8, *[4] * (dims - 1)), np.uint8)
-    image[::2] = 1
-    k = homogenize(image, two, dims=dims, discretization="fv", tolerance=1e-10).conductivity[0]
-    np.testing.assert_allclose(k, np.diag([1 / 0.55] + [5.5] * (dims - 1)), atol=1e-9)
+def test_finite_volumes_of_stripes_are_exact(subtests: pytest.Subtests) -> None:
+    for dims in [2, 3]:
+        with subtests.test(dims=dims):
+            two = materials_of({"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10})
+            image = np.zeros((8, *[4] * (dims - 1)), np.uint8)
+            image[::2] = 1
+            k = homogenize(image, two, dims=dims, discretization="fv", tolerance=1e-10).conductivity[0]
+            np.testing.assert_allclose(k, np.diag([1 / 0.55] + [5.5] * (dims - 1)), atol=1e-9)
 
 
 def test_mean_dilatation_does_not_lock() -> None:

@@ -1,5 +1,7 @@
 """The solver against closed forms, symmetries and numbers computed by other programs."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -51,44 +53,48 @@ GOLDEN_PLANE_STRAIN = {
 }
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_golden_conductivity(scheme: str) -> None:
-    result = homogenize(golden_image(), two_phases(10), discretization=scheme, tolerance=1e-11)
-    np.testing.assert_allclose(result.conductivity[0], GOLDEN_CONDUCTIVITY[scheme], atol=1e-9)
+def test_golden_conductivity(subtests: pytest.Subtests) -> None:
+    for scheme in SCHEMES:
+        with subtests.test(scheme=scheme):
+            result = homogenize(golden_image(), two_phases(10), discretization=scheme, tolerance=1e-11)
+            np.testing.assert_allclose(result.conductivity[0], GOLDEN_CONDUCTIVITY[scheme], atol=1e-9)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_golden_plane_strain(scheme: str) -> None:
-    result = homogenize(golden_image(), two_phases(100, "strain"), discretization=scheme, tolerance=1e-11)
-    np.testing.assert_allclose(result.stiffness[0], GOLDEN_PLANE_STRAIN[scheme], atol=1e-9)
+def test_golden_plane_strain(subtests: pytest.Subtests) -> None:
+    for scheme in SCHEMES:
+        with subtests.test(scheme=scheme):
+            result = homogenize(golden_image(), two_phases(100, "strain"), discretization=scheme, tolerance=1e-11)
+            np.testing.assert_allclose(result.stiffness[0], GOLDEN_PLANE_STRAIN[scheme], atol=1e-9)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_laminate_is_exact_after_one_iteration(scheme: str) -> None:
-    image = np.zeros((16, 16), np.uint8)
-    image[3:8] = 1
-    materials = Materials.model_validate(
-        {"plane": "strain", "phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10}]}
-    )
-    result = homogenize(image, materials, discretization=scheme, tolerance=1e-12, precision="float64")
-    lam, mu = materials.lame_moduli.T
-    p, mean = lam + 2 * mu, np.array([11, 5]) / 16
-    c11 = 1 / (mean @ (1 / p))
-    c12 = c11 * (mean @ (lam / p))
-    c22 = mean @ (p - lam**2 / p) + c11 * (mean @ (lam / p)) ** 2
-    expected = np.array([[c11, c12, 0], [c12, c22, 0], [0, 0, 1 / (mean @ (1 / mu))]])
-    assert c11 == pytest.approx(1.855840928)
-    assert c22 == pytest.approx(4.268582839)
-    np.testing.assert_allclose(result.stiffness[0], expected, atol=1e-12)
-    np.testing.assert_allclose(result.conductivity[0], np.diag([1.3913043478260869, 3.8125]), atol=1e-12)
-    assert result.iterations[0] == 1
+def test_laminate_is_exact_after_one_iteration(subtests: pytest.Subtests) -> None:
+    for scheme in SCHEMES:
+        with subtests.test(scheme=scheme):
+            image = np.zeros((16, 16), np.uint8)
+            image[3:8] = 1
+            materials = Materials.model_validate(
+                {"plane": "strain", "phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.2, "k": 10}]}
+            )
+            result = homogenize(image, materials, discretization=scheme, tolerance=1e-12, precision="float64")
+            lam, mu = materials.lame_moduli.T
+            p, mean = lam + 2 * mu, np.array([11, 5]) / 16
+            c11 = 1 / (mean @ (1 / p))
+            c12 = c11 * (mean @ (lam / p))
+            c22 = mean @ (p - lam**2 / p) + c11 * (mean @ (lam / p)) ** 2
+            expected = np.array([[c11, c12, 0], [c12, c22, 0], [0, 0, 1 / (mean @ (1 / mu))]])
+            assert c11 == pytest.approx(1.855840928)
+            assert c22 == pytest.approx(4.268582839)
+            np.testing.assert_allclose(result.stiffness[0], expected, atol=1e-12)
+            np.testing.assert_allclose(result.conductivity[0], np.diag([1.3913043478260869, 3.8125]), atol=1e-12)
+            assert result.iterations[0] == 1
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_one_pixel_stripes(scheme: str) -> None:
-    image = np.tile(np.array([[0], [1]], np.uint8), (8, 16))
-    result = homogenize(image, two_phases(10), discretization=scheme, tolerance=1e-10)
-    np.testing.assert_allclose(result.conductivity[0], [[1 / 0.55, 0], [0, 5.5]], atol=1e-9)
+def test_one_pixel_stripes(subtests: pytest.Subtests) -> None:
+    for scheme in SCHEMES:
+        with subtests.test(scheme=scheme):
+            image = np.tile(np.array([[0], [1]], np.uint8), (8, 16))
+            result = homogenize(image, two_phases(10), discretization=scheme, tolerance=1e-10)
+            np.testing.assert_allclose(result.conductivity[0], [[1 / 0.55, 0], [0, 5.5]], atol=1e-9)
 
 
 def test_homogeneous_images_take_no_iteration() -> None:
@@ -139,25 +145,33 @@ def test_hill_equal_shear_moduli() -> None:
     np.testing.assert_allclose(result.stiffness[0], expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("phases", [2, 3])
-def test_voigt_reuss_bounds_hold(scheme: str, phases: int) -> None:
-    images = random_images(6, (24, 20), phases, length=0.7)
-    materials = Materials.model_validate(
-        {"phases": [{"E": 1, "nu": 0.1, "k": 5}, {"E": 30, "nu": 0.4, "k": 0.5}, {"E": 8, "nu": 0.2, "k": 20}][:phases]}
-    )
-    result = homogenize(images, materials, discretization=scheme, tolerance=1e-7)
-    lam, mu = materials.lame_moduli.T
-    tensors = np.array([[[a + 2 * b, a, 0], [a, a + 2 * b, 0], [0, 0, b]] for a, b in zip(lam, mu, strict=True)])
-    fractions = np.array([np.bincount(image.reshape(-1), minlength=phases) / image.size for image in images])
-    upper = np.einsum("np,pij->nij", fractions, tensors)
-    lower = np.linalg.inv(np.einsum("np,pij->nij", fractions, np.linalg.inv(tensors)))
-    assert np.linalg.eigvalsh(upper - result.stiffness).min() > -1e-6
-    assert np.linalg.eigvalsh(result.stiffness - lower).min() > -1e-6
-    k = materials.conductivities
-    values = np.linalg.eigvalsh(result.conductivity)
-    assert (values.max(axis=1) <= voigt(k, fractions) * (1 + 1e-6)).all()
-    assert (values.min(axis=1) >= reuss(k, fractions) * (1 - 1e-6)).all()
+def test_voigt_reuss_bounds_hold(subtests: pytest.Subtests) -> None:
+    for phases, scheme in itertools.product([2, 3], SCHEMES):
+        with subtests.test(phases=phases, scheme=scheme):
+            images = random_images(6, (24, 20), phases, length=0.7)
+            materials = Materials.model_validate(
+                {
+                    "phases": [
+                        {"E": 1, "nu": 0.1, "k": 5},
+                        {"E": 30, "nu": 0.4, "k": 0.5},
+                        {"E": 8, "nu": 0.2, "k": 20},
+                    ][:phases]
+                }
+            )
+            result = homogenize(images, materials, discretization=scheme, tolerance=1e-7)
+            lam, mu = materials.lame_moduli.T
+            tensors = np.array(
+                [[[a + 2 * b, a, 0], [a, a + 2 * b, 0], [0, 0, b]] for a, b in zip(lam, mu, strict=True)]
+            )
+            fractions = np.array([np.bincount(image.reshape(-1), minlength=phases) / image.size for image in images])
+            upper = np.einsum("np,pij->nij", fractions, tensors)
+            lower = np.linalg.inv(np.einsum("np,pij->nij", fractions, np.linalg.inv(tensors)))
+            assert np.linalg.eigvalsh(upper - result.stiffness).min() > -1e-6
+            assert np.linalg.eigvalsh(result.stiffness - lower).min() > -1e-6
+            k = materials.conductivities
+            values = np.linalg.eigvalsh(result.conductivity)
+            assert (values.max(axis=1) <= voigt(k, fractions) * (1 + 1e-6)).all()
+            assert (values.min(axis=1) >= reuss(k, fractions) * (1 - 1e-6)).all()
 
 
 def test_hashin_shtrikman_bounds_hold_on_smooth_images() -> None:
@@ -181,37 +195,43 @@ def test_hashin_shtrikman_bounds_hold_on_smooth_images() -> None:
         assert (arithmetic >= lower * 0.998).all(), name
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_symmetries(scheme: str) -> None:
-    image = random_images(1, (20, 28), 3, length=1.0)[0]
-    materials = Materials.model_validate({"phases": [{"E": e, "nu": 0.3, "k": k} for e, k in ((1, 3), (9, 1), (4, 8))]})
-    relabelled = Materials(phases=materials.phases[::-1])
+def test_symmetries(subtests: pytest.Subtests) -> None:
+    for scheme in SCHEMES:
+        with subtests.test(scheme=scheme):
+            image = random_images(1, (20, 28), 3, length=1.0)[0]
+            materials = Materials.model_validate(
+                {"phases": [{"E": e, "nu": 0.3, "k": k} for e, k in ((1, 3), (9, 1), (4, 8))]}
+            )
+            relabelled = Materials(phases=materials.phases[::-1])
 
-    def solve(labels: np.ndarray, phases: Materials = materials) -> Homogenization:
-        return homogenize(labels, phases, discretization=scheme, tolerance=1e-10)
+            def solve(
+                labels: np.ndarray, phases: Materials = materials, discretization: str = scheme
+            ) -> Homogenization:
+                return homogenize(labels, phases, discretization=discretization, tolerance=1e-10)
 
-    C, k = solve(image).stiffness[0], solve(image).conductivity[0]
-    for same in (solve(np.roll(image, (3, 11), (0, 1))), solve(2 - image, relabelled)):
-        np.testing.assert_allclose(same.stiffness[0], C, rtol=1e-8, atol=1e-8)
-        np.testing.assert_allclose(same.conductivity[0], k, rtol=1e-8, atol=1e-8)
-    turned = solve(np.rot90(image))
-    swap = np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
-    np.testing.assert_allclose(turned.stiffness[0], swap @ C @ swap.T, rtol=1e-8, atol=1e-8)
-    np.testing.assert_allclose(turned.conductivity[0], rotate_90(k), rtol=1e-8, atol=1e-8)
-    assert np.array_equal(C, C.T)
-    assert np.linalg.eigvalsh(C).min() > 0
+            C, k = solve(image).stiffness[0], solve(image).conductivity[0]
+            for same in (solve(np.roll(image, (3, 11), (0, 1))), solve(2 - image, relabelled)):
+                np.testing.assert_allclose(same.stiffness[0], C, rtol=1e-8, atol=1e-8)
+                np.testing.assert_allclose(same.conductivity[0], k, rtol=1e-8, atol=1e-8)
+            turned = solve(np.rot90(image))
+            swap = np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]])
+            np.testing.assert_allclose(turned.stiffness[0], swap @ C @ swap.T, rtol=1e-8, atol=1e-8)
+            np.testing.assert_allclose(turned.conductivity[0], rotate_90(k), rtol=1e-8, atol=1e-8)
+            assert np.array_equal(C, C.T)
+            assert np.linalg.eigvalsh(C).min() > 0
 
 
-@pytest.mark.parametrize("contrast", [10, 100, 1000, 1e5])
-def test_error_stays_within_the_tolerance(contrast: float) -> None:
-    images, materials = random_images(4, (64, 64)), two_phases(contrast)
-    coarse, fine = homogenize(images, materials), homogenize(images, materials, tolerance=1e-10)
-    for name in ("stiffness", "conductivity"):
-        reached = np.diagonal(getattr(coarse, name), axis1=1, axis2=2)
-        exact = np.diagonal(getattr(fine, name), axis1=1, axis2=2)
-        assert np.abs(reached / exact - 1).max() <= 1e-4
-    assert (coarse.error_estimate <= 1e-4).all()
-    assert (coarse.iterations < fine.iterations).all()
+def test_error_stays_within_the_tolerance(subtests: pytest.Subtests) -> None:
+    for contrast in [10, 100, 1000, 1e5]:
+        with subtests.test(contrast=contrast):
+            images, materials = random_images(4, (64, 64)), two_phases(contrast)
+            coarse, fine = homogenize(images, materials), homogenize(images, materials, tolerance=1e-10)
+            for name in ("stiffness", "conductivity"):
+                reached = np.diagonal(getattr(coarse, name), axis1=1, axis2=2)
+                exact = np.diagonal(getattr(fine, name), axis1=1, axis2=2)
+                assert np.abs(reached / exact - 1).max() <= 1e-4
+            assert (coarse.error_estimate <= 1e-4).all()
+            assert (coarse.iterations < fine.iterations).all()
 
 
 def test_float32_agrees_with_float64() -> None:
@@ -248,9 +268,8 @@ def test_not_converged_carries_the_best() -> None:
     assert best.error_estimate[1] > 1e-4
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
+def test_bad_labels(subtests: pytest.Subtests) -> None:
+    for labels, message in [
         (np.zeros((3, 4, 4)), "labels are of type float64; expected integers"),
         (np.full((3, 4, 4), np.nan), "labels are of type float64; expected integers"),
         (np.zeros(4, int), r"labels have shape \(4,\); expected \(images, X, Y\)"),
@@ -262,23 +281,18 @@ def test_not_converged_carries_the_best() -> None:
             "image 3 has label 2, but the materials define 2",
         ),
         (np.full((4, 4), -1), r"image 0 has label -1, but the materials define 2 phases \(labels 0 to 1\)\."),
-    ],
-)
-def test_bad_labels(labels: np.ndarray, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        homogenize(labels, two_phases())
+    ]:
+        with subtests.test(labels=labels), pytest.raises(InputError, match=message):
+            homogenize(labels, two_phases())
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
+def test_bad_settings(subtests: pytest.Subtests) -> None:
+    for settings, message in [
         ({"discretization": "q2"}, "discretization = 'q2' is unknown; expected one of q1, rotated"),
         ({"tolerance": 0.0}, "tolerance = 0.0 is out of range"),
         ({"tolerance": float("nan")}, "tolerance = nan is out of range"),
         ({"max_iterations": 0}, "max_iterations = 0 is out of range"),
         ({"precision": "float16"}, "precision = 'float16' is unknown"),
-    ],
-)
-def test_bad_settings(settings: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        homogenize(golden_image(), two_phases(), **settings)
+    ]:
+        with subtests.test(settings=settings), pytest.raises(InputError, match=message):
+            homogenize(golden_image(), two_phases(), **settings)

@@ -1,5 +1,7 @@
 """Phases without stiffness or conductivity: the limit of soft phases, closed forms, refusals."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -26,51 +28,51 @@ def pore(dims: int, size: int = 16) -> np.ndarray:
     return (sum((g + i) ** 2 for i, g in enumerate(grid)) < (0.3 * size) ** 2).astype(np.uint8)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("dims", [2, 3])
-def test_voids_are_the_limit_of_soft_phases(dims: int, scheme: str) -> None:
-    image = pore(dims, 16 if dims == 2 else 10)
-    settings = {"dims": dims, "discretization": scheme, "tolerance": 1e-7}
-    empty = homogenize(image, with_pores(), **settings)
-    soft = homogenize(image, with_pores(1e-6), **settings)
-    np.testing.assert_allclose(empty.stiffness, soft.stiffness, atol=2e-5)
-    np.testing.assert_allclose(empty.conductivity, soft.conductivity, atol=2e-5)
-    assert np.linalg.eigvalsh(empty.stiffness[0]).min() > 0.1
-    assert empty.iterations[0] < soft.iterations[0] or empty.iterations[0] < 60
+def test_voids_are_the_limit_of_soft_phases(subtests: pytest.Subtests) -> None:
+    for dims, scheme in itertools.product([2, 3], SCHEMES):
+        with subtests.test(dims=dims, scheme=scheme):
+            image = pore(dims, 16 if dims == 2 else 10)
+            settings = {"dims": dims, "discretization": scheme, "tolerance": 1e-7}
+            empty = homogenize(image, with_pores(), **settings)
+            soft = homogenize(image, with_pores(1e-6), **settings)
+            np.testing.assert_allclose(empty.stiffness, soft.stiffness, atol=2e-5)
+            np.testing.assert_allclose(empty.conductivity, soft.conductivity, atol=2e-5)
+            assert np.linalg.eigvalsh(empty.stiffness[0]).min() > 0.1
+            assert empty.iterations[0] < soft.iterations[0] or empty.iterations[0] < 60
 
 
-@pytest.mark.parametrize("scheme", ["q1", "rotated"])
-@pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_error_stays_near_the_tolerance(scheme: str, precision: str) -> None:
-    image = pore(2, 48)
-    coarse = homogenize(image, with_pores(), discretization=scheme, precision=precision)
-    fine = homogenize(image, with_pores(), discretization=scheme, tolerance=1e-10)
-    for name in ("stiffness", "conductivity"):
-        ratio = np.diag(getattr(coarse, name)[0]) / np.diag(getattr(fine, name)[0])
-        assert np.abs(ratio - 1).max() < 2e-4
-    assert coarse.iterations[0] <= 40
+def test_error_stays_near_the_tolerance(subtests: pytest.Subtests) -> None:
+    for precision, scheme in itertools.product(["float32", "float64"], ["q1", "rotated"]):
+        with subtests.test(precision=precision, scheme=scheme):
+            image = pore(2, 48)
+            coarse = homogenize(image, with_pores(), discretization=scheme, precision=precision)
+            fine = homogenize(image, with_pores(), discretization=scheme, tolerance=1e-10)
+            for name in ("stiffness", "conductivity"):
+                ratio = np.diag(getattr(coarse, name)[0]) / np.diag(getattr(fine, name)[0])
+                assert np.abs(ratio - 1).max() < 2e-4
+            assert coarse.iterations[0] <= 40
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("dims", [2, 3])
-def test_plates_with_gaps_between_them(dims: int, scheme: str) -> None:
+def test_plates_with_gaps_between_them(subtests: pytest.Subtests) -> None:
     """Along the plates f (C22 - C12^2 / C11) and f k, across them nothing."""
-    image = np.zeros((12, *[4] * (dims - 1)), np.uint8)
-    image[5:9] = 1
-    result = homogenize(image, with_pores(), dims=dims, discretization=scheme, tolerance=1e-8)
-    lam, mu = with_pores().lame_moduli_of(3)[0]
-    f = 8 / 12
-    C = np.zeros((3 * dims - 3,) * 2)
-    C[1, 1] = f * (lam + 2 * mu - lam**2 / (lam + 2 * mu))
-    if dims == 3:
-        C[2, 2], C[1, 2], C[3, 3] = C[1, 1], f * (lam - lam**2 / (lam + 2 * mu)), f * mu
-        C[2, 1] = C[1, 2]
-    np.testing.assert_allclose(result.stiffness[0], C, atol=1e-6)
-    np.testing.assert_allclose(result.conductivity[0], np.diag([0] + [3 * f] * (dims - 1)), atol=1e-6)
-    assert not result.stiffness[0, 0].any()
-    properties = engineering_constants if dims == 2 else volume_properties
-    with pytest.raises(EvaluationError, match="the effective stiffness of image 0 is singular"):
-        properties(result.stiffness, result.conductivity)
+    for dims, scheme in itertools.product([2, 3], SCHEMES):
+        with subtests.test(dims=dims, scheme=scheme):
+            image = np.zeros((12, *[4] * (dims - 1)), np.uint8)
+            image[5:9] = 1
+            result = homogenize(image, with_pores(), dims=dims, discretization=scheme, tolerance=1e-8)
+            lam, mu = with_pores().lame_moduli_of(3)[0]
+            f = 8 / 12
+            C = np.zeros((3 * dims - 3,) * 2)
+            C[1, 1] = f * (lam + 2 * mu - lam**2 / (lam + 2 * mu))
+            if dims == 3:
+                C[2, 2], C[1, 2], C[3, 3] = C[1, 1], f * (lam - lam**2 / (lam + 2 * mu)), f * mu
+                C[2, 1] = C[1, 2]
+            np.testing.assert_allclose(result.stiffness[0], C, atol=1e-6)
+            np.testing.assert_allclose(result.conductivity[0], np.diag([0] + [3 * f] * (dims - 1)), atol=1e-6)
+            assert not result.stiffness[0, 0].any()
+            properties = engineering_constants if dims == 2 else volume_properties
+            with pytest.raises(EvaluationError, match="the effective stiffness of image 0 is singular"):
+                properties(result.stiffness, result.conductivity)
 
 
 def test_only_one_physics_may_have_voids() -> None:

@@ -37,26 +37,26 @@ def solve(volume: np.ndarray, materials: Materials = TWO, scheme: str = "q1", **
     return homogenize(volume, materials, dims=3, discretization=scheme, **{"tolerance": 1e-10, **settings})
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("axis", [0, 1, 2])
-def test_laminates(axis: int, scheme: str) -> None:
-    volume = np.zeros((16, 4, 4), np.uint8)
-    volume[3:8] = 1
-    order = {0: [0, 1, 2], 1: [1, 0, 2], 2: [1, 2, 0]}[axis]
-    result = solve(np.ascontiguousarray(volume.transpose(order)), scheme=scheme, tolerance=1e-12)
-    if scheme in ("q1", "rotated"):
-        assert result.iterations[0] == 1
-    C = np.zeros((6, 6))
-    C[:3, :3] = [
-        [1.855840928, 0.691797846, 0.691797846],
-        [0.691797846, 4.268582839, 1.135570019],
-        [0.691797846, 1.135570019, 4.268582839],
-    ]
-    C[3:, 3:] = np.diag([1.566506410, 0.536912752, 0.536912752])
-    turn = np.eye(3)[order]
-    k = np.diag([1.391304348, 3.8125, 3.8125])
-    np.testing.assert_allclose(result.stiffness[0], rotate_stiffness(C, turn), atol=1e-9)
-    np.testing.assert_allclose(result.conductivity[0], turn @ k @ turn.T, atol=1e-9)
+def test_laminates(subtests: pytest.Subtests) -> None:
+    for axis, scheme in itertools.product([0, 1, 2], SCHEMES):
+        with subtests.test(axis=axis, scheme=scheme):
+            volume = np.zeros((16, 4, 4), np.uint8)
+            volume[3:8] = 1
+            order = {0: [0, 1, 2], 1: [1, 0, 2], 2: [1, 2, 0]}[axis]
+            result = solve(np.ascontiguousarray(volume.transpose(order)), scheme=scheme, tolerance=1e-12)
+            if scheme in ("q1", "rotated"):
+                assert result.iterations[0] == 1
+            C = np.zeros((6, 6))
+            C[:3, :3] = [
+                [1.855840928, 0.691797846, 0.691797846],
+                [0.691797846, 4.268582839, 1.135570019],
+                [0.691797846, 1.135570019, 4.268582839],
+            ]
+            C[3:, 3:] = np.diag([1.566506410, 0.536912752, 0.536912752])
+            turn = np.eye(3)[order]
+            k = np.diag([1.391304348, 3.8125, 3.8125])
+            np.testing.assert_allclose(result.stiffness[0], rotate_stiffness(C, turn), atol=1e-9)
+            np.testing.assert_allclose(result.conductivity[0], turn @ k @ turn.T, atol=1e-9)
 
 
 def test_homogeneous_volume_takes_no_iteration() -> None:
@@ -67,36 +67,38 @@ def test_homogeneous_volume_takes_no_iteration() -> None:
     assert not result.iterations.any()
 
 
-@pytest.mark.parametrize("scheme", ["q1", "rotated", "fv"])
-def test_extruded_image_is_the_plane_problem(scheme: str) -> None:
-    image = random_volume((12, 10, 1))[:, :, 0]
-    plane = homogenize(image, TWO, discretization=scheme, tolerance=1e-10)
-    result = solve(np.repeat(image[:, :, None], 4, axis=2), scheme=scheme)
-    np.testing.assert_allclose(result.stiffness[0][np.ix_([0, 1, 5], [0, 1, 5])], plane.stiffness[0], atol=1e-8)
-    np.testing.assert_allclose(result.conductivity[0][:2, :2], plane.conductivity[0], atol=1e-8)
-    assert result.conductivity[0, 2, 2] == pytest.approx(1 + 9 * image.mean())
+def test_extruded_image_is_the_plane_problem(subtests: pytest.Subtests) -> None:
+    for scheme in ["q1", "rotated", "fv"]:
+        with subtests.test(scheme=scheme):
+            image = random_volume((12, 10, 1))[:, :, 0]
+            plane = homogenize(image, TWO, discretization=scheme, tolerance=1e-10)
+            result = solve(np.repeat(image[:, :, None], 4, axis=2), scheme=scheme)
+            np.testing.assert_allclose(result.stiffness[0][np.ix_([0, 1, 5], [0, 1, 5])], plane.stiffness[0], atol=1e-8)
+            np.testing.assert_allclose(result.conductivity[0][:2, :2], plane.conductivity[0], atol=1e-8)
+            assert result.conductivity[0, 2, 2] == pytest.approx(1 + 9 * image.mean())
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_symmetries(scheme: str) -> None:
-    volume = random_volume((6, 8, 10), 3)
-    materials = phases_of((1, 0.3, 3), (9, 0.2, 1), (4, 0.1, 8))
-    result = solve(volume, materials, scheme)
-    C, k = result.stiffness[0], result.conductivity[0]
-    relabelled = Materials(plane="strain", phases=materials.phases[::-1])
-    for same in (
-        solve(np.roll(volume, (3, 1, 4), (0, 1, 2)), materials, scheme),
-        solve(2 - volume, relabelled, scheme),
-    ):
-        np.testing.assert_allclose(same.stiffness[0], C, atol=1e-8)
-        np.testing.assert_allclose(same.conductivity[0], k, atol=1e-8)
-    for order in itertools.permutations(range(3)):
-        turn = np.eye(3)[list(order)]
-        turned = solve(np.ascontiguousarray(volume.transpose(order)), materials, scheme)
-        np.testing.assert_allclose(turned.stiffness[0], rotate_stiffness(C, turn), atol=1e-8)
-        np.testing.assert_allclose(turned.conductivity[0], turn @ k @ turn.T, atol=1e-8)
-    assert np.array_equal(C, C.T)
-    assert np.linalg.eigvalsh(C).min() > 0
+def test_symmetries(subtests: pytest.Subtests) -> None:
+    for scheme in SCHEMES:
+        with subtests.test(scheme=scheme):
+            volume = random_volume((6, 8, 10), 3)
+            materials = phases_of((1, 0.3, 3), (9, 0.2, 1), (4, 0.1, 8))
+            result = solve(volume, materials, scheme)
+            C, k = result.stiffness[0], result.conductivity[0]
+            relabelled = Materials(plane="strain", phases=materials.phases[::-1])
+            for same in (
+                solve(np.roll(volume, (3, 1, 4), (0, 1, 2)), materials, scheme),
+                solve(2 - volume, relabelled, scheme),
+            ):
+                np.testing.assert_allclose(same.stiffness[0], C, atol=1e-8)
+                np.testing.assert_allclose(same.conductivity[0], k, atol=1e-8)
+            for order in itertools.permutations(range(3)):
+                turn = np.eye(3)[list(order)]
+                turned = solve(np.ascontiguousarray(volume.transpose(order)), materials, scheme)
+                np.testing.assert_allclose(turned.stiffness[0], rotate_stiffness(C, turn), atol=1e-8)
+                np.testing.assert_allclose(turned.conductivity[0], turn @ k @ turn.T, atol=1e-8)
+            assert np.array_equal(C, C.T)
+            assert np.linalg.eigvalsh(C).min() > 0
 
 
 def finite_elements(
@@ -136,18 +138,19 @@ def finite_elements(
     return (tensors[phase].sum(axis=0) + np.einsum("eds,edl->sl", loads, u[dofs])) / labels.size
 
 
-@pytest.mark.parametrize("contrast", [10, 1000])
-def test_q1_equals_assembled_finite_elements(contrast: float) -> None:
-    volume = random_volume((8, 8, 8))
-    materials = phases_of((1, 0.3, 1), (contrast, 0.2, contrast))
-    C = finite_elements(volume, materials.stiffness_tensors(3), elastic=True)
-    k = finite_elements(volume, materials.conductivity_tensors(3), elastic=False)
-    tight = solve(volume, materials)
-    np.testing.assert_allclose(tight.stiffness[0], C, atol=1e-8 * C.max())
-    np.testing.assert_allclose(tight.conductivity[0], k, atol=1e-8 * k.max())
-    usual = solve(volume, materials, tolerance=1e-5)
-    np.testing.assert_allclose(usual.stiffness[0], C, atol=1e-4 * C.max())
-    np.testing.assert_allclose(np.diag(usual.stiffness[0]), np.diag(C), rtol=1e-4)
+def test_q1_equals_assembled_finite_elements(subtests: pytest.Subtests) -> None:
+    for contrast in [10, 1000]:
+        with subtests.test(contrast=contrast):
+            volume = random_volume((8, 8, 8))
+            materials = phases_of((1, 0.3, 1), (contrast, 0.2, contrast))
+            C = finite_elements(volume, materials.stiffness_tensors(3), elastic=True)
+            k = finite_elements(volume, materials.conductivity_tensors(3), elastic=False)
+            tight = solve(volume, materials)
+            np.testing.assert_allclose(tight.stiffness[0], C, atol=1e-8 * C.max())
+            np.testing.assert_allclose(tight.conductivity[0], k, atol=1e-8 * k.max())
+            usual = solve(volume, materials, tolerance=1e-5)
+            np.testing.assert_allclose(usual.stiffness[0], C, atol=1e-4 * C.max())
+            np.testing.assert_allclose(np.diag(usual.stiffness[0]), np.diag(C), rtol=1e-4)
 
 
 def test_crystals_in_boxes_equal_assembled_finite_elements() -> None:
@@ -237,17 +240,14 @@ def test_refinement_converges() -> None:
     assert 1.4 < (values[0] - values[1]) / (values[1] - values[2]) < 4
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
+def test_bad_volumes(subtests: pytest.Subtests) -> None:
+    for labels, message in [
         (np.zeros((4, 4), int), r"labels have shape \(4, 4\); expected \(volumes, X, Y, Z\)"),
         (np.zeros((4, 1, 4), int), "images have 4 x 1 x 4 pixels; expected at least 2 x 2 x 2"),
         (np.full((1, 4, 4, 4), 2), "image 0 has label 2"),
-    ],
-)
-def test_bad_volumes(labels: np.ndarray, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        homogenize(labels, TWO, dims=3)
+    ]:
+        with subtests.test(labels=labels), pytest.raises(InputError, match=message):
+            homogenize(labels, TWO, dims=3)
 
 
 def test_bad_dims() -> None:
