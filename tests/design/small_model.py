@@ -6,9 +6,10 @@ import torch
 
 from microdesign.design.search.sampling import Strata
 from microdesign.model.bundle import Bundle, Description
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Prior

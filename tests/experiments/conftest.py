@@ -9,8 +9,9 @@ from microdesign.learning.data.feed import fit_standardization
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.model.bundle import Bundle, Description, save_bundle
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.materials import Materials

@@ -17,7 +17,7 @@ from microdesign.experiments.registry import load_experiment
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
 from microdesign.model.bundle import load_bundle, save_bundle
-from microdesign.model.prior.priors import PriorConfig
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 from microdesign.physics.execution.pool import TaskPool

@@ -11,10 +11,11 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import Bundle, Description
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.prior.priors import PriorConfig
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 
 HERE = Path(__file__).parent
 

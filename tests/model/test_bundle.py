@@ -11,10 +11,11 @@ from safetensors.torch import load_file, save_file
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.prior.priors import PriorConfig
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
 STANDARDIZATION = Standardization(names=("Ex", "vxy"), units=("MPa", "1"), offsets=(1.0, 0.3), scales=(0.5, 0.1))

@@ -6,10 +6,12 @@ import torch
 from microdesign.core.errors import InputError
 from microdesign.model.condition_correction import corrected_decodes
 from microdesign.model.losses.properties import regression
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.objective import Objective, ObjectiveConfig
+from microdesign.model.objective import Objective
+from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 
 B, P = 8, 2
 REGRESSOR = {"property_trunk", "property_features", "property_head"}

@@ -10,12 +10,14 @@ from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.model.losses.properties import LARGE, regression
 from microdesign.model.losses.two_point import CessCrop
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.objective import Objective, ObjectiveConfig
+from microdesign.model.objective import Objective
+from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.model.outputs import JointOutputs
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.prior.mixture import Gaussian, gaussian_kl
-from microdesign.model.prior.priors import PriorConfig
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from tests.cases import case
 
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)

@@ -6,10 +6,11 @@ import torch
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.binarization import binarize
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.outputs import JointOutputs
-from microdesign.model.prior.priors import PriorConfig
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.prior.config import PriorConfig
+from microdesign.model.vae import VAERegression
 from tests.cases import case
 
 B, D, P = 8, 4, 2

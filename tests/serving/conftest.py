@@ -11,10 +11,11 @@ from ray.serve import RunTarget
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.bundle import Description, load_bundle, save_bundle
 from microdesign.model.calibration import Calibration
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.serving.app import TOKEN_VARIABLE, ServeConfig, build
 from microdesign.surrogate.local import LocalSurrogate
 

@@ -10,10 +10,11 @@ from torch import distributions as td
 
 from microdesign.core.errors import InputError
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.prior.priors import PriorConfig
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.surrogate.local import PIXELS, LocalSurrogate
 from microdesign.surrogate.protocol import Prior, decode_labels
 from tests.cases import case

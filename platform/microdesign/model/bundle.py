@@ -18,9 +18,10 @@ from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest, read_json, replacing, write_json
 from microdesign.model.calibration import Calibration
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 
 FORMAT = 4
 WEIGHTS, REFERENCE_SET, DESCRIPTION = "weights.safetensors", "reference_set.safetensors", "model.json"

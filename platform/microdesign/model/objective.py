@@ -4,71 +4,18 @@ Shapes: B batch, K components, P properties. Source: Sardeshmukh et al. 2024, ar
 over pixels and the regression term a mean over properties, so beta is the weight of one nat of KL against those means.
 """
 
-import math
-from collections.abc import Mapping
-from typing import ClassVar, Literal
-
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor
 
-from microdesign.core.config import Config
 from microdesign.model.losses.components import component_diversity, component_usage, imbalance
 from microdesign.model.losses.distribution_matching import distribution_matching
 from microdesign.model.losses.properties import consistency, regression
-from microdesign.model.losses.reconstruction import LossSettings, build_losses, split_names
+from microdesign.model.losses.reconstruction import build_losses
+from microdesign.model.losses.style import Style
+from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.model.outputs import JointOutputs, Outputs
 from microdesign.model.prior.mixture import Gaussian, kl_bound, kl_monte_carlo
 from microdesign.model.standardization import Standardization
-
-
-class ObjectiveConfig(Config):
-    """Losses and their weights."""
-
-    renamed: ClassVar[Mapping[str, str]] = {
-        "concentration": "component_usage",
-        "likeness": "component_diversity",
-        "resemblance": "distribution_matching",
-    }
-
-    loss: str = Field("mse+cess", description="reconstruction: names of losses, or module:name, joined by '+'")
-    weights: Mapping[str, float] = Field(
-        {"mse": 0.1, "cess": 5.0, "lineal_path": 2.0},
-        description="weight of a named loss where it is not 1; of others, ignored",
-    )
-    settings: LossSettings = Field(LossSettings(), description="settings of the losses")
-    kl: Literal["monte_carlo", "bound"] = Field("monte_carlo", description="form of the KL divergence to the mixture")
-    beta: float = Field(2e-4, ge=0, description="weight of the KL divergence, per nat")
-    gamma: float = Field(0.1, ge=0, description="weight of the regression term")
-    consistency: float = Field(0.03, ge=0, description="weight of the errors of the decodes' properties")
-    balance: float = Field(0.05, ge=0, description="weight of KL(mean component use || uniform), against collapse")
-    component_usage: float = Field(
-        0.02,
-        ge=0,
-        description="weight of KL(p(k|c) || uniform): components are there for every target, not each for its own",
-    )
-    component_diversity: float = Field(
-        0.003, ge=0, description="weight of the similarity of two components' draws for the same properties"
-    )
-    distribution_matching: float = Field(
-        0.05, ge=0, description="weight of the distance of draws from images as populations, in shapes and properties"
-    )
-
-    @field_validator("loss")
-    @classmethod
-    def _check_loss(cls, value: str) -> str:
-        split_names(value)
-        return value
-
-    @field_validator("weights")
-    @classmethod
-    def _check_weights(cls, value: Mapping[str, float]) -> Mapping[str, float]:
-        for name, weight in value.items():
-            if name != "clamp":
-                split_names(name)
-            if not (weight >= 0 and math.isfinite(weight)):
-                raise ValueError(f"the weight {weight} of '{name}' is not supported; expected a number >= 0")
-        return value
 
 
 class Objective:
@@ -88,7 +35,7 @@ class Objective:
         self.sources: dict[str, str] = {}
         """What the losses depend on besides the config, for a run's record."""
         if "style" in self.losses:
-            self.sources["style_weights"] = config.settings.style.network(torch.device("cpu")).source
+            self.sources["style_weights"] = Style(**dict(config.settings.style)).network(torch.device("cpu")).source
 
     def __call__(self, outputs: Outputs, x: Tensor, c: Tensor, replay_c: Tensor | None = None) -> dict[str, Tensor]:
         """Returns the scalar terms of a batch, `total` among them: the weighted sum.

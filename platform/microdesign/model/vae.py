@@ -7,38 +7,21 @@ they belong to a map. Source: Sardeshmukh et al. 2024, arXiv 2402.17806. A model
 from typing import Any
 
 import torch
-from pydantic import model_validator
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import probabilities
 from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.condition_correction import corrected_decodes
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.blocks import with_channels_last_weights
-from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.decoders import build_decoder
 from microdesign.model.networks.encoder import Features, Trunk
 from microdesign.model.networks.heads import Head, SpatialHead
 from microdesign.model.outputs import Decodes, JointOutputs, Outputs, RegressorOutputs
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.model.prior.priors import CONDITIONAL, MIXTURE, PriorConfig, build_prior
-
-
-class ModelConfig(Config):
-    """Everything that rebuilds the model: its networks and its prior."""
-
-    network: NetworkConfig = NetworkConfig()
-    prior: PriorConfig = PriorConfig()
-
-    @model_validator(mode="after")
-    def _check_prior(self) -> "ModelConfig":
-        if self.network.latent_kind == "spatial" and self.prior.kind in (CONDITIONAL, MIXTURE):
-            raise ValueError(
-                f"prior {self.prior.kind} is not supported with latent_kind spatial; set prior.kind to standard"
-            )
-        return self
+from microdesign.model.prior.priors import build_prior
 
 
 class VAERegression(nn.Module):

@@ -18,10 +18,11 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.bundle import Description, load_bundle, save_bundle
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.prior.priors import PriorConfig
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 

@@ -10,10 +10,11 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.prior.priors import PriorConfig
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.surrogate.intervals import OUT_OF_DISTRIBUTION, calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
 

@@ -8,7 +8,8 @@ from microdesign.core.metrics import mape, r2
 from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
-from microdesign.model.objective import Objective, ObjectiveConfig
+from microdesign.model.objective import Objective
+from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.surrogate.local import LocalSurrogate
 
 

@@ -8,9 +8,11 @@ import torch
 from torch import distributed, nn
 from torch.multiprocessing import get_context
 
-from microdesign.model.objective import Objective, ObjectiveConfig
+from microdesign.model.model_config import ModelConfig
+from microdesign.model.objective import Objective
+from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.model.prior import mixture
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 
 BATCH, PROPERTIES = 8, 2
 MODEL = ModelConfig.model_validate({"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}})

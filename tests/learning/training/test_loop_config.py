@@ -9,7 +9,7 @@ from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.optimization import OptimizerConfig
-from microdesign.model.objective import ObjectiveConfig
+from microdesign.model.objective_config import ObjectiveConfig
 
 
 def test_without_stages_there_is_one() -> None:

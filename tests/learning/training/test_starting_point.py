@@ -10,8 +10,9 @@ import torch
 from microdesign.learning.training.starting_point import initial_model
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, Description, save_bundle
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 from microdesign.surrogate.local import LocalSurrogate
 
 NAMES = ("Ex", "vxy")

@@ -2,15 +2,9 @@
 
 import torch
 
+from microdesign.microstructure.data.channels import channels
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.indicators import (
-    all_phases,
-    channels,
-    indicators,
-    labels_of,
-    one_hot,
-    probabilities,
-)
+from microdesign.microstructure.data.indicators import all_phases, indicators, labels_of, one_hot, probabilities
 
 CASES = [(phases, shape) for phases in (2, 3, 5) for shape in ((6, 5), (4, 5, 3))]
 

@@ -11,8 +11,9 @@ from torch.nn import functional as F
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import indicators, probabilities
 from microdesign.model.losses.clamp import Clamp
+from microdesign.model.losses.config import LOSSES, LossSettings
 from microdesign.model.losses.pixel import bce, mse
-from microdesign.model.losses.reconstruction import LOSSES, Loss, LossSettings, build_losses
+from microdesign.model.losses.reconstruction import Loss, build_losses
 from microdesign.model.losses.style import Style
 from microdesign.model.losses.two_point import CessCrop
 

@@ -4,8 +4,8 @@ import pytest
 
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.vae import ModelConfig
 from tests.cases import case
 
 

@@ -5,8 +5,9 @@ import torch
 
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
+from microdesign.model.prior.config import PriorConfig
 from microdesign.model.prior.mixture import Mixture
-from microdesign.model.prior.priors import PRIORS, LatentPrior, PriorConfig, build_prior
+from microdesign.model.prior.priors import PRIORS, LatentPrior, build_prior
 from tests.cases import case
 
 B, D, P = 6, 5, 3

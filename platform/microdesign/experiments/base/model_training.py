@@ -10,7 +10,7 @@ from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.model.losses.reconstruction import split_names
+from microdesign.model.losses.config import split_names
 
 
 def train_models(

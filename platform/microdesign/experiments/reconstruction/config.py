@@ -9,7 +9,7 @@ from microdesign.core.config import Config
 from microdesign.experiments.base.config import ExperimentConfig
 from microdesign.experiments.base.trained_models import TrainedModels
 from microdesign.microstructure.data.manifest import SplitName
-from microdesign.model.losses.reconstruction import split_names
+from microdesign.model.losses.config import split_names
 
 
 class CirclesConfig(Config):

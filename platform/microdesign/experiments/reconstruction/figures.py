@@ -14,7 +14,7 @@ from microdesign.experiments.reconstruction.scores import Scores
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.statistics.two_point import two_point
-from microdesign.model.losses.two_point import EPS
+from microdesign.model.losses.config import EPS
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 _OUTLIERS = 6

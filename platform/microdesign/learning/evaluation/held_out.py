@@ -14,7 +14,8 @@ from microdesign.learning.evaluation.monitoring import Monitor
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.losses.two_point import excess_cess
-from microdesign.model.objective import Objective, ObjectiveConfig
+from microdesign.model.objective import Objective
+from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 from microdesign.physics.evaluators.protocol import Evaluator

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from microdesign.core.config import Config
 from microdesign.learning.training.optimization import OptimizerConfig
 from microdesign.learning.training.stages import Stage, StageConfig, resolve
-from microdesign.model.objective import ObjectiveConfig
-from microdesign.model.vae import ModelConfig
+from microdesign.model.model_config import ModelConfig
+from microdesign.model.objective_config import ObjectiveConfig
 
 
 class LoopConfig(Config):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from microdesign.core.config import Config, changed, flatten
-from microdesign.model.objective import ObjectiveConfig
+from microdesign.model.objective_config import ObjectiveConfig
 
 
 class StageConfig(Config):

@@ -13,9 +13,10 @@ from microdesign.core.errors import InputError
 from microdesign.learning.training.loop import build_model
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.model.model_config import ModelConfig
 from microdesign.model.prior.priors import MixturePrior
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import ModelConfig, VAERegression
+from microdesign.model.vae import VAERegression
 
 
 def initial_model(

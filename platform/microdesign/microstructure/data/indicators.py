@@ -11,11 +11,6 @@ from torch import Tensor
 from microdesign.core.errors import InputError
 
 
-def channels(n_phases: int) -> int:
-    """Returns the number of channels C that `n_phases` phases take."""
-    return 1 if n_phases == 2 else n_phases
-
-
 def one_hot(labels: Tensor, n_phases: int) -> Tensor:
     """Maps integer phase labels `(B, *N)` to float32 indicators of every phase, `(B, P, *N)`, also for two phases.
 

@@ -3,14 +3,13 @@
 import math
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from microdesign.core.config import Config
 from microdesign.microstructure.data.indicators import all_phases, probabilities
+from microdesign.model.losses.config import ClampSettings
 
 
-class Clamp(Config):
+class Clamp(ClampSettings):
     """Mean negative log likelihood of the pixels under Gaussians around the pure phases, zero where all are pure.
 
     -log(exp(-x^2 / 2 sigma^2) + exp(-(x - 1)^2 / 2 sigma^2)) + a constant, for the probability x of phase 1. For more
@@ -19,8 +18,6 @@ class Clamp(Config):
     Source: Cai et al., "Latent Representation of Microstructures using Variational Autoencoders with Spatial
     Statistics-Space Loss", eq. 9, with the square of sigma that the print leaves out; a mean instead of a sum.
     """
-
-    sigma: float = Field(0.1, gt=0, le=0.25, description="standard deviation of the Gaussians around 0 and 1")
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Maps logits `(B, C, *N)` to `(B,)`; the target is not looked at."""

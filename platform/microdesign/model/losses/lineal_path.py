@@ -1,19 +1,18 @@
 """A loss on the lineal path functions of the binarised decode: interfaces and thicknesses, not positions."""
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from microdesign.core.config import Config
 from microdesign.microstructure.data.indicators import all_phases, probabilities
 from microdesign.microstructure.statistics.morphology import lineal_path
 from microdesign.model.binarization import binarize_straight_through
+from microdesign.model.losses.config import LinealPathSettings
 
 LEAST_VARIANCE = 0.05
 """Floor of phi (1 - phi), below which a phase is too rare for its shapes to count."""
 
 
-class LinealPath(Config):
+class LinealPath(LinealPathSettings):
     """Mean square difference of the lineal path functions of all phases, relative to phi (1 - phi) of the target.
 
     L_i(r), the probability that a segment of r pixels along axis i lies wholly in a phase, holds at r = 1 the specific
@@ -21,8 +20,6 @@ class LinealPath(Config):
     soft decodes do not: an image of specks and one of smooth inclusions may share them. So the decode is binarised by
     `binarize`, with the gradient straight through.
     """
-
-    longest: int = Field(6, ge=1, description="longest segment in pixels; at most the shortest side less one")
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Maps `(B, C, *N)` logits and target to `(B,)`."""

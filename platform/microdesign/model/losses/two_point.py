@@ -7,15 +7,11 @@ f_hh' and f_h'h); all of them see a swap of the phases.
 """
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from microdesign.core.config import Config
 from microdesign.microstructure.data.indicators import probabilities
 from microdesign.microstructure.statistics.phase_pairs import pair_multiplicities, two_point_pairs
-
-EPS = 1e-4
-"""Floor of a statistic before the logarithm: sparse images have true zeros and rounding makes tiny negatives."""
+from microdesign.model.losses.config import EPS, CessCropSettings, CessSettings
 
 
 def msess(logits: Tensor, target: Tensor) -> Tensor:
@@ -28,10 +24,8 @@ def msess(logits: Tensor, target: Tensor) -> Tensor:
         return _mean_over_offsets((f1 - f2).square())
 
 
-class Cess(Config):
+class Cess(CessSettings):
     """Excess cross entropy of the two-point statistics (eq. 8), over all offsets."""
-
-    eps: float = Field(EPS, gt=0, le=0.01, description="floor of a statistic before the logarithm")
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Maps `(B, C, *N)` logits and target to `(B,)`, in nats per offset; see `excess_cess`."""
@@ -39,14 +33,12 @@ class Cess(Config):
             return excess_cess(target.float(), probabilities(logits.float()), self.eps)
 
 
-class CessCrop(Cess):
+class CessCrop(CessCropSettings):
     """Excess cross entropy over the centred crop of offsets (eq. 11), a mean where the print has a sum.
 
     Of the pair f_hh'(r) = f_h'h(-r) of different phases the one with h < h' counts twice: the same for odd sizes, and
     for even ones but for the crop's first row, which has no opposite.
     """
-
-    size: int = Field(50, ge=1, description="offsets along each axis, -size // 2 the first; all of a shorter axis")
 
     def __call__(self, logits: Tensor, target: Tensor) -> Tensor:
         """Maps `(B, C, *N)` logits and target to `(B,)`, in nats per offset."""

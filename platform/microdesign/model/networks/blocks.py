@@ -4,13 +4,14 @@ Shapes: B batch, C channels, `*N` two or three spatial axes. Tensors are channel
 Periodic convolutions see a periodic image: they are unpadded convolutions of a periodically padded one.
 """
 
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Padding = Literal["periodic", "zero"]
+from microdesign.model.networks.config import Padding
+
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 

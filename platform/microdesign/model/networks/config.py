@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from microdesign.core.config import Config
-from microdesign.microstructure.data.indicators import channels
-from microdesign.model.networks.blocks import Padding
+from microdesign.microstructure.data.channels import channels
 from microdesign.model.plugins import check_name
 
+Padding = Literal["periodic", "zero"]
+"""What convolutions see beyond the edges."""
 RANDOM_FIELD, UPSAMPLING = "random_field", "upsampling"
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from microdesign.model.networks.blocks import Padding, channels_last, pad_periodic
+from microdesign.model.networks.blocks import channels_last, pad_periodic
+from microdesign.model.networks.config import Padding
 
 _MODES = {2: "bilinear", 3: "trilinear"}
 
