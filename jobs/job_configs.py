@@ -13,7 +13,7 @@ _CLASSES = {
     "train": "microdesign.learning.training.train_config:TrainConfig",
     "sweep": "microdesign.learning.sweep.sweep_config:SweepConfig",
     "design": "microdesign.design.campaign.campaign_config:CampaignConfig",
-    "demo": "microdesign.demo:DemoConfig",
+    "demo": "microdesign.demo.config:DemoConfig",
 }
 JOBS = ("generate", "label", "train", "sweep", "evaluate", "design")
 """What `microdesign.jobs` has a module for, and a cluster takes."""

@@ -12,6 +12,13 @@ COMMANDS = {
     "a typo": ["trian"],
     "generate": ["data", "generate", "out", "--set", "colour=red"],
     "label": ["data", "label", "in", "out", "--materials", "job.yaml"],
+    "train": ["train", "job.yaml"],
+    "sweep": ["sweep", "job.yaml"],
+    "design": ["design", "job.yaml"],
+    "evaluate": ["evaluate", "job.yaml"],
+    "evaluate inverse": ["evaluate", "job.yaml", "--what", "inverse"],
+    "demo": ["demo", "--set", "colour=red"],
+    "config": ["config", "init", "train"],
 }
 CODE = """
 import json, sys

@@ -33,7 +33,7 @@ def demo(
 ) -> None:
     """Run the whole way on embedded defaults: images, labels, model, campaign, report."""
     from microdesign.core.config import load_config
-    from microdesign.demo import DemoConfig, check_demo, run_demo
+    from microdesign.demo.config import DemoConfig
 
     given = {
         "folder": None if folder is None else str(folder),
@@ -43,6 +43,8 @@ def demo(
     }
     options = [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
     settings = load_config(DemoConfig, config, [*options, *(overrides or [])])
+    from microdesign.demo.run import check_demo, run_demo
+
     check_demo(settings)  # What cannot be had is refused before Ray starts.
     with on_ray() as progress:
         result = run_demo(settings, progress, fresh)

@@ -59,10 +59,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Run an experiment on trained models: what their decodes are worth."""
-    from microdesign.experiments.evaluate import evaluate as run
     from microdesign.experiments.registry import load_experiment
 
     settings = load_experiment(config, overrides or [], what)
+    from microdesign.experiments.evaluate import evaluate as run
+
     with on_ray() as progress:
         result = run(settings, progress)
     if as_json:

@@ -1,76 +1,37 @@
-"""The main job on embedded defaults: images, labels, model, campaign, report; each stage reuses what is there."""
+"""The demo: images, labels, model, campaign, report; each stage reuses what is there."""
 
-import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from microdesign.core.config import Config, dump_yaml, validate_config
+from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json, read_json, write_json, write_text
 from microdesign.core.progress import Progress, Stage, silent
 from microdesign.core.properties import standard_names
-from microdesign.design.campaign.campaign_config import CampaignConfig, SearchConfig
+from microdesign.demo.config import DEFAULT_TARGET, DemoConfig
+from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
-from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.registration import TrackingConfig
 from microdesign.learning.training.resources import ResourcesConfig
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_config import TrainConfig
-from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
+from microdesign.microstructure.generators.dataset_generation import generate_dataset
 from microdesign.microstructure.io.npy import read_npy
 from microdesign.physics.bounds.reachability import check_reachable
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.parallel import evaluate_shards
 from microdesign.physics.execution.store import ResultStore
-from microdesign.physics.materials import Materials
 from microdesign.physics.report import homogenize_report
 from microdesign.tracking import default_uri
-
-DEFAULT_TARGET = {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}
-"""Stiffer along x than along y; with phases of contrast 10, 1 would be all soft and 10 all hard."""
-
-
-class DemoConfig(Config):
-    """The demo. Sizes are what two cores do in a few minutes."""
-
-    target: Mapping[str, float] | None = Field(
-        None, description="target properties; `DEFAULT_TARGET` when neither is given"
-    )
-    match: str | None = Field(None, description="image (.npy) whose properties become the target")
-    properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties taken from `match`")
-    folder: str = Field("microdesign-demo", description="where everything goes")
-    materials: Materials = Field(
-        Materials.model_validate(
-            {
-                "phases": [{"E": 1.0, "nu": 0.3, "k": 1.0}, {"E": 10.0, "nu": 0.3, "k": 10.0}],
-                "units": {"E": "GPa", "k": "W/(m K)"},
-            }
-        ),
-        description="phases: MICRO2D's mildest contrast",
-    )
-    generate: GenerateConfig = GenerateConfig(count_per_family=1000)
-    loop: LoopConfig = LoopConfig(epochs=15, max_minutes=4)
-    cpus: float = Field(
-        default_factory=lambda: min(2, os.cpu_count() or 1), gt=0, description="CPU cores of the one training worker"
-    )
-    campaign: SearchConfig = SearchConfig()
-
-    @model_validator(mode="after")
-    def _one_size(self) -> Self:
-        images, model = self.generate.size, self.loop.model.network.size
-        if images != model:
-            raise ValueError(f"generate.size is {images}, loop.model.network.size {model}; expected the same")
-        return self
 
 
 class DemoResult(CampaignResult):
