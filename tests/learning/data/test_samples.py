@@ -70,7 +70,7 @@ def test_unlabelled_samples_count_where_they_are_wanted(tmp_path: Path) -> None:
         check_held_out(dataset, "test", ["kx"])
 
 
-def test_images_of_one_phase_teach_nothing(tmp_path: Path) -> None:
+def test_images_of_one_phase_are_refused(tmp_path: Path) -> None:
     labels = np.repeat([0, 1], 10)[:, None, None] * np.ones((1, SIZE, SIZE), np.uint8)
     with pytest.raises(InputError, match="Each of the 60 images is of one phase alone; expected images of two"):
         check_varied(made(tmp_path / "bad", labels=labels.astype(np.uint8)))

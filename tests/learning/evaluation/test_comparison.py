@@ -46,7 +46,7 @@ def test_worse_means_more_of_an_error_and_less_of_r2() -> None:
     assert not comparison.is_worse("new", "old", "r2")
     assert comparison.is_worse("old", "new", "r2")
     assert not comparison.is_worse("old", "old", "mape")
-    with pytest.raises(InputError, match="The new cannot be judged by 'excess_cess'; expected one of mape, r2"):
+    with pytest.raises(InputError, match="The new has no metric 'excess_cess'; expected one of mape, r2"):
         comparison.is_worse("new", "old", "excess_cess")
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation says of a model, against numbers worked out from its own predictions."""
+"""Metrics and figures of an evaluation, against numbers worked out from its own predictions."""
 
 from pathlib import Path
 
@@ -63,7 +63,7 @@ def test_every_figure_is_drawn(evaluation: Evaluation, tmp_path: Path) -> None:
     assert titles == ["Ex", "component", "class"]
 
 
-def test_a_bundle_keeps_what_makes_it_honest(bundle: Bundle, evaluation: Evaluation, tmp_path: Path) -> None:
+def test_a_bundle_keeps_calibration_and_reference_set(bundle: Bundle, evaluation: Evaluation, tmp_path: Path) -> None:
     save_bundle(tmp_path, bundle.model, bundle.description, bundle.reference_set)
     assert (tmp_path / "reference_set.safetensors").stat().st_size < 1e6
     found = calibrated_prediction(LocalSurrogate(load_bundle(tmp_path)), evaluation.data.labels)
@@ -82,7 +82,7 @@ def test_images_of_another_kind_are_out_of_distribution(bundle: Bundle, evaluati
     assert evaluation.metrics["share_latent_out_of_distribution"] < 0.3
 
 
-def test_a_model_without_what_makes_it_honest_gives_its_own_spread(bundle: Bundle, dataset: Dataset) -> None:
+def test_a_model_without_calibration_gives_its_own_spread(bundle: Bundle, dataset: Dataset) -> None:
     bare = Bundle(bundle.model, bundle.description.model_copy(update={"calibration": None}))
     found = evaluate_bundle(bare, dataset)
     assert not found.limits

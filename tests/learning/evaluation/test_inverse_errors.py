@@ -56,7 +56,7 @@ def test_errors_are_those_of_the_decodes() -> None:
         drawn = surrogate.sample({"phi": target}, 5, 7 + number).z[:, 0]
         # A decode of 400 pixels has its fraction rounded to one of them.
         assert errors[number] == pytest.approx(np.abs(np.round(drawn * 400) / 400 - target) / target, abs=1e-9)
-    # The regressor says twice the fraction: without physics, an error of one or so.
+    # The regressor predicts twice the fraction: without physics, an error of one or so.
     assert inverse_errors(surrogate, TARGETS, 5, 7) == pytest.approx(1, abs=0.2)
 
 

@@ -1,4 +1,4 @@
-"""Champions change hands after a comparison alone; and what `predict` says of files."""
+"""A champion is replaced only after a comparison; predictions for files."""
 
 from pathlib import Path
 

@@ -115,7 +115,7 @@ def check_images(shape: Sequence[int], n_phases: int, network: NetworkConfig) ->
     """Checks that a model can learn from a data set's images.
 
     Raises:
-        InputError: It cannot; says why.
+        InputError: It cannot, and why.
     """
     if len(set(shape)) > 1 or n_phases < 2:
         raise InputError(
@@ -137,7 +137,7 @@ def _described(shape: Sequence[int]) -> str:
 
 
 def check_varied(dataset: Dataset) -> None:
-    """Checks that some image has more than one phase; the first shard normally tells.
+    """Checks that some image has more than one phase; reading the first shard is normally enough.
 
     Raises:
         InputError: None has.

@@ -1,1 +1,1 @@
-"""What trained models are worth on held-out images."""
+"""Evaluation of trained models on held-out images, and their comparison."""

@@ -24,7 +24,7 @@ _TARGETS, _DRAWS = 64, 4
 
 @dataclass(frozen=True)
 class Comparison:
-    """What M models are worth on the same N test images.
+    """Metrics of M models on the same N test images.
 
     Attributes:
         metrics: Name of a model -> `mape`, `r2`, `excess_cess`, `inverse_error` as in `metrics.MEANING`; a model
@@ -50,7 +50,7 @@ class Comparison:
         for model in (name, than):
             if by not in self.metrics[model]:
                 known = ", ".join(self.metrics[model])
-                raise InputError(f"The {model} cannot be judged by '{by}'; expected one of {known}.")
+                raise InputError(f"The {model} has no metric '{by}'; expected one of {known}.")
         sign = -1 if by in LARGER_IS_BETTER else 1
         # Not >: a NaN is worse than any number.
         return not sign * self.metrics[name][by] <= sign * self.metrics[than][by]
@@ -76,7 +76,7 @@ class Comparison:
 def _histograms(axes: Axes, names: Sequence[str], rows: np.ndarray, label: str) -> None:
     bins = np.linspace(rows.min() - 1e-6, rows.max() + 1e-6, 40)
     for name, values, colour in zip(names, rows, _colours(len(names)), strict=True):
-        axes.hist(values, bins, histtype="step", color=colour, label=name)
+        axes.hist(values, bins.tolist(), histtype="step", color=colour, label=name)
         axes.axvline(float(np.median(values)), color=colour, linestyle="--", linewidth=0.8)
     axes.set(xlabel=label, ylabel="test images")
     axes.legend(fontsize=8)

@@ -1,4 +1,4 @@
-"""What a trained model is worth on held-out images: prediction, reconstruction, and the use of the prior's components.
+"""Evaluation of a trained model on held-out images: prediction, reconstruction, use of the prior's components.
 
 Shapes: N images, P properties (none for a model of images alone), K components, D latent, `*N` image.
 """
@@ -43,7 +43,7 @@ class Evaluation:
         latent: Posterior means `(N, D)`.
         responsibilities: Share of each prior component in each image's latent, `(N, K)`.
         weights: Prior weights at each image's properties, `(N, K)`.
-        reconstructions: The cut decodes of the posterior means, N images.
+        reconstructions: The binarized decodes of the posterior means, N images.
         component_decodes: The decode of each component's mean at the median target, K images.
         component_weights: Prior weights at the median target, `(K,)`.
         component_draws: `_DRAWS` draws from each component at the median target, in order of the components.
@@ -102,7 +102,7 @@ class Evaluation:
 
     def _reconstruction_metrics(self) -> dict[str, float]:
         found = excess(self.data, self.reconstructions)
-        # Of two phases one error says it all; of more, the mean over the phases.
+        # Of two phases both errors are equal; of more, the mean over the phases.
         pairs = pairs_of(self.data, self.reconstructions)
         fraction_error = torch.cat([(x.flatten(2).mean(2) - y.flatten(2).mean(2)).abs() for x, y in pairs])
         return {
@@ -155,7 +155,7 @@ class Evaluation:
 
 
 def summary(metrics: Mapping[str, float], properties: Sequence[str]) -> str:
-    """One line for people: R2 and MAPE of each property, or what reconstructions are worth where there is none."""
+    """One line for people: R2 and MAPE of each property, or the error of reconstructions where there is none."""
     if not properties:
         return f"median excess CESS of reconstructions {metrics['reconstruction_excess_cess_median']:.4g}"
     return ", ".join(

@@ -99,10 +99,11 @@ def latent_map(latent: np.ndarray, colours: Mapping[str, np.ndarray]) -> Figure:
     figure = Figure(figsize=(4.5 * len(colours), 4), layout="constrained")
     for panel, (title, values) in zip(_row(figure, len(colours)), colours.items(), strict=True):
         if values.dtype.kind == "f":
-            figure.colorbar(panel.scatter(*plane.T, c=values, s=8), ax=panel)
+            figure.colorbar(panel.scatter(plane[:, 0], plane[:, 1], c=values, s=8), ax=panel)
         else:
             for number, kind in enumerate(np.unique(values)):
-                panel.scatter(*plane[values == kind].T, s=8, color=f"C{number % 10}", label=str(kind))
+                x, y = plane[values == kind].T
+                panel.scatter(x, y, s=8, color=f"C{number % 10}", label=str(kind))
             panel.legend(fontsize=6, markerscale=2)
         panel.set_title(title)
     return figure

@@ -29,7 +29,7 @@ _PART = 64
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The held-out images, and how draws from the prior are judged.
+    """Held-out images, and how draws from the prior are evaluated.
 
     Attributes:
         data: Images that no model was trained on, with known properties.

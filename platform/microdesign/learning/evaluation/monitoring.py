@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from microdesign.core.metrics import mape, r2
 from microdesign.learning.data.samples import Samples, usable
@@ -16,7 +16,6 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.shards import unpack
 from microdesign.model.objective import Objective
 from microdesign.model.standardization import Standardization
-from microdesign.model.vae import VAERegression
 
 IMAGES = 128
 """Images of the validation split that are measured after each epoch: a few steps' worth of time."""
@@ -67,7 +66,7 @@ class Monitor:
             self._batches.append((data.select(part).indicator().to(device), c[part].to(device)))
 
     @torch.inference_mode()
-    def __call__(self, model: VAERegression, objective: Objective) -> Mapping[str, float]:
+    def __call__(self, model: nn.Module, objective: Objective) -> Mapping[str, float]:
         """Returns `validation_loss`, the objective's mean over the images, with the regressor's own predictions of
         decodes; and `validation_r2`, `validation_mape`, means over the properties, with `validation_r2_NAME` of each.
         """

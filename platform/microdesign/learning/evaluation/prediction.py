@@ -1,4 +1,4 @@
-"""What a trained model says of images in files, with the bounds and the warning that it should be read with."""
+"""Predictions of a trained model for images in files, with their intervals and out-of-distribution scores."""
 
 import tempfile
 from collections.abc import Sequence

@@ -168,7 +168,7 @@ def _search(
     progress(f"{model or config.name}: {len(over)} trials are done, {max(0, left)} to go")
     if left <= 0:
         return
-    # Tune's own files serve nobody after the search; a new start must not find old ones.
+    # Tune's own files are not needed after the search; a new start must not find old ones.
     place = store.folder / "tune"
     shutil.rmtree(place, ignore_errors=True)
     directions = ["max" if name in LARGER_IS_BETTER else "min" for name in config.metrics]
@@ -240,7 +240,7 @@ def _searcher(config: SweepConfig, known: list[SweepTrial], directions: list[str
 
 
 def _end_interrupted(store: TrialStore) -> None:
-    """Ends the MLflow runs of trials that nobody works on any more; a later search opens them again."""
+    """Ends the MLflow runs of trials that were interrupted; a later search opens them again."""
     for trial in store.all():
         record = store.path(trial.choice, "mlflow")
         if not trial.is_over and record.is_file():
@@ -248,7 +248,7 @@ def _end_interrupted(store: TrialStore) -> None:
 
 
 class _Watch(ray.tune.Callback):
-    """Tells of trials that are over, and records those that the scheduler stopped: they cannot do it themselves."""
+    """Reports trials that ended, and records those that the scheduler stopped: they cannot do it themselves."""
 
     def __init__(self, config: SweepConfig, store: TrialStore, progress: Progress) -> None:
         self.config, self.store, self.progress = config, store, progress
@@ -304,7 +304,7 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
         except MicrodesignError as error:
             store.write(record.model_copy(update={"status": "failed", "error": str(error)}))
             raise
-    # After the run has ended: Tune may stop a trial in its last report, and that would look like a failure.
+    # After the run has ended: Tune may stop a trial in its last report, and that would be recorded as a failure.
     record = store.read(choice) or record
     ray.tune.report({"epoch": record.epochs, **record.metrics})
 

@@ -13,7 +13,7 @@ from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.train_config import TrainConfig
 
 
-class SearchConfig(Config):
+class SweepSearchConfig(Config):
     """How the space is searched."""
 
     method: Literal["bayesian", "grid"] = Field("bayesian", description="Optuna's TPE, or every combination")
@@ -78,7 +78,7 @@ class SweepConfig(Config):
         default_factory=dict,
         description="several models, each searched alone: name -> settings of train.loop by dotted name",
     )
-    search: SearchConfig = Field(SearchConfig(), description="how the space is searched")
+    search: SweepSearchConfig = Field(SweepSearchConfig(), description="how the space is searched")
     metrics: tuple[Metric, ...] = Field(
         ("mape", "excess_cess"), min_length=1, description="what trials are compared by, on the validation split"
     )

@@ -107,13 +107,17 @@ class SweepReport:
                     (self._pareto(model), "o", f"{model} Pareto set".strip()),
                     ([self.winners[model]], "*", f"{model} winner".strip()),
                 ):
-                    points = np.array(
-                        [[trial.metrics.get(x, np.nan), trial.metrics.get(y, np.nan)] for trial in trials]
-                    )
+                    points = [[trial.metrics.get(name, np.nan) for trial in trials] for name in (x, y)]
                     size = {".": 20, "o": 40, "*": 160}[marker]
                     face = "none" if marker == "o" else f"C{number}"
                     axes.scatter(
-                        *points.T, s=size, marker=marker, facecolors=face, edgecolors=f"C{number}", label=label
+                        points[0],
+                        points[1],
+                        s=size,
+                        marker=marker,
+                        facecolors=face,
+                        edgecolors=f"C{number}",
+                        label=label,
                     )
             axes.set(xlabel=x, ylabel=y)
             axes.legend(fontsize=8)

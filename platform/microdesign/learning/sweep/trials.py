@@ -1,6 +1,6 @@
 """A sweep's record on disk: a file a trial, written by whoever changes it, read again when the sweep goes on.
 
-The record alone says what is left to do; Ray Tune's own files are not needed for it and never read.
+What is left to do follows from the record alone; Ray Tune's own files are not needed for it and never read.
 """
 
 from collections.abc import Mapping
@@ -24,9 +24,9 @@ class SweepTrial(Config):
     choice: Mapping[str, Any] = Field(description="dotted name of a setting -> its value")
     status: Status = Field("running", description="stopped: early, by the scheduler; failed: for good, as `error` says")
     epochs: int = Field(0, description="epochs done")
-    metrics: Mapping[str, float] = Field(default_factory=dict, description="on the validation split, of the last look")
+    metrics: Mapping[str, float] = Field(default_factory=dict, description="on the validation split, last measured")
     error: str = ""
-    repeats: int = Field(0, description="how often the search asked for it again and was answered from here")
+    repeats: int = Field(0, description="how often the search proposed it again and took the result from here")
 
     @property
     def is_over(self) -> bool:
@@ -77,15 +77,16 @@ class TrialStore:
 
 
 def pareto_set(values: np.ndarray) -> np.ndarray:
-    """Which of n trials no other one beats: bool `(n,)` for values `(n, m)` of m metrics, the least the best.
+    """Which of n trials are not dominated: bool `(n,)` for values `(n, m)` of m metrics, smaller is better.
 
-    One beats another that is nowhere better and somewhere worse. A trial with a value that is NaN is never in the set.
+    A trial dominates another if it is nowhere worse and somewhere better. One with a value that is NaN is never in the
+    set.
     """
+    from botorch.utils.multi_objective.pareto import is_non_dominated  # takes seconds to import
+
     known = np.isfinite(values).all(1)
     safe = np.where(known[:, None], values, np.inf)
-    no_worse = (safe[:, None] <= safe[None]).all(-1)
-    better = (safe[:, None] < safe[None]).any(-1)
-    return known & ~(no_worse & better).any(0)
+    return known & is_non_dominated(torch.from_numpy(safe), maximize=False, deduplicate=False).numpy()
 
 
 def balanced_best(values: np.ndarray) -> int:

@@ -1,4 +1,4 @@
-"""What went wrong in a worker: whether a second try would help, and how the driver tells it."""
+"""Errors in workers: which of them end the training at once, and how the driver reports them."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import digest, write_json
@@ -22,7 +23,7 @@ from microdesign.model.vae import VAERegression
 State = dict[str, Any]
 Save = Callable[[], State]
 OnEpoch = Callable[[int, dict[str, float], Save], None]
-Validate = Callable[[VAERegression, Objective], Mapping[str, float]]
+Validate = Callable[[nn.Module, Objective], Mapping[str, float]]
 
 
 class DivergedError(MicrodesignError, RuntimeError):
@@ -144,7 +145,8 @@ class _Run:
         means = {name: float(sum_) / self.summed for name, sum_ in self.sums.items()}
         metrics = {"loss": means.pop("total"), **means}
         if self.validate is not None:
-            metrics |= self.validate(getattr(self.model, "module", self.model), self.objective)
+            core = self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
+            metrics |= self.validate(core, self.objective)
         metrics |= {"learning_rate": self.optimizer.param_groups[0]["lr"], "samples_per_second": samples / seconds}
         answered = None if self.feedback is None else self.feedback.share_answered()
         metrics |= {} if answered is None else {"physics_answered": answered}

@@ -41,7 +41,7 @@ def relayed(messages: Queue, epochs: int, run: Run, progress: Progress) -> Itera
     Raises:
         Exception: What MLflow or the progress raised first, after the block: training itself goes on.
     """
-    finished, failure = threading.Event(), []
+    finished, failure = threading.Event(), list[Exception]()
 
     def relay() -> None:
         while True:

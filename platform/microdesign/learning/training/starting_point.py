@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from microdesign.core.errors import InputError
 from microdesign.learning.training.loop import build_model
@@ -35,7 +35,7 @@ def initial_model(
         materials: Of the new data, as its manifest has them.
 
     Raises:
-        InputError: There is no such bundle, or it is of another architecture or of other properties than asked.
+        InputError: There is no such bundle, or it has another architecture or other properties than the config.
     """
     model = build_model(config.loop, len(config.properties))
     if config.start is not None:
@@ -50,18 +50,18 @@ def load_start(folder: str, config: TrainConfig) -> Bundle:
     """Loads the bundle to start from.
 
     Raises:
-        InputError: There is no such bundle, or it is of another architecture or of other properties than asked.
+        InputError: There is no such bundle, or it has another architecture or other properties than the config.
     """
     bundle = load_bundle(folder)
     if bundle.properties != config.properties:
         raise InputError(
             f"start: {folder} is a model of {', '.join(bundle.properties)}; expected {', '.join(config.properties)}."
         )
-    found, asked = bundle.description.model, config.loop.model
+    found, wanted = bundle.description.model, config.loop.model
     if found.network.regressor == "shared":  # it may get a trunk of its own
-        network = found.network.model_copy(update={"regressor": asked.network.regressor})
+        network = found.network.model_copy(update={"regressor": wanted.network.regressor})
         found = found.model_copy(update={"network": network})
-    if found != asked:
+    if found != wanted:
         raise InputError(f"start: {folder} is of another architecture; give `loop.model` as its model.json does.")
     return bundle
 
@@ -79,24 +79,29 @@ def rescale(model: VAERegression, old: Standardization, new: Standardization) ->
     a = torch.tensor(old.scales).double() / torch.tensor(new.scales).double()
     b = (torch.tensor(old.offsets).double() - torch.tensor(new.offsets).double()) / torch.tensor(new.scales).double()
     a, b, P = a.float(), b.float(), len(a)
-    last, direct = model.property_head.layers[-1], model.property_head.direct
+    last, direct = _linear(model.property_head.layers[-1]), _linear(model.property_head.direct)
     last.weight[:P] *= a[:, None]
     last.bias[:P] = a * last.bias[:P] + b
     last.bias[P:] += a.log()
     direct.weight *= a[:, None]
     if isinstance(model.prior, MixturePrior):
-        first = model.prior.network[0]
+        first = _linear(model.prior.network[0])
         first.weight /= a
-        first.bias -= first.weight @ b
+        first.bias.sub_(first.weight @ b)
 
 
-def _weights(bundle: Bundle, asked: ModelConfig) -> dict[str, Tensor]:
+def _linear(module: nn.Module) -> nn.Linear:
+    assert isinstance(module, nn.Linear)
+    return module
+
+
+def _weights(bundle: Bundle, wanted: ModelConfig) -> dict[str, Tensor]:
     """The weights of a bundle, as a model has them whose regressor may get a trunk of its own."""
     state = bundle.model.state_dict()
-    if asked.network.regressor == bundle.description.model.network.regressor:
+    if wanted.network.regressor == bundle.description.model.network.regressor:
         return state
     for part in ("trunk.", "features."):
         state |= {f"property_{name}": value for name, value in state.items() if name.startswith(part)}
     # The features of a model of latent maps are the regressor's alone.
-    spatial = asked.network.latent_kind == "spatial"
+    spatial = wanted.network.latent_kind == "spatial"
     return {name: value for name, value in state.items() if not (spatial and name.startswith("features."))}

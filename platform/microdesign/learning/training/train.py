@@ -129,6 +129,9 @@ def build_trainer(config: TrainConfig, standardization: Standardization, name: s
     """The Ray trainer of a run; `messages.put` gets (epochs done, metrics) after each epoch, in worker 0."""
     paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
     resources = config.resources
+    # Of several workers Ray's types know a number alone, and of callbacks those of the older Ray Train.
+    workers: Any = resources.workers
+    callbacks: list[Any] = [NoSecondTry()]
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
     return TorchTrainer(
         _worker,
@@ -138,14 +141,14 @@ def build_trainer(config: TrainConfig, standardization: Standardization, name: s
             "messages": messages,
         },
         scaling_config=ray.train.ScalingConfig(
-            num_workers=resources.workers, use_gpu=resources.gpu, resources_per_worker=resources.of_worker
+            num_workers=workers, use_gpu=resources.gpu, resources_per_worker=resources.of_worker
         ),
         run_config=ray.train.RunConfig(
             name=name,
             storage_path=str(Path(config.storage).resolve()),
             failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
-            callbacks=[NoSecondTry()],
+            callbacks=callbacks,
         ),
     )
 

@@ -65,7 +65,7 @@ def train_model(
     values = dict(settings) | {"dataset": str(data.folder), "storage": str(folder)}
     if properties is not None:
         values["properties"] = tuple(properties)
-    loop = {} if epochs is None else {"epochs": epochs}
+    loop: dict[str, Any] = {} if epochs is None else {"epochs": epochs}
     loop["model"] = {"network": _network_of(data.manifest)}
     given = settings.get("loop", {})
     values["loop"] = merged(
