@@ -9,6 +9,7 @@ from microdesign.learning.data.feed import Feed, _ahead, fit_standardization
 from microdesign.learning.data.samples import Samples
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.standardization import Standardization
+from tests.cases import case
 
 SIZE = 16
 
@@ -51,11 +52,12 @@ def test_shapes() -> None:
         assert set(x.unique().tolist()) == {0.0, 1.0}
 
 
-@pytest.mark.parametrize("world", [1, 2, 3])
-def test_parts_are_disjoint_and_cover_the_data(world: int) -> None:
-    parts = [identities(list(feed(rank=rank, world=world).epoch(3))) for rank in range(world)]
-    assert all(len(part) == 24 // world for part in parts)
-    assert sorted(identity for part in parts for identity in part) == list(range(1, 25))
+def test_parts_are_disjoint_and_cover_the_data() -> None:
+    for world in [1, 2, 3]:
+        with case(world=world):
+            parts = [identities(list(feed(rank=rank, world=world).epoch(3))) for rank in range(world)]
+            assert all(len(part) == 24 // world for part in parts)
+            assert sorted(identity for part in parts for identity in part) == list(range(1, 25))
 
 
 def test_epochs_reshuffle() -> None:
@@ -150,18 +152,15 @@ def test_periodic_images_move_and_others_do_not() -> None:
     assert len(places[True]) > 30
 
 
-@pytest.mark.parametrize(
-    ("changes", "batch_size", "world", "message"),
-    [
+def test_data_refused() -> None:
+    for changes, batch_size, world, message in [
         ({}, 25, 1, "24 training images are less than one batch of 25 for each of 1 workers; use a smaller batch_size"),
         ({}, 9, 3, "24 training images are less than one batch of 9 for each of 3 workers"),
         ({"properties": {"Gxy": np.ones(24)}}, 4, 1, "The data set has no property 'Ex'; it has Gxy"),
         ({"properties": {}}, 4, 1, "The data set has no property 'Ex'; it has none: label it first"),
-    ],
-)
-def test_data_refused(changes: dict[str, object], batch_size: int, world: int, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        Feed(Samples.of(data(**changes), 0, world), plain("Ex", "Ey"), batch_size, seed=0, world=world)
+    ]:
+        with case(changes=changes, batch_size=batch_size, world=world), pytest.raises(InputError, match=message):
+            Feed(Samples.of(data(**changes), 0, world), plain("Ex", "Ey"), batch_size, seed=0, world=world)
 
 
 def test_an_epoch_goes_on_at_any_step() -> None:
@@ -252,12 +251,11 @@ def test_standardisation_does_not_know_the_axes() -> None:
     assert fitted.offsets[3] == pytest.approx(np.log(values["Gxy"]).mean())
 
 
-@pytest.mark.parametrize(
-    ("shape", "properties"), [((8, 16), random_properties()), ((8, 8), random_properties(("Ex", "Ey", "kx")))]
-)
-def test_standardisation_of_what_is_never_turned(shape: tuple[int, ...], properties: dict[str, np.ndarray]) -> None:
-    fitted = fit_standardization(properties, shape, ("Ex", "kx"), {})
-    assert fitted.offsets == pytest.approx([np.log(properties[name]).mean() for name in ("Ex", "kx")])
+def test_standardisation_of_what_is_never_turned() -> None:
+    for shape, properties in [((8, 16), random_properties()), ((8, 8), random_properties(("Ex", "Ey", "kx")))]:
+        with case(shape=shape, properties=list(properties)):
+            fitted = fit_standardization(properties, shape, ("Ex", "kx"), {})
+            assert fitted.offsets == pytest.approx([np.log(properties[name]).mean() for name in ("Ex", "kx")])
 
 
 def test_standardisation_leaves_out_what_is_not_known() -> None:

@@ -11,6 +11,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.shards import unpack
 from microdesign.model.networks.config import NetworkConfig
+from tests.cases import case
 
 SIZE = 6
 
@@ -30,20 +31,23 @@ def made(folder: Path, n_phases: int = 2, **changes: object) -> Dataset:
     return writer.finish()
 
 
-@pytest.mark.parametrize("n_phases", [2, 4])
-@pytest.mark.parametrize("world", [1, 2, 3])
-def test_workers_hold_the_split_once(tmp_path: Path, n_phases: int, world: int) -> None:
-    dataset = made(tmp_path / "data", n_phases)
-    positions = usable(dataset, "train", ["Ex"])
-    whole = dataset.load()
-    parts = [Samples.read(dataset, positions, rank, world) for rank in range(world)]
-    assert sorted(np.concatenate([part.positions for part in parts])) == sorted(dataset.split()["train"])
-    assert {part.total for part in parts} == {len(positions)}
-    for part in parts:
-        assert len(part) in (len(positions) // world, len(positions) // world + 1)
-        assert part.packed.shape[1] == (5 if n_phases == 2 else SIZE**2)
-        np.testing.assert_array_equal(unpack(part.packed, part.shape, n_phases), whole.labels[part.positions])
-        np.testing.assert_array_equal(part.properties["kx"], whole.properties["kx"][part.positions])
+def test_workers_hold_the_split_once(tmp_path: Path) -> None:
+    for n_phases in [2, 4]:
+        dataset = made(tmp_path / f"data-{n_phases}", n_phases)
+        positions = usable(dataset, "train", ["Ex"])
+        whole = dataset.load()
+        for world in [1, 2, 3]:
+            with case(n_phases=n_phases, world=world):
+                parts = [Samples.read(dataset, positions, rank, world) for rank in range(world)]
+                assert sorted(np.concatenate([part.positions for part in parts])) == sorted(dataset.split()["train"])
+                assert {part.total for part in parts} == {len(positions)}
+                for part in parts:
+                    assert len(part) in (len(positions) // world, len(positions) // world + 1)
+                    assert part.packed.shape[1] == (5 if n_phases == 2 else SIZE**2)
+                    np.testing.assert_array_equal(
+                        unpack(part.packed, part.shape, n_phases), whole.labels[part.positions]
+                    )
+                    np.testing.assert_array_equal(part.properties["kx"], whole.properties["kx"][part.positions])
 
 
 def test_in_memory_as_from_disk(tmp_path: Path) -> None:
@@ -78,21 +82,25 @@ def test_images_of_one_phase_are_refused(tmp_path: Path) -> None:
     check_varied(made(tmp_path / "good", labels=labels.astype(np.uint8)))
 
 
-@pytest.mark.parametrize(
-    ("shape", "n_phases", "message"),
-    [
+def test_images_that_the_model_does_not_take() -> None:
+    for shape, n_phases, message in [
         ((17, 17), 1, r"square or cubic images of two phases or more; the data set has shape \(17, 17\), 1 phases"),
         ((8, 16), 2, r"the data set has shape \(8, 16\), 2 phases"),
         ((17, 17), 3, "set loop.model.network.phases to 3"),
-        ((17, 17, 17), 2, "17 x 17 x 17 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
-         "set loop.model.network.dimensions to 3"),
-        ((32, 32), 2, "have 32 x 32 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
-         "set loop.model.network.size to 32"),
-    ],
-)  # fmt: skip
-def test_images_that_the_model_does_not_take(shape: tuple[int, ...], n_phases: int, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        check_images(shape, n_phases, NetworkConfig(size=17))
+        (
+            (17, 17, 17),
+            2,
+            "17 x 17 x 17 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
+            "set loop.model.network.dimensions to 3",
+        ),
+        (
+            (32, 32),
+            2,
+            "have 32 x 32 pixels in 2 phases, the model takes 17 x 17 pixels in 2; set loop.model.network.size to 32",
+        ),
+    ]:
+        with case(shape=shape, n_phases=n_phases, message=message), pytest.raises(InputError, match=message):
+            check_images(shape, n_phases, NetworkConfig(size=17))
 
 
 def test_images_that_the_model_takes() -> None:

@@ -17,6 +17,7 @@ from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 from microdesign.surrogate.intervals import OUT_OF_DISTRIBUTION, calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
+from tests.cases import case
 
 
 @pytest.fixture(scope="module")
@@ -91,40 +92,37 @@ def test_a_model_without_calibration_gives_its_own_spread(bundle: Bundle, datase
     assert set(calibrated_prediction(LocalSurrogate(bare), found.data.labels[:0])) == {"mean", "std"}
 
 
-@pytest.mark.parametrize(
-    ("family", "dims", "phases", "changes", "properties"),
-    [
+def test_every_kind_of_model_is_evaluated(tmp_path: Path) -> None:
+    for family, dims, phases, changes, properties in [
         ("FilteredNoise", 3, 2, {}, ("Ex",)),
         ("Polycrystal", 2, 3, {}, ("Ex",)),
         ("GRF", 2, 2, {"latent_kind": "spatial", "decoder": "upsampling", "latent": 2}, ()),
         ("Polycrystal", 3, 3, {"decoder": "upsampling"}, ()),
-    ],
-)
-def test_every_kind_of_model_is_evaluated(
-    tmp_path: Path, family: str, dims: int, phases: int, changes: dict, properties: tuple[str, ...]
-) -> None:
-    images = generate(family, 60, (16,) * dims, n_phases=phases)
-    values = {name: 1 + images.labels.reshape(60, -1).mean(1) for name in properties}
-    writer = DatasetWriter(tmp_path / "data", settings={})
-    writer.write_shard(
-        family,
-        Microstructures(labels=images.labels, n_phases=phases, classes=(family,) * 60, properties=values),
-    )
-    data = writer.finish()
-    network = NetworkConfig(
-        **{"size": 16, "dimensions": dims, "phases": phases, "widths": (8, 8), "latent": 4, "hidden": 16} | changes
-    )
-    prior = PriorConfig(kind="mixture" if properties else "standard", components=2, hidden=8)
-    config, n = ModelConfig(network=network, prior=prior), len(properties)
-    standardization = Standardization(names=properties, units=("",) * n, offsets=(0.4,) * n, scales=(0.2,) * n)
-    description = Description(model=config, standardization=standardization)
-    found = evaluate_bundle(complete(Bundle(VAERegression(config, n).eval(), description), data), data)
-    assert all(np.isfinite(value) for value in found.metrics.values())
-    assert found.metrics["reconstruction_excess_cess_median"] > 0
-    assert ("coverage_Ex" in found.metrics) == bool(properties)
-    assert found.reconstructions.labels.shape == found.data.labels.shape
-    assert int(found.reconstructions.labels.max()) < phases
-    figures = found.figures()
-    assert ("parity" in figures) == bool(properties)
-    for figure in figures.values():
-        figure.savefig(tmp_path / "figure.png", dpi=30)
+    ]:
+        with case(family=family, dims=dims, phases=phases, changes=changes, properties=properties):
+            images = generate(family, 60, (16,) * dims, n_phases=phases)
+            values = {name: 1 + images.labels.reshape(60, -1).mean(1) for name in properties}
+            writer = DatasetWriter(tmp_path / f"{family}-{dims}", settings={})
+            writer.write_shard(
+                family,
+                Microstructures(labels=images.labels, n_phases=phases, classes=(family,) * 60, properties=values),
+            )
+            data = writer.finish()
+            network = NetworkConfig(
+                **{"size": 16, "dimensions": dims, "phases": phases, "widths": (8, 8), "latent": 4, "hidden": 16}
+                | changes
+            )
+            prior = PriorConfig(kind="mixture" if properties else "standard", components=2, hidden=8)
+            config, n = ModelConfig(network=network, prior=prior), len(properties)
+            standardization = Standardization(names=properties, units=("",) * n, offsets=(0.4,) * n, scales=(0.2,) * n)
+            description = Description(model=config, standardization=standardization)
+            found = evaluate_bundle(complete(Bundle(VAERegression(config, n).eval(), description), data), data)
+            assert all(np.isfinite(value) for value in found.metrics.values())
+            assert found.metrics["reconstruction_excess_cess_median"] > 0
+            assert ("coverage_Ex" in found.metrics) == bool(properties)
+            assert found.reconstructions.labels.shape == found.data.labels.shape
+            assert int(found.reconstructions.labels.max()) < phases
+            figures = found.figures()
+            assert ("parity" in figures) == bool(properties)
+            for figure in figures.values():
+                figure.savefig(tmp_path / "figure.png", dpi=30)

@@ -17,6 +17,7 @@ from microdesign.learning.sweep.search_space import (
     suggested,
 )
 from microdesign.learning.training.loop_config import LoopConfig
+from tests.cases import case
 
 LOOP = LoopConfig()
 
@@ -37,39 +38,29 @@ def test_settings_are_put_in_by_their_dotted_names() -> None:
     assert loop.model.prior == LOOP.model.prior
 
 
-@pytest.mark.parametrize(
-    ("setting", "value", "message"),
-    [
+def test_what_is_no_setting_is_refused() -> None:
+    for setting, value, message in [
         ("loop.epochs", 3, "the sweep: unknown key 'loop'"),
         ("epochs.more", 3, "the sweep: epochs.more: 'epochs' is a value, not a section"),
-        (
-            "model.network.widths.9",
-            3,
-            "'model.network.widths' is a list of 4; expected a position in it, not '9'",
-        ),
+        ("model.network.widths.9", 3, "'model.network.widths' is a list of 4; expected a position in it, not '9'"),
         ("colour", "red", "unknown key 'colour'"),
         ("objective.loss", "magic", "magic"),
         ("optimizer.learning_rate", -1, "'optimizer.learning_rate' = -1 is not valid"),
-    ],
-)
-def test_what_is_no_setting_is_refused(setting: str, value: object, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        changed(LOOP, {setting: value}, "the sweep")
+    ]:
+        with case(setting=setting, value=value, message=message), pytest.raises(InputError, match=message):
+            changed(LOOP, {setting: value}, "the sweep")
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
+def test_every_value_is_tried_beforehand() -> None:
+    for given, message in [
         ({}, "space is empty"),
         ({"objective__loss": []}, "gives no value for 'objective.loss'"),
         ({"objective__loss": ["mse", "magic"]}, "magic"),
         ({"optimizer__learning_rate": {"uniform": [-1, 1]}}, "'optimizer.learning_rate' = -1"),
         ({"model__prior__components": {"integers": [2, 100]}}, "'model.prior.components' = 100"),
-    ],
-)
-def test_every_value_is_tried_beforehand(given: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        check_space(space(**given), LOOP, grid=False)
+    ]:
+        with case(given=given, message=message), pytest.raises(InputError, match=message):
+            check_space(space(**given), LOOP, grid=False)
 
 
 def test_a_grid_takes_lists_alone() -> None:
@@ -78,18 +69,15 @@ def test_a_grid_takes_lists_alone() -> None:
     check_space(space(optimizer__learning_rate=[0.1, 1]), LOOP, grid=True)
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
+def test_ranges_that_are_none() -> None:
+    for given, message in [
         ({}, "expected one of uniform, loguniform and integers"),
         ({"uniform": [0, 1], "integers": [0, 1]}, "expected one of uniform"),
         ({"uniform": [1, 1]}, "not in order"),
         ({"loguniform": [0, 1]}, "not positive"),
-    ],
-)
-def test_ranges_that_are_none(given: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Range.model_validate(given)
+    ]:
+        with case(given=given, message=message), pytest.raises(ValueError, match=message):
+            Range.model_validate(given)
 
 
 def test_combinations_are_all_of_them() -> None:

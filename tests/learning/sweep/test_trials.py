@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import optuna
-import pytest
 import torch
 
 from microdesign.learning.sweep.trials import SweepTrial, TrialStore, balanced_best, pareto_set
+from tests.cases import case
 
 CHOICE = {"objective.loss": "mse", "model.network.widths": [8, 16]}
 
@@ -37,16 +37,17 @@ def test_the_order_of_the_settings_does_not_matter(tmp_path: Path) -> None:
     assert store.path(CHOICE, "json") != store.path(CHOICE | {"objective.loss": "bce"}, "json")
 
 
-@pytest.mark.parametrize("objectives", [1, 2, 3])
-def test_pareto_set_is_optuna_s(objectives: int) -> None:
-    values = np.random.default_rng(objectives).integers(0, 6, (40, objectives)).astype(float)
-    study = optuna.create_study(directions=["minimize"] * objectives)
-    for row in values:
-        study.add_trial(optuna.trial.create_trial(values=list(row)))
-    expected = {trial.number for trial in study.best_trials} if objectives > 1 else None
-    found = set(np.flatnonzero(pareto_set(values)).tolist())
-    assert found == (expected or set(np.flatnonzero(values[:, 0] == values.min()).tolist()))
-    assert balanced_best(values) in found
+def test_pareto_set_is_optuna_s() -> None:
+    for objectives in [1, 2, 3]:
+        with case(objectives=objectives):
+            values = np.random.default_rng(objectives).integers(0, 6, (40, objectives)).astype(float)
+            study = optuna.create_study(directions=["minimize"] * objectives)
+            for row in values:
+                study.add_trial(optuna.trial.create_trial(values=list(row)))
+            expected = {trial.number for trial in study.best_trials} if objectives > 1 else None
+            found = set(np.flatnonzero(pareto_set(values)).tolist())
+            assert found == (expected or set(np.flatnonzero(values[:, 0] == values.min()).tolist()))
+            assert balanced_best(values) in found
 
 
 def test_a_trial_without_a_value_is_never_best() -> None:

@@ -21,6 +21,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.outputs import JointOutputs
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
+from tests.cases import case
 
 NETWORK = {"size": 32, "widths": (8, 8, 16), "latent": 4, "hidden": 32}
 
@@ -74,16 +75,17 @@ def test_training_lowers_the_loss() -> None:
     assert [state["epoch"] for state in states] == list(range(1, 17))
 
 
-@pytest.mark.parametrize("stopped_after", [1, 2])
-def test_resume_is_bitwise_as_if_never_stopped(stopped_after: int) -> None:
-    config = settings()
-    whole, history, states = run(config)
-    torch.rand(7)
-    resumed, rest, _ = run(config, states[stopped_after - 1])
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed.state_dict()[name]), name
-    for before, after in zip(history[stopped_after:], rest, strict=True):
-        assert before["loss"] == after["loss"]
+def test_resume_is_bitwise_as_if_never_stopped() -> None:
+    for stopped_after in [1, 2]:
+        with case(stopped_after=stopped_after):
+            config = settings()
+            whole, history, states = run(config)
+            torch.rand(7)
+            resumed, rest, _ = run(config, states[stopped_after - 1])
+            for name, tensor in whole.state_dict().items():
+                assert torch.equal(tensor, resumed.state_dict()[name]), name
+            for before, after in zip(history[stopped_after:], rest, strict=True):
+                assert before["loss"] == after["loss"]
 
 
 def test_same_seed_same_model_and_other_seed_another() -> None:
@@ -161,18 +163,26 @@ def checkpoints(config: LoopConfig, state: State | None = None) -> tuple[VAERegr
     return model, losses, states
 
 
-@pytest.mark.parametrize("kind", ["adamw", "radam", "adam", "sgd"])
-def test_resume_within_an_epoch_is_bitwise_as_if_never_stopped(kind: str, tmp_path: Path) -> None:
-    config = settings(epochs=2, checkpoint_minutes=1e-9, optimizer={"kind": kind, "learning_rate": 1e-3})
-    whole, losses, states = checkpoints(config)
-    assert [(state["epoch"], state["step"]) for state in states] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
-    for state, rest in ((states[1], 2), (states[-1], 1)):
-        torch.rand(7)
-        torch.save(state, tmp_path / "state.pt")
-        resumed, again, _ = checkpoints(config, torch.load(tmp_path / "state.pt", weights_only=True))
-        assert again == losses[-rest:]
-        for name, tensor in whole.state_dict().items():
-            assert torch.equal(tensor, resumed.state_dict()[name]), name
+def test_resume_within_an_epoch_is_bitwise_as_if_never_stopped(tmp_path: Path) -> None:
+    for kind in ["adamw", "radam", "adam", "sgd"]:
+        with case(kind=kind):
+            config = settings(epochs=2, checkpoint_minutes=1e-9, optimizer={"kind": kind, "learning_rate": 1e-3})
+            whole, losses, states = checkpoints(config)
+            assert [(state["epoch"], state["step"]) for state in states] == [
+                (0, 1),
+                (0, 2),
+                (0, 3),
+                (1, 1),
+                (1, 2),
+                (1, 3),
+            ]
+            for state, rest in ((states[1], 2), (states[-1], 1)):
+                torch.rand(7)
+                torch.save(state, tmp_path / "state.pt")
+                resumed, again, _ = checkpoints(config, torch.load(tmp_path / "state.pt", weights_only=True))
+                assert again == losses[-rest:]
+                for name, tensor in whole.state_dict().items():
+                    assert torch.equal(tensor, resumed.state_dict()[name]), name
 
 
 def test_a_checkpoint_within_an_epoch_serves_another_number_of_workers() -> None:

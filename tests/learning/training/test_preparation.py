@@ -9,6 +9,7 @@ from microdesign.learning.training.preparation import check_training, prepare, s
 from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from tests.cases import case
 
 LABELLED, ALL = 40, 120
 
@@ -34,31 +35,32 @@ def config(dataset: Dataset, **changes: object) -> TrainConfig:
     return TrainConfig.model_validate(settings | changes)
 
 
-@pytest.mark.parametrize("unlabelled", [True, False])
-def test_images_without_properties_train_unless_left_out(half_labelled: Dataset, unlabelled: bool) -> None:
-    settings = config(half_labelled, unlabelled=unlabelled)
-    standardization = standardization_of(settings, half_labelled)
-    feed, feedback = prepare(settings, half_labelled, standardization, torch.device("cpu"))
-    inside = half_labelled.split()["train"]
-    known = np.isfinite(half_labelled.property_columns()["E"][inside])
-    assert sorted(feed.samples.positions) == sorted(inside if unlabelled else inside[known])
-    c = torch.cat([c for _, c in feed.epoch(0)])
-    assert bool(c.isnan().any()) is unlabelled
-    assert feedback is None  # materials are not known
-    # Standardised: the labels that are known have mean 0 and variance 1.
-    values = torch.from_numpy(standardization.forward(half_labelled.property_columns()["E"][inside][known][:, None]))
-    assert (float(values.mean()), float(values.var(correction=0))) == pytest.approx((0, 1), abs=1e-6)
+def test_images_without_properties_train_unless_left_out(half_labelled: Dataset) -> None:
+    for unlabelled in [True, False]:
+        with case(unlabelled=unlabelled):
+            settings = config(half_labelled, unlabelled=unlabelled)
+            standardization = standardization_of(settings, half_labelled)
+            feed, feedback = prepare(settings, half_labelled, standardization, torch.device("cpu"))
+            inside = half_labelled.split()["train"]
+            known = np.isfinite(half_labelled.property_columns()["E"][inside])
+            assert sorted(feed.samples.positions) == sorted(inside if unlabelled else inside[known])
+            c = torch.cat([c for _, c in feed.epoch(0)])
+            assert bool(c.isnan().any()) is unlabelled
+            assert feedback is None  # materials are not known
+            # Standardised: the labels that are known have mean 0 and variance 1.
+            values = torch.from_numpy(
+                standardization.forward(half_labelled.property_columns()["E"][inside][known][:, None])
+            )
+            assert (float(values.mean()), float(values.var(correction=0))) == pytest.approx((0, 1), abs=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
+def test_what_would_fail_later_is_refused(half_labelled: Dataset) -> None:
+    for changes, message in [
         ({"properties": ["kx"]}, "kx"),
         ({"loop": {"batch_size": 8}}, "set loop.model.network.size to 16"),
         ({"resources": {"workers": 100}}, "less than one batch of 8 for each of 100 workers"),
-    ],
-)
-def test_what_would_fail_later_is_refused(half_labelled: Dataset, changes: dict, message: str) -> None:
-    check_training(config(half_labelled), half_labelled)
-    with pytest.raises(InputError, match=message):
-        check_training(config(half_labelled, **changes), half_labelled)
+    ]:
+        with case(changes=changes, message=message):
+            check_training(config(half_labelled), half_labelled)
+            with pytest.raises(InputError, match=message):
+                check_training(config(half_labelled, **changes), half_labelled)
