@@ -1,1 +1,1 @@
-"""What every other room stands on: errors, config, files, progress. Imports nothing of ours."""
+"""What every other room stands on: errors, config, files, progress, references, metrics, the catalogue of properties."""
