@@ -1,1 +1,1 @@
-"""What every other room stands on: errors, config, files, progress, references, metrics, the catalogue of properties."""
+"""What every other room stands on: errors, config, files, progress, references, metrics, catalogue of properties."""
