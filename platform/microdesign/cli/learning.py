@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from microdesign.cli.options import ConfigFile, Experiment, Images, Json, Set
-from microdesign.cli.output import cell, print_json, print_result, print_table
+from microdesign.cli.output import print_json, print_result, print_table
 from microdesign.cli.session import on_ray, working
+from microdesign.core.tables import cell
 
 app = typer.Typer()
 

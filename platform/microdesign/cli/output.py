@@ -46,11 +46,6 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def cell(value: Any) -> str:
-    """Returns a value as a table shows it: floats with four digits, nothing for None."""
-    return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value)
-
-
 def _print_blocks(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     longest = max(map(len, titles))
     for row in rows:

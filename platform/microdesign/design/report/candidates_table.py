@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from microdesign.core.tables import markdown_table
 from microdesign.design.report.result_parts import BaselineResult, CandidateResult
 from microdesign.design.target.target import Target
 
@@ -32,8 +33,7 @@ class CandidatesTable:
 
     def markdown(self) -> str:
         """As a Markdown table."""
-        lines = [self.titles, ("---",) * len(self.titles), *self.rows]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return markdown_table(self.titles, self.rows)
 
     def html(self, pictures: Sequence[str] = ()) -> str:
         """As an HTML table, each candidate with its picture (a URI) if there are any."""

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from microdesign.core.files import replacing
+from microdesign.core.tables import cell, markdown_table
 
 Cell = str | int | float | None
 """An entry of a table; None is empty."""
@@ -74,13 +75,11 @@ class Table(BaseModel):
 
     def texts(self) -> list[list[str]]:
         """The headings and the rows as text, numbers to four digits."""
-        return [list(self.titles), *([_text(cell) for cell in row] for row in self.rows)]
+        return [list(self.titles), *([cell(value) for value in row] for row in self.rows)]
 
     def markdown(self) -> str:
         """The table in Markdown."""
-        titles, *rows = self.texts()
-        lines = [titles, ["---"] * len(titles), *rows]
-        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+        return markdown_table(self.titles, self.rows)
 
     def csv(self) -> str:
         """The table as comma-separated values, numbers in full."""
@@ -132,7 +131,3 @@ def metric_name(*parts: object) -> str:
     """
     text = "_".join(str(part) for part in parts).replace("+", "_and_")
     return re.sub(r"[^\w./:-]+", "_", text)
-
-
-def _text(cell: Cell) -> str:
-    return "" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from microdesign.core.tables import markdown_table
 from microdesign.learning.evaluation.comparison import Comparison, compare
 from microdesign.learning.evaluation.metrics import LARGER_IS_BETTER
 from microdesign.learning.sweep.trials import SweepTrial, balanced_best, pareto_set
@@ -140,8 +141,4 @@ class SweepReport:
 
 
 def _markdown(rows: list[dict[str, Any]]) -> str:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|" + " --- |" * len(rows[0])]
-    for row in rows:
-        cells = (f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values())
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return markdown_table(list(rows[0]), [list(row.values()) for row in rows])
