@@ -251,9 +251,8 @@ def test_other_materials_are_allowed_and_said(folder: Path, result: CampaignResu
     assert candidate.verified["Ex"] == pytest.approx(physics["Ex"][0], rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
+def test_refused_before_anything_is_computed(folder: Path, tmp_path: Path) -> None:
+    for changes, message in [
         ({"evaluations": 0}, "'evaluations' = 0 is not valid: Input should be greater than or equal to 2"),
         ({"target": {"properties": {"colour": 1}}}, "target 'colour' is no property"),
         (
@@ -275,28 +274,19 @@ def test_other_materials_are_allowed_and_said(folder: Path, result: CampaignResu
             "The campaign's materials are 3 phases; the model makes images of two",
         ),
         ({"dataset": "nowhere"}, "nowhere"),
-    ],
-)
-def test_refused_before_anything_is_computed(
-    changes: dict[str, Any], message: str, folder: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(InputError, match=message):
-        open_setup(settings(folder, **{"folder": str(tmp_path / "c"), **changes}), tmp_path / "c", "sqlite:///x.db")
-    assert not (tmp_path / "c").exists()
+    ]:
+        with pytest.raises(InputError, match=message):
+            open_setup(settings(folder, **{"folder": str(tmp_path / "c"), **changes}), tmp_path / "c", "sqlite:///x.db")
+        assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.parametrize(
-    ("network", "said"),
-    [({"phases": 3}, "images of 3 phases"), ({"dimensions": 3}, "volumes of 2 phases")],
-)
-def test_models_that_campaigns_do_not_design_with(
-    network: dict[str, int], said: str, folder: Path, tmp_path: Path, surrogate: LocalSurrogate
-) -> None:
-    small = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16, **network)
-    described = surrogate.bundle.description.model_copy(update={"model": ModelConfig(network=small)})
-    save_bundle(tmp_path / "bundle", VAERegression(described.model, 2), described)
-    with pytest.raises(InputError, match=f"The model makes {said}; campaigns design images of two."):
-        open_setup(settings(folder, model=str(tmp_path / "bundle")), tmp_path / "c", "sqlite:///x.db")
+def test_models_that_campaigns_do_not_design_with(folder: Path, tmp_path: Path, surrogate: LocalSurrogate) -> None:
+    for network, said in [({"phases": 3}, "images of 3 phases"), ({"dimensions": 3}, "volumes of 2 phases")]:
+        small = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16, **network)
+        described = surrogate.bundle.description.model_copy(update={"model": ModelConfig(network=small)})
+        save_bundle(tmp_path / "bundle", VAERegression(described.model, 2), described)
+        with pytest.raises(InputError, match=f"The model makes {said}; campaigns design images of two."):
+            open_setup(settings(folder, model=str(tmp_path / "bundle")), tmp_path / "c", "sqlite:///x.db")
 
 
 def test_retraining_needs_a_function_that_trains(folder: Path, tmp_path: Path) -> None:

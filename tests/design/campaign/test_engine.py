@@ -111,22 +111,17 @@ def test_an_evaluation_that_does_not_fit_is_refused(
         run_campaign(settings(tmp_path, cpus=16), surrogate, FFTEvaluator(), materials)
 
 
-@pytest.mark.parametrize(
-    ("properties", "message"),
-    [
+def test_refused_before_anything_is_computed(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
+    for properties, message in [
         ({"Ex": 11.0, "kx": 3.0}, r"target Ex = 11 is out of reach: .* give Ex from 1 to 10 \(Voigt-Reuss bounds\)"),
         ({"Ex": 3.0, "kx": 0.5}, r"target kx = 0\.5 is out of reach: .* give kx from 1 to 10"),
         ({"Ex": 9.5, "kx": 1.2}, r"exclude each other: no volume fractions satisfy the Voigt-Reuss bounds of all"),
         ({"Ex": 3.0, "colour": 3.0}, "target 'colour' is no property"),
-    ],
-)
-def test_refused_before_anything_is_computed(
-    properties: dict[str, float], message: str, surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
-) -> None:
-    config = settings(tmp_path / "none", target={"properties": properties})
-    with pytest.raises(InputError, match=message):
-        run_campaign(config, surrogate, FFTEvaluator(), materials)
-    assert not (tmp_path / "none").exists()
+    ]:
+        config = settings(tmp_path / "none", target={"properties": properties})
+        with pytest.raises(InputError, match=message):
+            run_campaign(config, surrogate, FFTEvaluator(), materials)
+        assert not (tmp_path / "none").exists()
 
 
 def test_physics_without_answers_ends_the_campaign(

@@ -87,17 +87,14 @@ def test_new_values_join_the_data_set(dataset: Dataset, trials: list[Trial], tmp
         assert set(before) == {i for i in both.split()[split] if i < 100}
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
+def test_what_cannot_be_asked(dataset: Dataset, tmp_path: Path) -> None:
+    for changes, message in [
         ({"dataset": None}, "retrain_every = 5: expected `dataset`"),
         ({"model": "http://host:8000"}, "the model at http://host:8000 cannot be trained"),
         ({"materials": {"phases": [{"E": 1, "nu": 0.3}, {"E": 2, "nu": 0.3}]}}, "is labelled for other materials"),
-    ],
-)
-def test_what_cannot_be_asked(changes: dict[str, Any], message: str, dataset: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=message):
-        retrainer(asked(dataset, tmp_path, **changes))
+    ]:
+        with pytest.raises(InputError, match=message):
+            retrainer(asked(dataset, tmp_path, **changes))
 
 
 class Mixture:

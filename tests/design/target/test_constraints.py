@@ -27,9 +27,8 @@ def admitted(**values: object) -> set[str]:
     return {name for name, fine in zip(NAMES, constraints.admits(IMAGES), strict=True) if fine}
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
+def test_who_is_admitted() -> None:
+    for values, expected in [
         ({}, set(NAMES)),
         ({"volume_fraction": [0.2, 0.3]}, {"stripes", "bars", "speck"}),
         ({"percolates": {1: {"x": True}}}, {"stripes", "cross", "speck", "diagonal"}),
@@ -38,16 +37,14 @@ def admitted(**values: object) -> set[str]:
         ({"percolates": {"1": {"x": True, "y": False}}}, {"stripes", "speck"}),
         ({"connected": {1: 1.0}}, {"stripes", "bars", "cross", "square", "diagonal"}),
         ({"connected": {1: 0.99}}, set(NAMES)),
-        ({"feature_size": {1: {"at_least": 6}}}, {"stripes", "bars", "cross", "square", "speck"} ),
+        ({"feature_size": {1: {"at_least": 6}}}, {"stripes", "bars", "cross", "square", "speck"}),
         ({"feature_size": {1: {"at_least": 6, "ignore": 0}}}, {"stripes", "bars", "cross", "square"}),
         ({"feature_size": {0: {"at_least": 18, "ignore": 0.4}}}, {"stripes", "bars", "cross", "square", "speck"}),
         ({"symmetry": {"mirror": 1e-6}}, {"stripes", "bars", "cross", "square", "speck"}),
         ({"symmetry": {"diagonal": 1e-6}}, {"cross", "square", "diagonal"}),
         ({"symmetry": {"turn": 1e-6}}, {"cross", "square"}),
-    ],
-)  # fmt: skip
-def test_who_is_admitted(values: dict[str, object], expected: set[str]) -> None:
-    assert admitted(**values) == expected
+    ]:
+        assert admitted(**values) == expected, values
 
 
 def test_nearness_to_a_reference(tmp_path: Path) -> None:
@@ -78,9 +75,8 @@ def test_an_absent_phase_keeps_no_width() -> None:
     assert constraints.admits(np.stack([np.zeros_like(CROSS), np.ones_like(CROSS)])).tolist() == [False, True]
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
+def test_contradictions_and_unknown_keys() -> None:
+    for values, message in [
         ({"volume_fraction": [0.6, 0.4]}, "low < high"),
         ({"volume_fraction": [0.2, 1.4]}, "low < high <= 1"),
         ({"connected": {1: 1.2}}, r"connected\.1 = 1\.2: expected a share"),
@@ -91,16 +87,13 @@ def test_an_absent_phase_keeps_no_width() -> None:
             {"percolates": {1: {"x": True, "y": False}, 0: {"y": True}}},
             "phase 1, endless along x and not along y, cuts phase 0 off along y",
         ),
-    ],
-)
-def test_contradictions_and_unknown_keys(values: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        validate_config(Constraints, values, "the constraints")
+    ]:
+        with pytest.raises(InputError, match=message):
+            validate_config(Constraints, values, "the constraints")
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
+def test_what_an_image_of_that_size_cannot_keep() -> None:
+    for values, message in [
         (
             {"feature_size": {0: {"at_least": 20}, 1: {"at_least": 20}}},
             "phase 0 20 and phase 1 20 pixels wide do not fit into an image of 32",
@@ -117,8 +110,6 @@ def test_contradictions_and_unknown_keys(values: dict[str, object], message: str
             },
             "phase 0 cannot be endless with at most 0.2 .* 8 pixels wide takes 0.25 of 32 x 32",
         ),
-    ],
-)
-def test_what_an_image_of_that_size_cannot_keep(values: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        validate_config(Constraints, values, "the constraints").check_size(32)
+    ]:
+        with pytest.raises(InputError, match=message):
+            validate_config(Constraints, values, "the constraints").check_size(32)

@@ -17,9 +17,8 @@ def target(constraints: dict | None = None, **properties: object) -> Target:
     return Target.model_validate({"properties": properties, "constraints": constraints or {}})
 
 
-@pytest.mark.parametrize(
-    ("asked", "message"),
-    [
+def test_outside_the_bounds(materials: Materials) -> None:
+    for asked, message in [
         (target(Ex={"at_least": 11}), "Ex >= 11 is out of reach: whatever the microstructure, .* from 1 to 10"),
         (target(K={"at_least": 7.2}), "K >= 7.2 is out of reach: .* from 0.714286 to 7.14286"),
         (target(THIRTY, Ex={"between": [4, 6]}), r"Ex from 4 to 6 is out of reach: .* phase 1 from 0 to 0\.3, .* 3\.7"),
@@ -27,24 +26,19 @@ def target(constraints: dict | None = None, **properties: object) -> Target:
         (target(Gxy={"at_most": 0.5}, kx={"at_least": 8}), "exclude each other: no volume fractions"),
         (target(**{"kx/ky": {"at_least": 3.1}}), "kx/ky >= 3.1 is out of reach: .* to 3.025"),
         (target(colour={"maximize": True}), "target 'colour' is no property; expected some of Ex"),
-    ],
-)
-def test_outside_the_bounds(asked: Target, message: str, materials: Materials) -> None:
-    with pytest.raises(InputError, match=message):
-        check_feasible(asked, materials, FFTEvaluator())
+    ]:
+        with pytest.raises(InputError, match=message):
+            check_feasible(asked, materials, FFTEvaluator())
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
+def test_what_may_be_is_let_through(materials: Materials) -> None:
+    for asked in [
         target(Ex={"maximize": True}, kx={"minimize": True}),
         target(THIRTY, kx=2.5, ky={"at_least": 2.5}),
         target(AU={"at_most": 0.1}, C11={"at_most": 5}, vxy={"at_most": 0}),
         target(**{"kx/ky": {"at_least": 3}, "Ex/Gxy": {"maximize": True}}),
-    ],
-)
-def test_what_may_be_is_let_through(asked: Target, materials: Materials) -> None:
-    check_feasible(asked, materials, FFTEvaluator())
+    ]:
+        check_feasible(asked, materials, FFTEvaluator())
 
 
 def test_another_physics_may_have_properties_of_its_own(materials: Materials) -> None:

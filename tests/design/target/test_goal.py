@@ -7,9 +7,8 @@ from microdesign.core.errors import InputError
 from microdesign.design.target.goal import Goal
 
 
-@pytest.mark.parametrize(
-    ("given", "low", "high", "sense", "text", "written"),
-    [
+def test_a_goal_is_an_interval_and_a_sense() -> None:
+    for given, low, high, sense, text, written in [
         (2.4, 2.4, 2.4, 0, "2.4", 2.4),
         ({"equals": 2.4}, 2.4, 2.4, 0, "2.4", 2.4),
         (
@@ -26,18 +25,15 @@ from microdesign.design.target.goal import Goal
         ({"between": [-1, 2]}, -1, 2, 0, "-1 to 2", {"between": [-1, 2]}),
         ({"maximize": True}, -math.inf, math.inf, 1, "max", {"maximize": True}),
         ({"minimize": True, "at_least": 3}, 3, math.inf, -1, "min, >= 3", {"minimize": True, "at_least": 3}),
-    ],
-)
-def test_a_goal_is_an_interval_and_a_sense(given, low, high, sense, text, written) -> None:
-    goal = Goal.model_validate(given)
-    assert (goal.low, goal.high, goal.sense, str(goal)) == (low, high, sense, text)
-    assert goal.model_dump(mode="json") == written
-    assert Goal.model_validate(written) == goal
+    ]:
+        goal = Goal.model_validate(given)
+        assert (goal.low, goal.high, goal.sense, str(goal)) == (low, high, sense, text)
+        assert goal.model_dump(mode="json") == written
+        assert Goal.model_validate(written) == goal
 
 
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
+def test_bad_goals() -> None:
+    for given, message in [
         ({}, "nothing is asked; expected equals, at_least"),
         ({"tolerance": 0.1}, "nothing is asked"),
         ({"maximize": False}, "nothing is asked"),
@@ -53,8 +49,6 @@ def test_a_goal_is_an_interval_and_a_sense(given, low, high, sense, text, writte
         ({"at_leats": 3}, "unknown key 'at_leats'; did you mean 'at_least'"),
         (True, "is not valid"),
         ("stiff", "'equals' = 'stiff' is not valid"),
-    ],
-)
-def test_bad_goals(given, message) -> None:
-    with pytest.raises(InputError, match=message):
-        validate_config(Goal, given, "the goal")
+    ]:
+        with pytest.raises(InputError, match=message):
+            validate_config(Goal, given, "the goal")

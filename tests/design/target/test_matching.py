@@ -26,17 +26,14 @@ def test_the_image_gives_what_the_target_leaves_open(tmp_path: Path, materials: 
     assert match(found, ("kx",), FFTEvaluator(), materials) is found
 
 
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
+def test_images_that_cannot_be_matched(tmp_path: Path, materials: Materials) -> None:
+    for image, message in [
         (np.stack([LAMINATE, LAMINATE]), "holds 2 images; expected one image"),
         (2 * LAMINATE, "has labels up to 2; expected phases 0 to 1"),
-    ],
-)
-def test_images_that_cannot_be_matched(image: np.ndarray, message: str, tmp_path: Path, materials: Materials) -> None:
-    np.save(tmp_path / "a.npy", image)
-    with pytest.raises(InputError, match=message):
-        match(Target(match=str(tmp_path / "a.npy")), ("Ex",), FFTEvaluator(), materials)
+    ]:
+        np.save(tmp_path / "a.npy", image)
+        with pytest.raises(InputError, match=message):
+            match(Target(match=str(tmp_path / "a.npy")), ("Ex",), FFTEvaluator(), materials)
 
 
 def test_physics_without_an_answer(tmp_path: Path) -> None:

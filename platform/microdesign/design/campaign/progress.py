@@ -91,6 +91,7 @@ class CampaignProgress:
     def _candidates(self, done: list[Trial]) -> list[Trial]:
         """The candidates when these were the answers, the first ones in their order; found once."""
         if len(done) not in self._best:
-            met = self.target.errors(self.verified(done)) <= self.target.tolerance if done else []
-            self._best[len(done)] = self.incumbents([t for t, good in zip(done, met, strict=True) if good])
+            errors = self.target.errors(self.verified(done)).tolist() if done else []
+            met = [trial for trial, error in zip(done, errors, strict=True) if error <= self.target.tolerance]
+            self._best[len(done)] = self.incumbents(met)
         return self._best[len(done)]

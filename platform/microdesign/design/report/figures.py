@@ -107,7 +107,7 @@ def front_figure(values: np.ndarray, senses: Sequence[int], names: Sequence[str]
     """
     figure = Figure(figsize=(4, 3.4), layout="constrained")
     axes = figure.subplots()
-    axes.scatter(*values.T, s=9, alpha=0.5, label="evaluated")
+    axes.scatter(values[:, 0], values[:, 1], s=9, alpha=0.5, label="evaluated")
     if len(values):
         front = values[front_numbers(values * np.array(senses)) == 0]
         front = front[np.argsort(front[:, 0])]

@@ -112,7 +112,7 @@ class MLflowLogger:
             self._run.log_folder(folder / "candidates", "candidates")
         self._run.log_text(result.table.markdown(), "candidates.md")
         titles = [f"{100 * candidate.error:.2f} %" for candidate in result.candidates]
-        self._run.log_figure(candidates_figure(result.images, titles), "candidates.png")
+        self._run.log_figure(candidates_figure(list(result.images), titles), "candidates.png")
         for name, figure in search_figures(search, result.units, result.target.tolerance).items():
             self._run.log_figure(figure, f"{name}.png")
         final = {f"seconds_{name}": seconds for name, seconds in search.timings}

@@ -159,8 +159,8 @@ def _rounds(
         mine = np.arange(start, min(start + per_round, len(solved)))
         best = mine[np.argsort(target.ranks(values[mine]), kind="stable")[:GALLERY]]
         path = folder / "rounds" / f"round-{number:03d}.npy"
-        write_labels(path, np.stack([solved[i].labels for i in best]))
-        stages = [solved[i].stage for i in mine]
+        write_labels(path, np.stack([solved[i].labels for i in best.tolist()]))
+        stages = [solved[i].stage for i in mine.tolist()]
         rounds.append(
             RoundResult(
                 first=start + 1,

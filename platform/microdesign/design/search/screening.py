@@ -43,15 +43,20 @@ class Designs:
     def select(self, indices: np.ndarray) -> "Designs":
         """The designs at the indices."""
         where = np.asarray(indices, dtype=int)
-        arrays = (array[where] for array in (self.z, self.component, self.labels, self.predicted, self.std))
-        return Designs(*arrays, tuple(self.parent[i] for i in where))
+        parent = tuple(self.parent[i] for i in where)
+        z, component, labels = self.z[where], self.component[where], self.labels[where]
+        return Designs(z, component, labels, self.predicted[where], self.std[where], parent)
 
     def joined(self, other: "Designs") -> "Designs":
         """These and the other ones."""
-        mine = (self.z, self.component, self.labels, self.predicted, self.std)
-        theirs = (other.z, other.component, other.labels, other.predicted, other.std)
-        arrays = (np.concatenate(pair) for pair in zip(mine, theirs, strict=True))
-        return Designs(*arrays, self.parent + other.parent)
+        return Designs(
+            z=np.concatenate((self.z, other.z)),
+            component=np.concatenate((self.component, other.component)),
+            labels=np.concatenate((self.labels, other.labels)),
+            predicted=np.concatenate((self.predicted, other.predicted)),
+            std=np.concatenate((self.std, other.std)),
+            parent=self.parent + other.parent,
+        )
 
 
 def decode_designs(

@@ -64,10 +64,10 @@ def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | 
             raise InputError(f"{name} is asked in {unit}; the materials state {expected}, and nothing is converted.")
     given = None if evaluator is None else given_properties(evaluator, materials)
     check_bounds(target, materials, all_known=evaluator is None or (given is not None and all(map(is_property, given))))
-    known = None if given is None else dict.fromkeys(given, np.ones(1))
-    for name in target.names if known is not None else ():
+    example = dict.fromkeys(given or (), np.ones(1))
+    for name in target.names if given is not None else ():
         try:
-            property_values(known or {}, name)
+            property_values(example, name)
         except InputError as error:
             raise InputError(f"The campaign's evaluator does not give {name}: {error}") from None
     finest = getattr(evaluator, "tolerance", None)

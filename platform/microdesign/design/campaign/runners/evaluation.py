@@ -43,7 +43,7 @@ def known_results(store: ResultStore | None, keys: Sequence[str]) -> list[TrialR
     rows = np.flatnonzero(known)
     return [
         TrialResult(keys[row], {name: float(array[i]) for name, array in values.items()}, worker="store")
-        for i, row in enumerate(rows)
+        for i, row in enumerate(rows.tolist())
     ]
 
 

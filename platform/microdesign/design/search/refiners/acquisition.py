@@ -20,8 +20,8 @@ from botorch.exceptions.warnings import InputDataWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms.input import ChainedInputTransform, FilterFeatures, Normalize
-from botorch.optim import optimize_acqf_discrete
-from botorch.sampling import SobolQMCNormalSampler
+from botorch.optim.optimize import optimize_acqf_discrete
+from botorch.sampling.normal import SobolQMCNormalSampler
 from botorch.utils.safe_math import log_fatplus, logmeanexp
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.warnings import NumericalWarning
