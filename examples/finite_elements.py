@@ -9,7 +9,9 @@ uses nothing of microdesign: take it as the pattern for a solver of your own.
 """
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -23,18 +25,24 @@ STRAINS = np.array([[[1, 0], [0, 0]], [[0, 0], [0, 1]], [[0, 0.5], [0.5, 0]]])
 
 
 @BilinearForm
-def elastic(u, v, w):
+def elastic(u: Any, v: Any, w: Any) -> Any:
     """Energy of the displacements u and v."""
     return w["lam"] * trace(sym_grad(u)) * trace(sym_grad(v)) + 2 * w["mu"] * ddot(sym_grad(u), sym_grad(v))
 
 
 @BilinearForm
-def conductive(u, v, w):
+def conductive(u: Any, v: Any, w: Any) -> Any:
     """The same for temperatures."""
     return w["k"] * dot(grad(u), grad(v))
 
 
-def effective(labels, form, element, loads, fields):
+def effective(
+    labels: np.ndarray,
+    form: Any,
+    element: Any,
+    loads: Callable[[int, Any, Any], Any],
+    fields: Mapping[str, np.ndarray],
+) -> np.ndarray:
     """The effective tensor of one image `(X, Y)`: <E_i C E_j> - f_i.u_j, with K u_j = f_j and u_j periodic.
 
     Args:
@@ -70,14 +78,14 @@ def effective(labels, form, element, loads, fields):
     return f.T @ u / (X * Y)
 
 
-def properties(labels, materials):
+def properties(labels: np.ndarray, materials: Mapping[str, Any]) -> dict[str, float]:
     """The seven properties of one image."""
     E, nu, k = (np.array([phase[name] for phase in materials["phases"]], float) for name in ("E", "nu", "k"))
     mu = E / (2 * (1 + nu))
     strain = materials.get("plane", "stress") == "strain"
     lam = E * nu / ((1 + nu) * (1 - 2 * nu)) if strain else E * nu / (1 - nu**2)
 
-    def stress_power(i, v, w):
+    def stress_power(i: int, v: Any, w: Any) -> Any:
         macro = STRAINS[i]
         shear = sum(macro[a, b] * sym_grad(v)[a, b] for a in range(2) for b in range(2))
         return w["lam"] * np.trace(macro) * trace(sym_grad(v)) + 2 * w["mu"] * shear

@@ -132,7 +132,9 @@ def _labelled(
     values = evaluate_each(evaluator, batch.labels, materials)
     progress.count(len(batch), len(batch), "images labelled")
     if not (values["error"] == "").any():
-        raise EvaluationError(f"None of the {len(batch)} images could be evaluated; one says: {values['error'][0]}")
+        raise EvaluationError(
+            f"None of the {len(batch)} images could be evaluated; the first error: {values['error'][0]}"
+        )
     return with_properties(batch, values, property_names(materials, len(batch.shape)))
 
 

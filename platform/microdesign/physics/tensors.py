@@ -65,13 +65,13 @@ def rotate_stiffness(stiffness: np.ndarray, rotation: np.ndarray) -> np.ndarray:
     return turned[a[:, None], b[:, None], a[None], b[None]]
 
 
-def plane_part(tensor: np.ndarray, kept: list[int], plane: Literal["stress", "strain"]) -> np.ndarray:
+def plane_part(tensor: np.ndarray, components: list[int], plane: Literal["stress", "strain"]) -> np.ndarray:
     """Returns the tensor of the plane problem from that of the solid.
 
-    In plane strain the other strains (gradients) are zero: the block of the `kept` components. In plane stress the
+    In plane strain the other strains (gradients) are zero: the block of these `components`. In plane stress the
     other stresses (fluxes) are zero: the inverse of that block of the inverse.
     """
-    block = np.ix_(kept, kept)
+    block = np.ix_(components, components)
     if plane == "strain" or not tensor.any():
         return tensor[block]
     return np.linalg.inv(np.linalg.inv(tensor)[block])

@@ -61,8 +61,8 @@ def test_it_is_started_in_a_folder_of_its_own_with_the_arguments_as_they_are(tmp
 
 
 FAILURES = {
-    "if images.mean() > 0.5: print('mesh tangled.'); sys.exit(3)": "ended with exit code 3, saying: mesh tangled.",
-    "if images.mean() > 0.5: raise OSError('no licence')": "ended with exit code 1, saying: OSError: no licence.",
+    "if images.mean() > 0.5: print('mesh tangled.'); sys.exit(3)": "code 3; its last line of output: mesh tangled.",
+    "if images.mean() > 0.5: raise OSError('no licence')": "code 1; its last line of output: OSError: no licence.",
     "if images.mean() > 0.5: import os; os.kill(os.getpid(), 9)": "ended with signal SIGKILL.",
     "if images.mean() > 0.5: import time; time.sleep(90)": "took longer than 5 s and was ended.",
     "if images.mean() > 0.5: sys.exit(0)": "wrote no properties.json.",
@@ -72,7 +72,7 @@ FAILURES = {
     "if images.mean() > 0.5: del rows[0]['Gxy']": "wrote no Gxy; expected Ex, vxy,",
     "if images.mean() > 0.5: rows[0]['kx'] = float('nan')": "wrote kx = NaN; expected a finite number.",
     "if images.mean() > 0.5: rows[0]['kx'] = '3'": 'wrote kx = "3"; expected a finite number.',
-    "if images.mean() > 0.5: rows[0] = {{'error': 'void'}}": "says: void",
+    "if images.mean() > 0.5: rows[0] = {{'error': 'void'}}": "reports: void",
 }
 
 

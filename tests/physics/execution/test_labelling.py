@@ -149,7 +149,9 @@ def test_an_image_that_cannot_be_solved_gets_nan_and_says_why(source: Dataset, t
 
 
 def test_a_shard_without_any_answer_is_an_error(source: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(EvaluationError, match=r"None of the first 20 images could be evaluated; one says: .*too much"):
+    with pytest.raises(
+        EvaluationError, match=r"None of the first 20 images could be evaluated; the first error: .*too much"
+    ):
         label_dataset(source, tmp_path, MATERIALS, Counting(fails_above=-1))
     assert not list(tmp_path.glob("*.parquet"))
 

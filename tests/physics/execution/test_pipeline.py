@@ -129,7 +129,7 @@ def test_results_are_on_disk_before_the_stream_ends(
     source: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is killed meanwhile has them."""
-    monkeypatch.setattr(parallel, "KEEP_SECONDS", 0)
+    monkeypatch.setattr(parallel, "STORE_SECONDS", 0)
     store, images = ResultStore(tmp_path / "results"), source.read_shard(0).labels[:6]
     stream = parallel.evaluate_stream(Fraction(tmp_path / "seen"), images, MATERIALS, batch_size=2, store=store)
     for number, _ in enumerate(stream, start=1):

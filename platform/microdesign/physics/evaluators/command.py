@@ -36,7 +36,7 @@ _SHOWN = 200
 
 
 class CommandEvaluator(Config):
-    """An external program as an evaluator; the module says what it is given and what it has to write.
+    """An external program as an evaluator; what it reads and writes is documented in the module.
 
     Raises:
         InputError: (by `load_evaluator`) The program is not found or a setting is out of its range.
@@ -159,7 +159,7 @@ class CommandEvaluator(Config):
         if not isinstance(entry, dict):
             return f"{self._name} wrote a {type(entry).__name__} for an image; expected the properties by name."
         if entry.get("error"):
-            return f"{self._name} says: {entry['error']}"
+            return f"{self._name} reports: {entry['error']}"
         row = {}
         for name in names:
             if name not in entry:
@@ -181,4 +181,4 @@ def _exit(code: int) -> str:
 
 def _last_line(output: Path) -> str:
     lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f", saying: {lines[-1].strip()[:_SHOWN].rstrip('.')}" if lines else ""
+    return f"; its last line of output: {lines[-1].strip()[:_SHOWN].rstrip('.')}" if lines else ""

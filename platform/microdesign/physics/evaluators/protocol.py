@@ -17,7 +17,7 @@ Values = dict[str, np.ndarray]
 class Evaluator(Protocol):
     """Computes the properties of images. An implementation must be picklable, since it travels to Ray tasks.
 
-    Optional attributes say more about it; each may be left out:
+    Optional attributes describe it further; each may be left out:
 
     - `batch_size`, int: the most images to give it at a time.
     - `uses_gpu`, bool: true when it computes on a GPU; then `data label` gives each GPU of the cluster a process with
@@ -55,7 +55,7 @@ class Evaluator(Protocol):
 
 
 def given_properties(evaluator: Evaluator, materials: Materials, dims: int = 2) -> tuple[str, ...] | None:
-    """Returns the names of the properties that an evaluator says it computes; None if it does not say."""
+    """Returns the names of the properties that an evaluator declares; None if it declares none."""
     given = getattr(evaluator, "given_properties", None)
     return None if given is None else tuple(given(materials, dims))
 

@@ -24,8 +24,8 @@ from microdesign.physics.execution.store import ResultStore, evaluate_stored
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_names, property_units, property_values
 
-HOPELESS = 100
-"""Images that fail from the start, without one that is solved, after which labelling gives up."""
+MOST_FAILURES = 100
+"""Images that may fail before the first one is solved; then labelling gives up."""
 
 
 class EvaluateShards(Protocol):
@@ -90,7 +90,7 @@ def label_dataset(
 
     Raises:
         InputError: A shard of the source is damaged, or the evaluator lacks one of the properties.
-        EvaluationError: The first `HOPELESS` images, or all, could not be solved; carries the first message.
+        EvaluationError: The first `MOST_FAILURES` images, or all, could not be solved; carries the first message.
         StorageError: A shard or a result cannot be written.
     """
     dims = len(source.manifest.shape)
@@ -130,11 +130,13 @@ def label_dataset(
                 batch = with_properties(source.read_shard(held_number), held_values, names)
                 writer.write_shard(shards[held_number].name, batch)
             held.clear()
-        elif sum(shards[held_number].rows for held_number, _ in held) >= HOPELESS:
+        elif sum(shards[held_number].rows for held_number, _ in held) >= MOST_FAILURES:
             break
     if held:
         n = sum(shards[number].rows for number, _ in held)
-        raise EvaluationError(f"None of the first {n} images could be evaluated; one says: {held[0][1]['error'][0]}")
+        raise EvaluationError(
+            f"None of the first {n} images could be evaluated; the first error: {held[0][1]['error'][0]}"
+        )
     return writer.finish([shard.name for shard in shards])
 
 

@@ -34,8 +34,8 @@ from microdesign.physics.materials import Materials
 
 SMALL = 40_000 * 64 * 64
 """Pixels up to which a data set goes through the loop of tasks."""
-KEEP_SECONDS = 10.0
-"""Age of results at which they are written to the store; each writing makes a file."""
+STORE_SECONDS = 10.0
+"""Age of results at which they are written to the store; each write makes a file."""
 _LARGEST_BATCH = 256
 """Images of a task at most: about a second of work at 64 x 64."""
 _BYTES_PER_PIXEL = 1024
@@ -182,23 +182,23 @@ def _stored_stream(
         yield indices, {**found, "error": np.full(len(indices), "")}
     fresh: list[tuple[np.ndarray, Values]] = []
 
-    def keep() -> None:
+    def write() -> None:
         if fresh:
             rows = np.concatenate([rows for rows, _ in fresh])
             values = merge_values([(np.searchsorted(np.sort(rows), r), v) for r, v in fresh], len(rows))
             store.add(unique[new[np.sort(rows)]].tolist(), values)
             fresh.clear()
 
-    kept = time.monotonic()
+    written = time.monotonic()
     stream = evaluate_stream(
         evaluator, images[first[new]], materials, batch_size=batch_size, num_cpus_per_task=num_cpus_per_task
     )
     try:
         for rows, batch in stream:
             fresh.append((rows, batch))
-            if time.monotonic() - kept > KEEP_SECONDS:
-                keep()
-                kept = time.monotonic()
+            if time.monotonic() - written > STORE_SECONDS:
+                write()
+                written = time.monotonic()
             place = {int(unique_row): i for i, unique_row in enumerate(new[rows])}
             indices = np.flatnonzero(np.isin(inverse, new[rows]))
             where = [place[int(unique_row)] for unique_row in inverse[indices]]
@@ -206,7 +206,7 @@ def _stored_stream(
     finally:
         # Also of a stream that is closed early.
         stream.close()
-        keep()
+        write()
 
 
 def batch_size_for(evaluator: Evaluator, shape: Sequence[int], n: int) -> int:

@@ -1,4 +1,4 @@
-"""What is asked of Ray, and whether this machine has it."""
+"""The resources that a job needs of Ray, and whether this machine has them."""
 
 import os
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from microdesign.core.errors import InputError
 
 
 def check_resources(what: str, each: Mapping[str, float], settings: str, workers: int = 1) -> None:
-    """Refuses what a local Ray, which does not grow, would wait for without a word.
+    """Refuses what a local Ray, which does not grow, would wait for forever and in silence.
 
     Args:
         what: What is to run.

@@ -137,7 +137,7 @@ def refuse_unconverged(result: Homogenization, tolerance: float, max_iterations:
         first = failed[0]
         raise NotConvergedError(
             f"{len(failed)} of {n} images did not converge in {max_iterations} iterations; image {first} reached "
-            f"a relative error of {result.error_estimate[first]:.1e}, asked was {tolerance:.1e}.",
+            f"a relative error of {result.error_estimate[first]:.1e}; the tolerance is {tolerance:.1e}.",
             best=result,
         )
 
