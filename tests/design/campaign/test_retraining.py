@@ -158,7 +158,7 @@ def test_training_goes_on_from_the_campaigns_model(
     local_ray: None, dataset: Dataset, start: Path, trials: list[Trial], tmp_path: Path
 ) -> None:
     """With a tiny rate it predicts what it did, whatever the new scaling; asked again, nothing is trained."""
-    settings = {"epochs": 1, "learning_rate": 1e-7, "cpus": 0.5, "teacher": False}
+    settings = {"epochs": 1, "learning_rate": 1e-7, "cpus": 0.5, "physics_feedback": False}
     config = asked(dataset, tmp_path, model=str(start), retraining=settings)
     progress = Recorded()
     retrain = retrainer(config, progress, f"sqlite:///{tmp_path / 'mlflow.db'}")

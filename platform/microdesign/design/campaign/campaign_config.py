@@ -1,5 +1,6 @@
 """What a campaign is told: how long and how widely to search, with which model and physics, and where its record is."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -14,11 +15,13 @@ from microdesign.surrogate.endpoint import PATIENCE
 class RetrainingConfig(Config):
     """How the model learns from a campaign's values, together with the data set that it comes from."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"teacher": "physics_feedback", "use_gpu": "gpu"}
+
     epochs: int = Field(3, ge=1, description="passes over the data set and the new values")
     learning_rate: float = Field(3e-4, gt=0, description="peak of the learning rate")
-    cpus: float = Field(1, gt=0, description="processors of the training worker")
-    use_gpu: bool = Field(False, description="a GPU for it")
-    teacher: bool = Field(True, description="physics in the training loop, as training has it by default")
+    cpus: float = Field(1, gt=0, description="CPU cores of the training worker")
+    gpu: bool = Field(False, description="whether it takes a GPU")
+    physics_feedback: bool = Field(True, description="physics in the training loop, by the campaign's evaluator")
 
 
 class RobustnessConfig(Config):
