@@ -13,17 +13,20 @@ from microdesign.core.files import digest
 from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.networks.upsampling_decoder import UpsamplingDecoder
 from microdesign.model.prior.config import PriorConfig
+from microdesign.model.prior.priors import ConditionalPrior
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
+from tests.cases import case
 
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
 STANDARDIZATION = Standardization(names=("Ex", "vxy"), units=("MPa", "1"), offsets=(1.0, 0.3), scales=(0.5, 0.1))
 
 
-def saved(folder: Path, kind: str = "mixture") -> Bundle:
+def saved(folder: Path, kind: str = "mixture", network: NetworkConfig = NETWORK) -> Bundle:
     torch.manual_seed(0)
-    config = ModelConfig(network=NETWORK, prior=PriorConfig.model_validate({"kind": kind}))
+    config = ModelConfig(network=network, prior=PriorConfig(kind=kind))
     description = Description(
         model=config, standardization=STANDARDIZATION, dataset="abc", metrics={"r2": 0.5}, materials={"plane": "stress"}
     )
@@ -35,20 +38,32 @@ def edit(folder: Path, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-@pytest.mark.parametrize("kind", ["standard", "conditional", "mixture"])
-def test_round_trip(tmp_path: Path, kind: str) -> None:
-    before = saved(tmp_path / "new" / "bundle", kind)
-    after = load_bundle(tmp_path / "new" / "bundle")
-    assert after.description == before.description
-    assert after.properties == ("Ex", "vxy")
-    assert after.digest == digest((tmp_path / "new" / "bundle" / "weights.safetensors").read_bytes())
-    assert not after.model.training
-    x, c = (torch.rand(3, 1, 32, 32) > 0.5).float(), torch.randn(3, 2)
-    for one, other in zip(before.model.encode(x), after.model.encode(x), strict=True):
-        torch.testing.assert_close(one, other)
-    z = torch.randn(3, 4)
-    torch.testing.assert_close(before.model.decode(z), after.model.decode(z))
-    torch.testing.assert_close(before.model.prior(c), after.model.prior(c), rtol=0, atol=0)
+class OwnPrior(ConditionalPrior):
+    """A prior of a user's own."""
+
+
+class OwnDecoder(UpsamplingDecoder):
+    """A decoder of a user's own."""
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    own = NETWORK.model_copy(update={"decoder": f"{__name__}:OwnDecoder"})
+    for kind, network in (("mixture", NETWORK), ("standard", NETWORK), (f"{__name__}:OwnPrior", own)):
+        with case(kind=kind):
+            folder = tmp_path / kind.rpartition(":")[2] / "bundle"
+            before = saved(folder, kind, network)
+            after = load_bundle(folder)
+            assert after.description == before.description
+            assert after.properties == ("Ex", "vxy")
+            assert after.digest == digest((folder / "weights.safetensors").read_bytes())
+            assert not after.model.training
+            x, c, z = (torch.rand(3, 1, 32, 32) > 0.5).float(), torch.randn(3, 2), torch.randn(3, 4)
+            for one, other in zip(before.model.encode(x), after.model.encode(x), strict=True):
+                torch.testing.assert_close(one, other)
+            torch.testing.assert_close(before.model.decode(z), after.model.decode(z))
+            torch.testing.assert_close(before.model.prior(c), after.model.prior(c), rtol=0, atol=0)
+    assert isinstance(after.model.prior, OwnPrior)
+    assert isinstance(after.model.decoder, OwnDecoder)
 
 
 def test_the_same_model_has_the_same_digest(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A loss maps logits and the target's indicators, both `(B, C, *N)` with two or th
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -30,7 +31,7 @@ def build_losses(
 
 
 def _loss(name: str, settings: LossSettings) -> Loss:
-    found = find("loss", LOSSES.get(name, name), {}, "a function of logits and target")
+    found: Any = find("loss", LOSSES.get(name, name), {}, "a function of logits and target")
     section = getattr(settings, name, None)
     loss: Loss = found if section is None else found(**dict(section))
     return loss
