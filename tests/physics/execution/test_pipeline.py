@@ -184,7 +184,7 @@ KILLED = """
     from pathlib import Path
     from microdesign.physics.execution.cluster import connected
     from microdesign.microstructure.data.dataset import Dataset
-    from microdesign.physics import parallel
+    from microdesign.physics.execution import parallel
     from microdesign.physics.execution.labelling import label_dataset
     from microdesign.physics.materials import Materials
     from slow_fraction import SlowFraction
