@@ -30,7 +30,7 @@ for name, words in commands.items():
     try:
         main()
     except SystemExit as end:
-        code = end.code
+        code = end.code or 0
     found[name] = [code, sorted(set(heavy) & set(sys.modules))]
 sys.stdout = sys.__stdout__
 print("\\n" + json.dumps(found))
