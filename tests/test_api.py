@@ -1,4 +1,4 @@
-"""`import microdesign as md`: quick, complete, and every example runs."""
+"""`import microdesign as md`: quick, complete, every example runs, and the whole way in a few lines."""
 
 import doctest
 import importlib
@@ -13,29 +13,73 @@ import microdesign as md
 LIBRARIES = {"torch", "ray", "mlflow", "botorch", "scipy", "matplotlib", "numba", "numpy", "pandas", "pydantic"}
 
 
+def run(code: str) -> str:
+    """What a process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def test_the_import_brings_no_library() -> None:
-    code = f"import sys, microdesign; print(sorted({LIBRARIES!r} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert run(f"import sys, microdesign; print(sorted({LIBRARIES!r} & set(sys.modules)))") == "[]"
 
 
 def test_every_public_name_is_there_and_documented() -> None:
     assert set(md.__all__) <= set(dir(md))
     assert {name for name in md.__all__ if name != "__version__"} == set(md._HOMES)
-    for name in md._HOMES:
+    for name, home in md._HOMES.items():
+        module, _, other = home.partition(":")
         found = getattr(md, name)
         assert found.__doc__, name
-        assert getattr(importlib.import_module(f"microdesign.{md._HOMES[name]}"), name) is found
+        assert getattr(importlib.import_module(f"microdesign.{module}"), other or name) is found
     with pytest.raises(AttributeError, match="module 'microdesign' has no attribute 'homogenise'"):
         _ = md.homogenise
+
+
+def test_design_is_the_function_whatever_was_imported_before() -> None:
+    code = "import microdesign.design.target.goal, microdesign as md; print(md.design.__name__); "
+    code += "import microdesign.design.setup; print(callable(md.design))"
+    assert run(code).split() == ["design", "True"]
 
 
 def test_the_examples_of_the_public_functions_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     runner, finder = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE), doctest.DocTestFinder()
-    for home in sorted(set(md._HOMES.values())):
+    for home in sorted({home.partition(":")[0] for home in md._HOMES.values()}):
         module = importlib.import_module(f"microdesign.{home}")
         for example in finder.find(module, module.__name__):
             runner.run(example)
     assert runner.tries > 0
     assert runner.failures == 0
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_the_whole_way_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    phases = [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]
+    target = {"Ex": 3.0, "kx": 3.2}
+    data = md.label(md.generate("GRF", 160, (16, 16)), phases, "labelled")
+    network = {"widths": [8, 16], "latent": 4, "hidden": 16}
+    model = md.train(
+        data,
+        properties=list(target),
+        epochs=8,
+        loop={"batch_size": 16, "model": {"network": network, "prior": {"components": 2}}},
+        tracking={"minimum_r2": None},
+    )
+    budget = {"samples": 64, "screened": 4, "evaluations": 16, "candidates": 1}
+    result = md.design(model, {"properties": target, "tolerance": 0.4}, dataset=data, folder="campaign", **budget)
+
+    best = result.candidates[0]
+    checked = md.homogenize(result.images[0], phases)
+    for name, wanted in target.items():
+        assert best.verified[name] == pytest.approx(getattr(checked, name), rel=1e-3)
+        assert best.error >= abs(best.verified[name] - wanted) / wanted - 1e-9
+    assert result.search.evaluations <= 16
+    (bundle,) = Path("runs").glob("*/bundle")
+    labels = data.load("test").labels
+    for mine, loaded in zip(model.predict(labels), md.load(bundle).predict(labels), strict=True):
+        assert mine == pytest.approx(loaded)

@@ -4,9 +4,15 @@ The public functions and classes, each imported when it is first used, so that `
 
     import microdesign as md
 
+    phases = [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]
     image = md.generate("GRF", 1, (64, 64)).labels[0]
-    result = md.homogenize(image, [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}])
+    result = md.homogenize(image, phases)
     result.Ex, result.stiffness
+
+    md.write("images", md.generate("GRF", 4000))
+    data = md.label("images", phases, "labelled")
+    model = md.train(data, properties=["Ex", "Ey", "kx"])
+    found = md.design(model, {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}, dataset=data)
 """
 
 import importlib
@@ -22,6 +28,9 @@ if TYPE_CHECKING:
         NotConvergedError,
         StorageError,
     )
+    from microdesign.design.api import Campaign, design
+    from microdesign.learning.models import load
+    from microdesign.learning.training.train_model import train_model as train
     from microdesign.microstructure.data.container import Microstructures
     from microdesign.microstructure.data.dataset import Dataset
     from microdesign.microstructure.generators.registry import generate
@@ -41,6 +50,10 @@ _HOMES = {
     "statistics": "microstructure.statistics.table",
     "homogenize": "physics.effective_properties",
     "label": "physics.labels",
+    "train": "learning.training.train_model:train_model",
+    "load": "learning.models",
+    "design": "design.api",
+    "Campaign": "design.api",
     "Microstructures": "microstructure.data.container",
     "Dataset": "microstructure.data.dataset",
     "Materials": "physics.materials",
@@ -51,9 +64,10 @@ _HOMES = {
     "NotConvergedError": "core.errors",
     "StorageError": "core.errors",
 }
-"""Module, inside microdesign, of each public name."""
+"""Module, inside microdesign, of each public name, and the name there if it is another one."""
 
 __all__ = [
+    "Campaign",
     "Dataset",
     "EffectiveProperties",
     "EvaluationError",
@@ -64,11 +78,14 @@ __all__ = [
     "NotConvergedError",
     "StorageError",
     "__version__",
+    "design",
     "generate",
     "homogenize",
     "label",
+    "load",
     "read",
     "statistics",
+    "train",
     "write",
 ]
 
@@ -76,7 +93,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'microdesign' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"microdesign.{_HOMES[name]}"), name)
+    home, _, other = _HOMES[name].partition(":")
+    value = getattr(importlib.import_module(f"microdesign.{home}"), other or name)
     globals()[name] = value
     return value
 

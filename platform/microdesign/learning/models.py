@@ -1,5 +1,6 @@
 """Where a campaign's model comes from: a bundle folder, the MLflow registry, or a Serve endpoint."""
 
+import tempfile
 from pathlib import Path
 
 from microdesign.core.errors import InputError
@@ -11,6 +12,31 @@ from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Surrogate
 from microdesign.surrogate.remote import RemoteSurrogate
 from microdesign.tracking import download_bundle
+
+
+def load(model: str | Path, *, token: str | None = None, tracking_uri: str | None = None) -> Surrogate:
+    """Loads a trained model.
+
+    Example:
+        >>> model = load("runs/train-0123456789/bundle")  # doctest: +SKIP
+        >>> mean, std = model.predict(images.labels)  # doctest: +SKIP
+        >>> latents = model.sample({"Ex": 3.4}, 16, seed=0)  # doctest: +SKIP
+
+    Args:
+        model: The folder of a bundle, `models:/NAME@ALIAS` of the MLflow registry, or `http://HOST:PORT` of a Serve
+            endpoint.
+        token: Bearer token of a Serve endpoint that asks for one.
+        tracking_uri: MLflow's address; MLFLOW_TRACKING_URI or SQLite in the working folder when None.
+
+    Returns:
+        The model: `predict(labels)` gives properties `(n, P)` as mean and standard deviation, `sample` and `decode`
+        images `(n, *N)` for properties, `encode` the latents of images.
+
+    Raises:
+        InputError: There is no such bundle or model, or the endpoint does not answer.
+    """
+    with tempfile.TemporaryDirectory() as cache:  # A registered model is in memory before its files go.
+        return open_surrogate(str(model), cache, tracking_uri, token)
 
 
 def open_surrogate(
