@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.metrics import worst_errors
+from microdesign.design.search import condition_correction
 from microdesign.design.search.condition_correction import correct_conditions, corrected_sample
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Prior, decode_labels
@@ -32,7 +33,7 @@ class Biased:
 
 @pytest.fixture
 def biased(monkeypatch: pytest.MonkeyPatch) -> Biased:
-    monkeypatch.setattr("microdesign.design.search.condition_correction.decode_labels", lambda surrogate, z: z)
+    monkeypatch.setattr(condition_correction, "decode_labels", lambda surrogate, z: z)
     return Biased()
 
 

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from microdesign.design.search import gauss_newton as module
 from microdesign.design.search.condition_correction import corrected_sample
 from microdesign.design.search.gauss_newton import gauss_newton, missed, worst
 from microdesign.surrogate.local import LocalSurrogate
@@ -35,7 +36,7 @@ class Remote(Linear):
 @pytest.fixture(autouse=True)
 def latents_are_images(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if "surrogate" not in request.fixturenames:
-        monkeypatch.setattr("microdesign.design.search.gauss_newton.decode_labels", lambda surrogate, z: z)
+        monkeypatch.setattr(module, "decode_labels", lambda surrogate, z: z)
 
 
 def followed(model: Linear, z: np.ndarray, std: np.ndarray, low: np.ndarray, high: np.ndarray, n: int) -> np.ndarray:
