@@ -19,9 +19,10 @@ def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
     """Train a model under Ray Train and register it."""
     from microdesign.core.config import load_config
     from microdesign.learning.training.train_config import TrainConfig
-    from microdesign.microstructure.data.dataset import Dataset
 
     settings = load_config(TrainConfig, config, overrides or [])
+    from microdesign.microstructure.data.dataset import Dataset
+
     Dataset.open(settings.dataset)  # A missing data set is refused before Ray starts.
     from microdesign.learning.training.train import train as run
 
@@ -35,9 +36,10 @@ def sweep(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> N
     """Search training settings on Ray Tune, then train and register the best."""
     from microdesign.core.config import load_config
     from microdesign.learning.sweep.sweep_config import SweepConfig
-    from microdesign.microstructure.data.dataset import Dataset
 
     settings = load_config(SweepConfig, config, overrides or [])
+    from microdesign.microstructure.data.dataset import Dataset
+
     Dataset.open(settings.train.dataset)  # A missing data set is refused before Ray starts.
     from microdesign.learning.sweep.sweep import sweep as run
 
