@@ -206,7 +206,7 @@ def _is_labelled(dataset: Dataset, folder: str, materials: Materials, trained: M
 
 
 def _training_images(dataset: Dataset, folder: str, target: Target, surrogate: Surrogate, size: int) -> Microstructures:
-    """The training split's samples whose properties are known: NaN says that physics could not answer."""
+    """The training split's samples whose properties are known: NaN says that physics has no value."""
     shape = tuple(dataset.manifest.shape)
     if shape != (size, size):
         raise InputError(f"{folder}: holds images of shape {shape}, the model makes {size} x {size}.")

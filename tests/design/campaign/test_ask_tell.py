@@ -81,8 +81,8 @@ def test_known_images_are_among_the_first_draws(
     [
         (0.01, 3, "all 1 candidates are within 0.00%"),
         (0.6, 14, "the budget of 14 evaluations is spent"),
-        (0.99, 6, "no better answer in 5 evaluations"),
-        (1.0, 6, "no better answer in 5 evaluations"),
+        (0.99, 6, "no better result in 5 evaluations"),
+        (1.0, 6, "no better result in 5 evaluations"),
     ],
 )
 def test_the_search_ends_when_the_answer_gets_no_better(

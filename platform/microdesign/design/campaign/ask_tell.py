@@ -1,7 +1,7 @@
 """A design campaign as ask and tell: `ask` proposes designs, `tell` takes what physics says of them, all on record.
 
 Whoever evaluates elsewhere, with a solver of their own or in a laboratory, uses it as it is; `engine.py` uses it to run
-physics in parallel. What is proposed depends on seed, model and order of answers alone, and is read from the ledger:
+physics in parallel. What is proposed depends on seed, model and order of results alone, and is read from the ledger:
 after any crash the same command goes on.
 """
 
@@ -104,11 +104,11 @@ class AskTell(CampaignProgress):
 
     @property
     def open(self) -> list[Trial]:
-        """Trials that wait for an answer: those that an earlier run left come first."""
+        """Trials that wait for a result: those that an earlier run left come first."""
         return self.ledger.open
 
     def ask(self, n: int) -> list[Trial]:
-        """Proposes at most n designs and records them; none when answers are awaited first, or none can be made."""
+        """Proposes at most n designs and records them; none when results are awaited first, or none can be made."""
         trials = self.propose(n)
         self.ledger.record(trials)
         return trials
@@ -153,10 +153,10 @@ class AskTell(CampaignProgress):
         return started
 
     def tell(self, results: Sequence[TrialResult]) -> list[Trial]:
-        """Records answers; on disk when this returns. Returns the trials as they are then.
+        """Records results; on disk when this returns. Returns the trials as they are then.
 
         Raises:
-            InputError: A result is of no trial, of one with an answer, or the second of its trial; a property of the
+            InputError: A result is of no trial, of one with a result, or the second of its trial; a property of the
                 target is missing, or a value is no number. Nothing is recorded then.
         """
         order = len(self.ledger)
@@ -180,7 +180,7 @@ class AskTell(CampaignProgress):
         return self.open
 
     def abandon(self) -> None:
-        """Gives up the trials that wait for an answer."""
+        """Gives up the trials that wait for a result."""
         self.ledger.record([trial.moved(TrialState.ABANDONED) for trial in self.open])
 
     def reason_to_stop(self) -> str:
@@ -201,7 +201,7 @@ class AskTell(CampaignProgress):
         if config.core_hours is not None and spent >= config.core_hours:
             return f"the budget of {config.core_hours:g} core-hours is spent"
         if len(done) > config.patience and not self.improved(len(done) - config.patience):
-            return f"no better answer in {config.patience} evaluations"
+            return f"no better result in {config.patience} evaluations"
         return ""
 
     def adopt(self, surrogate: Surrogate) -> None:

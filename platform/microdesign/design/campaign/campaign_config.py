@@ -1,4 +1,4 @@
-"""What a campaign is told: how long and how widely to search, with which model and physics, and where its record is."""
+"""The configuration of a campaign: how long and how widely to search, which model and physics, where the record is."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,7 +13,7 @@ from microdesign.surrogate.endpoint import PATIENCE
 
 
 class RetrainingConfig(Config):
-    """How the model learns from a campaign's values, together with the data set that it comes from."""
+    """How the model is fine-tuned on a campaign's values together with the data set that it was trained on."""
 
     renamed: ClassVar[Mapping[str, str]] = {"teacher": "physics_feedback", "use_gpu": "gpu"}
 
@@ -43,7 +43,7 @@ class SearchConfig(Config):
         "slopes": "use_jacobian",
     }
 
-    candidates: int = Field(4, ge=1, description="distinct designs to answer with")
+    candidates: int = Field(4, ge=1, description="distinct designs to return")
     goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
     samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
     screened: int = Field(4, ge=1, description="of those, designs that physics evaluates in any case")
@@ -73,7 +73,7 @@ class SearchConfig(Config):
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
     minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
     core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
-    patience: int = Field(64, ge=1, description="evaluations without a better answer after which the search stops")
+    patience: int = Field(64, ge=1, description="evaluations without a better result after which the search stops")
     least_gain: float = Field(
         0.2, ge=0, lt=1, description="relative decrease of a candidate's error, down to the goal, that counts as better"
     )

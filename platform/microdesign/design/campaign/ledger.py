@@ -27,7 +27,7 @@ class Ledger(Trials):
 
     Args:
         folder: A path, or a URI that pyarrow knows (`s3://...`, `gs://...`, `hdfs://...`).
-        identity: What the campaign's evaluations and answers depend on; a folder of another campaign is refused.
+        identity: What the campaign's evaluations depend on; a folder of another campaign is refused.
 
     Raises:
         InputError: The folder belongs to a campaign with another identity, or its record is damaged.

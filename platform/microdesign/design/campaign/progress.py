@@ -67,7 +67,7 @@ class CampaignProgress:
         return np.minimum.accumulate(self.target.errors(self.verified(done))).tolist() if done else []
 
     def improved(self, order: int) -> bool:
-        """Whether the answers from `order` on made the answer better.
+        """Whether the evaluations from `order` on improved the result.
 
         One more candidate does, and `least_gain` less error of one beyond the goal; while there is none, of the best
         design. With optima any better design does.
@@ -89,7 +89,7 @@ class CampaignProgress:
         return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
 
     def _candidates(self, done: list[Trial]) -> list[Trial]:
-        """The candidates when these were the answers, the first ones in their order; found once."""
+        """The candidates of the first evaluations, `done`; selected once."""
         if len(done) not in self._best:
             errors = self.target.errors(self.verified(done)).tolist() if done else []
             met = [trial for trial, error in zip(done, errors, strict=True) if error <= self.target.tolerance]

@@ -1,4 +1,4 @@
-"""A campaign that teaches its model: every so many new values of physics, training goes on from the model's weights."""
+"""Retraining during a campaign: the model is fine-tuned on the data set and the designs evaluated so far."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ from microdesign.surrogate.local import LocalSurrogate
 from microdesign.tracking import default_uri
 
 CLASS = "campaign"
-"""Class of a campaign's designs in the data set that the model learns from."""
+"""Class of a campaign's designs in the data set that the model is trained on."""
 
 
 def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Retrain | None:
@@ -52,7 +52,7 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
         return None
     asked = f"retrain_every = {config.retrain_every}"
     if config.dataset is None:
-        raise InputError(f"{asked}: expected `dataset`, the labelled images that the model learns from as well.")
+        raise InputError(f"{asked}: expected `dataset`, the labelled images that the model is trained on as well.")
     reference = parse_model(config.model)
     if isinstance(reference, Endpoint):
         raise InputError(

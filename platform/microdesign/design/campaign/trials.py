@@ -1,7 +1,7 @@
 """A trial: one design on its way through physics, its states, and everything that its record says.
 
     proposed -> running -> succeeded
-                        -> failed                physics has no answer for this image
+                        -> failed                physics has no values of this image
                         -> failed-retryable      its worker or node died: it is queued again
                         -> proposed              the process that had begun it died
     proposed, running, failed-retryable -> abandoned      the search ended first
@@ -50,15 +50,15 @@ class Trial:
         labels: The image, uint8 `(X, Y)`.
         z: Its latent `(D,)`.
         component: Prior component that it stems from.
-        round: Number of the request for designs that it answered; 0 is the first.
+        round: Number of the request for designs that proposed it; 0 is the first.
         stage: What proposed it: `initial`, or the refiner's name.
         parent: Key of the trial that it was derived from; empty for draws.
         model: Digest of the model that proposed it.
         predicted: Property name to the regressor's mean; NaN where the model says nothing.
         state: Where it is in its life.
         verified: Property name to the physics value; empty unless it succeeded.
-        error: Why physics could not answer, or why the last attempt was lost; empty otherwise.
-        order: Its place in the order of answers; -1 while there is none.
+        error: Why physics has no values, or why the last attempt was lost; empty otherwise.
+        order: Its place in the order of results; -1 while there is none.
         attempts: How often it was started, but for what ended with the process that had started it.
         worker: Who evaluated it: host and process, `store` for a result that was known, or what `tell` was given.
         timings: Seconds: `proposing`, its share of the making of its round; `waiting` between that and physics, and
@@ -92,10 +92,10 @@ class Trial:
         """The trial in another state; seconds are added to those of the same name.
 
         Raises:
-            InputError: Physics has answered for it already.
+            InputError: It has its result already.
         """
         if self.state.is_final:
-            raise InputError(f"Trial {self.number} is {self.state} already; expected one that waits for an answer.")
+            raise InputError(f"Trial {self.number} is {self.state} already; expected one that waits for a result.")
         added = {name: self.timings.get(name, 0.0) + seconds for name, seconds in (timings or {}).items()}
         return replace(self, state=state, timings={**self.timings, **added}, **changes)
 
@@ -142,7 +142,7 @@ class Trials:
         return self._trials[key]
 
     def __len__(self) -> int:
-        """Number of evaluations: trials that physics has answered."""
+        """Number of evaluations: trials with a result."""
         return sum(trial.state.is_final for trial in self.trials)
 
     @property
@@ -152,17 +152,17 @@ class Trials:
 
     @property
     def evaluations(self) -> list[Trial]:
-        """The trials that physics has answered, in the order of answers."""
+        """The trials with a result, in the order of results."""
         return sorted((trial for trial in self.trials if trial.state.is_final), key=lambda trial: trial.order)
 
     @property
     def succeeded(self) -> list[Trial]:
-        """The evaluations with values, in the order of answers."""
+        """The evaluations with values, in the order of results."""
         return [trial for trial in self.evaluations if trial.state is TrialState.SUCCEEDED]
 
     @property
     def open(self) -> list[Trial]:
-        """The trials that wait for an answer, in the order of proposals."""
+        """The trials that wait for a result, in the order of proposals."""
         return [trial for trial in self.trials if trial.state.is_open]
 
     @property

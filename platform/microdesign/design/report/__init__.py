@@ -1,1 +1,1 @@
-"""The answer of a campaign: result, report, figures, baselines."""
+"""The result of a campaign: result, report, figures, baselines."""

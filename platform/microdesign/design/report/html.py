@@ -26,7 +26,7 @@ from microdesign.design.report.summary import summarize
 from microdesign.design.target.feasibility import feasibility_of
 
 RESULT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlflow.json"
-"""Files of a campaign's folder: its answer, the page, what it was told, and where MLflow keeps it."""
+"""Files of a campaign's folder: its result, the page, its configuration, and its MLflow run."""
 _UNFINISHED = "unfinished"
 """Folder of the images of a report before the end."""
 _CANDIDATE = re.compile(r"candidate-\d+\.(npy|png|vti)")

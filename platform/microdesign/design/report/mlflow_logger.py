@@ -1,4 +1,4 @@
-"""What MLflow keeps of a campaign: one run, a nested run for each round of answers, in the end report and files."""
+"""A campaign in MLflow: one run, a nested run for each round of evaluations, in the end the report and files."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor

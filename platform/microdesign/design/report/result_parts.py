@@ -102,7 +102,7 @@ class Timings(ResultPart):
 class SearchSummary(ResultPart):
     """How the candidates were found."""
 
-    evaluations: int = Field(description="designs that physics was asked of")
+    evaluations: int = Field(description="designs that were evaluated by physics")
     resumed_evaluations: int = Field(0, description="of those, the ones on record before this run")
     stopped: str = Field("", description="why the search ended; empty while it has not")
     history: tuple[float, ...] = Field(description="best error after each evaluation that succeeded")

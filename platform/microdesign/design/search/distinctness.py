@@ -25,8 +25,8 @@ def distinct_best(
 ) -> list[int]:
     """Indices of the best designs that are distinct from each other, best first, at most `count`.
 
-    From as many components as have good ones: the best of each comes before the second of any. Components are taught to
-    answer one question differently, siblings of one to answer it alike.
+    From as many components as have good ones: the best of each comes before the second of any. Components are
+    trained to have the same properties by different morphologies, draws of one by similar ones.
 
     Args:
         errors: Errors `(n,)`.

@@ -31,7 +31,7 @@ class Strata:
 
     @classmethod
     def of(cls, surrogate: Surrogate, points: Sequence[Mapping[str, float]], least_weight: float = 1e-3) -> "Strata":
-        """The components at the points c*, without those below `least_weight`: nothing taught them anything."""
+        """The components at the points c*, without those below `least_weight`: training has not used them."""
         priors = [surrogate.prior(point) for point in points]
         used = [np.flatnonzero(prior.weights >= least_weight) for prior in priors]
         mean = [prior.mean[k] for prior, k in zip(priors, used, strict=True)]
@@ -85,9 +85,9 @@ def strata_around(
 def sample_strata(strata: Strata, n: int, seed: int) -> Draws:
     """Draws about n latents, the same number from each stratum.
 
-    Stratified: components answer one target with different morphologies, so a component of small weight is as
+    Stratified: components have one target by different morphologies, so a component of small weight is as
     interesting as one of large weight. Within a stratum a scrambled Sobol sequence goes through the inverse of the
-    normal distribution: fewer gaps and twins than independent draws have.
+    normal distribution: fewer gaps and near-duplicates than independent draws have.
     """
     each, size = -(-n // len(strata)), strata.mean.shape[1]
     z = []

@@ -89,7 +89,7 @@ def ranks(designs: Designs, target: Target, draws: int = 64) -> np.ndarray:
 def screen(
     designs: Designs, target: Target, n: int, reference: torch.Tensor | None = None, least_novelty: float = 0.0
 ) -> Designs:
-    """The n most promising designs that are not twins of each other, in the order of choice.
+    """The n most promising designs that are distinct from each other, in the order of choice.
 
     Components take turns, the one of the most promising design first.
 
@@ -109,7 +109,7 @@ def screen(
 
 
 def diverse(statistics: torch.Tensor, merit: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
-    """Indices of n designs of much merit and little likeness, groups in turn, that of the greatest merit first.
+    """Indices of n designs of much merit and little similarity, groups in turn, that of the greatest merit first.
 
     The greedy maximum a posteriori set of a determinantal point process: L_ij = q_i S_ij q_j, the quality
     q = exp(merit), the similarity S a Gaussian of the distance between two-point statistics of width `DISTINCT`

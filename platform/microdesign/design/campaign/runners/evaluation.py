@@ -78,7 +78,7 @@ def evaluate_images(
         retries: How often an evaluation is repeated whose worker was lost.
 
     Returns:
-        The properties by name, each `(n,)`; NaN where there is no answer.
+        The properties by name, each `(n,)`; NaN where there is no value.
     """
     found = {result.key: result for result in known_results(store, list(dict.fromkeys(keys)))}
     waiting = deque({key: image for key, image in zip(keys, images, strict=True) if key not in found}.items())

@@ -94,7 +94,7 @@ class ResidualProcess:
     ) -> np.ndarray:
         """Indices of the `count` choices that promise the largest improvement on some of the observations together.
 
-        One batch of qLogEI, for physics repeats itself and so the best answer is known; of qLogNEHVI where several
+        One batch of qLogEI, for physics is deterministic and so the best value is known; of qLogNEHVI where several
         things are to be maximised.
 
         Args:

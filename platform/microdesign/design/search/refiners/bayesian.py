@@ -56,7 +56,7 @@ def bayesian(request: Request) -> Designs:
 
 
 def _fitted(verified: np.ndarray, target: Target) -> np.ndarray:
-    """Indices, ascending, of the answers that the process is fitted to, out of all `(n, P)` in their order.
+    """Indices, ascending, of the evaluations that the process is fitted to, out of all `(n, P)` in their order.
 
     They change when the record has grown by a quarter, at the same numbers whenever a campaign is resumed: until then
     a fit, which takes longer than everything else here, is good enough.
@@ -138,9 +138,9 @@ def _slope(x: np.ndarray, y: np.ndarray, ridge: float = 1e-2) -> np.ndarray:
 
 
 def trust_radius(verified: np.ndarray, target: Target, config: RefinementConfig) -> float:
-    """The trust region's radius, from a basin's answers `(n, P)` in their order.
+    """The trust region's radius, from a basin's evaluations `(n, P)` in their order.
 
-    It shrinks after every few answers of which none was the best so far, and starts over when it has become too small.
+    It shrinks after every few evaluations none of which was the best so far, and starts over when it is too small.
     """
     radius, best, idle = config.radius, 0, 0
     ranks = target.ranks(verified)

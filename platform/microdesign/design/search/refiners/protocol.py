@@ -33,7 +33,7 @@ Decode = Callable[[int, np.ndarray, np.ndarray, tuple[str, ...]], Designs]
 
 @dataclass(frozen=True)
 class Observations:
-    """What physics has answered, in the order of answers.
+    """The evaluations with values, in the order of results.
 
     Attributes:
         z: Latents `(n, D)`.
