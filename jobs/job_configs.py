@@ -10,7 +10,7 @@ from microdesign.core.references import load_named
 _CLASSES = {
     "generate": "microdesign.microstructure.generators.dataset_generation:GenerateJob",
     "label": "microdesign.physics.execution.label_config:LabelConfig",
-    "train": "microdesign.learning.training.train_config:TrainConfig",
+    "train": "microdesign.learning.training.config.train_config:TrainConfig",
     "sweep": "microdesign.learning.sweep.sweep_config:SweepConfig",
     "design": "microdesign.design.campaign.campaign_config:CampaignConfig",
     "demo": "microdesign.demo.config:DemoConfig",

@@ -6,7 +6,7 @@ from microdesign.core.progress import Progress
 from microdesign.jobs.entry import run_job
 
 if TYPE_CHECKING:
-    from microdesign.learning.training.train_config import TrainConfig
+    from microdesign.learning.training.config.train_config import TrainConfig
 
 
 def run(config: "TrainConfig", progress: Progress) -> dict[str, str]:

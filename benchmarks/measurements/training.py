@@ -18,9 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from microdesign.learning.data.feed import Feed, fit_standardization
 from microdesign.learning.data.samples import Samples
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import build_model
 from microdesign.learning.training.train import build_trainer
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.model.losses.reconstruction import build_losses

@@ -10,7 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.properties import Property, along, find, is_signed, known, register, standard_names, turned
 from microdesign.microstructure.data.dataset import DatasetWriter
 from microdesign.microstructure.generators.registry import generate
-from microdesign.microstructure.io.hdf5.micro2d import MECHANICAL, THERMAL
+from microdesign.microstructure.io.formats.hdf5.micro2d import MECHANICAL, THERMAL
 from microdesign.model.standardization import Standardization
 from microdesign.model.symmetry import symmetries
 from microdesign.physics import properties as formulas

@@ -18,7 +18,7 @@ app = typer.Typer()
 def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
     """Train a model under Ray Train and register it."""
     from microdesign.core.config import load_config
-    from microdesign.learning.training.train_config import TrainConfig
+    from microdesign.learning.training.config.train_config import TrainConfig
 
     settings = load_config(TrainConfig, config, overrides or [])
     from microdesign.microstructure.data.dataset import Dataset

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.design.campaign.campaign_config import SearchConfig
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig
 from microdesign.physics.materials import Materials
 

@@ -19,12 +19,12 @@ from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
+from microdesign.learning.training.config.resources import ResourcesConfig
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.registration import TrackingConfig
-from microdesign.learning.training.resources import ResourcesConfig
 from microdesign.learning.training.train import train
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.generators.dataset_generation import generate_dataset
-from microdesign.microstructure.io.npy import read_npy
+from microdesign.microstructure.io.formats.npy import read_npy
 from microdesign.physics.bounds.reachability import check_reachable
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import label_dataset

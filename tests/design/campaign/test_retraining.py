@@ -12,8 +12,8 @@ from microdesign.core.progress import Recorded
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import CLASS, joined, retrainer
 from microdesign.design.campaign.trials import Trial, TrialState
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.starting_point import initial_model
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.indicators import indicators

@@ -20,7 +20,7 @@ from microdesign.design.report.result_parts import Front
 from microdesign.design.target.distance_to_data import DistanceToData
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.target import Target
-from microdesign.microstructure.io.vti import VtiReader
+from microdesign.microstructure.io.formats.vti import VtiReader
 from tests.design.report.examples import campaign_result, candidate, image, search
 
 

@@ -16,7 +16,7 @@ from microdesign.learning.sweep.search_space import (
     distributions,
     suggested,
 )
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
 from tests.cases import case
 
 LOOP = LoopConfig()

@@ -15,8 +15,8 @@ from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import digest
 from microdesign.learning.data.feed import Feed
 from microdesign.learning.data.samples import Samples
+from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.loop import DivergedError, Save, State, build_model, run_loop
-from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.outputs import JointOutputs
 from microdesign.model.standardization import Standardization

@@ -12,9 +12,9 @@ from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.learning.data.feed import Feed
 from microdesign.learning.data.samples import Samples
-from microdesign.learning.training.feedback_config import PhysicsFeedbackConfig
+from microdesign.learning.training.config.feedback_config import PhysicsFeedbackConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.loop import Save, State, build_model, run_loop
-from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.physics_feedback import PhysicsFeedback
 from microdesign.microstructure.generators.registry import generate
 from microdesign.model.outputs import JointOutputs

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from microdesign.core.errors import InputError
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from tests.cases import case

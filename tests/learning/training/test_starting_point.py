@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.starting_point import initial_model
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, Description, save_bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.standardization import Standardization

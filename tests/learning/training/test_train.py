@@ -18,9 +18,9 @@ from microdesign.core.config import load_config
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.files import lock_folder
 from microdesign.core.progress import Lines, Recorded
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.learning.training.train_model import train_model
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter

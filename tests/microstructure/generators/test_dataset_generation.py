@@ -18,7 +18,7 @@ from microdesign.microstructure.generators.dataset_generation import (
     plan_shards,
 )
 from microdesign.microstructure.generators.registry import generate
-from microdesign.microstructure.io.hdf5.micro2d import list_classes, read_micro2d
+from microdesign.microstructure.io.formats.hdf5.micro2d import list_classes, read_micro2d
 
 IMAGES = GenerateConfig(families=("GRF", "AngEllipse"), count_per_family=5, size=16, shard_size=2, seed=4)
 

@@ -12,7 +12,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import DatasetWriter
 from microdesign.microstructure.data.resampling import resize
 from microdesign.microstructure.io.convert import convert
-from microdesign.microstructure.io.npy import write_npy
+from microdesign.microstructure.io.formats.npy import write_npy
 from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import describe, read, read_images
 from microdesign.microstructure.io.writers import write

@@ -6,7 +6,7 @@ import torch
 
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.generators.registry import generate
-from microdesign.microstructure.io.npy import write_npy
+from microdesign.microstructure.io.formats.npy import write_npy
 from microdesign.microstructure.statistics.characterization import characterize, characterize_files
 from microdesign.microstructure.statistics.two_point import two_point
 

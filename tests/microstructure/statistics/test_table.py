@@ -6,7 +6,7 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.generators.registry import generate
-from microdesign.microstructure.io.npy import write_npy
+from microdesign.microstructure.io.formats.npy import write_npy
 from microdesign.microstructure.statistics.characterization import characterize
 from microdesign.microstructure.statistics.table import statistics, statistics_table
 

@@ -12,14 +12,14 @@ from microdesign.design.campaign.background_training import Retrain
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Trial
 from microdesign.learning.models import bundle_folder
-from microdesign.learning.training.feedback_config import PhysicsFeedbackConfig
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.config.feedback_config import PhysicsFeedbackConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
+from microdesign.learning.training.config.resources import ResourcesConfig
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.optimization import OptimizerConfig
 from microdesign.learning.training.preparation import check_training
 from microdesign.learning.training.registration import NotRegisteredError, TrackingConfig
-from microdesign.learning.training.resources import ResourcesConfig
 from microdesign.learning.training.train import train
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.model.bundle import load_bundle

@@ -9,7 +9,7 @@ import numpy as np
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import picture, png
-from microdesign.microstructure.io.vti import write_vti
+from microdesign.microstructure.io.formats.vti import write_vti
 
 PIXEL = 4
 """Edge of an image's pixel in its picture."""

@@ -25,7 +25,7 @@ from microdesign.design.report.result_parts import (
 )
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.target import Target
-from microdesign.microstructure.io.npy import read_npy
+from microdesign.microstructure.io.formats.npy import read_npy
 from microdesign.physics.materials import Materials
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from microdesign.core.errors import InputError
 from microdesign.design.target.goal import Goal
 from microdesign.design.target.target import Target
-from microdesign.microstructure.io.npy import read_npy
+from microdesign.microstructure.io.formats.npy import read_npy
 from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values

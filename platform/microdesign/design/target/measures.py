@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.io.npy import read_npy
+from microdesign.microstructure.io.formats.npy import read_npy
 from microdesign.microstructure.statistics.connectivity import clusters, percolates
 from microdesign.microstructure.statistics.morphology import minimum_feature_size
 from microdesign.microstructure.statistics.similarity import distances, two_point_of

@@ -6,9 +6,9 @@ from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress
 from microdesign.experiments.base.trained_models import TrainedModels
 from microdesign.learning.models import load_model
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import train
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.losses.config import split_names
 

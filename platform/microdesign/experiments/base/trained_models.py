@@ -7,7 +7,7 @@ from pydantic import Field
 
 from microdesign.core.config import Config, changed
 from microdesign.core.errors import InputError
-from microdesign.learning.training.train_config import TrainConfig
+from microdesign.learning.training.config.train_config import TrainConfig
 
 Models = Mapping[str, str | Mapping[str, Any]]
 

@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from microdesign.core.config import Config, changed
 from microdesign.core.errors import InputError
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -36,13 +36,13 @@ from microdesign.learning.sweep.search_space import (
 from microdesign.learning.sweep.sweep_config import SweepConfig
 from microdesign.learning.sweep.sweep_report import SweepReport
 from microdesign.learning.sweep.trials import SweepTrial, TrialStore
-from microdesign.learning.training.failures import driver_error
+from microdesign.learning.training.config.loop_config import LoopConfig
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import State, build_model, run_loop
-from microdesign.learning.training.loop_config import LoopConfig
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.train import check_worker_resources, train
-from microdesign.learning.training.train_config import TrainConfig
+from microdesign.learning.training.workers.failures import driver_error
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.evaluators.protocol import Evaluator, check_evaluator
 from microdesign.physics.evaluators.resolver import load_evaluator

@@ -9,8 +9,8 @@ from microdesign.core.config import Config, changed
 from microdesign.core.files import digest_json
 from microdesign.learning.evaluation.metrics import NEEDS_PROPERTIES, Metric
 from microdesign.learning.sweep.search_space import Space
-from microdesign.learning.training.loop_config import LoopConfig
-from microdesign.learning.training.train_config import TrainConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
+from microdesign.learning.training.config.train_config import TrainConfig
 
 
 class SweepSearchConfig(Config):

@@ -14,9 +14,9 @@ from torch.nn.parallel import DistributedDataParallel
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import digest, write_json
 from microdesign.learning.data.feed import Feed
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
+from microdesign.learning.training.config.stages import Stage
 from microdesign.learning.training.physics_feedback import PhysicsFeedback
-from microdesign.learning.training.stages import Stage
 from microdesign.model.objective import Objective
 from microdesign.model.vae import VAERegression
 

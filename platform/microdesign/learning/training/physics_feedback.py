@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.learning.training.feedback_config import PhysicsFeedbackConfig
+from microdesign.learning.training.config.feedback_config import PhysicsFeedbackConfig
 from microdesign.learning.training.replay import ReplayBatch, ReplayBuffer
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.indicators import labels_of

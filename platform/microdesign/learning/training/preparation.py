@@ -13,9 +13,9 @@ from microdesign.learning.data.samples import (
     steps_per_epoch,
     usable,
 )
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.physics_feedback import PhysicsFeedback, obstacle
 from microdesign.learning.training.starting_point import load_start
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.standardization import Standardization
 

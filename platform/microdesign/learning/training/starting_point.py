@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from microdesign.core.errors import InputError
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import build_model
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.prior.priors import MixturePrior

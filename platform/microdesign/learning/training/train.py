@@ -17,16 +17,16 @@ from microdesign.core.progress import Progress, silent
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
 from microdesign.learning.models import bundle_folder
-from microdesign.learning.training.checkpoints import load_state, state_checkpoint
-from microdesign.learning.training.failures import NoSecondTry, driver_error
-from microdesign.learning.training.interrupts import interruptible
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
-from microdesign.learning.training.relay import relayed
 from microdesign.learning.training.starting_point import initial_model
-from microdesign.learning.training.train_config import TrainConfig
+from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
+from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
+from microdesign.learning.training.workers.interrupts import interruptible
+from microdesign.learning.training.workers.relay import relayed
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
 from microdesign.model.standardization import Standardization

@@ -7,8 +7,8 @@ from typing import Any
 
 from microdesign.core.config import Config, merged, validate_config
 from microdesign.core.progress import Progress, shown
+from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.train import train
-from microdesign.learning.training.train_config import TrainConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import DatasetManifest
 from microdesign.model.bundle import load_bundle

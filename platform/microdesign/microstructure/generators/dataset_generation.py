@@ -14,7 +14,7 @@ from microdesign.microstructure.data.container import MAX_PHASES, Microstructure
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.manifest import SplitConfig
 from microdesign.microstructure.generators.registry import FAMILIES, MIN_SIZE, find_family, generate
-from microdesign.microstructure.io.hdf5.micro2d import write_micro2d
+from microdesign.microstructure.io.formats.hdf5.micro2d import write_micro2d
 
 # Raise it when a generator changes what it draws, so that shards of the old one are not reused.
 GENERATORS_VERSION = 1

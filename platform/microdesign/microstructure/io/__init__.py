@@ -1,1 +1,1 @@
-"""File formats, one module each, reader and writer together."""
+"""Reading, writing and converting images of any known format."""

@@ -12,15 +12,15 @@ from microdesign.microstructure.data.label_arrays import refuse_pickle
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader
 
-_IO = "microdesign.microstructure.io"
+_FORMATS = "microdesign.microstructure.io.formats"
 READERS: dict[str, str] = {
-    "npy": f"{_IO}.npy:NpyReader",
-    "npz": f"{_IO}.npz:NpzReader",
-    "tiff": f"{_IO}.tiff:TiffReader",
-    "vti": f"{_IO}.vti:VtiReader",
-    "hdf5": f"{_IO}.hdf5.reader:Hdf5Reader",
-    "pictures": f"{_IO}.pictures:PictureReader",
-    "dataset": f"{_IO}.dataset_folder:DatasetFolderReader",
+    "npy": f"{_FORMATS}.npy:NpyReader",
+    "npz": f"{_FORMATS}.npz:NpzReader",
+    "tiff": f"{_FORMATS}.tiff:TiffReader",
+    "vti": f"{_FORMATS}.vti:VtiReader",
+    "hdf5": f"{_FORMATS}.hdf5.reader:Hdf5Reader",
+    "pictures": f"{_FORMATS}.pictures:PictureReader",
+    "dataset": f"{_FORMATS}.dataset_folder:DatasetFolderReader",
 }
 """The known readers, `MODULE:CLASS` by name; the first that accepts a path reads it. Imported in turn, when asked."""
 

@@ -10,15 +10,15 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.protocol import Writer
 from microdesign.microstructure.io.staging import write_staged
 
-_IO = "microdesign.microstructure.io"
+_FORMATS = "microdesign.microstructure.io.formats"
 WRITERS: dict[str, str] = {
-    "npy": f"{_IO}.npy:NpyWriter",
-    "npz": f"{_IO}.npz:NpzWriter",
-    "tiff": f"{_IO}.tiff:TiffWriter",
-    "png": f"{_IO}.pictures:PictureWriter",
-    "vti": f"{_IO}.vti:VtiWriter",
-    "micro2d": f"{_IO}.hdf5.micro2d:Micro2DWriter",
-    "dataset": f"{_IO}.dataset_folder:DatasetFolderWriter",
+    "npy": f"{_FORMATS}.npy:NpyWriter",
+    "npz": f"{_FORMATS}.npz:NpzWriter",
+    "tiff": f"{_FORMATS}.tiff:TiffWriter",
+    "png": f"{_FORMATS}.pictures:PictureWriter",
+    "vti": f"{_FORMATS}.vti:VtiWriter",
+    "micro2d": f"{_FORMATS}.hdf5.micro2d:Micro2DWriter",
+    "dataset": f"{_FORMATS}.dataset_folder:DatasetFolderWriter",
 }
 """The known writers, `MODULE:CLASS` by name of the format."""
 

@@ -18,7 +18,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels, chunk_length, refuse_pickle
-from microdesign.microstructure.io.hdf5.append import Hdf5Sink
+from microdesign.microstructure.io.formats.hdf5.append import Hdf5Sink
 from microdesign.microstructure.io.protocol import Writer
 
 MECHANICAL = ("Ex", "vxy", "Ey", "vyx", "Gxy")

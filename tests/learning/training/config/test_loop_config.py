@@ -7,7 +7,7 @@ import pytest
 
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.optimization import OptimizerConfig
 from microdesign.model.objective_config import ObjectiveConfig
 

@@ -8,8 +8,8 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.formats.vti import VtiReader, write_vti
 from microdesign.microstructure.io.options import ReadOptions
-from microdesign.microstructure.io.vti import VtiReader, write_vti
 
 
 def read(path: Path, **options: object) -> Microstructures:

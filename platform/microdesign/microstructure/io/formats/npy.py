@@ -11,9 +11,9 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
+from microdesign.microstructure.io.formats.raw import RawImages, batches, split_axes
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
-from microdesign.microstructure.io.raw import RawImages, batches, split_axes
 
 _MAGIC = b"\x93NUMPY"
 

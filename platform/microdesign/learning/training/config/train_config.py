@@ -7,10 +7,10 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.files import digest_json
-from microdesign.learning.training.feedback_config import PhysicsFeedbackConfig
-from microdesign.learning.training.loop_config import LoopConfig
+from microdesign.learning.training.config.feedback_config import PhysicsFeedbackConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
+from microdesign.learning.training.config.resources import ResourcesConfig
 from microdesign.learning.training.registration import TrackingConfig
-from microdesign.learning.training.resources import ResourcesConfig
 
 
 class TrainConfig(Config):

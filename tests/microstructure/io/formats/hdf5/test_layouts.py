@@ -7,8 +7,8 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.io.hdf5.layouts import find_layout
-from microdesign.microstructure.io.hdf5.reader import Hdf5Reader
+from microdesign.microstructure.io.formats.hdf5.layouts import find_layout
+from microdesign.microstructure.io.formats.hdf5.reader import Hdf5Reader
 from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import describe, find_reader, read_images
 

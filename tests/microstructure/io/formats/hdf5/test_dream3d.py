@@ -6,7 +6,7 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.io.hdf5.dream3d import read_dream3d
+from microdesign.microstructure.io.formats.hdf5.dream3d import read_dream3d
 from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import describe, read_images
 

@@ -15,11 +15,11 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length
-from microdesign.microstructure.io.natural_order import natural
+from microdesign.microstructure.io.formats.natural_order import natural
+from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered
+from microdesign.microstructure.io.formats.vti_parser import parse_vti
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
-from microdesign.microstructure.io.raw import RawImages, batches, gathered
-from microdesign.microstructure.io.vti_parser import parse_vti
 
 _ARRAY = "phase"
 _PHASES = "n_phases"

@@ -8,8 +8,8 @@ from PIL import Image
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.formats.tiff import TiffReader, TiffWriter
 from microdesign.microstructure.io.options import ReadOptions
-from microdesign.microstructure.io.tiff import TiffReader, TiffWriter
 
 
 def read(path: Path, **options: object) -> Microstructures:

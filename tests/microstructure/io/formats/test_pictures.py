@@ -9,8 +9,8 @@ from PIL import Image
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.formats.pictures import PictureReader, PictureWriter
 from microdesign.microstructure.io.options import ReadOptions
-from microdesign.microstructure.io.pictures import PictureReader, PictureWriter
 from microdesign.microstructure.io.readers import describe, read_images
 
 

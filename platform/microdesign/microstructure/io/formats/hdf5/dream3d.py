@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
-from microdesign.microstructure.io.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.raw import RawImages, batches
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
-from microdesign.microstructure.io.raw import RawImages, batches
 
 GEOMETRY = "_SIMPL_GEOMETRY"
 _PREFERRED = ("Phases", "FeatureIds")

@@ -8,7 +8,7 @@ import pytest
 import ray.train
 import torch
 
-from microdesign.learning.training.checkpoints import load_state, state_checkpoint
+from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
 
 
 def test_a_state_comes_back() -> None:

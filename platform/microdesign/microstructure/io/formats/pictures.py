@@ -19,11 +19,11 @@ from microdesign.core.files import read_json, write_json
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
 from microdesign.microstructure.data.manifest import MANIFEST_FILE
-from microdesign.microstructure.io.natural_order import natural
+from microdesign.microstructure.io.formats.natural_order import natural
+from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered
+from microdesign.microstructure.io.formats.tiff import read_page, single_channel
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
-from microdesign.microstructure.io.raw import RawImages, batches, gathered
-from microdesign.microstructure.io.tiff import read_page, single_channel
 
 INDEX_FILE = "images.json"
 SUFFIXES = (".png", ".tif", ".tiff")

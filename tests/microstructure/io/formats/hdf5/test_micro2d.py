@@ -8,7 +8,7 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.generators.registry import generate
-from microdesign.microstructure.io.hdf5.micro2d import (
+from microdesign.microstructure.io.formats.hdf5.micro2d import (
     MECHANICAL,
     THERMAL,
     instructions,

@@ -1,6 +1,6 @@
 """The line of an epoch, and how many epochs there will be."""
 
-from microdesign.learning.training.relay import describe, expected_epochs
+from microdesign.learning.training.workers.relay import describe, expected_epochs
 
 METRICS = {"loss": 1.0, "mse": 0.12345, "learning_rate": 1e-3, "samples_per_second": 9.0, "progress": 0.5}
 

@@ -6,7 +6,7 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.io.npy import NpyReader, read_npy, write_npy
+from microdesign.microstructure.io.formats.npy import NpyReader, read_npy, write_npy
 
 
 def test_reads_any_integral_type(tmp_path: Path) -> None:

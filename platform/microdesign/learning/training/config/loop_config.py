@@ -6,8 +6,8 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
+from microdesign.learning.training.config.stages import Stage, StageConfig, resolve
 from microdesign.learning.training.optimization import OptimizerConfig
-from microdesign.learning.training.stages import Stage, StageConfig, resolve
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.objective_config import ObjectiveConfig
 

@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.io.hdf5.dream3d import is_dream3d
-from microdesign.microstructure.io.hdf5.micro2d import PROPERTY_DATASETS, open_hdf5
-from microdesign.microstructure.io.natural_order import natural
+from microdesign.microstructure.io.formats.hdf5.dream3d import is_dream3d
+from microdesign.microstructure.io.formats.hdf5.micro2d import PROPERTY_DATASETS, open_hdf5
+from microdesign.microstructure.io.formats.natural_order import natural
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 
 MICRO2D, DREAM3D, SAMPLES, ROWS, STACK = (

@@ -7,7 +7,7 @@ import pytest
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.io.npz import NpzReader, NpzWriter
+from microdesign.microstructure.io.formats.npz import NpzReader, NpzWriter
 from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import describe
 

@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length
-from microdesign.microstructure.io.hdf5.dream3d import read_dream3d
-from microdesign.microstructure.io.hdf5.layouts import DREAM3D, MICRO2D, SAMPLES, arrays_of, attributes_of, find_layout
-from microdesign.microstructure.io.hdf5.micro2d import open_hdf5, read_micro2d
-from microdesign.microstructure.io.hdf5.tree import hdf5_tree
+from microdesign.microstructure.io.formats.hdf5.dream3d import read_dream3d
+from microdesign.microstructure.io.formats.hdf5.layouts import (
+    DREAM3D,
+    MICRO2D,
+    SAMPLES,
+    arrays_of,
+    attributes_of,
+    find_layout,
+)
+from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5, read_micro2d
+from microdesign.microstructure.io.formats.hdf5.tree import hdf5_tree
+from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered, split_axes
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader
-from microdesign.microstructure.io.raw import RawImages, batches, gathered, split_axes
 
 
 class Hdf5Reader(Reader):

@@ -20,9 +20,9 @@ from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
+from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
-from microdesign.microstructure.io.raw import RawImages, batches, gathered
 
 _KEY = "microdesign"
 

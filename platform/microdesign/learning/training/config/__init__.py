@@ -1,0 +1,1 @@
+"""The settings of a training run: loop, stages, physics feedback, workers."""

@@ -1,0 +1,1 @@
+"""Training on Ray workers: checkpoints, errors, interrupts and what is reported from them."""

@@ -1,0 +1,1 @@
+"""File formats, one module each, reader and writer together."""
