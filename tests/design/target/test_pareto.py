@@ -27,3 +27,9 @@ def test_crowding_of_evenly_spaced_points() -> None:
     found = crowding(np.stack([line, 1 - line], axis=1))
     assert found[[0, -1]].tolist() == [np.inf, np.inf]
     assert found[1:-1] == pytest.approx([1, 1, 1])  # two neighbours half the range apart, in both objectives
+
+
+def test_designs_with_an_unknown_objective_are_in_the_first_front() -> None:
+    values = np.array([[1.0, 1.0], [np.nan, 0.0], [0.0, 0.0], [np.nan, np.nan], [-1.0, -1.0]])
+    assert front_numbers(values).tolist() == [0, 0, 1, 0, 2]
+    assert front_numbers(np.full((3, 2), np.nan)).tolist() == [0, 0, 0]

@@ -11,13 +11,15 @@ def front_numbers(objectives: np.ndarray) -> np.ndarray:
 
     Front 0 are the designs that no other one dominates (as good in every objective, better in one), front 1 those that
     only designs of front 0 dominate, and so on: the non-dominated sorting of Deb et al., IEEE Trans. Evol. Comput. 6
-    (2002), by BoTorch's `is_non_dominated`.
+    (2002), by BoTorch's `is_non_dominated`. A design with an objective that is not known (NaN) is dominated by none and
+    dominates none: it is in front 0.
     """
     import torch  # BoTorch takes seconds to import, and few targets have a front
     from botorch.utils.multi_objective.pareto import is_non_dominated
 
     values = torch.from_numpy(np.asarray(objectives, float))
-    fronts = np.full(len(values), -1)
+    # BoTorch takes a row with NaN for dominated, so that it would never have a front.
+    fronts = np.where(values.isnan().any(1).numpy(), 0, -1)
     number = 0
     while (fronts < 0).any():
         left = np.flatnonzero(fronts < 0)
