@@ -1,10 +1,11 @@
 # make demo: the main job on embedded defaults.  make test: the tests.  make lint: what CI checks first.
+# make docs: the site in site/, with the tutorials executed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("microdesign needs Python 3.11 or later, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -27,5 +28,12 @@ lint: $(VENV)/.installed
 	MYPYPATH=build/mypy $(BIN)/mypy
 	$(BIN)/codespell
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 DOCS_EXECUTE=true OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
+
 clean:
-	rm -rf $(VENV) build microdesign-demo runs mlflow.db mlartifacts
+	rm -rf $(VENV) build site microdesign-demo runs mlflow.db mlartifacts
