@@ -56,7 +56,7 @@ def candidates_table(
 ) -> CandidatesTable:
     """The table of a campaign's result: of each property what the regressor predicted and what physics gives."""
     names = target.names
-    titles = ["", "component", *(f"{n} [{units[n]}] predicted / verified" for n in names), "error", "novelty"]
+    titles = ["", "component", *(f"{n}{_unit(units[n])} predicted / verified" for n in names), "error", "novelty"]
     rows = [["target", "", *(str(goal) for goal in target.goals), "", ""]]
     for number, each in enumerate(candidates, start=1):
         predicted = (each.predicted.get(name) for name in names)
@@ -73,6 +73,11 @@ def candidates_table(
 def baseline_title(name: str, of: int) -> str:
     """What a baseline is called: `best of 64, training set`."""
     return f"best of {of}, {name.replace('_', ' ')}"
+
+
+def _unit(unit: str) -> str:
+    """A unit in brackets; nothing where the materials name none (`as E in the materials`)."""
+    return "" if unit.startswith("as ") else f" [{unit}]"
 
 
 def _number(value: float | None) -> str:
