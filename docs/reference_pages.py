@@ -61,8 +61,8 @@ def command_line() -> str:
     root = typer.main.get_command(app)
     blocks = [
         "# Command line",
-        "Every command takes `--quiet` (no progress), `--verbose` (log lines of libraries, and where an error comes "
-        "from) and `--help`. Exit codes: 0 done; 2 bad input, with one line on standard error; 130 interrupted; "
+        "Every command takes `--quiet` (no progress), `--verbose` (the traceback of an error) and "
+        "`--help`. Exit codes: 0 done; 2 bad input, with one line on standard error; 130 interrupted; "
         "1 anything else. With `--json` standard output is one JSON document and nothing else.",
     ]
     for path, command in commands(root, "microdesign"):

@@ -105,13 +105,16 @@ def promote(
     version: Annotated[int | None, typer.Option(help="Version to promote; the challenger when left out.")] = None,
     by: Annotated[str | None, typer.Option(help="Judge by inverse_error, mape, r2 or excess_cess.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Promote a worse one too.")] = False,
+    evaluator: Annotated[
+        str, typer.Option(help="Physics of inverse_error: fft, module:name or 'command: ...'.")
+    ] = "fft",
     as_json: Json = False,
 ) -> None:
     """Compare a registered model with the champion on one test set and, unless it is worse, make it the champion."""
     from microdesign.learning.evaluation.promotion import promote as run
 
     with working():
-        document = run(model, dataset, version, by, force)
+        document = run(model, dataset, version, by, force, evaluator)
     if as_json:
         print_json(document)
         return

@@ -68,7 +68,7 @@ def _root(
             "-v",
             callback=_set_verbose,
             expose_value=False,
-            help="Show log lines of the libraries too, and of an error where it comes from.",
+            help="Show the traceback of an error too.",
         ),
     ] = False,
 ) -> None: ...

@@ -15,7 +15,7 @@ class Verbosity:
 
     Attributes:
         quiet: Whether to show no progress.
-        verbose: Whether to show log lines of libraries, and of an error where it comes from.
+        verbose: Whether to show the traceback of an error.
     """
 
     quiet: bool = False
