@@ -7,7 +7,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from microdesign.microstructure.generators.draws import STRATUM, highest, rotation, stratified
-from microdesign.microstructure.generators.kernels import nearest_points, place_apart
+from microdesign.microstructure.generators.kernels import grow_bricks, nearest_points, pack, place_apart
+from microdesign.microstructure.generators.particles import ball
 from microdesign.microstructure.generators.voids import first_ball
 
 
@@ -84,6 +85,46 @@ def test_the_first_ball_of_each_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
         with monkeypatch.context() as patch:
             patch.setattr("microdesign.microstructure.generators.voids._CHUNK", 4 * 11**dims)
             np.testing.assert_array_equal(first_ball(centres, 4.3, 20), expected)
+
+
+def test_packed_particles_do_not_overlap_and_none_that_fits_is_refused() -> None:
+    for shape in ((20, 30), (12, 12, 12)):
+        dims, size = len(shape), int(np.prod(shape))
+        stream = np.random.default_rng(dims)
+        shapes = [ball(2.0, dims), ball(3.5, dims)]
+        order, kinds = stream.permutation(size), stream.integers(0, 2, size)
+        placed = pack(order, kinds, shapes, shape)
+
+        def pixels(position: int, shape=shape, order=order, kinds=kinds, shapes=shapes) -> np.ndarray:
+            centre = np.array(np.unravel_index(order[position], shape))
+            return np.ravel_multi_index(tuple(((centre + shapes[kinds[position]]) % shape).T), shape)
+
+        taken = np.zeros(size, dtype=int)
+        for position in placed:
+            taken[pixels(position)] += 1
+        assert taken.max() == 1
+        # In the end nothing else fits anywhere.
+        for position in np.setdiff1d(np.arange(size), placed):
+            assert taken[pixels(position)].any()
+
+
+def test_bricks_are_rectangles_a_gap_apart_and_no_larger_than_asked() -> None:
+    shape, gap = (40, 50), 2
+    stream = np.random.default_rng(0)
+    seeds, sizes = stream.permutation(2000), stream.integers(1, 9, (2000, 2))
+    owner = grow_bricks(seeds, sizes, shape, gap)
+    found = np.unique(owner[owner >= 0])
+    assert len(found) > 20
+    for number in found:
+        i, j = np.divmod(seeds[number], shape[1])
+        brick = np.roll(owner == number, (20 - i, 25 - j), (0, 1))  # its seed in the middle, away from the edges
+        extent = [np.flatnonzero(brick.any(1 - axis)) for axis in (0, 1)]
+        assert brick.sum() == len(extent[0]) * len(extent[1])
+        for axis in (0, 1):
+            assert len(extent[axis]) == np.ptp(extent[axis]) + 1 <= sizes[number, axis]
+        others = np.roll(owner >= 0, (20 - i, 25 - j), (0, 1)) & ~brick
+        around = tuple(slice(each[0] - gap, each[-1] + gap + 1) for each in extent)
+        assert not others[around].any()
 
 
 def test_blocks_of_stratified_numbers_are_latin_hypercubes() -> None:

@@ -127,6 +127,23 @@ def clustered_order(sample: Sample, places: NDArray[np.float64]) -> tuple[NDArra
     return np.argsort(-key), {"clustering": strength, "cluster_lengths": lengths, turn: described}
 
 
+def placement_field(sample: Sample) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Draws a Gaussian random field that says where particles or cells are; they stand where it is highest.
+
+    Its correlation lengths, in units of MICRO2D's pixel, go from below a particle, so that places are even, to a third
+    of the edge; it is anisotropic at any angle.
+
+    Returns:
+        The field, of the sample's shape; and its parameters.
+    """
+    stream = sample.stream
+    short = log_uniform(stream, 3.0 * sample.scale, 20.0 * sample.scale)
+    lengths = [min(short * log_uniform(stream, 1.0, 6.0), 0.25 * sample.size) for _ in range(sample.dims - 1)] + [short]
+    axes, described = rotation(stream, sample.dims)
+    field = filtered(white_noise(sample), gaussian_transfer(sample.shape, lengths, axes))
+    return field, {"field_lengths": lengths, "field_angle" if sample.dims == 2 else "field_quaternion": described}
+
+
 def white_noise(sample: Sample) -> NDArray[np.float32]:
     """Returns independent standard normal numbers of the sample's shape."""
     return sample.stream.standard_normal(sample.shape, dtype=np.float32)

@@ -168,3 +168,114 @@ def place_apart(points: NDArray[np.float64], box: float, distance: float, most: 
             chosen[count] = i
             count += 1
     return chosen[:count]
+
+
+def pack(
+    order: NDArray[np.int64], kinds: NDArray[np.int64], shapes: list[NDArray[np.int64]], shape: tuple[int, ...]
+) -> NDArray[np.int64]:
+    """Random sequential addition: places particles at pixels in a given order wherever all their pixels are free.
+
+    Args:
+        order: Flat numbers of the pixels that are tried as centres, `(n,)`.
+        kinds: Which particle is tried at each of them, `(n,)`.
+        shapes: Offsets of each kind's pixels from its centre, `(m, dims)`; every one holds the centre itself.
+        shape: Pixels along each axis of the periodic image.
+
+    Returns:
+        Positions in `order` of the particles that are placed, ascending.
+    """
+    offsets = np.concatenate(shapes)
+    starts = np.cumsum([0, *(len(each) for each in shapes)])
+    # Planes and volumes alike: an image has a third axis of one pixel.
+    full = np.zeros((len(offsets), 3), dtype=np.int64)
+    full[:, : len(shape)] = offsets
+    edges = np.array([*shape, 1, 1][:3])
+    return _pack(order, kinds.astype(np.int64), full, starts, edges)
+
+
+@_compiled
+def _pack(
+    order: NDArray[np.int64],
+    kinds: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    edges: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    taken = np.zeros((edges[0], edges[1], edges[2]), dtype=np.bool_)
+    placed = np.empty(len(order), dtype=np.int64)
+    count = 0
+    for position in range(len(order)):
+        flat = order[position]
+        i, j, k = flat // (edges[1] * edges[2]), flat // edges[2] % edges[1], flat % edges[2]
+        if taken[i, j, k]:
+            continue
+        first, last = starts[kinds[position]], starts[kinds[position] + 1]
+        free = True
+        for m in range(first, last):
+            a, b, c = (i + offsets[m, 0]) % edges[0], (j + offsets[m, 1]) % edges[1], (k + offsets[m, 2]) % edges[2]
+            if taken[a, b, c]:
+                free = False
+                break
+        if not free:
+            continue
+        for m in range(first, last):
+            a, b, c = (i + offsets[m, 0]) % edges[0], (j + offsets[m, 1]) % edges[1], (k + offsets[m, 2]) % edges[2]
+            taken[a, b, c] = True
+        placed[count] = position
+        count += 1
+    return placed[:count]
+
+
+@_compiled
+def grow_bricks(
+    seeds: NDArray[np.int64], sizes: NDArray[np.int64], shape: tuple[int, ...], gap: int
+) -> NDArray[np.int64]:
+    """Grows rectangles from seed pixels, one after the other, in a periodic image.
+
+    Args:
+        seeds: Flat numbers of pixels, in the order in which they are tried, `(n,)`.
+        sizes: Largest number of pixels of each rectangle along x and y, `(n, 2)`.
+        shape: Pixels along x and y.
+        gap: Pixels that stay bare between two rectangles.
+
+    Returns:
+        Number of the rectangle that has each pixel, -1 for none, `shape`.
+    """
+    owner = np.full(shape, -1, dtype=np.int64)
+    for n in range(len(seeds)):
+        i, j = seeds[n] // shape[1], seeds[n] % shape[1]
+        low, high = np.array([i, j]), np.array([i, j])
+        if not _bare(owner, low - gap, high + gap):
+            continue
+        growing = True
+        while growing:
+            growing = False
+            for axis in range(2):
+                for side in range(2):
+                    if high[axis] - low[axis] + 1 >= min(sizes[n, axis], shape[axis] - gap):
+                        continue
+                    # The strip that would be new, with the gap around it.
+                    first, last = low - gap, high + gap
+                    if side == 0:
+                        first[axis], last[axis] = low[axis] - 1 - gap, low[axis] - 1
+                    else:
+                        first[axis], last[axis] = high[axis] + 1, high[axis] + 1 + gap
+                    if _bare(owner, first, last):
+                        growing = True
+                        if side == 0:
+                            low[axis] -= 1
+                        else:
+                            high[axis] += 1
+        for a in range(low[0], high[0] + 1):
+            for b in range(low[1], high[1] + 1):
+                owner[a % shape[0], b % shape[1]] = n
+    return owner
+
+
+@_compiled
+def _bare(owner: NDArray[np.int64], first: NDArray[np.int64], last: NDArray[np.int64]) -> bool:
+    for a in range(first[0], last[0] + 1):
+        for b in range(first[1], last[1] + 1):
+            if owner[a % owner.shape[0], b % owner.shape[1]] >= 0:
+                return False
+    return True

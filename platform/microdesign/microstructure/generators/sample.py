@@ -1,7 +1,8 @@
 """What a generator is asked for, and what it returns."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class Sample:
         n_phases: Number of phases; all of them have to appear.
         seed: Seed of the data set.
         index: Number of the sample; with `seed`, for families that spread their parameters evenly over samples.
+        supersampling: Pixels drawn along each axis for one pixel of the image, see `supersampled`.
     """
 
     stream: np.random.Generator
@@ -29,6 +31,7 @@ class Sample:
     n_phases: int = 2
     seed: int = 0
     index: int = 0
+    supersampling: int = 1
 
     @property
     def size(self) -> int:
@@ -41,6 +44,14 @@ class Sample:
         return len(self.shape)
 
     @property
+    def scale(self) -> float:
+        """Pixels here for a pixel of MICRO2D's images of 256; images below 128 show a part of one of 128 pixels.
+
+        A particle of a few pixels is an artefact of the grid: small images have fewer of them, not smaller ones.
+        """
+        return self.supersampling * max(self.size / self.supersampling, 128) / 256
+
+    @property
     def pixels(self) -> int:
         """Number of pixels."""
         return int(self.size**self.dims)
@@ -48,3 +59,19 @@ class Sample:
 
 Generator = Callable[[Sample], Drawn]
 """Draws one periodic image."""
+
+
+def supersampled(draw: Generator) -> Generator:
+    """Has images (not volumes) of less than 256 pixels drawn at twice their size and averaged, to keep outlines."""
+
+    @wraps(draw)
+    def drawn(sample: Sample) -> Drawn:
+        if sample.scale >= 1 or sample.dims == 3:  # eight times the voxels would cost more than they are worth
+            return draw(sample)
+        fine = replace(sample, shape=tuple(2 * n for n in sample.shape), supersampling=2)
+        image, parameters = draw(fine)
+        blocks = image.reshape([part for n in sample.shape for part in (n, 2)])
+        image = (blocks.mean(axis=(1, 3)) > 0.5).astype(np.uint8)
+        return image, parameters | {"fraction": float(image.mean())}
+
+    return drawn
