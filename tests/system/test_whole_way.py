@@ -158,7 +158,7 @@ def test_campaign_over_http(
     (folder / "local.yaml").write_text(yaml.safe_dump(settings))
     local = json.loads(command("design", "local.yaml", "--json").stdout)
     assert remote["model"] == local["model"]
-    assert remote["history"][0] == pytest.approx(local["history"][0], rel=1e-3)
+    assert remote["search"]["history"][0] == pytest.approx(local["search"]["history"][0], rel=1e-3)
     shutdown = [BIN / "serve", "shutdown", "-y", "--address", cluster["jobs"]]
     subprocess.run(shutdown, env=values, check=True, capture_output=True, timeout=120)
     settings["model"] = f"http://127.0.0.1:{free_port()}"
