@@ -139,8 +139,9 @@ def _unknown_key(model: type[BaseModel], path: Sequence[str | int]) -> str:
     field, key = ".".join(str(part) for part in path), str(path[-1])
     sections = list(_sections(model, path[:-1]))
     for section in sections:
-        if key in getattr(section, "renamed", {}):
-            return f"'{field}' is now called '{section.renamed[key]}'."  # type: ignore[attr-defined]
+        renamed: Mapping[str, str] = getattr(section, "renamed", {})
+        if key in renamed:
+            return f"'{field}' is now called '{renamed[key]}'."
     known = sorted({name for section in sections for name in section.model_fields})
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     if close:

@@ -42,7 +42,7 @@ class CampaignSetup:
 
     Attributes:
         config: The configuration; an image to match is replaced by its properties, and the materials are stated.
-        model: The model; for phases that it was not trained on, carried over to them.
+        model: The model; for phases that it was not trained on, transferred to them (material transfer).
         materials: The phases.
         evaluator: The physics.
         store: Results of physics.
@@ -74,7 +74,7 @@ class CampaignSetup:
     def table(self) -> dict[str, np.ndarray] | None:
         """Properties by name, `(N,)` each, of the training images that tell where to look, those that are `admitted`.
 
-        They are carried over if labelled for other phases.
+        They are transferred if labelled for other phases.
         """
         if self.data is None:
             return None

@@ -1,4 +1,4 @@
-"""The model before its first step: seeded weights, or those of a finished model, carried over to new data.
+"""The model before its first step: seeded weights, or those of a finished model, rescaled to new data.
 
 Shapes: P properties. y = (t - o) / s are standardised values of t, a property or its logarithm.
 """
