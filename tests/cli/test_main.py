@@ -125,4 +125,14 @@ def test_the_shell_completes_commands_options_and_jobs(installed: Command) -> No
         count = len(words.split()) if words.endswith(" ") else len(words.split()) - 1
         variables = {"_MICRODESIGN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(count)}
         assert expected <= set(installed(**variables).out.split()), words
-    assert "complete -o default -F _microdesign_completion microdesign" in installed("--show-completion", "bash").out
+    for shell, line in {  # whichever shell the command is run from
+        "bash": "complete -o default -F _microdesign_completion microdesign",
+        "zsh": "compdef _microdesign_completion microdesign",
+        "fish": "complete --command microdesign",
+    }.items():
+        assert line in installed("--show-completion", shell).out, shell
+    home = Path("home")
+    assert "bash completion installed in" in installed("--install-completion", "bash", HOME=str(home)).out
+    assert (home / ".bash_completions" / "microdesign.sh").is_file()
+    refused(installed("--show-completion", "sh"), "'sh' is not one of 'bash', 'zsh', 'fish'")
+    refused(installed("--show-completion"), "requires an argument", "microdesign --help")

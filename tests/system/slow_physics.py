@@ -1,4 +1,4 @@
-"""An evaluator for the crash test: the built-in solver, slowed down, that notes every image it is given."""
+"""An evaluator for the crash test: the built-in solver, slowed down, that notes each image and its discretization."""
 
 import hashlib
 import os
@@ -18,6 +18,6 @@ class SlowPhysics(FFTEvaluator):
         values = super().evaluate(images, materials)
         for image in images:
             # One file per call: appends from several workers would mix.
-            name = f"{hashlib.sha256(image.tobytes()).hexdigest()}-{time.time_ns()}"
+            name = f"{hashlib.sha256(image.tobytes()).hexdigest()}-{self.discretization}-{time.time_ns()}"
             (Path(os.environ["EVALUATED"]) / name).touch()
         return values

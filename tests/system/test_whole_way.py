@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants
 from microdesign.physics.solver.homogenization import homogenize
@@ -193,7 +194,11 @@ def test_a_killed_campaign_goes_on(
     assert 8 <= document["search"]["resumed_evaluations"] == len(answered) < document["search"]["evaluations"] == 26
     for name, content in recorded.items():
         assert (parts / name).read_bytes() == content
-    # What was in flight when the driver died is computed again; what was on record must not be.
-    counts = Counter(path.name.split("-")[0] for path in evaluated.iterdir())
-    assert {counts[image] for image in answered} == {1}
+    # What was in flight when the driver died is computed again; what was on record must not be. Candidates are also
+    # compared with the solver's other discretization.
+    counts = Counter(tuple(path.name.split("-")[:2]) for path in evaluated.iterdir())
+    assert {counts[image, FFTEvaluator().discretization] for image in answered} == {1}
+    candidates = [np.load(candidate["files"]["npy"], allow_pickle=False) for candidate in document["candidates"]]
+    compared = {image for image, discretization in counts if discretization == "rotated"}
+    assert compared == {hashlib.sha256(image.tobytes()).hexdigest() for image in candidates}
     verify(document)

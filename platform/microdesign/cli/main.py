@@ -2,9 +2,10 @@
 
 import sys
 import traceback
-from typing import Annotated, Any, Never
+from typing import Annotated, Any, Literal, Never
 
 import typer
+from typer.completion import get_completion_inspect_parameters, install_callback, show_callback
 
 from microdesign import __version__
 from microdesign.cli import cluster, config, data, design, learning, physics
@@ -12,9 +13,15 @@ from microdesign.cli.session import InterruptError, verbosity
 from microdesign.core.errors import InputError, MicrodesignError
 
 # Without rich markup, help and errors are plain text, which wraps but never cuts a name in a narrow terminal.
+# Typer's own options of completion take no name of a shell: they guess it, which fails below `sh`, as in containers.
 app = typer.Typer(
-    help="From target properties to physics-verified microstructures.", no_args_is_help=True, rich_markup_mode=None
+    help="From target properties to physics-verified microstructures.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
 )
+get_completion_inspect_parameters()  # makes Typer answer the shells' requests for completions
+Shell = Literal["bash", "zsh", "fish", "powershell", "pwsh"]
 for group in (design, physics, learning, cluster, data, config):
     app.add_typer(group.app)
 
@@ -71,6 +78,26 @@ def _root(
             help="Show the traceback of an error too.",
         ),
     ] = False,
+    install_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--install-completion",
+            callback=install_callback,
+            is_eager=True,
+            expose_value=False,
+            help="Make this shell complete commands and options.",
+        ),
+    ] = None,
+    show_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            "--show-completion",
+            callback=show_callback,
+            is_eager=True,
+            expose_value=False,
+            help="Print the script that makes this shell do so.",
+        ),
+    ] = None,
 ) -> None: ...
 
 
@@ -95,11 +122,11 @@ def _fail_by_usage(error: typer.TyperException) -> Never:
     """Says what is wrong with the words of a command line, and where to read more."""
     message = getattr(error, "format_message", error.__str__)().replace("Value error, ", "")
     context = getattr(error, "ctx", None)
-    if context is None or message.startswith("Usage: "):  # the whole help, for a group without a command
+    if message.startswith("Usage: "):  # the whole help, for a group without a command
         print(message, file=sys.stderr)
         sys.exit(2)
     end = "" if message.endswith((".", "?")) else "."
-    _fail(f"{message}{end} See '{context.command_path} --help'.", 2)
+    _fail(f"{message}{end} See '{context.command_path if context else 'microdesign'} --help'.", 2)
 
 
 def _fail(message: object, code: int) -> Never:

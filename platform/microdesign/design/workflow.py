@@ -143,7 +143,9 @@ def _with_robustness(
         config.robustness,
         config.seed,
     )
-    gaps = [discretization_gap(trial.labels, target, setup.evaluator, setup.materials) for trial in trials]
+    gaps = [
+        discretization_gap(trial.labels, trial.verified, target, setup.evaluator, setup.materials) for trial in trials
+    ]
     return tuple(
         candidate.model_copy(update={"robustness": spread, "discretization_gap": gap})
         for candidate, spread, gap in zip(candidates, spreads, gaps, strict=True)

@@ -253,7 +253,10 @@ def test_config(tmp_path: Path) -> None:
         ("GRF-00002", 6, 1),
     ]
     for override, message in (
-        ("families=[Foam]", "family 'Foam' is unknown; expected one of: AngEllipse, Circles"),
+        (
+            "families=[Foam]",
+            "family 'Foam' is unknown; expected one of: .*Circles, .*GRF, .*or module:name of your own",
+        ),
         ("families=[GRF, GRF]", "expected different names"),
         ("size=4", "'size' = 4 is not valid"),
         ("split.train=0.9", r"train \+ validation \+ test = 1.1; expected 1"),

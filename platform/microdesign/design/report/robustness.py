@@ -3,6 +3,8 @@
 Shapes: n redraws, D latent, P target properties.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from microdesign.core.metrics import relative_deviations, relative_spread
@@ -72,18 +74,20 @@ def robustness(
 
 
 def discretization_gap(
-    labels: np.ndarray, target: Target, evaluator: Evaluator, materials: Materials
+    labels: np.ndarray, verified: Mapping[str, float], target: Target, evaluator: Evaluator, materials: Materials
 ) -> dict[str, float] | None:
     """How far two discretizations of an image `(X, Y)` are apart, relative to its value, for each target property.
 
-    None for an evaluator without an `alternative` discretization, and where one of the two has no answer.
+    Only the evaluator's `alternative` discretization is computed; `verified` holds what the evaluator itself found.
+    None for an evaluator without an alternative, and where that has no answer.
     """
     alternative = getattr(evaluator, "alternative", None)
     if alternative is None:
         return None
-    found = [evaluate_each(each, labels[None], materials) for each in (evaluator, alternative)]
-    if any(values["error"][0] for values in found):
+    values = evaluate_each(alternative, labels[None], materials)
+    if values["error"][0]:
         return None
-    one, other = (target.table(values)[0] for values in found)
+    one = target.table({name: np.array([value]) for name, value in verified.items()})[0]
+    other = target.table(values)[0]
     gaps = np.abs(relative_deviations(other, one))
     return dict(zip(target.names, gaps.tolist(), strict=True))

@@ -1,5 +1,6 @@
 """Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -127,6 +128,8 @@ def check_worker_resources(config: TrainConfig) -> None:
 
 def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
     """The Ray trainer of a run; `messages.put` gets (epochs done, metrics) after each epoch, in worker 0."""
+    # Ray Train takes up a worker's report when it polls, and the worker waits: no epoch would be shorter than 2 s.
+    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
     paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
     resources = config.resources
     # Of several workers Ray's types know a number alone, and of callbacks those of the older Ray Train.

@@ -27,6 +27,8 @@ def connected() -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS")
+    if address is None:  # nobody takes this machine away; the watcher is one more process of every training
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         # Workers' output goes to Ray's log files: standard output belongs to the command's own answer.

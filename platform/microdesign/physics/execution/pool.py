@@ -1,6 +1,7 @@
 """A pool of evaluations in Ray tasks that its caller keeps full: submit, and collect what has finished."""
 
 import faulthandler
+import math
 import os
 import signal
 import socket
@@ -67,7 +68,9 @@ class TaskPool:
         num_cpus_per_task: Processors that Ray reserves for a task.
         system_retries: How often Ray itself repeats a task whose worker or node died.
         time_limit: Seconds after which an evaluation fails; where a library hangs without coming back to Python, its
-            process is ended some time later. None waits for ever.
+            process is ended some time later (half a limit and 5 s). None waits for ever.
+        start_seconds: How long after that a task is given up which cannot even do this, such as one whose process is
+            stopped or whose node is gone without a word; also the time that a worker has to start in.
 
     Raises:
         InputError: The evaluator needs a GPU and the cluster has none, or more processors than this machine has.
@@ -81,8 +84,9 @@ class TaskPool:
         num_cpus_per_task: float = 1,
         system_retries: int = SYSTEM_RETRIES,
         time_limit: float | None = None,
+        start_seconds: float = 60,
     ) -> None:
-        self._cpus, self._limit = num_cpus_per_task, time_limit
+        self._cpus, self._limit, self._start_seconds = num_cpus_per_task, time_limit, start_seconds
         self._per_task = {"CPU": num_cpus_per_task} | ({"GPU": 1.0} if gpus_for(evaluator) else {})
         check_resources("An evaluation", self._per_task, "the processors of an evaluation (cpus)")
         self._task = ray.remote(
@@ -109,30 +113,54 @@ class TaskPool:
         self._note_begun()
 
     def collect(self, timeout: float | None = None) -> list[Finished]:
-        """Waits until a task has finished, at most `timeout` seconds, and returns all that have.
+        """Waits until a task has ended, at most `timeout` seconds, and returns all that have.
+
+        With a time limit it never waits for ever: a task that says nothing long after it is cancelled, and is `late`.
 
         Raises:
             EvaluationError: A task could not start at all (the evaluator cannot be loaded on a worker).
         """
-        if not self._running:
-            return []
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout)
-        if ready:
-            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
-        finished = [self._result(reference) for reference in ready]
-        self._note_begun()
-        return finished
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while self._running:
+            self._note_begun()
+            until = min(end, *(self._given_up_at(reference) for reference in self._running))
+            wait = None if until == math.inf else max(0.0, until - time.monotonic())
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=wait)
+            if ready:
+                ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+            finished = [self._result(reference) for reference in ready] + self._give_up()
+            self._note_begun()
+            if finished or time.monotonic() >= end:
+                return finished
+        return []
 
     def close(self) -> None:
         """Cancels what has not finished."""
         for reference in self._running:
             ray.cancel(reference, force=True)
         self._running.clear()
+        self._begun.clear()
 
     def _note_begun(self) -> None:
         """About when each task began to run: when it came among the first that fit."""
         for reference in list(self._running)[: self.width] if self._limit else ():
             self._begun.setdefault(reference, time.monotonic())
+
+    def _given_up_at(self, reference: ray.ObjectRef) -> float:
+        if self._limit is None or reference not in self._begun:
+            return math.inf
+        return self._begun[reference] + _hard_limit(self._limit) + self._start_seconds
+
+    def _give_up(self) -> list[Finished]:
+        """Cancels the tasks whose process should have ended long ago."""
+        now, given_up = time.monotonic(), list[Finished]()
+        for reference in [each for each in self._running if self._given_up_at(each) <= now]:
+            ray.cancel(reference, force=True)
+            given_up.append(self._late_task(self._running.pop(reference), now - self._begun.pop(reference)))
+        return given_up
+
+    def _late_task(self, tag: Any, seconds: float) -> Finished:
+        return Finished(tag, None, f"TimeoutError: {_late(self._limit)}", late=True, seconds=seconds)
 
     def _result(self, reference: ray.ObjectRef) -> Finished:
         tag, begun = self._running.pop(reference), self._begun.pop(reference, time.monotonic())
@@ -144,7 +172,7 @@ class TaskPool:
         except ray.exceptions.RayError as error:
             seconds = time.monotonic() - begun
             if self._limit is not None and seconds >= _hard_limit(self._limit):
-                return Finished(tag, None, f"TimeoutError: {_late(self._limit)}", True, seconds)
+                return self._late_task(tag, seconds)
             return Finished(tag, None, f"the worker died: {type(error).__name__}: {error}", seconds=seconds)
         return Finished(tag, values, seconds=seconds, worker=worker)
 
@@ -191,5 +219,5 @@ def _hard_limit(limit: float) -> float:
     return 1.5 * limit + 5
 
 
-def _late(limit: float) -> str:
+def _late(limit: float | None) -> str:
     return f"no answer within the time limit of {limit:g} s"

@@ -12,7 +12,7 @@ class RayRunner:
     """A `Runner` of Ray tasks, one an evaluation; Ray is started on this machine if none is connected.
 
     The time limit is kept in the task itself; where a library hangs without coming back to Python, its process is ended
-    half a limit later.
+    half a limit later, and where that fails too, the task is cancelled a minute after.
 
     Args:
         task: What to evaluate.
