@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import microdesign as md
+from microdesign.model.bundle import save_bundle
+from tests.design.small_model import small_surrogate
 
 LIBRARIES = {"torch", "ray", "mlflow", "botorch", "scipy", "matplotlib", "numba", "numpy", "pandas", "pydantic"}
 
@@ -43,7 +45,10 @@ def test_design_is_the_function_whatever_was_imported_before() -> None:
 
 
 def test_the_examples_of_the_public_functions_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that need a model find a small one in `runs/model`."""
     monkeypatch.chdir(tmp_path)
+    model = small_surrogate().bundle
+    save_bundle("runs/model", model.model, model.description)
     runner, finder = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE), doctest.DocTestFinder()
     for home in sorted({home.partition(":")[0] for home in md._HOMES.values()}):
         module = importlib.import_module(f"microdesign.{home}")

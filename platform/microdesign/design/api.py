@@ -84,9 +84,12 @@ def design(
 
     Example:
         >>> from microdesign.design.api import design
-        >>> result = design("runs/model", {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}, evaluations=64)  # doctest: +SKIP
-        >>> result.candidates[0].verified  # doctest: +SKIP
-        {'Ex': 3.41, 'Ey': 2.49, 'kx': 3.72}
+        >>> target = {"properties": {"Ex": 3.2, "kx": 3.2}, "tolerance": 0.5}  # within 50 %
+        >>> result = design("runs/model", target, evaluations=6, candidates=2, samples=32, screened=4)
+        >>> result.search.evaluations, result.images.shape[1:]
+        (6, (32, 32))
+        >>> [abs(candidate.verified["Ex"] / 3.2 - 1) <= 0.5 for candidate in result.candidates]
+        [True, True]
     """
     settings |= {"evaluations": evaluations, "runner": runner}
     config, surrogate = _settings(model, target, materials, dataset, folder, settings)
@@ -125,11 +128,15 @@ class Campaign(AskTell):
 
     Example:
         >>> from microdesign.design.api import Campaign
-        >>> with Campaign("runs/model", {"Ex": 3.4}, folder="runs/lab", evaluations=32) as campaign:  # doctest: +SKIP
+        >>> def measure(image):  # a solver of your own, or a laboratory
+        ...     return {"Ex": 1 + 4 * image.mean()}
+        >>> with Campaign("runs/model", {"Ex": 3.0}, folder="runs/laboratory", evaluations=6) as campaign:
         ...     while not campaign.reason_to_stop():
-        ...         trials = campaign.ask(4)
-        ...         campaign.tell({trial.key: measure(trial.labels) for trial in trials})  # {"Ex": 3.38}
+        ...         trials = campaign.ask(3)
+        ...         _ = campaign.tell({trial.key: measure(trial.labels) for trial in trials})
         ...     result = campaign.result()
+        >>> result.search.stopped
+        'the budget of 6 evaluations is spent'
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from microdesign.core.progress import silent
 from microdesign.learning.evaluation.held_out import HeldOut
 from microdesign.learning.sweep.sweep import _end_interrupted, _fit, _Watch, sweep
 from microdesign.learning.sweep.sweep_config import SweepConfig
-from microdesign.learning.sweep.trials import SweepTrial, TrialStore
+from microdesign.learning.sweep.sweep_trials import SweepTrial, SweepTrialStore
 from microdesign.learning.training.loop import build_model
 from microdesign.learning.training.preparation import standardization_of
 from microdesign.microstructure.data.dataset import Dataset
@@ -45,7 +45,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return start_run("sweeps", "parent", f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}")
 
 
-def started(store: TrialStore, parent: Run, learning_rate: float) -> tuple[SweepTrial, Run]:
+def started(store: SweepTrialStore, parent: Run, learning_rate: float) -> tuple[SweepTrial, Run]:
     """A trial on record that runs, and its MLflow run."""
     trial, run = SweepTrial(choice={"optimizer.learning_rate": learning_rate}), parent.child("trial")
     store.write(trial)
@@ -84,7 +84,7 @@ def test_a_trial_s_loss_is_what_training_minimises(dataset: Dataset, config: Swe
 
 
 def test_a_trial_trains_and_is_measured(config: SweepConfig, parent: Run, tmp_path: Path) -> None:
-    store = TrialStore(tmp_path)
+    store = SweepTrialStore(tmp_path)
     trial, run = started(store, parent, 1e-3)
     _fit(config, config.trial_loop(config.train.loop, trial.choice), store, trial, run)
     done = store.read(trial.choice)
@@ -94,7 +94,7 @@ def test_a_trial_trains_and_is_measured(config: SweepConfig, parent: Run, tmp_pa
 
 
 def test_no_trial_runs_for_ever_in_mlflow(config: SweepConfig, parent: Run, tmp_path: Path) -> None:
-    store = TrialStore(tmp_path)
+    store = SweepTrialStore(tmp_path)
     (stopped, first), (_, second), (finished, third) = (started(store, parent, rate) for rate in (1e-3, 1e-2, 1e-1))
     store.write(finished.model_copy(update={"status": "finished"}))
     third.end()

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from microdesign.learning.sweep.sweep_report import SweepReport
-from microdesign.learning.sweep.trials import SweepTrial
+from microdesign.learning.sweep.sweep_trials import SweepTrial
 
 
 def trial(name: str, **metrics: float) -> SweepTrial:

@@ -1,8 +1,8 @@
 """Sweeps over losses, priors and any other setting of the loop, on Ray Tune; the winner is trained and registered.
 
-A trial is the plain training loop in one process. What it did is in the sweep's own record (`trials`), so a sweep that
-was killed goes on: trials that are over are told to the search and not repeated, the others go on from their state, in
-the MLflow run that they began.
+A trial is the plain training loop in one process. What it did is in the sweep's own record (`sweep_trials`), so a sweep
+that was killed goes on: trials that are over are told to the search and not repeated, the others go on from their
+state, in the MLflow run that they began.
 """
 
 import shutil
@@ -35,7 +35,7 @@ from microdesign.learning.sweep.search_space import (
 )
 from microdesign.learning.sweep.sweep_config import SweepConfig
 from microdesign.learning.sweep.sweep_report import SweepReport
-from microdesign.learning.sweep.trials import SweepTrial, TrialStore
+from microdesign.learning.sweep.sweep_trials import SweepTrial, SweepTrialStore
 from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import State, build_model, run_loop
@@ -73,7 +73,7 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
         write_text(folder / "sweep.yaml", dump_yaml(config))
         report = SweepReport(name, config.metrics)
         for model, loop in config.studies().items():
-            store = TrialStore(folder / "trials" / model)
+            store = SweepTrialStore(folder / "trials" / model)
             try:
                 _search(config, model, loop, store, dataset, parent, progress)
             finally:
@@ -152,7 +152,7 @@ def _search(
     config: SweepConfig,
     model: str,
     loop: LoopConfig,
-    store: TrialStore,
+    store: SweepTrialStore,
     dataset: Dataset,
     parent: Run,
     progress: Progress,
@@ -239,7 +239,7 @@ def _searcher(config: SweepConfig, known: list[SweepTrial], directions: list[str
         )
 
 
-def _end_interrupted(store: TrialStore) -> None:
+def _end_interrupted(store: SweepTrialStore) -> None:
     """Ends the MLflow runs of trials that were interrupted; a later search opens them again."""
     for trial in store.all():
         record = store.path(trial.choice, "mlflow")
@@ -250,7 +250,7 @@ def _end_interrupted(store: TrialStore) -> None:
 class _Watch(ray.tune.Callback):
     """Reports trials that ended, and records those that the scheduler stopped: they cannot do it themselves."""
 
-    def __init__(self, config: SweepConfig, store: TrialStore, progress: Progress) -> None:
+    def __init__(self, config: SweepConfig, store: SweepTrialStore, progress: Progress) -> None:
         self.config, self.store, self.progress = config, store, progress
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -287,7 +287,7 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
     """What each Ray Tune trial runs: the plain training loop, then the validation split."""
     config = validate_config(SweepConfig, settings, "the sweep config")
     choice = _choice(config.space, suggestion)
-    store = TrialStore(folder)
+    store = SweepTrialStore(folder)
     record = store.read(choice) or SweepTrial(choice=choice)
     if record.has_result:
         store.write(record.model_copy(update={"repeats": record.repeats + 1}))
@@ -309,7 +309,7 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
     ray.tune.report({"epoch": record.epochs, **record.metrics})
 
 
-def _fit(config: SweepConfig, loop: LoopConfig, store: TrialStore, record: SweepTrial, run: Run) -> None:
+def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: SweepTrial, run: Run) -> None:
     torch.set_num_threads(max(1, round(config.resources.cpus)))
     device = torch.device("cuda" if config.resources.gpus else "cpu")
     dataset = Dataset.open(config.train.dataset)

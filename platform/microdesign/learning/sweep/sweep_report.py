@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from microdesign.core.tables import markdown_table
 from microdesign.learning.evaluation.comparison import Comparison, compare
 from microdesign.learning.evaluation.metrics import LARGER_IS_BETTER
-from microdesign.learning.sweep.trials import SweepTrial, balanced_best, pareto_set
+from microdesign.learning.sweep.sweep_trials import SweepTrial, balanced_best, pareto_set
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.protocol import Evaluator

@@ -6,19 +6,19 @@ import numpy as np
 import optuna
 import torch
 
-from microdesign.learning.sweep.trials import SweepTrial, TrialStore, balanced_best, pareto_set
+from microdesign.learning.sweep.sweep_trials import SweepTrial, SweepTrialStore, balanced_best, pareto_set
 from tests.cases import case
 
 CHOICE = {"objective.loss": "mse", "model.network.widths": [8, 16]}
 
 
 def test_a_trial_comes_back_and_keeps_its_state_until_it_is_over(tmp_path: Path) -> None:
-    store = TrialStore(tmp_path)
+    store = SweepTrialStore(tmp_path)
     assert store.read(CHOICE) is None
     assert store.load_state(CHOICE) is None
     store.write(SweepTrial(choice=CHOICE))
     store.save_state(CHOICE, {"epoch": 1, "model": {"w": torch.arange(3.0)}})
-    again = TrialStore(tmp_path)
+    again = SweepTrialStore(tmp_path)
     state = again.load_state(CHOICE)
     assert state is not None
     assert torch.equal(state["model"]["w"], torch.arange(3.0))
@@ -32,7 +32,7 @@ def test_a_trial_comes_back_and_keeps_its_state_until_it_is_over(tmp_path: Path)
 
 
 def test_the_order_of_the_settings_does_not_matter(tmp_path: Path) -> None:
-    store = TrialStore(tmp_path)
+    store = SweepTrialStore(tmp_path)
     assert store.path(CHOICE, "json") == store.path(dict(reversed(CHOICE.items())), "json")
     assert store.path(CHOICE, "json") != store.path(CHOICE | {"objective.loss": "bce"}, "json")
 

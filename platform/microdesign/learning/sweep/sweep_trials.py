@@ -39,7 +39,7 @@ class SweepTrial(Config):
         return self.status in ("finished", "stopped")
 
 
-class TrialStore:
+class SweepTrialStore:
     """The trials of one search in a folder."""
 
     def __init__(self, folder: str | Path) -> None:
