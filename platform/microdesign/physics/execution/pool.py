@@ -22,6 +22,7 @@ from microdesign.physics.materials import Materials
 
 SYSTEM_RETRIES = 3
 """How often Ray repeats a task whose worker or node died."""
+_CLOSE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,16 @@ class TaskPool:
         return []
 
     def close(self) -> None:
-        """Cancels what has not finished."""
-        for reference in self._running:
-            ray.cancel(reference, force=True)
+        """Cancels what has not finished, and waits until it has ended, at most half a minute."""
+        left, end = list(self._running), time.monotonic() + _CLOSE_SECONDS
         self._running.clear()
         self._begun.clear()
+        while left and time.monotonic() < end:
+            for (
+                reference
+            ) in left:  # again and again: a worker that has yet to begin a task forgets that it is cancelled
+                ray.cancel(reference, force=True)
+            _, left = ray.wait(left, num_returns=len(left), timeout=0.5)
 
     def _note_begun(self) -> None:
         """About when each task began to run: when it came among the first that fit."""
