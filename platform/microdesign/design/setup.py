@@ -7,7 +7,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
@@ -17,10 +16,10 @@ from microdesign.design.search.conditioning import admitted, best_known
 from microdesign.design.target.feasibility import Feasibility, check_feasible, feasibility_of
 from microdesign.design.target.matching import match
 from microdesign.design.target.target import Target
+from microdesign.design.target.training_images import TrainingImages
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.statistics.similarity import two_point_of
 from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.store import ResultStore
@@ -31,9 +30,7 @@ from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse
 from microdesign.surrogate.material_transfer import MaterialTransfer
 from microdesign.surrogate.protocol import Surrogate
 
-CampaignParts = tuple[
-    Surrogate, Materials, str, Mapping[str, np.ndarray] | None, torch.Tensor | None, np.ndarray | None
-]
+CampaignParts = tuple[Surrogate, Materials, str, Mapping[str, np.ndarray] | None, np.ndarray | None, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -92,14 +89,14 @@ class CampaignSetup:
         return best_known(self.config.target, self.data) if self.data is not None and self.labelled else None
 
     @cached_property
-    def training(self) -> torch.Tensor | None:
-        """Two-point statistics of the training images, `(N, X, Y)`."""
-        return None if self.data is None else two_point_of(self.data.labels)
+    def training(self) -> TrainingImages | None:
+        """The training images as what designs are compared with."""
+        return None if self.data is None else TrainingImages(self.data)
 
     @property
     def campaign_parts(self) -> CampaignParts:
         """What `AskTell` takes besides the config."""
-        reference = self.training if self.config.least_novelty else None
+        reference = self.training.points if self.training and self.config.least_novelty else None
         fingerprint = self.evaluator.fingerprint
         return self.surrogate, self.materials, fingerprint, self.table, reference, self.known_images
 

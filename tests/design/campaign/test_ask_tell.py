@@ -12,7 +12,7 @@ from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
 from microdesign.design.search.distinctness import is_distinct
-from microdesign.microstructure.statistics.similarity import two_point_of
+from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 
@@ -125,8 +125,8 @@ def test_candidates_keep_tolerance_constraint_and_distance(campaign: AskTell) ->
     assert errors[0] == pytest.approx(campaign.history()[-1])
     assert max(errors) <= 0.3
     assert all(0.45 <= trial.labels.mean() <= 0.6 for trial in campaign.ledger.trials)
-    statistics = two_point_of(np.stack([trial.labels for trial in candidates]))
-    assert all(is_distinct(statistics[i], statistics[:i]) for i in range(len(statistics)))
+    points = coordinates(np.stack([trial.labels for trial in candidates]))
+    assert all(is_distinct(points[i], points[:i]) for i in range(len(points)))
 
 
 def test_history_never_rises(campaign: AskTell) -> None:
@@ -326,7 +326,7 @@ def test_draws_go_on_until_there_are_as_many_distinct_designs_as_are_asked_for(
     while len(incumbents := campaign.incumbents(campaign.ledger.succeeded)) < 3:
         (trial,) = campaign.ask(1)
         if incumbents and trial.stage == "initial":
-            assert is_distinct(two_point_of(trial.labels[None])[0], campaign.statistics(incumbents))
+            assert is_distinct(coordinates(trial.labels[None])[0], campaign.points(incumbents))
             further += 1
         campaign.tell([measure(trial)])
     assert further

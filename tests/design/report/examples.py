@@ -36,6 +36,7 @@ def candidate(folder: Path, **changes: Any) -> CandidateResult:
         "component": 2,
         "constraints": {"volume_fraction": 0.4321},
         "novelty": 0.0456,
+        "realism": 0.78,
         "volume_fraction": 0.4,
         "all_verified": {"Ex": 3.456, "Ey": 2.0},
         "robustness": Robustness(draws=8, spread={"Ex": 0.0321}, worst_error=0.2, share_within=0.75),

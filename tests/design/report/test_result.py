@@ -42,19 +42,19 @@ def test_a_folder_that_was_moved(tmp_path: Path) -> None:
 
 
 def test_one_table_for_every_reader(tmp_path: Path) -> None:
-    nothing = candidate(tmp_path, predicted={"Ex": None}, novelty=None, component=7)
+    nothing = candidate(tmp_path, predicted={"Ex": None}, novelty=None, realism=None, component=7)
     result = campaign_result(tmp_path, candidates=(candidate(tmp_path), nothing))
     table = result.table
-    assert table.titles == ("", "component", "Ex [<GPa>] predicted / verified", "error", "novelty")
+    assert table.titles == ("", "component", "Ex [<GPa>] predicted / verified", "error", "novelty", "realism")
     assert table.rows == (
-        ("target", "", "3.5", "", ""),
-        ("candidate 1", "2", "3.141 / 3.456", "1.23%", "0.046"),
-        ("candidate 2", "7", "- / 3.456", "1.23%", ""),
-        ("best of 17, random", "", "3.9", "11.10%", ""),
+        ("target", "", "3.5", "", "", ""),
+        ("candidate 1", "2", "3.141 / 3.456", "1.23%", "0.05", "0.78"),
+        ("candidate 2", "7", "- / 3.456", "1.23%", "", ""),
+        ("best of 17, random", "", "3.9", "11.10%", "", ""),
     )
     for text in (str(result), table.markdown(), result._repr_html_()):
         assert all(cell in text for row in table.rows for cell in row)
-    assert table.markdown().splitlines()[1] == "| --- | --- | --- | --- | --- |"
+    assert table.markdown().splitlines()[1] == "| --- | --- | --- | --- | --- | --- |"
     assert result._repr_html_().count('src="data:image/png;base64,') == 2
     assert "&lt;GPa&gt;" in result._repr_html_()
     assert "mlflow ui --backend-store-uri sqlite:///x.db" in str(result)

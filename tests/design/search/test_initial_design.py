@@ -35,7 +35,7 @@ def test_corrected_draws_are_nearer_to_the_target_and_come_first(surrogate: Loca
     assert len(plain.preferred) == len(plain.designs)
     assert len(corrected.preferred) == 12
     assert len(corrected.designs) == len(plain.designs) + 12
-    assert len(corrected.statistics) == len(corrected.designs)
+    assert len(corrected.points) == len(corrected.designs)
     before = target.errors(drawn(surrogate, target, 12, rounds=0).preferred.predicted)
     after = target.errors(corrected.preferred.predicted)
     assert (after <= before + 1e-9).all()

@@ -2,11 +2,11 @@ import itertools
 
 import numpy as np
 import pytest
-import torch
+from scipy.spatial.distance import cdist
 
-from microdesign.design.search.screening import Designs, diverse, ranks, screen
+from microdesign.design.search.screening import DISTINCT, Designs, diverse, ranks, screen
 from microdesign.design.target.target import Target
-from microdesign.microstructure.statistics.similarity import distances, two_point_of
+from microdesign.microstructure.statistics.difference import coordinates
 
 TARGET = Target(properties={"Ex": 1.0})
 
@@ -14,7 +14,7 @@ TARGET = Target(properties={"Ex": 1.0})
 def designs(predicted, component, labels=None, std=0.0) -> Designs:
     n = len(predicted)
     if labels is None:
-        labels = (np.random.default_rng(0).random((n, 16, 16)) < np.linspace(0.2, 0.8, n)[:, None, None]).astype(
+        labels = (np.random.default_rng(0).random((n, 64, 64)) < np.linspace(0.2, 0.8, n)[:, None, None]).astype(
             np.uint8
         )
     spread = np.broadcast_to(np.asarray(std, float), n)[:, None]
@@ -51,8 +51,8 @@ def test_an_optimum_ranks_by_its_mean():
 
 def test_known_microstructures_are_no_answer():
     given = designs([1.0, 1.01, 1.02], [0, 0, 0])
-    known = two_point_of(given.labels[:1])
-    chosen = screen(given, TARGET, 3, known, least_novelty=0.05)
+    known = coordinates(given.labels[:1])
+    chosen = screen(given, TARGET, 3, known, least_novelty=0.5)
     assert sorted(chosen.z[:, 0].tolist()) == [1, 2]
 
 
@@ -66,14 +66,14 @@ def test_the_diverse_set_has_nearly_the_largest_determinant():
     stream = np.random.default_rng(4)
     labels = (stream.random((8, 16, 16)) < stream.uniform(0.3, 0.7, 8)[:, None, None]).astype(np.uint8)
     labels[1], labels[2] = np.roll(labels[0], 4, 0), labels[0].T
-    statistics, merit = two_point_of(labels), stream.uniform(-0.5, 0, 8)
-    d = torch.stack([distances(f, statistics) for f in statistics]).double().numpy()
-    kernel = np.exp(merit[:, None] + merit[None] - 0.5 * (d / 0.1) ** 2)
+    points, merit = coordinates(labels), stream.uniform(-0.5, 0, 8)
+    d = cdist(points, points)
+    kernel = np.exp(merit[:, None] + merit[None] - 0.5 * (d / DISTINCT) ** 2)
 
     def volume(chosen: tuple[int, ...]) -> float:
         return float(np.linalg.det(kernel[np.ix_(chosen, chosen)]))
 
-    greedy = diverse(statistics, merit, np.zeros(8, int), 3)
+    greedy = diverse(points, merit, np.zeros(8, int), 3)
     volumes = sorted(volume(chosen) for chosen in itertools.combinations(range(8), 3))
     assert volume(tuple(greedy)) == pytest.approx(volumes[-1], rel=0.2)
     assert len({0, 1} & set(greedy.tolist())) < 2

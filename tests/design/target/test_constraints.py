@@ -47,16 +47,25 @@ def test_who_is_admitted() -> None:
         assert admitted(**values) == expected, values
 
 
-def test_nearness_to_a_reference(tmp_path: Path) -> None:
-    np.save(tmp_path / "bars.npy", np.roll(BARS, 5, axis=0))
-    assert admitted(similar_to={"image": str(tmp_path / "bars.npy"), "within": 1e-5}) == {"bars"}
-    constraints = Constraints(similar_to={"image": str(tmp_path / "bars.npy"), "within": 0.5})
-    values = constraints.values(IMAGES)
-    assert values["distance_to_reference"][1] == pytest.approx(0, abs=1e-6)
-    assert (np.delete(values["distance_to_reference"], 1) > 0.6).all()
-    with pytest.raises(InputError, match=r"shape \(24, 24\); expected \(32, 32\)"):
-        constraints.check_size(32)
-    constraints.check_size(24)
+def test_likeness_to_a_population(tmp_path: Path) -> None:
+    """Bars of one micrograph, larger than the images, are like bars of any position and like no other image."""
+    width = np.arange(96) % N
+    bars = np.stack([width < 6 + i % 3 for i in range(4)]).astype(np.uint8)
+    np.save(tmp_path / "bars.npy", bars[..., None].repeat(96, 2))
+    reference = {"images": str(tmp_path / "bars.npy"), "within": 1.5}
+    assert admitted(similar_to=reference) == {"bars"}
+    constraints = validate_config(Constraints, {"similar_to": reference}, "the constraints")
+    values = constraints.values(IMAGES)["distance_to_population"]
+    assert (np.delete(values, 1) > 2).all()
+    constraints.check_size(N)
+    for size, images, message in [
+        (128, reference["images"], r"bars.npy: .*96 x 96 pixels; expected at least 128 x 128"),
+        (N, str(tmp_path / "none.npy"), "does not exist"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            validate_config(Constraints, {"similar_to": {"images": images}}, "the constraints").check_size(size)
+    with pytest.raises(InputError, match=r"similar_to\.image.*images"):
+        validate_config(Constraints, {"similar_to": {"image": "bars.npy"}}, "the constraints")
 
 
 def test_values_are_what_was_measured() -> None:

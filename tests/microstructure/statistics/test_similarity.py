@@ -6,14 +6,11 @@ from torch import Tensor
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.statistics.similarity import (
-    distance_to_nearest,
-    distances,
     nearest_rms_distance,
     relative_distance,
     rms_distance,
     sampled_two_point,
     two_point_distance,
-    two_point_of,
 )
 from microdesign.microstructure.statistics.two_point import two_point
 
@@ -38,19 +35,6 @@ def test_the_relative_distance_of_half_filled_stripes_across_and_along() -> None
     f, g = two_point(stripes), two_point(stripes.T)
     torch.testing.assert_close(relative_distance(f, g), torch.tensor(expected, dtype=torch.float64))
     assert relative_distance(f, two_point(stripes.roll(3, 0))) < 1e-12
-
-
-def test_distances_of_labels() -> None:
-    """Stripes of one pixel along and across have covariances of +-1/4 that differ in half of all offsets, by 1/2."""
-    along = (np.arange(16) % 2 < 1).astype(np.uint8)[:, None].repeat(16, axis=1)
-    f = two_point_of(np.stack([along, along.T]))
-    torch.testing.assert_close(distances(f[0], f), torch.tensor([0, 0.5**0.5 * 0.5 / 0.25]))
-    shifted = np.roll(along, 3, axis=0)
-    assert distance_to_nearest(np.stack([shifted, along.T]), f[:1]) == pytest.approx([0, float(distances(f[0], f)[1])])
-    assert len(two_point_of(np.zeros((0, 8, 8), np.uint8))) == 0
-    # Of images of one phase, which have no variance, it is finite.
-    empty = two_point_of(np.zeros((2, 8, 8), np.uint8))
-    assert torch.isfinite(distances(empty[0], empty)).all()
 
 
 def test_sampled_statistics_are_those_of_dyadic_offsets() -> None:

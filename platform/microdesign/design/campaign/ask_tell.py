@@ -13,7 +13,6 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from microdesign.core.errors import InputError
 from microdesign.core.files import lock_folder
@@ -45,7 +44,7 @@ class AskTell(CampaignProgress):
         materials: The phases.
         fingerprint: Names everything else that values depend on: the evaluator's fingerprint, or a laboratory's method.
         table: Properties of the training samples by name, each `(N,)`: where to draw when the target leaves it open.
-        reference: Two-point statistics of the training set, `(m, X, Y)`, for novelty.
+        reference: Coordinates of the training set, `(m, F)`, for novelty; see `statistics.difference`.
         known_images: Images `(s, X, Y)` whose latents are in the initial design, such as the best known ones.
 
     Raises:
@@ -61,7 +60,7 @@ class AskTell(CampaignProgress):
         materials: Materials,
         fingerprint: str,
         table: Mapping[str, np.ndarray] | None = None,
-        reference: torch.Tensor | None = None,
+        reference: np.ndarray | None = None,
         known_images: np.ndarray | None = None,
     ) -> None:
         check_bounds(config.target, materials)

@@ -64,7 +64,10 @@ class SearchConfig(Config):
         description="pixels an edge that become one of the grid on which physics predicts; 1: the regressor predicts",
     )
     least_novelty: float = Field(
-        0.0, ge=0, description="least two-point distance of a first design from the training set"
+        0.0,
+        ge=0,
+        description="least difference of a first design from each training image; 1 is that of two realisations of one "
+        "material",
     )
     refiner: str = Field(
         "bayesian", description="what proposes after the initial design: bayesian, cmaes, random, or module:name"

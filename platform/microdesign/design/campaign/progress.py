@@ -6,12 +6,11 @@ No model is asked, so that whoever has the folder can see it. Shapes: n trials, 
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.search.distinctness import distinct_best
-from microdesign.microstructure.statistics.similarity import two_point_of
+from microdesign.microstructure.statistics.difference import coordinates
 
 
 class CampaignProgress:
@@ -24,7 +23,7 @@ class CampaignProgress:
 
     def __init__(self, config: CampaignConfig, trials: Trials) -> None:
         self.config, self.target, self._trials = config, config.target, trials
-        self._statistics: dict[str, torch.Tensor] = {}
+        self._points: dict[str, np.ndarray] = {}
         self._best: dict[int, list[Trial]] = {}
 
     def verified(self, trials: Sequence[Trial]) -> np.ndarray:
@@ -50,16 +49,16 @@ class CampaignProgress:
         ranks = self.target.ranks(verified).astype(float)
         good = (self.target.errors(verified) <= self.target.tolerance) & (not self.target.senses.any())
         component = np.array([trial.component for trial in trials])
-        best = distinct_best(ranks, component, self.statistics(trials), self.config.candidates, good)
+        best = distinct_best(ranks, component, self.points(trials), self.config.candidates, good)
         return [trials[index] for index in best]
 
-    def statistics(self, trials: Sequence[Trial]) -> torch.Tensor:
-        """Two-point statistics of the trials' images, `(n, X, Y)`, each computed once."""
-        new = [trial for trial in trials if trial.key not in self._statistics]
+    def points(self, trials: Sequence[Trial]) -> np.ndarray:
+        """Coordinates of the trials' images, `(n, F)`, each computed once; their distances are differences."""
+        new = [trial for trial in trials if trial.key not in self._points]
         if new:
-            computed = two_point_of(np.stack([trial.labels for trial in new]))
-            self._statistics |= zip((trial.key for trial in new), computed, strict=True)
-        return torch.stack([self._statistics[trial.key] for trial in trials]) if trials else torch.empty(0)
+            computed = coordinates(np.stack([trial.labels for trial in new]))
+            self._points |= zip((trial.key for trial in new), computed, strict=True)
+        return np.stack([self._points[trial.key] for trial in trials]) if trials else np.empty((0, 0))
 
     def history(self) -> list[float]:
         """The best error so far after each evaluation that succeeded."""

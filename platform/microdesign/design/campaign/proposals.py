@@ -6,7 +6,6 @@ Shapes: n trials, D latent, P target properties, X Y image.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
 from microdesign.core.errors import InputError
 from microdesign.design.campaign.campaign_config import CampaignConfig
@@ -19,7 +18,7 @@ from microdesign.design.search.prediction import predict_target, target_jacobian
 from microdesign.design.search.refiners.protocol import Observations, Request, load_refiner
 from microdesign.design.search.sampling import Strata, strata_around
 from microdesign.design.search.screening import Designs, decode_designs, screen
-from microdesign.microstructure.statistics.similarity import two_point_of
+from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.physics.execution.store import evaluation_key
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate
@@ -37,7 +36,7 @@ class Proposals:
         materials: The phases.
         fingerprint: Names everything else that values depend on.
         table: Properties of the training samples by name, each `(N,)`; None without.
-        reference: Two-point statistics of the training set, `(m, X, Y)`, for novelty; None without.
+        reference: Coordinates of the training set, `(m, F)`, for novelty; None without.
         known_images: Images `(s, X, Y)` whose latents are in the initial design; None without.
 
     Raises:
@@ -51,7 +50,7 @@ class Proposals:
         materials: Materials,
         fingerprint: str,
         table: Mapping[str, np.ndarray] | None = None,
-        reference: torch.Tensor | None = None,
+        reference: np.ndarray | None = None,
         known_images: np.ndarray | None = None,
     ) -> None:
         self.config, self.target, self.surrogate = config, config.target, surrogate
@@ -147,8 +146,8 @@ class Proposals:
             return chosen.select(np.arange(min(len(chosen), left)))
         if count < 1 or len(incumbents) in (0, config.candidates):
             return initial.preferred.select(np.array([]))
-        known = progress.statistics(incumbents)
-        others = [i for i, f in enumerate(initial.statistics[: len(initial.preferred)]) if is_distinct(f, known)]
+        known = progress.points(incumbents)
+        others = [i for i, f in enumerate(initial.points[: len(initial.preferred)]) if is_distinct(f, known)]
         return screen(self._new(trials, initial.preferred.select(np.array(others))), self.target, count, *novel)
 
     def _refined_designs(
@@ -167,7 +166,7 @@ class Proposals:
         number = trials.rounds
         pending = self.seen(trials.open)
         pending = np.concatenate((pending[0], initial.z)), np.concatenate((pending[1], initial.predicted))
-        statistics = progress.statistics(done)
+        points = progress.points(done)
         component = np.array([trial.component for trial in done])
         places = [done.index(incumbent) for incumbent in incumbents]
         own_component = component[places]
@@ -175,18 +174,18 @@ class Proposals:
         observations = Observations(
             z=z,
             component=component,
-            basin=basin_of(statistics, component, places),
+            basin=basin_of(points, component, places),
             predicted=predicted,
             verified=progress.verified(done),
             keys=tuple(trial.key for trial in done),
         )
 
-        def others(basin: int) -> torch.Tensor:
-            return statistics[[place for i, place in enumerate(places) if basin not in (i, -1)]]
+        def others(basin: int) -> np.ndarray:
+            return points[[place for i, place in enumerate(places) if basin not in (i, -1)]]
 
         def decode(basin: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
             designs = self._new(trials, decode_designs(self.surrogate, self.target, z, component, parent))
-            own = [i for i, f in enumerate(two_point_of(designs.labels)) if is_distinct(f, others(basin))]
+            own = [i for i, f in enumerate(coordinates(designs.labels)) if is_distinct(f, others(basin))]
             return designs.select(np.array(own))
 
         def reserve(basin: int) -> Designs:
@@ -194,9 +193,7 @@ class Proposals:
             own = np.flatnonzero(design.designs.component == own_component[basin])
             keys = self.keys(design.designs.select(own))
             mine = [i for i, key in zip(own, keys, strict=True) if key not in trials]
-            return design.designs.select(
-                np.array([i for i in mine if is_distinct(design.statistics[i], others(basin))])
-            )
+            return design.designs.select(np.array([i for i in mine if is_distinct(design.points[i], others(basin))]))
 
         def jacobian(z: np.ndarray) -> np.ndarray | None:
             return target_jacobian(self.target, self.surrogate, z) if self.config.use_jacobian else None

@@ -56,17 +56,18 @@ def candidates_table(
 ) -> CandidatesTable:
     """The table of a campaign's result: of each property what the regressor predicted and what physics gives."""
     names = target.names
-    titles = ["", "component", *(f"{n}{_unit(units[n])} predicted / verified" for n in names), "error", "novelty"]
-    rows = [["target", "", *(str(goal) for goal in target.goals), "", ""]]
+    properties = (f"{name}{_unit(units[name])} predicted / verified" for name in names)
+    titles = ["", "component", *properties, "error", "novelty", "realism"]
+    rows = [["target", "", *(str(goal) for goal in target.goals), "", "", ""]]
     for number, each in enumerate(candidates, start=1):
         predicted = (each.predicted.get(name) for name in names)
         values = (f"{_number(p)} / {each.verified[name]:.4g}" for p, name in zip(predicted, names, strict=True))
-        novelty = "" if each.novelty is None else f"{each.novelty:.3f}"
-        rows.append([f"candidate {number}", str(each.component), *values, f"{each.error:.2%}", novelty])
+        compared = ("" if value is None else f"{value:.2f}" for value in (each.novelty, each.realism))
+        rows.append([f"candidate {number}", str(each.component), *values, f"{each.error:.2%}", *compared])
     for name, best in baselines.items():
         if best is not None:
             values = (f"{best.verified[each]:.4g}" for each in names)
-            rows.append([baseline_title(name, best.of), "", *values, f"{best.error:.2%}", ""])
+            rows.append([baseline_title(name, best.of), "", *values, f"{best.error:.2%}", "", ""])
     return CandidatesTable(tuple(titles), tuple(tuple(row) for row in rows), len(candidates))
 
 

@@ -46,7 +46,7 @@ class CampaignResult(ResultPart):
     materials: Materials
     feasibility: Feasibility = Field(description="what was known of the target before the search")
     constraints: tuple[ConstraintRange, ...]
-    distinct: float = Field(description="two-point distance from which two candidates count as distinct")
+    distinct: float = Field(description="difference from which two candidates count as distinct")
     candidates: tuple[CandidateResult, ...] = Field(description="distinct designs within the tolerance, best first")
     baselines: dict[str, BaselineResult | None] = Field(
         default_factory=dict, description="training_set and random; None where no design satisfies the constraints"

@@ -38,7 +38,14 @@ class CandidateResult(ResultPart):
     deviations: dict[str, float] = Field(description="signed relative deviation of each property from its goal")
     component: int = Field(description="prior component that it is from")
     constraints: dict[str, Number] = Field(description="measured values of what the constraints limit")
-    novelty: float | None = Field(description="two-point distance to the nearest training image; None without data")
+    novelty: float | None = Field(
+        description="difference from the nearest training image, 1 that of two realisations of one material; None "
+        "without data"
+    )
+    realism: Number = Field(
+        None,
+        description="distance from the training images as a population, 95 % of which are within 1; None without data",
+    )
     volume_fraction: float = Field(description="volume fraction of phase 1")
     all_verified: dict[str, Number] = Field(description="everything that physics has computed of it")
     robustness: Robustness | None = Field(None, description="None without redraws")

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from microdesign.core.config import dump_yaml
 from microdesign.design.campaign.campaign_config import CampaignConfig
@@ -28,7 +27,7 @@ from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.pareto import front_numbers
 from microdesign.design.target.target import Target
-from microdesign.microstructure.statistics.similarity import distance_to_nearest
+from microdesign.design.target.training_images import TrainingImages
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit
 
@@ -40,7 +39,7 @@ def summarize(
     feasibility: Feasibility,
     model: str,
     folder: Path,
-    training: torch.Tensor | None = None,
+    training: TrainingImages | None = None,
     images: Path | None = None,
 ) -> CampaignResult:
     """What the record of a campaign says, finished or not; writes the images that it names.
@@ -52,7 +51,7 @@ def summarize(
         feasibility: What was known of the target before the search.
         model: Digest of the model.
         folder: The campaign's.
-        training: The training set's two-point statistics `(m, X, Y)`.
+        training: The training images.
         images: Where images go; None takes the campaign's folder.
     """
     progress, target = CampaignProgress(config, trials), config.target
@@ -82,9 +81,11 @@ def summarize(
 
 
 def summarize_candidate(
-    trial: Trial, number: int, folder: Path, target: Target, training: torch.Tensor | None
+    trial: Trial, number: int, folder: Path, target: Target, training: TrainingImages | None
 ) -> CandidateResult:
-    """One candidate with its files; `training` are the training set's two-point statistics `(m, X, Y)`."""
+    """One candidate with its files."""
+    images = trial.labels[None]
+    realism = None if training is None else training.realism(images)
     path = folder / "candidates" / f"candidate-{number}.npy"
     verified = {name: trial.verified[name] for name in target.names}
     values = np.array([list(verified.values())])
@@ -94,8 +95,9 @@ def summarize_candidate(
         error=float(target.errors(values)[0]),
         deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
         component=trial.component,
-        constraints={name: float(v[0]) for name, v in target.constraint_values(trial.labels[None]).items()},
-        novelty=None if training is None else float(distance_to_nearest(trial.labels[None], training)[0]),
+        constraints={name: float(v[0]) for name, v in target.constraint_values(images).items()},
+        novelty=None if training is None else float(training.novelty(images)[0]),
+        realism=None if realism is None else float(realism[0]),
         volume_fraction=float(trial.labels.mean()),
         all_verified=dict(trial.verified),
         z=tuple(trial.z.tolist()),

@@ -1,27 +1,26 @@
-"""Which of many designs are distinct microstructures, by the distance of their two-point statistics.
+"""Which of many designs are distinct microstructures, by the difference of their descriptors.
 
-Shapes: n designs, X Y image, `*N` image or volume.
+Shapes: n designs, F coordinates of a design, which `statistics.difference.coordinates` returns.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
-import torch
 
-from microdesign.microstructure.statistics.similarity import distances
+from microdesign.microstructure.statistics.difference import differences
 
-DISTINCT = 0.1
-"""Distance from which two microstructures count as distinct: about that of an image to the nearest other one of
-near-equal properties in a data set of mixed families."""
+DISTINCT = 0.5
+"""Difference from which two microstructures count as distinct: half of the usual one of two realisations of one
+material. About that of an image to the nearest other one of near-equal properties in a data set of mixed families."""
 
 
-def is_distinct(statistics: torch.Tensor, others: torch.Tensor, threshold: float = DISTINCT) -> bool:
-    """Whether statistics `(X, Y)` differ from all `others` `(n, X, Y)` by at least `threshold`."""
-    return not len(others) or bool((distances(statistics, others) >= threshold).all())
+def is_distinct(point: np.ndarray, others: np.ndarray, threshold: float = DISTINCT) -> bool:
+    """Whether a design `(F,)` differs from all `others` `(n, F)` by at least `threshold`."""
+    return not len(others) or bool((differences(point, others) >= threshold).all())
 
 
 def distinct_best(
-    errors: np.ndarray, component: np.ndarray, statistics: torch.Tensor, count: int, good: np.ndarray | None = None
+    errors: np.ndarray, component: np.ndarray, points: np.ndarray, count: int, good: np.ndarray | None = None
 ) -> list[int]:
     """Indices of the best designs that are distinct from each other, best first, at most `count`.
 
@@ -31,14 +30,14 @@ def distinct_best(
     Args:
         errors: Errors `(n,)`.
         component: Prior component of each, `(n,)`.
-        statistics: Two-point statistics `(n, X, Y)`.
+        points: Coordinates `(n, F)`.
         count: Most designs to choose.
         good: Which are good enough to stand for their component, bool `(n,)`; all when None.
     """
 
     def extended(chosen: list[int], candidates: Iterable[int], most: int) -> list[int]:
         for index in candidates:
-            if len(chosen) < most and is_distinct(statistics[index], statistics[chosen]):
+            if len(chosen) < most and is_distinct(points[index], points[chosen]):
                 chosen = [*chosen, index]
         return chosen
 
@@ -51,12 +50,12 @@ def distinct_best(
     return sorted(chosen, key=lambda index: float(errors[index]))
 
 
-def basin_of(statistics: torch.Tensor, component: np.ndarray, incumbents: list[int]) -> np.ndarray:
+def basin_of(points: np.ndarray, component: np.ndarray, incumbents: list[int]) -> np.ndarray:
     """For each design, which of the `incumbents` of its own component is nearest: its position, -1 if there is none."""
     basins = np.full(len(component), -1)
     for index in range(len(component)):
         mine = [position for position, incumbent in enumerate(incumbents) if component[incumbent] == component[index]]
         if mine:
-            nearest = distances(statistics[index], statistics[[incumbents[position] for position in mine]]).argmin()
+            nearest = differences(points[index], points[[incumbents[position] for position in mine]]).argmin()
             basins[index] = mine[int(nearest)]
     return basins

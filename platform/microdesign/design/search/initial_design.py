@@ -6,13 +6,12 @@ Shapes: n designs, s known images.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from microdesign.design.search.condition_correction import correct_towards
 from microdesign.design.search.sampling import Strata, sample_strata
 from microdesign.design.search.screening import Designs, decode_designs, ranks
 from microdesign.design.target.target import Target
-from microdesign.microstructure.statistics.similarity import two_point_of
+from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -39,13 +38,13 @@ class InitialDesign:
         designs: All of them.
         preferred: Those to screen first. Where some were corrected it is these: among all of them the regressor would
             choose those on which it errs in the target's favour.
-        statistics: Two-point statistics of `designs`, `(n, X, Y)`.
+        points: Coordinates of `designs`, `(n, F)`, of which differences are distances.
         why_empty: One sentence if there are none.
     """
 
     designs: Designs
     preferred: Designs
-    statistics: torch.Tensor
+    points: np.ndarray
     why_empty: str
 
 
@@ -84,7 +83,7 @@ def make_initial_design(
         designs = preferred = decode_designs(surrogate, target, z, nearest).joined(designs)
     why_empty = "" if len(designs) else _why_empty(target, decode_labels(surrogate, draws.z))
     preferred = preferred if len(preferred) else designs
-    return InitialDesign(designs, preferred, two_point_of(designs.labels), why_empty)
+    return InitialDesign(designs, preferred, coordinates(designs.labels), why_empty)
 
 
 def _why_empty(target: Target, labels: np.ndarray) -> str:

@@ -6,14 +6,14 @@ Shapes: n designs, D latent, P properties of the target, X Y image.
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from scipy.spatial.distance import cdist
 from scipy.special import ndtri
 from scipy.stats import qmc
 
 from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.search.prediction import predict_target
 from microdesign.design.target.target import Target
-from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
+from microdesign.microstructure.statistics.difference import coordinates, nearest_difference
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -87,7 +87,7 @@ def ranks(designs: Designs, target: Target, draws: int = 64) -> np.ndarray:
 
 
 def screen(
-    designs: Designs, target: Target, n: int, reference: torch.Tensor | None = None, least_novelty: float = 0.0
+    designs: Designs, target: Target, n: int, reference: np.ndarray | None = None, least_novelty: float = 0.0
 ) -> Designs:
     """The n most promising designs that are distinct from each other, in the order of choice.
 
@@ -97,31 +97,33 @@ def screen(
         designs: To choose from.
         target: What to reach.
         n: How many to choose at most.
-        reference: Two-point statistics `(m, X, Y)` of known microstructures, those of the training set.
-        least_novelty: Distance from all of these at which a design is new enough.
+        reference: Coordinates `(m, F)` of known microstructures, those of the training set.
+        least_novelty: Difference from all of these at which a design is new enough.
     """
+    points = coordinates(designs.labels)
     if reference is not None and least_novelty > 0 and len(designs):
-        designs = designs.select(np.flatnonzero(distance_to_nearest(designs.labels, reference) >= least_novelty))
+        new = np.flatnonzero(nearest_difference(points, reference) >= least_novelty)
+        designs, points = designs.select(new), points[new]
     if not len(designs):
         return designs
     merit = -ranks(designs, target) / n
-    return designs.select(diverse(two_point_of(designs.labels), merit, designs.component, n))
+    return designs.select(diverse(points, merit, designs.component, n))
 
 
-def diverse(statistics: torch.Tensor, merit: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
+def diverse(points: np.ndarray, merit: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
     """Indices of n designs of much merit and little similarity, groups in turn, that of the greatest merit first.
 
     The greedy maximum a posteriori set of a determinantal point process: L_ij = q_i S_ij q_j, the quality
-    q = exp(merit), the similarity S a Gaussian of the distance between two-point statistics of width `DISTINCT`
+    q = exp(merit), the similarity S a Gaussian of the designs' difference of width `DISTINCT`
     (Chen, Zhang and Zhou, Fast greedy MAP inference for determinantal point process, NeurIPS 2018).
 
     Args:
-        statistics: Two-point statistics `(N, X, Y)`.
+        points: Coordinates `(N, F)`.
         merit: Logarithm of each one's quality, `(N,)`.
         group: Group of each, int `(N,)`.
         n: How many to choose.
     """
-    similarity = _similarity(statistics)
+    similarity = np.exp(-0.5 * (cdist(points, points) / DISTINCT) ** 2)
     left = np.ones(len(merit), bool)
     variance = np.full(len(merit), 1 + 1e-6)  # what the chosen ones leave unexplained of each
     factor = np.zeros((0, len(merit)))
@@ -141,12 +143,3 @@ def diverse(statistics: torch.Tensor, merit: np.ndarray, group: np.ndarray, n: i
         factor = np.vstack((factor, row))
         variance = variance - row**2
     return np.array(chosen)
-
-
-def _similarity(statistics: torch.Tensor) -> np.ndarray:
-    """exp(-d^2 / 2 w^2) of all pairs, with the distance d of `distinctness` and w = `DISTINCT`, `(N, N)`."""
-    fraction = statistics[:, 0, 0].double()
-    variance = (fraction * (1 - fraction)).clamp_min(1e-3)
-    flat = statistics.flatten(1).double()
-    squares = torch.cdist(flat, flat).square() / flat.shape[1] / (variance[:, None] * variance[None]).sqrt()
-    return torch.exp(-0.5 * squares / DISTINCT**2).numpy()

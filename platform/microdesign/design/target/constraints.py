@@ -5,7 +5,7 @@ Shapes: n images, X Y image.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -41,11 +41,16 @@ class FeatureSize(Config):
 
 
 class Similarity(Config):
-    """Nearness to a reference image."""
+    """Likeness to a material, a class or a data set; at any volume fraction."""
 
-    image: str = Field(description="image of the model's size, .npy")
+    renamed: ClassVar = {"image": "images"}
+
+    images: str = Field(
+        description="file, folder or data set of images of the model's size or larger: these, or windows of them, are "
+        "the population"
+    )
     within: float = Field(
-        gt=0, description="largest root mean square difference of two-point statistics, relative to phi (1 - phi)"
+        1.0, gt=0, description="largest distance from the population; 95 % of its own members are within 1"
     )
 
 
@@ -110,11 +115,7 @@ class Constraints(Config):
         if self.similar_to is not None:
             from microdesign.design.target import measures
 
-            shape = measures.reference_statistics(self.similar_to.image).shape
-            if tuple(shape) != (size, size):
-                raise InputError(
-                    f"{self.similar_to.image}: is of shape {tuple(shape)}; expected {(size, size)}, the model's size."
-                )
+            measures.population_of(self.similar_to.images, (size, size))
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -126,8 +127,8 @@ class Constraints(Config):
         for operation, limit in self.symmetry.items():
             checks.append(Check(f"symmetry_{operation}", measures.asymmetry(operation), 0.0, limit))
         if self.similar_to is not None:
-            distance = measures.distance_to_reference(self.similar_to.image)
-            checks.append(Check("distance_to_reference", distance, 0.0, self.similar_to.within))
+            distance = measures.distance_to_population(self.similar_to.images)
+            checks.append(Check("distance_to_population", distance, 0.0, self.similar_to.within))
         for phase, share in self.connected.items():
             checks.append(Check(f"connected_{phase}", measures.largest_cluster_share(phase), share, 1.0))
         for phase, axes in self.percolates.items():

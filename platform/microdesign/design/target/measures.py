@@ -1,4 +1,4 @@
-"""What the constraints measure of images: widths, percolation, clusters, symmetry, distance to a reference.
+"""What the constraints measure of images: widths, percolation, clusters, symmetry, distance to a population.
 
 Shapes: n images, X Y image.
 """
@@ -10,10 +10,12 @@ import numpy as np
 import torch
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.io.formats.npy import read_npy
+from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates
 from microdesign.microstructure.statistics.morphology import minimum_feature_size
-from microdesign.microstructure.statistics.similarity import distances, two_point_of
+from microdesign.microstructure.statistics.population import MOST_MEMBERS, Population
+from microdesign.microstructure.statistics.similarity import relative_distance
+from microdesign.microstructure.statistics.two_point import two_point
 
 Measure = Callable[[np.ndarray], np.ndarray]
 """Images uint8 `(n, X, Y)` to a value of each, `(n,)`."""
@@ -54,28 +56,42 @@ def asymmetry(operation: str) -> Measure:
     }[operation]
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        others = two_point_of(np.stack([turned(image) for image in labels])) if len(labels) else torch.empty(0)
-        pairs = zip(two_point_of(labels), others, strict=True)
-        return np.array([float(distances(f, g[None])[0]) for f, g in pairs])
+        if not len(labels):
+            return np.empty(0)
+        own, others = (
+            two_point(torch.from_numpy(each.astype(np.float32)))
+            for each in (labels, np.stack([turned(image) for image in labels]))
+        )
+        return relative_distance(own, others).double().numpy()
 
     return measure
 
 
-def distance_to_reference(image: str) -> Measure:
-    """Two-point distance to the one image in a file."""
+def distance_to_population(images: str) -> Measure:
+    """Distance to the population of the images of a file, a folder or a data set, in units of its threshold."""
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        if not len(labels):
-            return np.empty(0)
-        return distances(reference_statistics(image), two_point_of(labels)).numpy()
+        return population_of(images, labels.shape[1:]).distance(labels) if len(labels) else np.empty(0)
 
     return measure
 
 
 @lru_cache(maxsize=4)
-def reference_statistics(image: str) -> torch.Tensor:
-    """Two-point statistics of the one image in a file, `(X, Y)`."""
-    batch = read_npy(image)
-    if len(batch) != 1:
-        raise InputError(f"{image}: holds {len(batch)} images; expected one to be similar to.")
-    return two_point_of(batch.labels)[0]
+def population_of(images: str, shape: tuple[int, ...]) -> Population:
+    """The population of the images, or their windows, to which images of a shape are compared.
+
+    Raises:
+        InputError: They cannot be read, are too few, too small, of one phase, or of more than two.
+    """
+    batches = list(read_images(images))
+    classes = [name for batch in batches for name in batch.classes]
+    periodic = all(batch.periodic for batch in batches)
+    arrays = [batch.labels for batch in batches]
+    if len({labels.shape[1:] for labels in arrays}) == 1:
+        labels = np.concatenate(arrays)
+        some = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_MEMBERS])
+        arrays, classes = [labels[some]], [classes[i] for i in some]
+    try:
+        return Population.fit(arrays, periodic=periodic, shape=shape, classes=classes)
+    except InputError as error:
+        raise InputError(f"{images}: {error}") from None

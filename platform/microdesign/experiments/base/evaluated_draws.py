@@ -10,7 +10,7 @@ import numpy as np
 
 from microdesign.core.metrics import worst_errors
 from microdesign.experiments.base.ranking import RankedErrors, count_distinct, ranked_errors
-from microdesign.microstructure.statistics.similarity import two_point_of
+from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Draws, Surrogate, decode_labels
 
@@ -46,7 +46,7 @@ class EvaluatedDraws:
         """How many of a target's draws with at most such an error are distinct morphologies, `(T,)`."""
         return np.array(
             [
-                count_distinct(two_point_of(images[errors <= within]))
+                count_distinct(coordinates(images[errors <= within]))
                 for images, errors in zip(self.labels, self.error, strict=True)
             ]
         )

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import torch
 
 from microdesign.core.metrics import worst_errors
 from microdesign.design.search.distinctness import DISTINCT, is_distinct
@@ -65,10 +64,10 @@ def nearest_errors(targets: np.ndarray, table: np.ndarray) -> np.ndarray:
     return np.array([worst_errors(table, target).min() for target in targets])
 
 
-def count_distinct(statistics: torch.Tensor, threshold: float = DISTINCT) -> int:
-    """How many of the two-point statistics `(n, X, Y)` differ by `threshold` from all those counted before."""
+def count_distinct(points: np.ndarray, threshold: float = DISTINCT) -> int:
+    """How many of the images, given by coordinates `(n, F)`, differ by `threshold` from all those counted before."""
     counted: list[int] = []
-    for index in range(len(statistics)):
-        if is_distinct(statistics[index], statistics[counted], threshold):
+    for index in range(len(points)):
+        if is_distinct(points[index], points[counted], threshold):
             counted.append(index)
     return len(counted)

@@ -10,7 +10,7 @@ import numpy as np
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws
 from microdesign.experiments.base.ranking import count_distinct
 from microdesign.experiments.fidelity.measurement import PER_CENT, Measurement
-from microdesign.microstructure.statistics.similarity import two_point_of
+from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -23,7 +23,7 @@ def distinct_components(surrogate: Surrogate, conditions: Sequence[Mapping[str, 
     for condition in conditions:
         prior = surrogate.prior(condition)
         used = prior.mean[prior.weights >= 0.5 / len(prior.weights)]
-        counts.append(count_distinct(two_point_of(decode_labels(surrogate, used))))
+        counts.append(count_distinct(coordinates(decode_labels(surrogate, used))))
     return np.array(counts)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.core.metrics import worst_errors
 from microdesign.core.progress import Progress, silent
+from microdesign.design.target.training_images import TrainingImages
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws, conditions_of
 from microdesign.experiments.base.physics import check_labels, check_measurable
 from microdesign.experiments.base.ranking import nearest_errors
@@ -33,7 +34,6 @@ from microdesign.experiments.fidelity.sections import (
     some_draws,
 )
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.statistics.similarity import distance_to_nearest, two_point_of
 from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 from microdesign.surrogate.symmetry_averaging import SymmetryAveraged
@@ -126,7 +126,7 @@ def measure(
     measurements += diversity(surrogate, draws[DrawKind.DIRECT], conditions_of(names, table))
     chosen_draws = draws[DrawKind.CORRECTED].chosen
     measurements += [
-        Measurement.of("f", "novelty of chosen", distance_to_nearest(chosen_draws, two_point_of(training.labels))),
+        Measurement.of("f", "novelty of chosen", TrainingImages(training).novelty(chosen_draws)),
         Measurement.of("g", f"nearest of {len(training)} training images", nearest_error, unit=PER_CENT),
     ]
     direct = statistics[DrawKind.DIRECT]

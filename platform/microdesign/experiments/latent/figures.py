@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.microstructure.drawing import draw
-from microdesign.microstructure.statistics.similarity import distances, two_point_of
+from microdesign.microstructure.statistics.difference import coordinates, differences
 from microdesign.surrogate.protocol import Prior, Surrogate, decode_labels
 
 _DEVIATIONS = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -26,7 +26,7 @@ def traversal_figure(surrogate: Surrogate, prior: Prior, component: int, most: i
     latents = np.concatenate([traversal(prior, component, d) for d in range(dimensions)])
     images = decode_labels(surrogate, latents)
     images = images.reshape(dimensions, len(_DEVIATIONS), *images.shape[1:])
-    change = np.array([float(distances(f[0], f[-1:])) for f in map(two_point_of, images)])
+    change = np.array([float(differences(f[0], f[-1:])[0]) for f in map(coordinates, images)])
     order = np.argsort(-change, kind="stable")[:most]
     figure = Figure(figsize=(1.3 * len(_DEVIATIONS), 1.35 * len(order)), layout="constrained")
     grid = figure.subplots(len(order), len(_DEVIATIONS), squeeze=False)

@@ -8,7 +8,7 @@ import numpy as np
 from microdesign.core.metrics import worst_errors
 from microdesign.design.search.gauss_newton import gauss_newton
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.statistics.similarity import distances, two_point_of
+from microdesign.microstructure.statistics.difference import coordinates, differences
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 _CLOSE = 0.03
@@ -17,18 +17,18 @@ _STEPS = 3
 
 
 def dissimilar_pair(data: Microstructures, table: np.ndarray) -> tuple[int, int]:
-    """The two images of near-equal properties `(n, P)` whose two-point statistics are farthest apart.
+    """The two images of near-equal properties `(n, P)` that differ most.
 
     Near-equal is within 3 % of the worst property, or the smallest difference of any two images.
     """
     best = (-1.0, 0, 1)
     gaps = np.stack([worst_errors(table, row) for row in table])
     np.fill_diagonal(gaps, np.inf)
-    statistics, limit = two_point_of(data.labels), max(_CLOSE, float(gaps.min()))
+    points, limit = coordinates(data.labels), max(_CLOSE, float(gaps.min()))
     for a, row in enumerate(gaps):
         near = np.flatnonzero(row <= limit)
         if len(near):
-            far = distances(statistics[a], statistics[near])
+            far = differences(points[a], points[near])
             best = max(best, (float(far.max()), a, int(near[far.argmax()])))
     return best[1], best[2]
 

@@ -6,9 +6,7 @@ Shapes: n, m microstructures, `*N` the spatial axes, `...` any leading axes, F s
 import itertools
 import math
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from microdesign.microstructure.data.container import Microstructures
@@ -63,33 +61,6 @@ def two_point_distance(a: Tensor, b: Tensor, dims: int = 2) -> Tensor:
     """
     refuse_unequal_grids(a, b, dims)
     return rms_distance(two_point(a, dims), two_point(b, dims), dims)
-
-
-def two_point_of(labels: NDArray) -> Tensor:
-    """Returns the two-point autocorrelations of phase 1 of two-phase images or volumes, `(n, *N) -> (n, *N)`.
-
-    Args:
-        labels: Phase labels 0 and 1.
-    """
-    images = torch.from_numpy(np.array(labels, np.float32))
-    return two_point(images, images.ndim - 1) if len(images) else images
-
-
-def distances(statistics: Tensor, others: Tensor) -> Tensor:
-    """Returns the `relative_distance` of one image's statistics `(*N)` to `others` `(n, *N)`, `(n,)`; 0 for shifts."""
-    return relative_distance(statistics, others, statistics.ndim)
-
-
-def distance_to_nearest(labels: NDArray, reference: Tensor) -> NDArray[np.float64]:
-    """Returns the distance `(n,)` of images `(n, *N)` to the nearest of the reference's statistics `(m, *N)`.
-
-    By `relative_distance`; zero for an image of the reference set, shifted or not.
-
-    Args:
-        labels: Phase labels 0 and 1.
-        reference: What `two_point_of` returns for the reference set, m at least one.
-    """
-    return np.array([float(distances(f, reference).min()) for f in two_point_of(labels)])
 
 
 def sampled_two_point(images: Microstructures) -> Tensor:

@@ -1,9 +1,9 @@
 """Bayesian optimisation of the latents, a trust region for each basin, within a component of the prior.
 
-A basin surrounds an incumbent: the designs of its component whose two-point statistics are nearer to it than to another
-incumbent. Latents are drawn around the best ones of a basin, kept inside the component's density, decoded and screened
-by the regressor before the acquisition function chooses among them. Decodes are binarised to two phases, so there is no
-useful gradient of the acquisition to follow.
+A basin surrounds an incumbent: the designs of its component that differ less from it than from another incumbent.
+Latents are drawn around the best ones of a basin, kept inside the component's density, decoded and screened by the
+regressor before the acquisition function chooses among them. Decodes are binarised to two phases, so there is no useful
+gradient of the acquisition to follow.
 
 Shapes: n observations, M pool, D latent, P properties.
 """

@@ -1,0 +1,47 @@
+"""The training images as what designs are compared with: how new these are, and how alike.
+
+Shapes: m training images, n designs, X Y image, F coordinates.
+"""
+
+from functools import cached_property
+
+import numpy as np
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.statistics.difference import coordinates, nearest_difference
+from microdesign.microstructure.statistics.population import MOST_MEMBERS, Population
+
+
+class TrainingImages:
+    """Novelty and realism of designs beside the images that a model was trained on.
+
+    Args:
+        data: The images, one at least.
+    """
+
+    def __init__(self, data: Microstructures) -> None:
+        self._data = data
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """Coordinates of the images, `(m, F)`, whose distances are differences."""
+        return coordinates(self._data.labels)
+
+    @cached_property
+    def population(self) -> Population | None:
+        """Their population, each class a group; None where they are too few or too small to be one."""
+        two = np.flatnonzero(self._data.labels.any((1, 2)) & ~self._data.labels.all((1, 2)))
+        data = self._data.select(np.sort(np.random.default_rng(0).permutation(two)[:MOST_MEMBERS]))
+        try:
+            return Population.fit(data.labels, periodic=data.periodic, classes=data.classes)
+        except InputError:
+            return None
+
+    def novelty(self, labels: np.ndarray) -> np.ndarray:
+        """Difference of images uint8 `(n, X, Y)` from the nearest training image, `(n,)`."""
+        return nearest_difference(coordinates(labels), self.points)
+
+    def realism(self, labels: np.ndarray) -> np.ndarray | None:
+        """Distance of images uint8 `(n, X, Y)` from the population, `(n,)`; None without one."""
+        return None if self.population is None else self.population.distance(labels)
