@@ -15,14 +15,14 @@ from microdesign.model.losses.vgg import NAMES, WIDTHS
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, those that start Ray stay in one: two Rays would crowd each other.
+    """Where tests run in several processes, those that start Ray stay in two: more Rays would crowd each other.
 
-    They come first, for they take longest together: the other processes do everything else meanwhile.
+    One has the tests of the session's local Ray, the other the system tests with a cluster of their own. Both begin at
+    once, for xdist hands the largest groups out first; whoever is done takes part in all the rest.
     """
     for item in items:
         if item.get_closest_marker("ray"):
-            item.add_marker(pytest.mark.xdist_group("ray"))
-    items.sort(key=lambda item: item.get_closest_marker("ray") is None)
+            item.add_marker(pytest.mark.xdist_group("system" if "system" in item.path.parts else "ray"))
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ class Slow(FFTEvaluator):
         mark = MARKS / ray.get_runtime_context().get_node_id()
         if not mark.exists():
             mark.touch()
-        time.sleep(2.0 * len(images))
+        time.sleep(1.0 * len(images))
         return super().evaluate(images, materials)
 
 
@@ -45,7 +45,7 @@ if __name__ == "__main__":
             "samples": 48,
             "screened": 6,
             "per_round": 2,
-            "evaluations": 12,
+            "evaluations": 8,
             "goal": 1e-6,
             "refinement": {"pool": 16},
         }

@@ -151,11 +151,13 @@ def test_campaign_over_http(
             return False
 
     wait_until(healthy, 120)
-    settings = campaign_settings(labelled, f"http://127.0.0.1:{port}", "runs/http")
+    settings = campaign_settings(labelled, f"http://127.0.0.1:{port}", "runs/http", evaluations=14)
     (folder / "http.yaml").write_text(yaml.safe_dump(settings))
     remote = json.loads(command("design", "http.yaml", "--json").stdout)
     verify(remote)
-    settings = campaign_settings(labelled, str(bundle), "runs/local", use_jacobian=False)  # an endpoint has none
+    settings = campaign_settings(
+        labelled, str(bundle), "runs/local", evaluations=14, use_jacobian=False
+    )  # an endpoint has none
     (folder / "local.yaml").write_text(yaml.safe_dump(settings))
     local = json.loads(command("design", "local.yaml", "--json").stdout)
     assert remote["model"] == local["model"]
