@@ -66,7 +66,7 @@ def test_a_property_that_the_data_set_lacks(
     """Physics gives it, so that it can be asked for; there is no best training image then. No redraws either."""
     changes = {"target": {"properties": {"C11": goal}, "tolerance": 0.5}, "robustness": {"draws": 0}, "evaluations": 6}
     config = settings(folder, folder=str(tmp_path), dataset=str(folder / "labelled"), **changes)
-    result = run_design(config, tracking_uri=f"sqlite:///{folder / 'lacking.db'}")
+    result = run_design(config, tracking_uri=f"sqlite:///{folder / 'other.db'}")
     assert result.baselines["training_set"] is None
     assert result.candidates[0].verified["C11"] > 0
     assert (tmp_path / "report.html").is_file()
@@ -83,7 +83,7 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
     """They are what the report calls predicted, and verified values are those of the full grid."""
     target = {"properties": {"Ex": 3.0}, "tolerance": 0.5}
     changes = {"target": target, "coarse_grid": 2, "folder": str(folder / "coarse"), "evaluations": 6}
-    result = run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}")
+    result = run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'other.db'}")
     for candidate in result.candidates:
         labels = np.load(candidate.files["npy"], allow_pickle=False)
         coarse, full = (
@@ -99,13 +99,13 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
         given.append(len(trials))
         return LocalSurrogate(load_bundle(folder / "bundle"))
 
-    run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'coarse.db'}", retrain=retrain)
+    run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'other.db'}", retrain=retrain)
     assert given[0] == 3
     records = [pq.read_table(path) for path in (folder / "coarse-retrained" / "evaluations").glob("*.parquet")]
     models = {model for record in records for model in record["model"].to_pylist()}
     assert {model[-2:] for model in models} == {"/2"}  # a retrained model's predictions are physics' own too
     with pytest.raises(InputError, match="coarse_grid = 4: images of 32 pixels an edge do not allow it"):
-        open_setup(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'coarse.db'}")
+        open_setup(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'other.db'}")
 
 
 def test_candidates_meet_every_kind_of_goal(result: CampaignResult, materials: Materials) -> None:
@@ -196,7 +196,7 @@ def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_
         if "evaluations, " in line:
             raise KeyboardInterrupt
 
-    campaign, uri = tmp_path / "c", f"sqlite:///{folder / 'cut.db'}"
+    campaign, uri = tmp_path / "c", f"sqlite:///{folder / 'other.db'}"
     target = {"properties": {"Ex": 3.0}, "tolerance": 0.9}
     data = {"dataset": str(folder / "labelled"), "random_baseline": False, "robustness": {"draws": 0}}
     config = settings(folder, folder=str(campaign), target=target, **data)
