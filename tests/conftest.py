@@ -29,8 +29,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def local_ray() -> Iterator[None]:
     """One local Ray of two processors for the whole session."""
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # one process less in every training
-    if not ray.is_initialized():
-        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    for left in (2, 1, 0) if not ray.is_initialized() else ():
+        try:
+            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+            break
+        except Exception:  # Ray gives its node half a minute, which a machine with other work may need longer than
+            ray.shutdown()
+            if not left:
+                raise
     yield
     ray.shutdown()
 

@@ -190,11 +190,19 @@ def test_the_workers_are_kept_busy(surrogate: LocalSurrogate, materials: Materia
             time.sleep(0.2 + 0.8 * (int(images.sum()) % 7) / 6)
             return values
 
-    config = settings(tmp_path, evaluations=48, screened=16, per_round=16)
+    config = settings(tmp_path, evaluations=30, screened=10, per_round=10)
     answer = run_campaign(config, surrogate, Uneven(), materials)
-    assert sum(trial.stage == "initial" for trial in answer.evaluations) <= 16
-    # What a quiet machine reaches is the benchmark's to show; here other tests may take a core.
-    assert answer.utilization >= 0.5
+    trials = answer.evaluations
+    assert sum(trial.stage == "initial" for trial in trials) <= 10
+    # How busy a quiet machine keeps them is the benchmark's to show: here other tests take processors. But designs are
+    # always proposed while others are evaluated.
+    beside = []
+    for number in sorted({trial.round for trial in trials} - {0}):
+        round_ = [trial for trial in trials if trial.round == number]
+        begun = round_[0].timings["proposed_at"] - sum(trial.timings["proposing"] for trial in round_)
+        beside.append(any(t.timings["proposed_at"] <= begun < t.timings["answered_at"] for t in trials))
+    assert len(beside) > 3
+    assert sum(beside) >= len(beside) - 1, beside
 
 
 def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
