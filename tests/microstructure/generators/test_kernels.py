@@ -7,9 +7,8 @@ import pytest
 from scipy.spatial import cKDTree
 
 from microdesign.microstructure.generators.draws import STRATUM, highest, rotation, stratified
-from microdesign.microstructure.generators.kernels import grow_bricks, nearest_points, pack, place_apart
+from microdesign.microstructure.generators.kernels import Shapes, grow_bricks, nearest_points, pack, place_apart
 from microdesign.microstructure.generators.particles import ball
-from microdesign.microstructure.generators.voids import first_ball
 
 
 def pixel_centres(box: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -25,41 +24,10 @@ def test_nearest_points_are_those_of_a_tree() -> None:
         shape = (30,) * len(box) if len(box) == 2 else (16,) * 3
         for count in (1, 2, 5, 40, 700):
             points = np.random.default_rng(count).random((count, len(box))) * lengths
-            owner, border = nearest_points(points, lengths, shape)
+            owner = nearest_points(points, lengths, shape)
             assert owner.shape == shape
-            assert border.size == 0
             _, expected = cKDTree(points, boxsize=lengths).query(pixel_centres(lengths, shape))
             np.testing.assert_array_equal(owner.ravel(), expected, f"{box} {count}")
-
-
-def test_borders_are_the_bisectors() -> None:
-    for box in [(1.0, 1.0), (2.0, 1.0), (1.0, 0.5, 1.0)]:
-        lengths = np.array(box)
-        shape = (24,) * len(box)
-        points = np.random.default_rng(1).random((12, len(box))) * lengths
-        owner, border = nearest_points(points, lengths, shape, border=3.0)
-        x = pixel_centres(lengths, shape)
-        away = points[None] - x[:, None]
-        away -= lengths * np.round(away / lengths)
-        square = (away**2).sum(-1)
-        first = square.argmin(axis=1)
-        np.testing.assert_array_equal(owner.ravel(), first, f"{box}")
-        rows = np.arange(len(x))
-        # The gradient in pixels of the difference of two squared distances makes it a distance across the plane.
-        gradient = np.linalg.norm((away - away[rows, first][:, None]) * lengths / np.array(shape), axis=-1)
-        with np.errstate(invalid="ignore"):
-            each = (square - square[rows, first][:, None]) / (2 * gradient)
-        expected = np.minimum(np.nanmin(each, axis=1), 3.0)
-        assert (expected == 3.0).any()
-        np.testing.assert_allclose(border.ravel(), expected, rtol=1e-4, atol=1e-5, err_msg=f"{box}")
-
-
-def test_border_between_two_columns_is_halfway() -> None:
-    points = np.array([[0.25, 0.5], [0.75, 0.5]])
-    _, border = nearest_points(points, np.ones(2), (16, 16), border=10.0)
-    # Borders at x = 8 and, around the image, at 0; in y a cell borders on itself, which does not count.
-    centres = np.arange(16) + 0.5
-    np.testing.assert_allclose(border[:, 8], np.abs(centres - 8 * np.round(centres / 8)), atol=1e-5)
 
 
 def test_placed_points_are_apart_and_no_free_one_is_refused() -> None:
@@ -75,44 +43,46 @@ def test_placed_points_are_apart_and_no_free_one_is_refused() -> None:
         np.testing.assert_array_equal(place_apart(points, 10.0, 2.0, 3), placed[:3])
 
 
-def test_the_first_ball_of_each_pixel(monkeypatch: pytest.MonkeyPatch) -> None:
-    for dims in (2, 3):
-        centres = np.random.default_rng(0).uniform(0, 20, (15, dims))
-        away = pixel_centres(np.full(dims, 20.0), (20,) * dims)[:, None] - centres
-        inside = np.linalg.norm(away - 20 * np.round(away / 20), axis=-1) <= 4.3
-        expected = np.where(inside.any(1), inside.argmax(1), 15).reshape((20,) * dims)
-        np.testing.assert_array_equal(first_ball(centres, 4.3, 20), expected)
-        with monkeypatch.context() as patch:
-            patch.setattr("microdesign.microstructure.generators.voids._CHUNK", 4 * 11**dims)
-            np.testing.assert_array_equal(first_ball(centres, 4.3, 20), expected)
-
-
-def test_packed_particles_do_not_overlap_and_none_that_fits_is_refused() -> None:
+def test_packed_cores_do_not_overlap_and_none_that_fits_is_refused() -> None:
     for shape in ((20, 30), (12, 12, 12)):
         dims, size = len(shape), int(np.prod(shape))
         stream = np.random.default_rng(dims)
-        shapes = [ball(2.0, dims), ball(3.5, dims)]
+        cores = [ball(2.0, dims), ball(3.5, dims)]
         order, kinds = stream.permutation(size), stream.integers(0, 2, size)
-        placed = pack(order, kinds, shapes, shape)
+        # Particles of one pixel, which show where the cores are.
+        middles = Shapes.of([np.zeros((1, dims), dtype=np.int64)] * 2)
+        image, count = pack(order, kinds, middles, Shapes.of(cores), shape, size)
+        assert image.shape == shape
+        assert image.sum() == count > 3
 
-        def pixels(position: int, shape=shape, order=order, kinds=kinds, shapes=shapes) -> np.ndarray:
-            centre = np.array(np.unravel_index(order[position], shape))
-            return np.ravel_multi_index(tuple(((centre + shapes[kinds[position]]) % shape).T), shape)
+        def pixels(flat: int, shape=shape, order=order, kinds=kinds, cores=cores) -> np.ndarray:
+            kind = kinds[np.flatnonzero(order == flat)[0]]
+            place = np.array(np.unravel_index(flat, shape))
+            return np.ravel_multi_index(tuple(((place + cores[kind]) % shape).T), shape)
 
         taken = np.zeros(size, dtype=int)
-        for position in placed:
-            taken[pixels(position)] += 1
+        for flat in np.flatnonzero(image):
+            taken[pixels(flat)] += 1
         assert taken.max() == 1
         # In the end nothing else fits anywhere.
-        for position in np.setdiff1d(np.arange(size), placed):
-            assert taken[pixels(position)].any()
+        for flat in np.flatnonzero(image == 0):
+            assert taken[pixels(flat)].any()
 
 
-def test_bricks_are_rectangles_a_gap_apart_and_no_larger_than_asked() -> None:
+def test_packing_covers_what_is_wanted_as_nearly_as_whole_particles_allow() -> None:
+    shape, shapes = (40, 40), Shapes.of([ball(2.0, 2)])
+    order = np.random.default_rng(0).permutation(1600)
+    for wanted in (1, 100, 333):
+        image, count = pack(order, np.zeros(1600, dtype=np.int64), shapes, shapes, shape, wanted)
+        assert image.sum() == 13 * count
+        assert abs(image.sum() - wanted) <= 6.5 or count == 1
+
+
+def test_bricks_are_rectangles_a_gap_apart_and_of_the_sizes_asked() -> None:
     shape, gap = (40, 50), 2
     stream = np.random.default_rng(0)
     seeds, sizes = stream.permutation(2000), stream.integers(1, 9, (2000, 2))
-    owner = grow_bricks(seeds, sizes, shape, gap)
+    owner = grow_bricks(seeds, sizes, shape, gap, least=3)
     found = np.unique(owner[owner >= 0])
     assert len(found) > 20
     for number in found:
@@ -122,6 +92,7 @@ def test_bricks_are_rectangles_a_gap_apart_and_no_larger_than_asked() -> None:
         assert brick.sum() == len(extent[0]) * len(extent[1])
         for axis in (0, 1):
             assert len(extent[axis]) == np.ptp(extent[axis]) + 1 <= sizes[number, axis]
+            assert len(extent[axis]) >= min(3, sizes[number, axis])
         others = np.roll(owner >= 0, (20 - i, 25 - j), (0, 1)) & ~brick
         around = tuple(slice(each[0] - gap, each[-1] + gap + 1) for each in extent)
         assert not others[around].any()

@@ -10,7 +10,15 @@ from scipy import ndimage
 from microdesign.microstructure.generators.particles import ellipse, voronoi_cells
 from microdesign.microstructure.generators.registry import generate
 
-PARTICLES = ("Discs", "DiscsTwoSizes", "EllipsesAligned", "EllipsesRandom", "CellsSmall", "CellsMedium", "CellsLarge")
+PARTICLES = (
+    "AngEllipse",
+    "RandomEllipse",
+    "VoidSmall",
+    "VoidSmallBig",
+    "VoronoiLarge",
+    "VoronoiMedium",
+    "VoronoiSmall",
+)
 
 
 def drawn(family: str, count: int, size: int) -> list[tuple[np.ndarray, dict[str, Any]]]:
@@ -26,13 +34,13 @@ def single_areas(image: np.ndarray) -> np.ndarray:
 
 
 def test_discs_are_digital_discs_that_do_not_touch() -> None:
-    for image, parameters in drawn("Discs", 8, 256):
+    for image, parameters in drawn("VoidSmall", 8, 256):
         assert image.sum() == 81 * parameters["particles"]
         assert set(single_areas(image)) <= {81}  # as every disc of MICRO2D's class
 
 
 def test_discs_of_two_sizes() -> None:
-    areas = np.concatenate([single_areas(image) for image, _ in drawn("DiscsTwoSizes", 8, 256)])
+    areas = np.concatenate([single_areas(image) for image, _ in drawn("VoidSmallBig", 8, 256)])
     assert {81, 197} <= set(areas)
     assert np.isin(areas, (81, 197)).mean() > 0.5
 
@@ -43,15 +51,14 @@ def test_ellipses_have_their_axes_and_lie_along_their_angle() -> None:
         assert len(x) == pytest.approx(np.pi * 30, rel=0.06)
         off = np.arctan2(2 * (x * y).sum(), (x**2 - y**2).sum()) / 2 - angle
         assert abs((off + np.pi / 2) % np.pi - np.pi / 2) < 0.05
-    for image, parameters in drawn("EllipsesAligned", 6, 256):
+    for image, parameters in drawn("AngEllipse", 6, 256):
         area = len(ellipse(10.0, 3.0, parameters["angle"]))
         assert (single_areas(image) == area).mean() > 0.5
 
 
 def test_cells_of_three_sizes() -> None:
-    for family, width in (("CellsSmall", 14.3), ("CellsMedium", 24.0), ("CellsLarge", 52.0)):
-        stream = np.random.default_rng(0)
-        areas = [len(each) for _ in range(5) for each in voronoi_cells(stream, width, 0.8, 2)]
+    for family, width in (("VoronoiSmall", 14.3), ("VoronoiMedium", 22.0), ("VoronoiLarge", 52.0)):
+        areas = np.diff(voronoi_cells(width, 0.8, 2).starts)
         assert np.mean(areas) == pytest.approx(width**2, rel=0.05)
         assert np.std(areas) < 0.25 * np.mean(areas)
         # Particles of a sparse image are single cells.
@@ -66,8 +73,8 @@ def test_particles_stand_where_the_field_is_high_and_meet_their_fraction() -> No
             assert image.mean() == pytest.approx(parameters["fraction"], abs=1e-4), family
             assert 0.01 < image.mean() < 0.53, family
     gathered = []
-    for image, parameters in drawn("Discs", 150, 256):
-        if parameters["fraction"] < 0.2 and max(parameters["field_lengths"]) > 30:
+    for image, parameters in drawn("VoidSmall", 150, 256):
+        if parameters["fraction"] < 0.2 and min(max(each["lengths"]) for each in parameters["layers"]) > 20:
             occupied = image.reshape(8, 32, 8, 32).mean((1, 3)) > 0
             gathered.append(occupied.mean())
     # At random places a fifth of the area would reach nearly every block of 32 x 32 pixels.
@@ -75,8 +82,16 @@ def test_particles_stand_where_the_field_is_high_and_meet_their_fraction() -> No
     assert np.mean(gathered) < 0.75
 
 
+def test_spaced_cells_touch_less_often() -> None:
+    medium, spaced = (
+        np.sum([ndimage.label(image)[1] for image, _ in drawn(family, 30, 256)])
+        for family in ("VoronoiMedium", "VoronoiMediumSpaced")
+    )
+    assert spaced > 1.5 * medium
+
+
 def test_bricks_are_dense_in_patches() -> None:
-    for image, parameters in drawn("Bricks", 6, 256):
+    for image, parameters in drawn("NBSA", 6, 256):
         assert image.mean() == pytest.approx(parameters["fraction"], abs=1e-4)
         assert 0.28 < image.mean() < 0.48
         dense, sparse = np.quantile(image.reshape(16, 16, 16, 16).mean((1, 3)), [0.9, 0.1])

@@ -30,9 +30,7 @@ MICRO2D = [
     "VoronoiMediumSpaced",
     "VoronoiSmall",
 ]
-WIDE = ["GRF", "AngEllipse", "RandomEllipse", "VoronoiMedium", "VoronoiSmall", "VoronoiLarge", "NBSA"]
-"""Families whose volume fraction covers nearly all of 0 to 1."""
-UNRESOLVED = {"Lines", "FilteredNoise", "Bricks"}
+UNRESOLVED = {"Lines", "FilteredNoise", "NBSA"}
 """Families that may have features of a pixel, and document it."""
 
 
@@ -43,7 +41,7 @@ def changes(labels: np.ndarray, axis: int) -> np.ndarray:
 
 def test_the_classes_of_micro2d_are_there() -> None:
     assert set(MICRO2D) < set(ALL)
-    assert set(VOLUMES) > {"GRF", "Spinodal", "FilteredNoise", "NBSA", "VoidSmall", "VoronoiMedium", "Polycrystal"}
+    assert set(VOLUMES) > {"GRF", "Spinodal", "FilteredNoise", "VoidSmall", "VoronoiMedium", "Polycrystal"}
 
 
 def test_a_sample_depends_on_seed_and_index_alone() -> None:
@@ -99,23 +97,22 @@ def test_images_are_two_phase_and_described() -> None:
             for text, phi in zip(batch.generation, means, strict=True):
                 parameters = json.loads(text)
                 if "fraction" in parameters and size > 16:
-                    # Voronoi meets the fraction to within half a cell.
-                    cells = family.startswith("Voronoi") and "gap" not in parameters
-                    assert phi == pytest.approx(parameters["fraction"], abs=0.25 if cells else 2e-3), case
+                    assert phi == pytest.approx(parameters["fraction"], abs=2e-3), case
 
 
 def test_spread_of_volume_fraction_and_anisotropy() -> None:
-    for family in WIDE:
-        labels = generate(family, 300, (64, 64), seed=1).labels
+    for family in sorted({*MICRO2D} - {"NBSA"}):
+        labels = generate(family, 200, (64, 64), seed=1).labels
         phi = labels.mean(axis=(1, 2))
-        assert phi.min() < 0.15, family
-        assert phi.max() > 0.85, family
-        assert 0.4 < phi.mean() < 0.6, family
-        ratio = np.log(changes(labels, 1).mean((1, 2)) / changes(labels, 2).mean((1, 2)))
-        low, high = np.quantile(ratio, [0.05, 0.95])
-        least = {"RandomEllipse": 0.1, "VoronoiSmall": 0.0}.get(family, 0.6)
-        assert low < -least, family
-        assert high > least, family
+        most = 0.4 if family.endswith("Ellipse") else 0.5
+        # Phase 1 is the rarer one.
+        assert phi.min() < (0.15 if family == "VoronoiLarge" else 0.08), family  # one cell of 26 pixels is a sixth
+        assert 0.85 * most < phi.max() < 1.15 * most, family
+        if family in ("GRF", "AngEllipse"):
+            ratio = np.log(changes(labels, 1).mean((1, 2)) / changes(labels, 2).mean((1, 2)))
+            low, high = np.quantile(ratio, [0.05, 0.95])
+            assert low < -0.5, family
+            assert high > 0.5, family
 
 
 def test_the_seam_looks_like_the_inside_and_features_are_resolved() -> None:
@@ -128,7 +125,7 @@ def test_the_seam_looks_like_the_inside_and_features_are_resolved() -> None:
             profile = changed.mean(axis=(0, 3 - axis))
             # The last entry compares the last pixel with the first, across the seam.
             # A cell's side is tens of pixels in a row, so that its surface scatters more.
-            rel = 0.3 if family.startswith("Cells") else 0.15
+            rel = 0.3 if family.startswith("Voronoi") else 0.15
             assert profile[-1] == pytest.approx(profile[:-1].mean(), rel=rel), f"{family} axis {axis}"
             # Mean chord along the axis, two interfaces a chord, of the rarer phase, whichever it is.
             chord = 2 * np.minimum(phi, 1 - phi) / np.maximum(changed.mean(axis=(1, 2)), 1e-9)
@@ -145,7 +142,8 @@ def test_volumes_are_periodic_and_two_phase() -> None:
         for axis in (1, 2, 3):
             others = tuple(a for a in range(4) if a != axis)
             profile = changes(batch.labels, axis).mean(axis=others)
-            assert profile[-1] == pytest.approx(profile[:-1].mean(), rel=0.15), f"{family} axis {axis}"
+            rel = 0.3 if family.startswith("Voronoi") else 0.15
+            assert profile[-1] == pytest.approx(profile[:-1].mean(), rel=rel), f"{family} axis {axis}"
 
 
 def test_a_polycrystal_has_every_phase() -> None:

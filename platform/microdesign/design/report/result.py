@@ -36,7 +36,7 @@ class CampaignResult(ResultPart):
     `CampaignResult.model_validate_json`.
 
     Example:
-        >>> result = design("runs/model", {"Ex": 3.4, "ky": 2.5}, folder="runs/campaign")  # doctest: +SKIP
+        >>> result = design("runs/model", {"Ex": 2.4, "ky": 1.9}, folder="runs/campaign")  # doctest: +SKIP
         >>> result.candidates[0].verified["Ex"], result.images.shape  # doctest: +SKIP
         (3.41, (4, 64, 64))
     """

@@ -29,7 +29,7 @@ def train_model(
     """Trains a VAE-regression model on a labelled data set, evaluates it on the test split and registers it in MLflow.
 
     The model p(image, properties) answers both ways: `predict(labels)` gives the properties of images `(n, *N)` as mean
-    and standard deviation `(n, P)`, in the data set's units; `sample({"Ex": 3.4}, n, seed)` draws latents `(n, D)` of
+    and standard deviation `(n, P)`, in the data set's units; `sample({"Ex": 2.4}, n, seed)` draws latents `(n, D)` of
     images that have them, which `decode` makes images of. Called again with the same arguments it returns the trained
     model at once; after an interrupt it goes on from the last checkpoint. Source of the model: Sardeshmukh et al. 2024,
     arXiv 2402.17806.

@@ -17,7 +17,7 @@ from microdesign.microstructure.generators.registry import FAMILIES, MIN_SIZE, f
 from microdesign.microstructure.io.formats.hdf5.micro2d import write_micro2d
 
 # Raise it when a generator changes what it draws, so that shards of the old one are not reused.
-GENERATORS_VERSION = 1
+GENERATORS_VERSION = 2
 MAX_PIXELS = 2**27
 # Of all samples of a shard, which is generated in memory; labels take a byte a pixel.
 MAX_SHARD_PIXELS = 2**28

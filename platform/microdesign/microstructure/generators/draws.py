@@ -22,11 +22,6 @@ def spread_log(uniform: float, low: float, high: float) -> float:
     return float(low * math.exp(uniform * math.log(max(high / low, 1.0))))
 
 
-def count_nearest(areas: NDArray[np.int64], target: float) -> int:
-    """Returns how many leading entries have the sum nearest to `target`, at least one."""
-    return int(np.argmin(np.abs(np.cumsum(areas) - target))) + 1
-
-
 def highest(field: NDArray, fraction: float) -> NDArray[np.uint8]:
     """Returns 1 in the share `fraction` of pixels where the field is highest, else 0; the share is met to a pixel."""
     image = np.zeros(field.size, dtype=np.uint8)

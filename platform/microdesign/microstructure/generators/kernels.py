@@ -1,7 +1,8 @@
-"""Loops compiled with numba: nearest points of a periodic set, and random sequential placement."""
+"""Loops compiled with numba: nearest points, and sequential placement of points, particles and bricks."""
 
-from collections.abc import Callable
-from typing import TypeVar, cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self, TypeVar, cast
 
 import numba
 import numpy as np
@@ -15,20 +16,16 @@ def _compiled(function: FunctionT) -> FunctionT:
     return cast(FunctionT, numba.njit(cache=True, nogil=True)(function))
 
 
-def nearest_points(
-    points: NDArray[np.float64], box: NDArray[np.float64], shape: tuple[int, ...], border: float = 0.0
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def nearest_points(points: NDArray[np.float64], box: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.int32]:
     """Finds the nearest of n points for every pixel of a periodic image: its Voronoi cell.
 
     Args:
         points: Coordinates `(n, dims)` in the box, dims 2 or 3.
         box: Edge lengths `(dims,)` of the box that the image covers; its scale per axis may differ.
         shape: Pixels along each axis.
-        border: Up to which distance in pixels borders of cells are looked for; 0 for none.
 
     Returns:
-        The index of the nearest point, int32 `shape`; and the distance in pixels to the nearest border of its cell, or
-        `border` where that is further, float32 `shape`, or an empty array where it is not wanted.
+        The index of the nearest point, int32 `shape`.
     """
     dims = len(shape)
     # In two dimensions the third axis is one pixel and one bucket thick.
@@ -46,9 +43,8 @@ def nearest_points(
     order = np.argsort(flat, kind="stable")
     starts = np.searchsorted(flat[order], np.arange(int(np.prod(buckets)) + 1))
     owner = np.empty(tuple(pixels), dtype=np.int32)
-    distance = np.empty(tuple(pixels) if border > 0 else (0, 0, 0), dtype=np.float32)
-    _search(placed[order], lengths, buckets, order, starts, float(border), owner, distance)
-    return owner.reshape(shape), distance.reshape(shape if border > 0 else (0,))
+    _search(placed[order], lengths, buckets, order, starts, owner)
+    return owner.reshape(shape)
 
 
 @_compiled
@@ -58,14 +54,11 @@ def _search(
     buckets: NDArray[np.int64],
     order: NDArray[np.int64],
     starts: NDArray[np.int64],
-    border: float,
     owner: NDArray[np.int32],
-    distance: NDArray[np.float32],
 ) -> None:
     pixels = owner.shape
     widths = lengths / buckets
     step = np.array([lengths[0] / pixels[0], lengths[1] / pixels[1], lengths[2] / pixels[2]])
-    longest = max(step[0], step[1]) if pixels[2] == 1 else max(step[0], step[1], step[2])
     # Offsets of buckets along each axis, each bucket once.
     low, high = -((buckets - 1) // 2), buckets // 2
     last = max(high[0], high[1], high[2])
@@ -84,56 +77,32 @@ def _search(
                     gap[a] = min(inside, 1.0 - inside)
                 first = -1
                 nearest = np.inf
-                closest = border
-                # The first search is for the nearest point, the second for the borders of its cell.
-                for search in range(2 if border > 0 else 1):
-                    for ring in range(last + 1):
-                        for u in range(max(low[0], -ring), min(high[0], ring) + 1):
-                            b0 = (home[0] + u) % buckets[0]
-                            for v in range(max(low[1], -ring), min(high[1], ring) + 1):
-                                b1 = (home[1] + v) % buckets[1]
-                                face = max(abs(u), abs(v)) == ring
-                                for w in range(max(low[2], -ring), min(high[2], ring) + 1):
-                                    if not face and abs(w) != ring:
-                                        continue
-                                    bucket = (b0 * buckets[1] + b1) * buckets[2] + (home[2] + w) % buckets[2]
-                                    for point in range(starts[bucket], starts[bucket + 1]):
-                                        if search == 1 and point == first:
-                                            continue
-                                        square = 0.0
-                                        for a in range(3):
-                                            d = abs(x[a] - points[point, a])
-                                            d = min(d, lengths[a] - d)
-                                            square += d * d
-                                        if search == 0:
-                                            if square < nearest:
-                                                first, nearest = point, square
-                                            continue
-                                        far = np.sqrt(nearest) + 2.0 * closest * longest
-                                        if square >= far * far:
-                                            continue
-                                        # |x - p|^2 - |x - q|^2 is linear in x: over its slope, a distance in pixels.
-                                        slope = 0.0
-                                        for a in range(3):
-                                            p = points[first, a] - x[a]
-                                            p -= lengths[a] * np.round(p / lengths[a])
-                                            q = points[point, a] - x[a]
-                                            q -= lengths[a] * np.round(q / lengths[a])
-                                            slope += ((q - p) * step[a]) ** 2
-                                        if slope > 0:
-                                            closest = min(closest, (square - nearest) / (2.0 * np.sqrt(slope)))
-                        # What was not visited is at least this far along an axis that has buckets left.
-                        reach = np.inf
-                        for a in range(3):
-                            if ring < high[a]:
-                                reach = min(reach, (ring + gap[a]) * widths[a])
-                        # A border at the distance b is with a point at most 2 b further away than the nearest.
-                        wanted = np.sqrt(nearest) + (2.0 * closest * longest if search == 1 else 0.0)
-                        if wanted <= reach:
-                            break
+                for ring in range(last + 1):
+                    for u in range(max(low[0], -ring), min(high[0], ring) + 1):
+                        b0 = (home[0] + u) % buckets[0]
+                        for v in range(max(low[1], -ring), min(high[1], ring) + 1):
+                            b1 = (home[1] + v) % buckets[1]
+                            face = max(abs(u), abs(v)) == ring
+                            for w in range(max(low[2], -ring), min(high[2], ring) + 1):
+                                if not face and abs(w) != ring:
+                                    continue
+                                bucket = (b0 * buckets[1] + b1) * buckets[2] + (home[2] + w) % buckets[2]
+                                for point in range(starts[bucket], starts[bucket + 1]):
+                                    square = 0.0
+                                    for a in range(3):
+                                        d = abs(x[a] - points[point, a])
+                                        d = min(d, lengths[a] - d)
+                                        square += d * d
+                                    if square < nearest:
+                                        first, nearest = point, square
+                    # What was not visited is at least this far along an axis that has buckets left.
+                    reach = np.inf
+                    for a in range(3):
+                        if ring < high[a]:
+                            reach = min(reach, (ring + gap[a]) * widths[a])
+                    if np.sqrt(nearest) <= reach:
+                        break
                 owner[i, j, k] = order[first]
-                if border > 0:
-                    distance[i, j, k] = closest
 
 
 @_compiled
@@ -170,27 +139,57 @@ def place_apart(points: NDArray[np.float64], box: float, distance: float, most: 
     return chosen[:count]
 
 
+@dataclass(frozen=True)
+class Shapes:
+    """Pixels of particles of several kinds.
+
+    Attributes:
+        offsets: Of each pixel from the one in the particle's middle, `(m, 3)`, all kinds one below the other; the third
+            axis of an image is one pixel.
+        starts: Where each kind starts, and the end, `(kinds + 1,)`.
+    """
+
+    offsets: NDArray[np.int64]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, shapes: Sequence[NDArray[np.int64]]) -> Self:
+        """From the offsets of each kind, `(m, dims)`, dims 2 or 3."""
+        offsets = np.concatenate(shapes)
+        full = np.zeros((len(offsets), 3), dtype=np.int64)
+        full[:, : offsets.shape[1]] = offsets
+        return cls(full, np.cumsum([0, *(len(each) for each in shapes)]))
+
+    def __len__(self) -> int:
+        """Number of kinds."""
+        return len(self.starts) - 1
+
+
 def pack(
-    order: NDArray[np.int64], kinds: NDArray[np.int64], shapes: list[NDArray[np.int64]], shape: tuple[int, ...]
-) -> NDArray[np.int64]:
-    """Random sequential addition: places particles at pixels in a given order wherever all their pixels are free.
+    order: NDArray[np.int64],
+    kinds: NDArray[np.int64],
+    shapes: Shapes,
+    cores: Shapes,
+    shape: tuple[int, ...],
+    wanted: float,
+) -> tuple[NDArray[np.uint8], int]:
+    """Sequential addition: places particles at pixels in a given order wherever their cores overlap no other's core.
 
     Args:
         order: Flat numbers of the pixels that are tried as centres, `(n,)`.
         kinds: Which particle is tried at each of them, `(n,)`.
-        shapes: Offsets of each kind's pixels from its centre, `(m, dims)`; every one holds the centre itself.
+        shapes: Pixels of each kind.
+        cores: Pixels of each kind's core; every one holds the centre itself.
         shape: Pixels along each axis of the periodic image.
+        wanted: Pixels to be covered; no particle is added that would miss this number by more than without it.
 
     Returns:
-        Positions in `order` of the particles that are placed, ascending.
+        1 where a particle is, else 0, of the image's shape; and the number of particles, at least one.
     """
-    offsets = np.concatenate(shapes)
-    starts = np.cumsum([0, *(len(each) for each in shapes)])
-    # Planes and volumes alike: an image has a third axis of one pixel.
-    full = np.zeros((len(offsets), 3), dtype=np.int64)
-    full[:, : len(shape)] = offsets
     edges = np.array([*shape, 1, 1][:3])
-    return _pack(order, kinds.astype(np.int64), full, starts, edges)
+    image = np.zeros(int(edges.prod()), dtype=np.uint8)
+    count = _pack(order, kinds, shapes.offsets, shapes.starts, cores.offsets, cores.starts, edges, image, float(wanted))
+    return image.reshape(shape), count
 
 
 @_compiled
@@ -199,36 +198,49 @@ def _pack(
     kinds: NDArray[np.int64],
     offsets: NDArray[np.int64],
     starts: NDArray[np.int64],
+    core_offsets: NDArray[np.int64],
+    core_starts: NDArray[np.int64],
     edges: NDArray[np.int64],
-) -> NDArray[np.int64]:
-    taken = np.zeros((edges[0], edges[1], edges[2]), dtype=np.bool_)
-    placed = np.empty(len(order), dtype=np.int64)
-    count = 0
+    image: NDArray[np.uint8],
+    wanted: float,
+) -> int:
+    taken = np.zeros(len(image), dtype=np.bool_)
+    covered, count = 0, 0
     for position in range(len(order)):
-        flat = order[position]
-        i, j, k = flat // (edges[1] * edges[2]), flat // edges[2] % edges[1], flat % edges[2]
-        if taken[i, j, k]:
-            continue
-        first, last = starts[kinds[position]], starts[kinds[position] + 1]
-        free = True
-        for m in range(first, last):
-            a, b, c = (i + offsets[m, 0]) % edges[0], (j + offsets[m, 1]) % edges[1], (k + offsets[m, 2]) % edges[2]
-            if taken[a, b, c]:
-                free = False
+        centre, kind = order[position], kinds[position]
+        free = not taken[centre]
+        for m in range(core_starts[kind], core_starts[kind + 1]):
+            if not free:
                 break
+            free = not taken[_moved(centre, core_offsets[m], edges)]
         if not free:
             continue
-        for m in range(first, last):
-            a, b, c = (i + offsets[m, 0]) % edges[0], (j + offsets[m, 1]) % edges[1], (k + offsets[m, 2]) % edges[2]
-            taken[a, b, c] = True
-        placed[count] = position
+        new = 0
+        for m in range(starts[kind], starts[kind + 1]):
+            new += 1 - image[_moved(centre, offsets[m], edges)]
+        if count > 0 and covered + new / 2 > wanted:
+            break
+        for m in range(starts[kind], starts[kind + 1]):
+            image[_moved(centre, offsets[m], edges)] = 1
+        for m in range(core_starts[kind], core_starts[kind + 1]):
+            taken[_moved(centre, core_offsets[m], edges)] = True
+        covered += new
         count += 1
-    return placed[:count]
+    return count
+
+
+@_compiled
+def _moved(centre: int, offset: NDArray[np.int64], edges: NDArray[np.int64]) -> int:
+    """Flat number of the pixel at an offset, periodic."""
+    i = (centre // (edges[1] * edges[2]) + offset[0]) % edges[0]
+    j = (centre // edges[2] + offset[1]) % edges[1]
+    k = (centre + offset[2]) % edges[2]
+    return (i * edges[1] + j) * edges[2] + k
 
 
 @_compiled
 def grow_bricks(
-    seeds: NDArray[np.int64], sizes: NDArray[np.int64], shape: tuple[int, ...], gap: int
+    seeds: NDArray[np.int64], sizes: NDArray[np.int64], shape: tuple[int, ...], gap: int, least: int
 ) -> NDArray[np.int64]:
     """Grows rectangles from seed pixels, one after the other, in a periodic image.
 
@@ -237,6 +249,8 @@ def grow_bricks(
         sizes: Largest number of pixels of each rectangle along x and y, `(n, 2)`.
         shape: Pixels along x and y.
         gap: Pixels that stay bare between two rectangles.
+        least: Pixels along each axis that a rectangle has to reach, or its own largest number where that is smaller;
+            where there is no room for it, none is placed.
 
     Returns:
         Number of the rectangle that has each pixel, -1 for none, `shape`.
@@ -266,6 +280,8 @@ def grow_bricks(
                             low[axis] -= 1
                         else:
                             high[axis] += 1
+        if (high - low + 1 < np.minimum(sizes[n], least)).any():
+            continue
         for a in range(low[0], high[0] + 1):
             for b in range(low[1], high[1] + 1):
                 owner[a % shape[0], b % shape[1]] = n

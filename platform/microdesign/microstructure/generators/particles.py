@@ -1,19 +1,18 @@
-"""Particles of given shapes placed where a random field is high, as in MICRO2D's voids, ellipses and cells.
+"""Particles of given shapes placed where a random field is high: MICRO2D's discs, ellipses and Voronoi cells.
 
-Shapes and sizes are those of MICRO2D's classes (Robertson et al. 2024, doi 10.1007/s40192-023-00340-4), measured on its
-images: `Discs` are its VoidSmall, `DiscsTwoSizes` VoidSmallBig, `EllipsesAligned` and `EllipsesRandom` AngEllipse and
-RandomEllipse, `CellsSmall`, `CellsMedium`, `CellsMediumSpaced` and `CellsLarge` its four Voronoi classes.
+Shapes, sizes and how closely they are packed were measured on its images (Robertson et al. 2024, doi
+10.1007/s40192-023-00340-4).
 """
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
-from microdesign.microstructure.generators.fields import placement_field
-from microdesign.microstructure.generators.kernels import nearest_points, pack, place_apart
+from microdesign.microstructure.generators.fields import layered_field, white_noise
+from microdesign.microstructure.generators.kernels import Shapes, nearest_points, pack, place_apart
 from microdesign.microstructure.generators.sample import Drawn, Sample, supersampled
 
 ANGLES = 60
@@ -21,24 +20,30 @@ ANGLES = 60
 
 
 @supersampled
-def discs(sample: Sample) -> Drawn:
+def small_discs(sample: Sample) -> Drawn:
     """Discs (balls in three dimensions) of one radius, 5/256 of the edge, that do not touch.
 
     In MICRO2D every disc of this class has the 81 pixels of a digital disc of radius 5. See `_placed` for the places.
     """
     radius = 5.0 * sample.scale
     # Balls may touch: kept apart, they would jam at a fifth of the volume.
-    core = radius + 1 if sample.dims == 2 else radius
-    return _placed(sample, [ball(radius, sample.dims)], [ball(core, sample.dims)], [1.0], {"radius": radius})
+    core = 6.0 * sample.scale if sample.dims == 2 else radius
+    return _placed(
+        sample,
+        Shapes.of([ball(radius, sample.dims)]),
+        Shapes.of([ball(core, sample.dims)]),
+        {"radius": radius},
+        disorder=0.02,
+    )
 
 
 @supersampled
-def discs_of_two_sizes(sample: Sample) -> Drawn:
-    """Discs (balls) of two radii, 5/256 and 8/256 of the edge, in equal numbers; big ones may overlap a little."""
+def small_and_big_discs(sample: Sample) -> Drawn:
+    """Discs (balls) of two radii, 5/256 and 8/256 of the edge; big ones may overlap a little."""
     radii = [5.0 * sample.scale, 8.0 * sample.scale]
-    shapes = [ball(radius, sample.dims) for radius in radii]
-    cores = [ball(radii[0] + 0.5, sample.dims), ball(radii[1] - 0.5, sample.dims)]
-    return _placed(sample, shapes, cores, [0.5, 0.5], {"radii": radii})
+    shapes = Shapes.of([ball(radius, sample.dims) for radius in radii])
+    cores = Shapes.of([ball(radii[0] + 0.5, sample.dims), ball(radii[1] - 0.5, sample.dims)])
+    return _placed(sample, shapes, cores, {"radii": radii}, shares=[0.25, 0.75])
 
 
 @supersampled
@@ -47,66 +52,80 @@ def aligned_ellipses(sample: Sample) -> Drawn:
     angle = float(sample.stream.uniform(0.0, math.pi))
     shape = ellipse(10.0 * sample.scale, 3.0 * sample.scale, angle)
     core = ellipse(10.25 * sample.scale, 3.25 * sample.scale, angle)
-    return _placed(sample, [shape], [core], [1.0], {"angle": angle})
+    return _placed(sample, Shapes.of([shape]), Shapes.of([core]), {"angle": angle}, disorder=0.2, most=0.4)
 
 
 @supersampled
 def random_ellipses(sample: Sample) -> Drawn:
-    """Ellipses with semi-axes of 10/256 and 3/256 of the edge, each at an angle of its own; many touch."""
-    turns = [math.pi * k / ANGLES for k in range(ANGLES)]
-    shapes = [ellipse(10.0 * sample.scale, 3.0 * sample.scale, angle) for angle in turns]
-    cores = [ellipse(9.25 * sample.scale, 2.25 * sample.scale, angle) for angle in turns]
-    return _placed(sample, shapes, cores, [1 / ANGLES] * ANGLES, {})
+    """Ellipses with semi-axes of 10/256 and 3/256 of the edge, each at an angle of its own; most touch others."""
+    shapes = _turned_ellipses(10.0 * sample.scale, 3.0 * sample.scale)
+    return _placed(sample, shapes, Shapes.of([ball(5.0 * sample.scale, 2)] * ANGLES), {}, most=0.4)
+
+
+@lru_cache(maxsize=8)
+def _turned_ellipses(major: float, minor: float) -> Shapes:
+    return Shapes.of([ellipse(major, minor, math.pi * k / ANGLES) for k in range(ANGLES)])
 
 
 @supersampled
 def small_cells(sample: Sample) -> Drawn:
     """Particles with the shapes of Voronoi cells of nearly one size, 14/256 of the edge wide; they touch."""
-    return _cells(sample, 14.3, regularity=0.8, gap=-1.5)
+    return _cells(sample, 14.3, regularity=0.8, core=7.0, patches=(3.0, 20.0))
 
 
 @supersampled
 def medium_cells(sample: Sample) -> Drawn:
-    """As `CellsSmall`, with cells of various sizes, 24/256 of the edge wide on average."""
-    return _cells(sample, 24.0, regularity=0.4, gap=-4.0)
+    """As `VoronoiSmall`, with cells of various sizes, 22/256 of the edge wide on average, that overlap more."""
+    return _cells(sample, 22.0, regularity=0.5, core=8.0, patches=(5.0, 40.0))
 
 
 @supersampled
 def spaced_cells(sample: Sample) -> Drawn:
-    """As `CellsMedium`, slightly larger and apart."""
-    return _cells(sample, 26.0, regularity=0.4, gap=0.5)
+    """As `VoronoiMedium`, further apart, so that few of them touch."""
+    return _cells(sample, 22.0, regularity=0.5, core=11.5, patches=(3.0, 20.0))
 
 
 @supersampled
 def large_cells(sample: Sample) -> Drawn:
-    """As `CellsSmall`, with cells of 52/256 of the edge: few, so that the fraction is met only roughly."""
-    return _cells(sample, 52.0, regularity=0.8, gap=-6.0)
+    """As `VoronoiSmall`, with cells of 52/256 of the edge: few, so that the fraction is met only roughly."""
+    return _cells(sample, 52.0, regularity=0.8, core=17.0, patches=(8.0, 40.0))
 
 
-def _cells(sample: Sample, width: float, regularity: float, gap: float) -> Drawn:
+def _cells(sample: Sample, width: float, regularity: float, core: float, patches: tuple[float, float]) -> Drawn:
     """Places particles with the shapes of Voronoi cells.
 
     Args:
         sample: What is asked for.
         width: Square root (cube root) of a cell's mean area (volume), in MICRO2D's pixels.
         regularity: Least distance of two of the cells' points, in widths; at 0.8 cells are nearly of one size.
-        gap: Distance that is kept between particles, in MICRO2D's pixels; below 0 they may overlap by as much.
+        core: Radius around their middles within which particles do not meet, in MICRO2D's pixels: where it is smaller
+            than half the width, neighbours overlap.
+        patches: See `_placed`.
     """
     # On images too small for the cells, so many that a part of them can be filled.
-    width, gap = min(width * sample.scale, 0.4 * sample.size), gap * sample.scale
-    shapes = voronoi_cells(sample.stream, width, regularity, sample.dims)
-    cores = [_grown(each, gap) for each in shapes]
-    return _placed(sample, shapes, cores, [1 / len(shapes)] * len(shapes), {"width": width, "gap": gap})
+    scale = min(sample.scale, 0.4 * sample.size / width)
+    shapes = voronoi_cells(width * scale, regularity, sample.dims)
+    cores = Shapes.of([ball(core * scale, sample.dims)] * len(shapes))
+    return _placed(sample, shapes, cores, {"width": width * scale}, disorder=0.2, patches=patches)
 
 
-def voronoi_cells(
-    stream: np.random.Generator, width: float, regularity: float, dims: int, count: int = 27
-) -> list[NDArray[np.int64]]:
-    """Offsets `(m, dims)` of the pixels of `count` Voronoi cells at most, each from a pixel in its middle."""
+@lru_cache(maxsize=16)
+def voronoi_cells(width: float, regularity: float, dims: int) -> Shapes:
+    """The cells of a periodic Voronoi diagram, the same for all images: MICRO2D has a set of shapes, too.
+
+    Args:
+        width: Square root (cube root) of a cell's mean area (volume), in pixels.
+        regularity: Least distance of two of the diagram's points, in widths.
+        dims: Number of axes, 2 or 3.
+
+    Returns:
+        The pixels of up to 100 cells (30 in three dimensions), each from one in its middle.
+    """
+    count = 100 if dims == 2 else 30
     edge = math.ceil(width * count ** (1 / dims))
-    candidates = stream.uniform(0.0, edge, (100 * count, dims))
+    candidates = np.random.default_rng(0).uniform(0.0, edge, (100 * count, dims))
     points = candidates[place_apart(candidates, float(edge), regularity * width, count)]
-    owner, _ = nearest_points(points, np.full(dims, float(edge)), (edge,) * dims)
+    owner = nearest_points(points, np.full(dims, float(edge)), (edge,) * dims)
     cells = []
     for number, point in enumerate(points):
         pixels = np.argwhere(owner == number)
@@ -114,63 +133,45 @@ def voronoi_cells(
         if len(offsets):
             # Not rint, which rounds halves to even numbers: two rows of pixels would fall on one.
             cells.append(np.floor(offsets - offsets.mean(0) + 0.5).astype(np.int64))
-    return cells
-
-
-def _grown(offsets: NDArray[np.int64], gap: float) -> NDArray[np.int64]:
-    """A particle grown by `gap` pixels, or shrunk by as many where that is negative; at least its middle remains."""
-    margin = math.ceil(abs(gap)) + 1
-    low = offsets.min(0) - margin
-    inside = np.zeros(offsets.max(0) + margin - low + 1, dtype=np.bool_)
-    inside[tuple((offsets - low).T)] = True
-    if gap >= 0:
-        grown = distance_transform_edt(~inside) <= gap
-    else:
-        grown = distance_transform_edt(inside) > -gap
-    grown[tuple(-low)] = True
-    return np.argwhere(grown) + low
+    return Shapes.of(cells)
 
 
 def _placed(
     sample: Sample,
-    shapes: list[NDArray[np.int64]],
-    cores: list[NDArray[np.int64]],
-    shares: list[float],
+    shapes: Shapes,
+    cores: Shapes,
     parameters: dict[str, Any],
+    disorder: float = 0.1,
+    patches: tuple[float, float] = (3.0, 20.0),
+    shares: list[float] | None = None,
+    most: float = 0.5,
 ) -> Drawn:
-    """Packs particles at random places over the whole image, and keeps those where a Gaussian random field is highest.
+    """Places particles one after the other where a Gaussian random field is highest.
 
-    Random sequential addition of the cores, which do not overlap, goes on until the image is full (or nearly so); then
-    particles are kept in the order of the field at their centres until the volume fraction of 0.03 to 0.5 is met.
-    So particles gather in patches, rows or strips, or are spread evenly where the field is rougher than they are
-    (Robertson et al. 2023: global arrangement from a random field, local shapes of their own).
+    Each goes to the pixel of highest field where its core overlaps no other's, until a volume fraction of 0.03 to
+    `most` is met. So they gather close together in patches, rows or strips (Robertson et al. 2023: global arrangement
+    from a random field, local shapes of their own).
+
+    Args:
+        sample: What is asked for.
+        shapes: The pixels of each kind of particle.
+        cores: The pixels of each kind that no other's core may have.
+        parameters: What has been drawn already.
+        disorder: Standard deviation of a noise of each pixel's own that is added to the field, whose own is 1: with it
+            particles are less closely packed.
+        patches: Range of the field's shortest length, in MICRO2D's pixels, see `layered_field`.
+        shares: How often each kind is tried; alike when left out.
+        most: The largest volume fraction.
     """
-    stream = sample.stream
-    fraction = float(stream.uniform(0.03, 0.5))
-    field, described = placement_field(sample)
-    order = stream.permutation(sample.pixels)
+    stream, scale = sample.stream, sample.scale
+    fraction = float(stream.uniform(0.03, most))
+    field, described = layered_field(sample, patches[0] * scale, patches[1] * scale)
+    field += np.float32(disorder) * white_noise(sample)
+    # Integers of 16 bits are sorted in linear time; the field's standard deviation is about 1.
+    order = np.argsort(np.rint(-3000 * field).astype(np.int16), axis=None, kind="stable")
     kinds = stream.choice(len(shapes), size=sample.pixels, p=shares)
-    placed = pack(order, kinds, cores, sample.shape)
-    centres, kinds = order[placed], kinds[: sample.pixels][placed]
-    rank = np.argsort(-field.ravel()[centres], kind="stable")
-    image = np.zeros(sample.pixels, dtype=np.uint8)
-    covered, count = 0, 0
-    for each in rank:
-        pixels = _shifted(centres[each], shapes[kinds[each]], sample.shape)
-        new = len(pixels) - int(image[pixels].sum())
-        # One more particle only as long as that brings the fraction nearer.
-        if count and covered + new / 2 > fraction * sample.pixels:
-            break
-        image[pixels] = 1
-        covered, count = covered + new, count + 1
-    parameters |= {"fraction": covered / sample.pixels, "particles": count, **described}
-    return image.reshape(sample.shape), parameters
-
-
-def _shifted(centre: int, offsets: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Flat pixels `(m,)` of a particle, offsets `(m, dims)`, around the pixel of flat number `centre`, periodic."""
-    place = np.array(np.unravel_index(centre, shape))
-    return np.ravel_multi_index(tuple(((place + offsets) % shape).T), shape)
+    image, count = pack(order, kinds, shapes, cores, sample.shape, fraction * sample.pixels)
+    return image, parameters | {"fraction": float(image.mean()), "particles": count, **described}
 
 
 def ball(radius: float, dims: int) -> NDArray[np.int64]:
