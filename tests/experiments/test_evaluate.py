@@ -32,7 +32,7 @@ def settings(folder: Path, bundle: Path, dataset: Dataset, **changes: str) -> Fi
         model=str(bundle),
         dataset=str(dataset.folder),
         folder=str(folder / "out"),
-        fidelity={"targets": 3, "draws": 2, "realism_draws": 1},
+        fidelity={"targets": 3, "draws": 2, "realism_draws": 1, "recognition_steps": 4, "two_sample_steps": 2},
         **changes,
     )
 
@@ -45,7 +45,8 @@ def test_a_second_run_evaluates_nothing_again(
     first = evaluate(config, tracking_uri=uri)
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} >= {
-        "fidelity.json", "fidelity.md", "config.yaml", "errors.png", "gallery.png", "realism.png", "results",
+        "fidelity.json", "fidelity.md", "config.yaml", "errors.png", "gallery.png", "realism.png",
+        "contact_sheet.png", "results",
     }  # fmt: skip
     assert json.loads((out / "fidelity.json").read_text())["metrics"] == first.metrics
     assert len(ResultStore(out / "results")) >= 3 * 2 + 3

@@ -20,7 +20,7 @@ from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Draws, Prior
 
-CONFIG = FidelityConfig(targets=4, draws=3, realism_draws=2)
+CONFIG = FidelityConfig(targets=4, draws=3, realism_draws=2, recognition_steps=0, two_sample_steps=0)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +144,7 @@ def test_the_table_has_every_section_in_its_unit(found: Fidelity) -> None:
         ("d", "error of draw", "", None, 0.2, None, None),
     )
     made = figures(found)
-    assert set(made) == {"errors", "gallery", "realism"}
+    assert set(made) == {"errors", "gallery", "realism", "contact_sheet"}
     styles = {line.get_label(): line.get_linestyle() for line in made["errors"].axes[0].lines}
     assert styles["corrected, best of 3 by oracle"] == "--"
     assert styles["best of 3 by regressor"] == styles["reconstruction"] == "-"

@@ -13,7 +13,8 @@ def test_morphology_of_stripes_is_known() -> None:
     assert values["volume_fraction"] == 0.5
     assert values["specific_surface"] == 0.25  # an interface every 4 pixels
     assert values["chord_phase_0"] == values["chord_phase_1"] == (4 + 32) / 2  # across, and endless along
-    assert values["feature_size"] == 4
+    assert values["feature_size"] == values["feature_size_phase_0"] == values["feature_size_phase_1"] == 4
+    assert values["euler_number"] == pytest.approx(0, abs=1e-3)  # stripes are rings in the tiled image
     assert values["percolation_phase_0"] == values["percolation_phase_1"] == 0.5  # along one axis of two
     assert values["anisotropy"] == pytest.approx(1, abs=1e-6)
     assert values["corner_contacts"] == 0

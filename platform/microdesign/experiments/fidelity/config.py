@@ -22,6 +22,14 @@ class FidelityConfig(Config):
     averaged: bool = Field(True, description="predictions are means over the turns and flips of an image")
     realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is compared")
     realism_images: int = Field(400, ge=2, description="held-out images, at most, whose morphology is compared")
+    recognition_steps: int = Field(
+        600, ge=0, description="training steps of the classifier of the data's classes; 0 leaves recognition out"
+    )
+    judged_images: int = Field(2000, ge=2, description="training images, at most, that it is trained on")
+    two_sample_steps: int = Field(
+        150, ge=0, description="training steps of each classifier of the two-sample test; 0 leaves the test out"
+    )
+    two_sample_images: int = Field(200, ge=2, description="images of either kind, at most, in the two-sample test")
     seed: int = Field(0, ge=0, description="seed of the choice of targets and of the draws")
 
 

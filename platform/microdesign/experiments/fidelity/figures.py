@@ -5,20 +5,24 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
+from microdesign.experiments.fidelity.draws import DrawKind
 from microdesign.experiments.fidelity.measure import Fidelity
 from microdesign.microstructure.drawing import draw
 
 _SHOWN = 8
 """Targets in the gallery."""
+_PER_CLASS, _MOST_CLASSES = 4, 24
+"""Images of a class on the contact sheet, and classes."""
 _STYLES = {"first": "-", "regressor": "-", "oracle": "--"}
 
 
 def figures(fidelity: Fidelity) -> dict[str, Figure]:
-    """Distributions of the errors, a gallery of targets with their draws, and the statistics of morphology."""
+    """Distributions of the errors, a gallery of targets with their draws, statistics, and a sheet of each class."""
     return {
         "errors": _errors(fidelity),
         "gallery": _gallery(fidelity),
         "realism": _realism(fidelity.morphology),
+        "contact_sheet": _contact_sheet(fidelity),
     }
 
 
@@ -52,6 +56,31 @@ def _gallery(fidelity: Fidelity) -> Figure:
         for axes, image in zip(line, images[where], strict=True):
             draw(axes, image)
         line[0].set_title(title, fontsize=9)
+    return figure
+
+
+def _contact_sheet(fidelity: Fidelity) -> Figure:
+    """A row for each class: images, their reconstructions, and a draw for the properties of each."""
+    by_class: dict[str, list[int]] = {}
+    for index, name in enumerate(fidelity.classes):
+        by_class.setdefault(name, []).append(index)
+    rows = [(name, numbers[:_PER_CLASS]) for name, numbers in sorted(by_class.items())][:_MOST_CLASSES]
+    if len(rows) == 1:  # no classes: as many rows of targets
+        name, every = rows[0][0], by_class[rows[0][0]]
+        rows = [(name, every[i : i + _PER_CLASS]) for i in range(0, min(len(every), _PER_CLASS**2), _PER_CLASS)]
+    draws = fidelity.draws[DrawKind.DIRECT].labels[:, 0]
+    groups = {"data": fidelity.targets, "reconstructions": fidelity.reconstructions, "draws": draws}
+    figure = Figure(figsize=(1.2 * 3 * _PER_CLASS + 0.6, 1.25 * len(rows) + 0.4), layout="constrained")
+    parts = figure.subfigures(1, len(groups), squeeze=False)[0]
+    for part, (title, images) in zip(parts, groups.items(), strict=True):
+        part.suptitle(title, fontsize=10)
+        panels = part.subplots(len(rows), _PER_CLASS, squeeze=False)
+        for line, (name, numbers) in zip(panels, rows, strict=True):
+            for axes in line:
+                axes.set_axis_off()
+            for axes, number in zip(line, numbers, strict=False):
+                draw(axes, images[number])
+            line[0].set_title(name, fontsize=8, loc="left")
     return figure
 
 

@@ -2,8 +2,8 @@
 
 The properties of held-out images of a labelled data set are the targets. Physics evaluates (a) binarised
 reconstructions, (b) draws from p(z|c*), directly and after condition correction, (c) the regressor on decodes; beside
-these stand (d) the realism of decodes, (e) components and distinct morphologies, (f) novelty, and (g) the nearest
-training image as the baseline. Errors are relative errors of the worst property.
+these stand (d) the realism of decodes, (e) components and distinct morphologies, (f) novelty, (g) the nearest training
+image as the baseline, and (h, i) the classifiers that judge decodes. Errors are relative errors of the worst property.
 
 Shapes: T targets, N draws a target, P properties, X Y image.
 """
@@ -24,11 +24,13 @@ from microdesign.experiments.base.ranking import nearest_errors
 from microdesign.experiments.fidelity.config import FidelityConfig
 from microdesign.experiments.fidelity.diversity import diversity
 from microdesign.experiments.fidelity.draws import DrawKind, draws_of_targets
+from microdesign.experiments.fidelity.judges import judge
 from microdesign.experiments.fidelity.measurement import PER_CENT, Measurement
 from microdesign.experiments.fidelity.realism import morphology
 from microdesign.experiments.fidelity.sections import (
     accuracy,
     discretization_gaps,
+    likeness,
     realism,
     reconstruction_statistics,
     some_draws,
@@ -46,6 +48,7 @@ class Fidelity:
     Attributes:
         measurements: The table.
         targets: Images whose properties are the targets, uint8 `(T, X, Y)`.
+        classes: Names of their classes, empty where unknown, `(T,)`.
         reconstructions: Their binarised reconstructions.
         reconstruction_error, nearest_error: Errors of these, and of the nearest training images, `(T,)`.
         draws: The draws of each kind.
@@ -54,6 +57,7 @@ class Fidelity:
 
     measurements: tuple[Measurement, ...]
     targets: np.ndarray
+    classes: tuple[str, ...]
     reconstructions: np.ndarray
     reconstruction_error: np.ndarray
     nearest_error: np.ndarray
@@ -87,7 +91,7 @@ def measure(
         evaluator: Computes the model's properties of decodes; it should store results, for some are needed twice.
         config: How much to evaluate.
         progress: Called with a line at each stage.
-        cache: Folder of corrected draws, which take longest: those in it are reused.
+        cache: Folder of corrected draws and of the judges' results, which take longest: those in it are reused.
 
     Raises:
         InputError: The data set lacks a property of the model, has fewer held-out images than two, is not of two phases
@@ -124,15 +128,18 @@ def measure(
     ]
     progress("components and novelty")
     measurements += diversity(surrogate, draws[DrawKind.DIRECT], conditions_of(names, table))
-    chosen_draws = draws[DrawKind.CORRECTED].chosen
+    chosen_draws, known = draws[DrawKind.CORRECTED].chosen, TrainingImages(training)
+    measurements += likeness(known, reconstructions, draws, images, config.realism_draws)
     measurements += [
-        Measurement.of("f", "novelty of chosen", TrainingImages(training).novelty(chosen_draws)),
+        Measurement.of("f", "novelty of chosen", known.novelty(chosen_draws)),
         Measurement.of("g", f"nearest of {len(training)} training images", nearest_error, unit=PER_CENT),
+        *judge(training, held_out, targets, reconstructions, draws, config, progress, cache),
     ]
     direct = statistics[DrawKind.DIRECT]
     return Fidelity(
         measurements=tuple(measurements),
         targets=targets.labels,
+        classes=targets.classes,
         reconstructions=reconstructions,
         reconstruction_error=reconstruction_error,
         nearest_error=nearest_error,

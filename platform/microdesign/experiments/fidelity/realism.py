@@ -11,6 +11,7 @@ import torch
 from scipy.stats import wasserstein_distance
 
 from microdesign.microstructure.statistics.connectivity import percolates
+from microdesign.microstructure.statistics.descriptors import euler_density
 from microdesign.microstructure.statistics.morphology import corner_contacts, mean_chord_length, minimum_feature_size
 from microdesign.microstructure.statistics.surface import anisotropy, specific_surface
 from microdesign.microstructure.statistics.two_point import volume_fractions
@@ -23,6 +24,9 @@ UNITS: Mapping[str, str] = {
     "chord_phase_0": "px",
     "chord_phase_1": "px",
     "feature_size": "px",
+    "feature_size_phase_0": "px",
+    "feature_size_phase_1": "px",
+    "euler_number": "per 1000 px",
     "percolation_phase_0": "",
     "percolation_phase_1": "",
     "anisotropy": "",
@@ -35,21 +39,25 @@ def morphology(labels: np.ndarray) -> dict[str, np.ndarray]:
     """Statistics of two-phase images uint8 `(n, X, Y)`, each `(n,)`, in `UNITS`.
 
     Volume fraction; specific surface (pixel faces per pixel); mean chord of either phase over both axes (the image's
-    size where there is none); feature size of the thinner phase; whether either phase percolates, along both axes (0 to
-    1); anisotropy; corner contacts per thousand pixels.
+    size where there is none); feature size of each phase and of the thinner one; Euler number of phase 1 per thousand
+    pixels (parts less holes); whether either phase percolates, along both axes (0 to 1); anisotropy; corner contacts
+    per thousand pixels.
     """
     x = torch.from_numpy(np.asarray(labels)).float()
     phases = torch.stack((1 - x, x), 1)
     size = float(x.shape[-1])
     chords = torch.nan_to_num(mean_chord_length(phases), nan=size, posinf=size).clamp(max=size).mean(-1)
-    feature = torch.nan_to_num(minimum_feature_size(phases, ignore=SPECKS), nan=size, posinf=size).amin(1)
+    feature = torch.nan_to_num(minimum_feature_size(phases, ignore=SPECKS), nan=size, posinf=size)
     percolation = percolates(phases).double().mean(-1)
     values = {
         "volume_fraction": volume_fractions(x),
         "specific_surface": specific_surface(x),
         "chord_phase_0": chords[:, 0],
         "chord_phase_1": chords[:, 1],
-        "feature_size": feature,
+        "feature_size": feature.amin(1),
+        "feature_size_phase_0": feature[:, 0],
+        "feature_size_phase_1": feature[:, 1],
+        "euler_number": 1000 * euler_density(x[:, None])[:, 0],
         "percolation_phase_0": percolation[:, 0],
         "percolation_phase_1": percolation[:, 1],
         "anisotropy": anisotropy(x.double()),

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from microdesign.core.metrics import worst_errors
+from microdesign.design.target.training_images import TrainingImages
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws
 from microdesign.experiments.fidelity.draws import DrawKind
 from microdesign.experiments.fidelity.measurement import PER_CENT, Measurement
@@ -16,6 +17,7 @@ from microdesign.experiments.fidelity.realism import UNITS, distribution_shifts,
 from microdesign.model.losses.two_point import excess_cess
 from microdesign.physics.evaluators.table import TableEvaluator
 
+_FARTHEST = 1e3
 Statistics = Mapping[str, np.ndarray]
 
 
@@ -83,6 +85,37 @@ def realism(
                 rows.append(Measurement("d", f"{name}, {what}{kind.suffix}", value=value, data=data, unit=unit))
         name = f"largest cross-correlation of draws{kind.suffix}"
         rows.append(Measurement.of("d", name, largest_cross_correlation(some), similarity))
+    return rows
+
+
+def likeness(
+    training: TrainingImages,
+    reconstructions: np.ndarray,
+    draws: Mapping[DrawKind, EvaluatedDraws],
+    images: np.ndarray,
+    realism_draws: int,
+) -> list[Measurement]:
+    """Section d: distances from the training images as a population; empty where they are too few to be one.
+
+    Args:
+        training: The training images.
+        reconstructions: `(T, X, Y)`.
+        draws: Draws by kind.
+        images: Held-out images `(n, X, Y)`.
+        realism_draws: How many first draws of each target take part.
+    """
+    if training.population is None:
+        return []
+    data = training.population.distance(images)
+    sets = {"reconstructions": reconstructions}
+    sets |= {f"draws{kind.suffix}": some_draws(each, realism_draws) for kind, each in draws.items()}
+    rows = []
+    for name, labels in sets.items():
+        # Images of one phase are infinitely far: they count in the share, and in the quantiles where they are many.
+        found = np.minimum(training.population.distance(labels), _FARTHEST)
+        rows.append(Measurement.of("d", f"distance of {name} from training images", found, float(np.median(data))))
+        share, own = float((found <= 1).mean()), float((data <= 1).mean())
+        rows.append(Measurement("d", f"{name} as alike as training images", value=share, data=own, unit=PER_CENT))
     return rows
 
 

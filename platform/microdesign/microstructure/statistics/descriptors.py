@@ -148,7 +148,7 @@ def _columns(x: Tensor, phi: Tensor, periodic: bool, lags: tuple[int, ...]) -> I
         first, second = _ends(x, _offset(dims, {axis: 1}), periodic)
         yield _CHORD, -torch.log((first * (1 - second)).mean(axes) / share + 1 / _LONGEST_CHORD)
     yield _DEPTH, _depths(x.bool().numpy(), periodic)
-    yield _EULER, torch.asinh(_PER * _euler_density(x, periodic))
+    yield _EULER, torch.asinh(_PER * euler_density(x, periodic))
     yield _CORNERS, torch.asinh(_PER * _corner_density(others, periodic))
 
 
@@ -193,8 +193,8 @@ def _depths(phases: NDArray[np.bool_], periodic: bool) -> Tensor:
     return torch.from_numpy(values)
 
 
-def _euler_density(x: Tensor, periodic: bool) -> Tensor:
-    """Euler number per pixel of phases connected through faces, `(n, P, *N) -> (n, P)`.
+def euler_density(x: Tensor, periodic: bool = True) -> Tensor:
+    """Returns the Euler number per pixel of phases connected through faces, `(n, P, *N) -> (n, P)`.
 
     Pixels less pairs of neighbours plus full blocks of 2 x 2, in 3-D less blocks of 2 x 2 x 2: the cells of the complex
     whose vertices are the pixels.
