@@ -78,8 +78,8 @@ def test_judges_reuse_what_was_judged(tmp_path: Path) -> None:
         return {row.name: row.value for row in rows}
 
     found = run()
-    assert found["reconstructions recognised"] == found["held-out images recognised"]
-    assert found["draws recognised"] < 0.7  # half of the targets are stripes and nearly all draws noise
+    assert found["recognised, reconstructions"] == found["recognised, held-out images"]
+    assert found["recognised, draws"] < 0.7  # half of the targets are stripes and nearly all draws noise
     assert found["reconstructions told from held-out images, whole"] == 0.5  # copies
     assert len(list(tmp_path.iterdir())) == 2
     assert run() == found

@@ -1,5 +1,7 @@
 """A small convolutional classifier of images that judges decodes. Shapes: n images, X Y pixels."""
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -7,7 +9,8 @@ from torch.nn import functional as F
 
 from microdesign.microstructure.data.indicators import indicators
 
-_BATCH = 32
+BATCH = 32
+"""Images of a training step."""
 _WIDTHS = (16, 24, 32, 48, 64)
 _SMALLEST_MAP = 8
 """Pixels an edge below which the maps are not halved again."""
@@ -40,7 +43,7 @@ class ImageClassifier:
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, max(steps, 2))
         self._model.train()
         for _ in range(steps):
-            rows = torch.from_numpy(stream.integers(0, len(x), _BATCH))
+            rows = torch.from_numpy(stream.integers(0, len(x), BATCH))
             loss = F.cross_entropy(self._model(self._augmented(x[rows], stream)), y[rows])
             optimizer.zero_grad()
             loss.backward()
@@ -72,7 +75,7 @@ class ImageClassifier:
     def _network(self, size: tuple[int, ...]) -> nn.Module:
         channels, edge = (1 if self.n_phases == 2 else self.n_phases), min(size)
         layers: list[nn.Module] = []
-        padding = "circular" if self.periodic else "zeros"
+        padding: Literal["circular", "zeros"] = "circular" if self.periodic else "zeros"
         for before, after in zip((channels, *_WIDTHS), _WIDTHS, strict=False):
             convolution = nn.Conv2d(before, after, 3, padding=1, padding_mode=padding, bias=False)
             layers += [convolution, nn.BatchNorm2d(after), nn.ReLU()]

@@ -58,10 +58,10 @@ def train_recognition(
 
 def recognition_table(accuracy: float, shares: Mapping[str, float]) -> list[Measurement]:
     """Section h: shares of decodes that are recognised, by what they are, and relative to held-out images'."""
-    rows = [Measurement("h", "held-out images recognised", value=accuracy, unit=PER_CENT)]
+    rows = [Measurement("h", "recognised, held-out images", value=accuracy, unit=PER_CENT)]
     for name, share in shares.items():
-        rows.append(Measurement("h", f"{name} recognised", value=share, data=accuracy, unit=PER_CENT))
-        rows.append(Measurement("h", f"{name} recognised over held-out images", value=share / max(accuracy, 1e-12)))
+        rows.append(Measurement("h", f"recognised, {name}", value=share, data=accuracy, unit=PER_CENT))
+        rows.append(Measurement("h", f"recognised over held-out images, {name}", value=share / max(accuracy, 1e-12)))
     return rows
 
 

@@ -113,9 +113,9 @@ def likeness(
     for name, labels in sets.items():
         # Images of one phase are infinitely far: they count in the share, and in the quantiles where they are many.
         found = np.minimum(training.population.distance(labels), _FARTHEST)
-        rows.append(Measurement.of("d", f"distance of {name} from training images", found, float(np.median(data))))
+        rows.append(Measurement.of("d", f"distance from training images, {name}", found, float(np.median(data))))
         share, own = float((found <= 1).mean()), float((data <= 1).mean())
-        rows.append(Measurement("d", f"{name} as alike as training images", value=share, data=own, unit=PER_CENT))
+        rows.append(Measurement("d", f"as alike as training images, {name}", value=share, data=own, unit=PER_CENT))
     return rows
 
 
