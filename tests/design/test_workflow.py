@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 SMALL = {"samples": 48, "screened": 6, "per_round": 4, "evaluations": 12, "candidates": 2, "refinement": {"pool": 16}}
 TARGET = {
     "properties": {
-        "Ex": {"at_least": 2.5},
+        "Ex": {"at_least": 1.5},
         "kx/ky": {"maximize": True},
         "Gxy": {"at_most": 3},
         "K": {"minimize": True},
@@ -110,7 +110,7 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
 
 def test_candidates_meet_every_kind_of_goal(result: CampaignResult, materials: Materials) -> None:
     assert {name: str(goal) for name, goal in result.target.properties.items()} == {
-        "Ex": ">= 2.5",
+        "Ex": ">= 1.5",
         "kx/ky": "max",
         "Gxy": "<= 3",
         "K": "min",
@@ -121,7 +121,7 @@ def test_candidates_meet_every_kind_of_goal(result: CampaignResult, materials: M
         labels = np.load(candidate.files["npy"], allow_pickle=False)
         values = {name: array[0] for name, array in FFTEvaluator().evaluate(labels[None], materials).items()}
         assert candidate.verified["kx/ky"] == pytest.approx(values["kx"] / values["ky"], rel=1e-3)
-        assert candidate.verified["Ex"] >= 2.5
+        assert candidate.verified["Ex"] >= 1.5
         assert candidate.error == 0
         assert candidate.constraints["volume_fraction"] == pytest.approx(labels.mean())
         assert 0.3 <= labels.mean() <= 0.7
