@@ -11,11 +11,12 @@ _CLASSES = {
     "generate": "microdesign.microstructure.generators.dataset_generation:GenerateJob",
     "label": "microdesign.physics.execution.label_config:LabelConfig",
     "train": "microdesign.learning.training.config.train_config:TrainConfig",
+    "pretrain": "microdesign.learning.pretraining.config:PretrainConfig",
     "sweep": "microdesign.learning.sweep.sweep_config:SweepConfig",
     "design": "microdesign.design.campaign.campaign_config:CampaignConfig",
     "demo": "microdesign.demo.config:DemoConfig",
 }
-JOBS = ("generate", "label", "train", "sweep", "evaluate", "design")
+JOBS = ("generate", "label", "pretrain", "train", "sweep", "evaluate", "design")
 """What `microdesign.jobs` has a module for, and a cluster takes."""
 
 

@@ -11,8 +11,9 @@ from fastapi import HTTPException, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from microdesign.core.errors import InputError
-from microdesign.serving.schemas import SampleRequest
+from microdesign.serving.schemas import RealisationRequest, SampleRequest
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
+from microdesign.surrogate.protocol import DrawRequest
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 JSON = "application/json"
@@ -60,6 +61,29 @@ def from_columns(body: bytes) -> SampleRequest:
     counts = {name: target.pop(name) for name in ("n", "seed") if name in target}
     with _refusing():
         return SampleRequest.model_validate(counts | {"target": target})
+
+
+def realisation_request(body: bytes, arrow: bool) -> tuple[DrawRequest, np.ndarray | None]:
+    """Reads what to draw, and the images to draw like; a target as Arrow is a column `target.NAME` each.
+
+    Raises:
+        InputError: It is no such body.
+    """
+    if arrow:
+        arrays = unpack(body)
+        like = arrays.pop("like", None)
+        for name, array in arrays.items():
+            if array.ndim:
+                raise InputError(f"Column '{name}' has the shape {array.shape}; expected a single number.")
+        values: dict[str, Any] = {name: array.item() for name, array in arrays.items()}
+        names = [name for name in values if name.startswith("target.")]
+        target = {name.removeprefix("target."): values.pop(name) for name in names}
+        with _refusing():
+            given = RealisationRequest.model_validate(values | ({"target": target} if target else {}))
+    else:
+        given = from_json(body, RealisationRequest)
+        like = None if given.like is None else from_nested(given.like)
+    return DrawRequest(given.target, given.n, given.seed, given.size, given.component), like
 
 
 def from_nested(nested: list) -> np.ndarray:

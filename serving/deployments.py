@@ -20,6 +20,7 @@ from microdesign.learning.models import load_model
 from microdesign.model.bundle import Bundle
 from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import DrawRequest
 
 WAIT = 0.005
 """Seconds that a request waits for others to share its batch."""
@@ -144,6 +145,13 @@ class Decoder(_Replica):
             "mean": prior.mean,
             "std": prior.std,
         }
+
+    async def draw(self, request: DrawRequest, like: np.ndarray | None) -> np.ndarray | InputError:
+        """Realisations, uint8 `(m * n, *N)`, see `LocalSurrogate.draw`."""
+        try:
+            return await asyncio.to_thread(self.surrogate.draw, request, like)
+        except InputError as error:
+            return error
 
     async def model(self) -> dict[str, Any]:
         """The model's digest, its properties and its description."""

@@ -31,6 +31,7 @@ from microdesign.serving.bodies import (
     from_nested,
     is_arrow,
     read_body,
+    realisation_request,
     sentence,
 )
 from microdesign.serving.deployments import Arrays
@@ -173,6 +174,18 @@ class Ingress:
         if isinstance(drawn, InputError):
             raise drawn
         return await answer(request, drawn)
+
+    @endpoint("/v1/draw", schemas.RealisationRequest, schemas.Realisations)
+    async def draw(self, request: Request) -> Response:
+        """Realisations of the material of images, or for a target."""
+        body = await read_body(request, self.most_bytes)
+        wanted, like = realisation_request(body, is_arrow(request))
+        if (count := wanted.n * (1 if like is None else len(like))) > self.most_images:
+            raise HTTPException(413, f"{count} realisations are too many; ask for at most {self.most_images}.")
+        labels = await self.decoder.draw.remote(wanted, like)
+        if isinstance(labels, InputError):
+            raise labels
+        return await answer(request, {"labels": labels})
 
     async def _labels(self, request: Request) -> np.ndarray:
         body = await read_body(request, self.most_bytes)

@@ -39,6 +39,23 @@ class SampleRequest(Request):
     seed: int = Field(0, ge=0, description="the same seed gives the same latents")
 
 
+class RealisationRequest(Request):
+    """Realisations of the material of images, or for a target."""
+
+    like: list[Any] | None = Field(None, description="phase labels (m, *N) of the images to draw like")
+    target: dict[str, float] | None = Field(None, description="a value for each property of the model, in its units")
+    n: int = Field(1, ge=1, le=MOST_DRAWS, description="number of realisations, of each image")
+    seed: int = Field(0, ge=0, description="the same seed gives the same realisations")
+    size: int | None = Field(None, ge=1, description="pixels along each axis; null: the model's own")
+    component: int | None = Field(None, ge=0, description="component of p(z|c), for a target; null: by weight")
+
+
+class Realisations(BaseModel):
+    """Phase labels `labels` (m * n, *N): n of the first image, then n of the second one; (n, *N) for a target."""
+
+    labels: list[Any]
+
+
 class Posterior(BaseModel):
     """q(z|x): `mean` and `std`, each (n, D)."""
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         StorageError,
     )
     from microdesign.design.api import Campaign, design
+    from microdesign.learning.drawing import draw
     from microdesign.learning.models import load
     from microdesign.learning.training.train_model import train_model as train
     from microdesign.microstructure.data.container import Microstructures
@@ -52,6 +53,7 @@ _HOMES = {
     "label": "physics.labels",
     "train": "learning.training.train_model:train_model",
     "load": "learning.models",
+    "draw": "learning.drawing",
     "design": "design.api",
     "Campaign": "design.api",
     "Microstructures": "microstructure.data.container",
@@ -79,6 +81,7 @@ __all__ = [
     "StorageError",
     "__version__",
     "design",
+    "draw",
     "generate",
     "homogenize",
     "label",

@@ -2,7 +2,7 @@
 
 import torch
 
-from microdesign.model.binarization import binarize, binarize_straight_through
+from microdesign.model.binarization import binarize, binarize_straight_through, with_fractions
 
 
 def probabilities(n: int = 8, size: int = 16) -> torch.Tensor:
@@ -123,3 +123,23 @@ def test_straight_through_of_phases() -> None:
     weights = torch.randn(soft.shape, generator=torch.Generator().manual_seed(1))
     (hard * weights).sum().backward()
     torch.testing.assert_close(soft.grad, weights, rtol=0, atol=0)
+
+
+def test_wanted_fractions_are_met_and_the_order_of_pixels_stays() -> None:
+    soft = probabilities()
+    for wanted in (0.05, 0.5, 0.9):
+        changed = with_fractions(soft, torch.full((8, 1), wanted))
+        torch.testing.assert_close(changed.mean((1, 2, 3)), torch.full((8,), wanted), rtol=0, atol=1e-5)
+        assert changed.min() >= 0
+        assert changed.max() <= 1
+        before, after = soft.flatten(1), changed.flatten(1)
+        assert (after.gather(1, before.argsort(1)).diff(dim=1) >= -1e-6).all()
+
+
+def test_wanted_fractions_of_three_phases() -> None:
+    soft = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)).softmax(1)
+    wanted = torch.tensor([[0.2, 0.5, 0.3]]).expand(4, -1)
+    changed = with_fractions(soft, wanted)
+    torch.testing.assert_close(changed.flatten(2).mean(2), wanted, rtol=0, atol=1e-5)
+    torch.testing.assert_close(changed.sum(1), torch.ones(4, 8, 8))
+    torch.testing.assert_close(with_fractions(soft, soft.flatten(2).mean(2)), soft)

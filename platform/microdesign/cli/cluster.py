@@ -15,7 +15,8 @@ app = typer.Typer()
 def submit(
     address: Annotated[str, typer.Argument(help="Job server of a Ray cluster, http://HEAD:8265.")],
     job: Annotated[
-        Literal["generate", "label", "train", "sweep", "evaluate", "design"], typer.Argument(help="The job.")
+        Literal["generate", "label", "pretrain", "train", "sweep", "evaluate", "design"],
+        typer.Argument(help="The job."),
     ],
     config: ConfigFile,
     wait: Annotated[bool, typer.Option(help="Follow the job's log until it ends.")] = True,

@@ -12,7 +12,8 @@ from microdesign.core.errors import InputError
 app = typer.Typer(name="config", help="Write, resolve and describe the config file of a job.", no_args_is_help=True)
 
 Job = Annotated[
-    Literal["generate", "label", "train", "sweep", "evaluate", "design", "demo"], typer.Argument(help="The job.")
+    Literal["generate", "label", "pretrain", "train", "sweep", "evaluate", "design", "demo"],
+    typer.Argument(help="The job."),
 ]
 
 

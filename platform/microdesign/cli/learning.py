@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from microdesign.cli.options import ConfigFile, Experiment, Images, Json, Set
+from microdesign.cli.options import ConfigFile, Experiment, Images, Json, Set, targets
 from microdesign.cli.output import print_json, print_result, print_table
 from microdesign.cli.session import on_ray, working
 from microdesign.core.tables import cell
@@ -96,6 +96,45 @@ def predict(
     if known is not None:
         print(f"intervals hold {known.level:.0%} of new images like the training data")
     print("out of distribution: share of held-out images nearer to the training data; OUT: an extrapolation")
+
+
+@app.command()
+def draw(
+    model: Annotated[str, typer.Argument(help="Bundle folder, models:/NAME@ALIAS, http://HOST:PORT, or pretrained.")],
+    out: Annotated[Path, typer.Option(help="The file, or without a suffix the folder, to make; as `data convert`.")],
+    like: Annotated[
+        list[Path] | None, typer.Option(metavar="IMAGE", help="An image to draw like; repeat for several.")
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A target property; repeat for all of the model's.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="Realisations, of each image.")] = 1,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same realisations.")] = 0,
+    size: Annotated[int | None, typer.Option(help="Pixels along each axis; the model's own when left out.")] = None,
+    component: Annotated[int | None, typer.Option(help="Component of the prior to draw from, for a target.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Bearer token of the endpoint.", envvar="MICRODESIGN_SERVE_TOKEN")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw realisations of the material of an image, or for a target."""
+    from microdesign.learning.drawing import draw as run
+    from microdesign.microstructure.io.writers import find_writer, write
+
+    find_writer(out)  # An unknown format is refused before anything is drawn.
+    with working():
+        images = run(
+            model,
+            like=like or None,
+            target=targets(target) if target else None,
+            n=n,
+            seed=seed,
+            size=size,
+            component=component,
+            token=token,
+        )
+        made = write(out, images)
+    print_result({"out": str(made), "images": len(images), "shape": list(images.shape)}, as_json)
 
 
 @app.command()

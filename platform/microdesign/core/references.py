@@ -10,6 +10,8 @@ from typing import Any
 
 from microdesign.core.errors import InputError
 
+PRETRAINED = "pretrained"
+"""The model that the package brings; a folder of that name is `./pretrained`."""
 _REGISTRY = "models:/"
 
 

@@ -11,6 +11,8 @@ Shapes: B batch, C channels as in `microstructure.data.indicators`, P phases, `*
 import torch
 from torch import Tensor
 
+from microdesign.microstructure.data.indicators import all_phases
+
 
 def binarize(probabilities: Tensor) -> Tensor:
     """Maps probabilities `(B, C, *N)` to uint8 phase labels `(B, *N)`.
@@ -37,6 +39,26 @@ def binarize_straight_through(probabilities: Tensor) -> Tensor:
     labels = binarize(probabilities.detach()).unsqueeze(1)
     hard = (labels == phases.view(-1, *(1,) * (probabilities.ndim - 2))).to(probabilities.dtype)
     return hard + probabilities - probabilities.detach()
+
+
+def with_fractions(probabilities: Tensor, fractions: Tensor) -> Tensor:
+    """Changes probabilities `(B, C, *N)` so that their means are the volume fractions `(B, C)`.
+
+    Where a phase has more than its fraction, every pixel gives the same share of it to the phases that have less, by
+    what each lacks. Of two phases the order of the pixels stays.
+
+    Example:
+        >>> with_fractions(torch.tensor([[[[0.9, 0.1], [0.8, 0.2]]]]), torch.tensor([[0.75]]))
+        tensor([[[[0.9500, 0.5500],
+                  [0.9000, 0.6000]]]])
+    """
+    p, wanted = all_phases(probabilities.flatten(2)), all_phases(fractions)
+    found = p.mean(2)
+    surplus, lacking = (found - wanted).clamp_min(0), (wanted - found).clamp_min(0)
+    given = p * (surplus / found.clamp_min(1e-30))[..., None]
+    to = lacking / lacking.sum(1, keepdim=True).clamp_min(1e-30)
+    p = p - given + to[..., None] * given.sum(1, keepdim=True)
+    return p[:, -probabilities.shape[1] :].view_as(probabilities)
 
 
 def _binarize_two(scores: Tensor) -> Tensor:

@@ -53,6 +53,9 @@ class Objective:
             for name, (weight, loss) in self.losses.items():
                 terms[name] = loss(joint.logits, x).mean()
                 total = total + weight * terms[name]
+            if joint.denoising is not None:
+                terms["denoising"] = joint.denoising.mean()
+                total = total + config.denoising * terms["denoising"]
             terms["kl"] = self._kl(joint)
             total = total + config.beta * terms["kl"]
         decodes = outputs.decodes

@@ -27,6 +27,9 @@ class ObjectiveConfig(Config):
     settings: LossSettings = Field(LossSettings(), description="settings of the losses")
     kl: Literal["monte_carlo", "bound"] = Field("monte_carlo", description="form of the KL divergence to the mixture")
     beta: float = Field(2e-4, ge=0, description="weight of the KL divergence, per nat")
+    denoising: float = Field(
+        1.0, ge=0, description="weight of the denoiser's cross entropy, for the decoder local_global"
+    )
     gamma: float = Field(0.1, ge=0, description="weight of the regression term")
     consistency: float = Field(0.03, ge=0, description="weight of the errors of the decodes' properties")
     balance: float = Field(0.05, ge=0, description="weight of KL(mean component use || uniform), against collapse")

@@ -4,6 +4,7 @@ Shapes: B batch, C image channels, `*N` image axes, D latent, P properties (stan
 they belong to a map. Source: Sardeshmukh et al. 2024, arXiv 2402.17806. A model without properties is a plain VAE.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from microdesign.model.networks.blocks import with_channels_last_weights
 from microdesign.model.networks.decoders import build_decoder
 from microdesign.model.networks.encoder import Features, Trunk
 from microdesign.model.networks.heads import Head, SpatialHead
+from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
+from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
 from microdesign.model.outputs import Decodes, JointOutputs, Outputs, RegressorOutputs
 from microdesign.model.prior.mixture import Gaussian, Mixture
 from microdesign.model.prior.priors import build_prior
@@ -96,21 +99,32 @@ class VAERegression(nn.Module):
         c = torch.where(c.isnan(), properties.sample(), c)
         with torch.autocast(x.device.type, enabled=False):
             prior = self.prior(c)
-        logits = self.decoder(z)
-        decodes = self._decodes(logits, prior) if properties.mean.shape[1] else _no_decodes(logits, c)
-        return JointOutputs(posterior, z, logits, c, prior, properties, replayed, decodes)
+        logits, denoising = self.decoder(z), None
+        if isinstance(self.decoder, LocalGlobalDecoder):
+            learned = math.ceil(self.config.network.denoiser.share * len(x))
+            denoising = self.decoder.denoising_loss(x[:learned], z[:learned])
+        decodes = self._decodes(z, logits, prior) if properties.mean.shape[1] else _no_decodes(logits, c)
+        return JointOutputs(posterior, z, logits, c, prior, properties, replayed, decodes, denoising)
 
-    def _decodes(self, logits: Tensor, prior: Mixture) -> Decodes:
+    def _decodes(self, z: Tensor, logits: Tensor, prior: Mixture) -> Decodes:
         rows = torch.arange(len(logits), device=logits.device)
-        quarter = max(1, len(logits) // 4)
-        index, soft, different = rows[:quarter], probabilities(logits[:quarter]), 1
+        # Drawing by a denoiser takes as long as a step of training for a quarter of the batch.
+        two_stages = isinstance(self.decoder, LocalGlobalDecoder)
+        quarter = max(1, len(logits) // (8 if two_stages else 4))
+        index, latents, soft, different = rows[:quarter], z[:quarter], probabilities(logits[:quarter]), 1
         if self.prior.uses_properties:
             # Of a mixture two components draw for the same properties, so that the objective can hold them apart.
             different = min(2, prior.log_weights.shape[1])
             last = rows[-max(1, quarter // different) :]
-            draws = self.decoder(Mixture(*(part[last] for part in prior)).sample(different).flatten(0, 1))
+            drawn_z = Mixture(*(part[last] for part in prior)).sample(different).flatten(0, 1)
             index = torch.cat((index, last.repeat_interleave(different)))
-            soft = probabilities(torch.cat((logits[:quarter], draws)))
+            latents = torch.cat((latents, drawn_z))
+            soft = probabilities(torch.cat((logits[:quarter], self.decoder(drawn_z))))
+        if two_stages:
+            # Final draws, with the gradient of their drafts: these have the same fractions and arrangement.
+            with torch.no_grad():
+                final = self.decode(latents)
+            soft = final + soft - soft.detach()
         images = binarize_straight_through(soft)
         drawn = torch.arange(quarter, len(images), device=rows.device)
         pairs = drawn.new_zeros(0, 2) if different == 1 else drawn.view(-1, 2)
@@ -155,8 +169,18 @@ class VAERegression(nn.Module):
         shared = self.property_trunk is None
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
-    def decode(self, z: Tensor) -> Tensor:
-        """Probabilities `(B, C, *N)` for latents `(B, D)`; channels as in `microstructure.data.indicators`."""
+    def decode(self, z: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
+        """Probabilities `(B, C, *N)` for latents `(B, D)`; channels as in `microstructure.data.indicators`.
+
+        Args:
+            z: Latents.
+            size: Pixels along each axis, where the decoder draws any; the network's own when None.
+            seed: Of the decoder's noise, if it has some: another one gives another realisation.
+        """
+        if isinstance(self.decoder, LocalGlobalDecoder):
+            return self.decoder.draw(z, size, seed)
+        if isinstance(self.decoder, RandomFieldDecoder):
+            return probabilities(self.decoder(z, size, seed))
         return probabilities(self.decoder(z))
 
 

@@ -12,8 +12,10 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.bundle import Bundle
+from microdesign.model.networks.config import LEAST_SIZE
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.surrogate.protocol import Draws, Prior
+from microdesign.surrogate.drawing import check_size, draws_for, draws_like, realisations
+from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 PIXELS = 128 * 64 * 64
 """Pixels that go through the network at once: enough to fill it, little enough for a laptop's memory."""
@@ -103,13 +105,32 @@ class LocalSurrogate:
         return self.prior(target).sample(n, seed)
 
     @torch.inference_mode()
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
+        """See `Surrogate.draw`."""
+        request.check(images=like is not None)
+        check_size(request.size, self._network)
+        size = request.size or self._network.size
+        batch = max(1, PIXELS // size**self._network.dimensions)
+        if like is None:
+            assert request.target is not None
+            z = draws_for(self.prior(request.target), request).z[None]
+        else:
+            if len(flat := [i for i, image in enumerate(like) if np.ptp(image) == 0]):
+                raise InputError(f"image {flat[0]} holds one phase alone; expected one with a structure to draw like.")
+            z = draws_like(*self.encode(like), request.n, request.seed)
+        labels = realisations(self.bundle.model.decode, z, request, batch)
+        # Of an image all its realisations come first.
+        return labels.swapaxes(0, 1).reshape(-1, *labels.shape[2:])
+
+    @torch.inference_mode()
     def _gaussians(
         self, network: Callable[[Tensor], Gaussian], labels: np.ndarray, outputs: int
     ) -> tuple[np.ndarray, np.ndarray]:
         x = self._indicators(labels)
         if not len(x) or not outputs:
             return np.zeros((len(x), outputs)), np.zeros((len(x), outputs))
-        gaussians = [network(batch) for batch in x.split(self._batch)]
+        batch = max(1, PIXELS // max(1, x[0, 0].numel()))
+        gaussians = [network(part) for part in x.split(batch)]
         return (
             torch.cat([gaussian.mean for gaussian in gaussians]).double().numpy(),
             torch.cat([gaussian.log_std for gaussian in gaussians]).double().numpy(),
@@ -134,7 +155,9 @@ class LocalSurrogate:
     def _indicators(self, labels: np.ndarray) -> Tensor:
         labels = np.asarray(labels)
         shape, last = self._network.shape, self._network.phases - 1
-        if labels.shape[1:] != shape:
+        if labels.shape[1:] != shape and self._network.any_size:
+            _check_image_size(labels.shape, len(shape))
+        elif labels.shape[1:] != shape:
             expected = ", ".join(map(str, shape))
             raise InputError(f"Images of shape {labels.shape} do not fit the model; expected (n, {expected}).")
         if labels.dtype.kind not in "biu" or (labels.size and (labels.min() < 0 or labels.max() > last)):
@@ -147,8 +170,18 @@ class LocalSurrogate:
     def _target_values(self, target: Mapping[str, float]) -> np.ndarray:
         if set(target) != set(self.properties):
             raise InputError(
-                f"The target names {', '.join(sorted(target)) or 'nothing'}; expected {', '.join(self.properties)}."
+                f"The target names {', '.join(sorted(target)) or 'nothing'}; expected "
+                f"{', '.join(self.properties) or 'none, since the model knows no properties'}."
             )
         values = np.array([float(target[name]) for name in self.properties])
         self._standardization.check(values[None])
         return values
+
+
+def _check_image_size(shape: tuple[int, ...], dimensions: int) -> None:
+    """Refuses images that a network of any size does not take."""
+    if len(shape) != dimensions + 1 or len(set(shape[1:])) > 1:
+        expected = "square images, (n, N, N)" if dimensions == 2 else "cubic volumes, (n, N, N, N)"
+        raise InputError(f"Images of shape {shape} do not fit the model; expected {expected}.")
+    if shape[1] < LEAST_SIZE:
+        raise InputError(f"Images of {shape[1]} pixels are too small for the model; expected at least {LEAST_SIZE}.")

@@ -64,6 +64,39 @@ class Prior:
         return Draws(z, component, self.log_density(z))
 
 
+@dataclass(frozen=True)
+class DrawRequest:
+    """What to draw: realisations of a material, given by images or by a target.
+
+    Attributes:
+        target: A value of every property; None where images are given.
+        n: Realisations, of each image.
+        seed: The same seed gives the same realisations.
+        size: Pixels along each axis; the model's own when None.
+        component: The component of p(z|c) to draw from; by weight when None. Of a target alone.
+    """
+
+    target: Mapping[str, float] | None = None
+    n: int = 1
+    seed: int = 0
+    size: int | None = None
+    component: int | None = None
+
+    def check(self, images: bool) -> None:
+        """Checks what does not depend on the model.
+
+        Raises:
+            InputError: Neither images nor a target are given, or both are, or a number is out of its range.
+        """
+        if images == (self.target is not None):
+            what = "both images and a target are" if images else "neither images nor a target are"
+            raise InputError(f"{what} given to draw from; expected one of the two.")
+        if self.n < 1 or self.seed < 0:
+            raise InputError(f"n = {self.n}, seed = {self.seed}: expected n of at least 1 and a seed of at least 0.")
+        if images and self.component is not None:
+            raise InputError(f"component = {self.component} is given with images; expected it with a target alone.")
+
+
 class Surrogate(Protocol):
     """A trained model as campaigns use it: `LocalSurrogate`, `RemoteSurrogate`, and the wrappers of either.
 
@@ -102,6 +135,13 @@ class Surrogate(Protocol):
 
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
         """n latents from p(z|c) at the target's properties; the same seed gives the same draws."""
+
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
+        """Realisations of the material of the images `like`, uint8 `(m, *N)`, or for the request's target.
+
+        Returns:
+            Labels, uint8 `(m * n, *N)`: n of each image in order, or `(n, *N)` for the target.
+        """
 
 
 def decode_labels(surrogate: Surrogate, z: np.ndarray) -> np.ndarray:

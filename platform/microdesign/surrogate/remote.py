@@ -10,7 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
 from microdesign.surrogate.endpoint import PATIENCE, EndpointClient
-from microdesign.surrogate.protocol import Draws, Prior
+from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 CHUNK = 256
 """Images or latents a request, at most."""
@@ -102,6 +102,16 @@ class RemoteSurrogate:
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
         """See `Surrogate.sample`. The draws are made here, from the endpoint's prior: any number of them."""
         return self.prior(target).sample(n, seed)
+
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
+        """See `Surrogate.draw`."""
+        request.check(images=like is not None)
+        given = {"n": request.n, "seed": request.seed, "size": request.size, "component": request.component}
+        arrays = {name: np.array(value) for name, value in given.items() if value is not None}
+        arrays |= {f"target.{name}": np.array(float(value)) for name, value in (request.target or {}).items()}
+        if like is not None:
+            arrays["like"] = np.asarray(like)
+        return self._exchange("/v1/draw", arrays, ("labels",))["labels"].astype(np.uint8)
 
     def close(self) -> None:
         """Closes the connections."""

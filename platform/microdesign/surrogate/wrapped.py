@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from microdesign.surrogate.protocol import Draws, Prior, Surrogate
+from microdesign.surrogate.protocol import DrawRequest, Draws, Prior, Surrogate
 
 
 class WrappedSurrogate:
@@ -51,3 +51,7 @@ class WrappedSurrogate:
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
         """See `Surrogate.sample`."""
         return self._surrogate.sample(target, n, seed)
+
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
+        """See `Surrogate.draw`."""
+        return self._surrogate.draw(request, like)

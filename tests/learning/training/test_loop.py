@@ -100,7 +100,7 @@ def test_a_finished_state_trains_no_further() -> None:
     whole, _, states = run(config)
     model, history, _ = run(config, states[-1])
     assert not history
-    assert torch.equal(model.decoder.local_stage.last.weight, whole.decoder.local_stage.last.weight)
+    assert torch.equal(model.decoder.shaping.last.weight, whole.decoder.shaping.last.weight)
 
 
 class Spy(VAERegression):

@@ -55,7 +55,10 @@ def test_config_errors() -> None:
             ["network.decoder=texture"],
             "'network.decoder' = 'texture' is not valid: the decoder 'texture' is now called 'random_field'",
         ),
-        (["network.decoder=unet"], "unknown decoder 'unet'; expected one of random_field, upsampling or module:name"),
+        (
+            ["network.decoder=unet"],
+            "unknown decoder 'unet'; expected one of random_field, local_global, upsampling or module:name",
+        ),
         (["network.phases=8"], "field_channels 6 is not supported with 8 phases; set field_channels to at least 8"),
         (
             ["network.latent_kind=spatial"],

@@ -13,8 +13,9 @@ from microdesign.microstructure.data.indicators import all_phases, probabilities
 from microdesign.microstructure.statistics.morphology import corner_contacts
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.decoders import build_decoder
-from microdesign.model.networks.local_stage import SHARPNESS, blurred
+from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
+from microdesign.model.networks.shaping import SHARPNESS, blurred
 from tests.cases import case
 
 
@@ -37,6 +38,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "upsampling": {"decoder": "upsampling"},
     "zero": {"decoder": "upsampling", "padding": "zero"},
     "spatial": {"decoder": "upsampling", "latent_kind": "spatial"},
+    "local_global": {"decoder": "local_global", "denoiser": {"width": 8, "depth": 1}},
     "own": {"decoder": f"{__name__}:Cosine"},
 }
 """The contract's tests cover what is listed here."""
@@ -56,17 +58,27 @@ def test_contract(kind: str) -> None:
 def keeps_the_contract(kind: str, dimensions: int, size: int, phases: int) -> None:
     """Logits of the image's own size, float32 under autocast, and a gradient for every parameter and latent."""
     torch.manual_seed(0)
+    if kind == "local_global":
+        size = 32
     config = NetworkConfig(size=size, dimensions=dimensions, phases=phases, depth=2, **KINDS[kind], **SMALL)
     decoder = build_decoder(config)
-    if isinstance(decoder, RandomFieldDecoder):
-        nn.init.normal_(decoder.local_stage.last.weight, std=0.02)
+    if isinstance(decoder, RandomFieldDecoder | LocalGlobalDecoder):
+        draft = decoder.draft if isinstance(decoder, LocalGlobalDecoder) else decoder
+        nn.init.normal_(draft.shaping.last.weight, std=0.02)
     z = latents(config).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
         logits = decoder(z)
     assert logits.shape == (3, config.channels, *config.shape)
     assert logits.dtype == torch.float32
     torch.testing.assert_close(all_phases(probabilities(logits)).sum(1), torch.ones(3, *config.shape))
-    logits.square().mean().backward()
+    loss = logits.square().mean()
+    if isinstance(decoder, LocalGlobalDecoder):
+        for module in decoder.denoiser.modules():
+            for name in ("second", "last"):
+                if hasattr(module, name):
+                    nn.init.normal_(getattr(module, name).weight, std=0.1)
+        loss = loss + decoder.denoising_loss(probabilities(logits).detach(), z).mean()
+    loss.backward()
     assert z.grad is not None
     assert (z.grad != 0).all()
     for name, parameter in decoder.named_parameters():
@@ -99,7 +111,7 @@ def random_field(size: int = 32, **changes: float) -> RandomFieldDecoder:
     """A decoder whose last layer is no longer zero, so that all its layers show."""
     torch.manual_seed(0)
     made = RandomFieldDecoder(NetworkConfig(size=size, **(SMALL | changes)))
-    nn.init.normal_(made.local_stage.last.weight, std=0.02)
+    nn.init.normal_(made.shaping.last.weight, std=0.02)
     return made
 
 
@@ -108,12 +120,12 @@ def test_it_starts_as_its_first_fields_and_a_level() -> None:
         with case(phases=phases):
             torch.manual_seed(0)
             one, z = RandomFieldDecoder(NetworkConfig(size=32, phases=phases, smoothing=0, **SMALL)), torch.randn(5, 4)
-            channels = one.local_stage.channels
+            channels = one.shaping.channels
             outputs = one.global_stage.statistics(torch.cat((one.global_stage.dense(z), z), dim=1))
             fields = one.global_stage.fields(z, outputs[:, :-channels])[:, :channels]
             level = (one(z) / SHARPNESS - fields).flatten(2)
             torch.testing.assert_close(level, level[..., :1].expand_as(level), rtol=0, atol=1e-5)
-            torch.testing.assert_close(level[..., 0], outputs[:, -channels:] + one.local_stage.last.bias)
+            torch.testing.assert_close(level[..., 0], outputs[:, -channels:] + one.shaping.last.bias)
 
 
 def test_the_blur_is_that_of_the_fourier_transform() -> None:
@@ -132,8 +144,8 @@ def test_a_blur_draws_fewer_specks_whatever_the_weights() -> None:
     contacts = []
     for sigma in (0.0, 1.0):
         decoder = random_field(smoothing=sigma)
-        nn.init.normal_(decoder.local_stage.first.weight, std=1.0)
-        nn.init.normal_(decoder.local_stage.last.weight, std=1.0)
+        nn.init.normal_(decoder.shaping.first.weight, std=1.0)
+        nn.init.normal_(decoder.shaping.last.weight, std=1.0)
         logits = decoder(torch.randn(8, 4, generator=torch.Generator().manual_seed(0)))[:, 0]
         image = (logits > logits.mean((1, 2), keepdim=True)).float()
         contacts.append(float(corner_contacts(image).sum()))
@@ -177,7 +189,22 @@ def test_every_latent_has_a_noise_of_its_own_and_near_ones_nearly_the_same() -> 
     assert largest_correlation(before[:4], before[4:]).max() < 0.6
 
 
-def test_noise_is_saved_with_the_weights_and_fixed_tables_are_not() -> None:
+def test_what_selects_the_noise_is_saved_with_the_weights_and_fixed_tables_are_not() -> None:
     names = set(random_field().state_dict())
-    assert {"global_stage.random_fields.noise", "global_stage.projection"} <= names
-    assert not names & {"global_stage.random_fields.basis", "global_stage.random_fields.blur"}
+    assert "global_stage.noise.projection" in names
+    assert not any(name.startswith("global_stage.random_fields.") for name in names)
+
+
+def test_fields_of_another_size_have_the_same_spectrum_in_pixels() -> None:
+    one = random_field(size=64).global_stage
+    with torch.no_grad():
+        z = torch.randn(24, 4)
+        step = [(f - f.roll(1, -1)).square().mean((0, 2, 3)) for f in (one(z).fields, one(z, 128).fields)]
+    torch.testing.assert_close(*step, rtol=0.15, atol=0)
+
+
+def test_another_seed_is_another_realisation_of_the_same_latent() -> None:
+    one, z = random_field(), torch.randn(3, 4)
+    first, again, other = one(z, seed=1), one(z, seed=1), one(z, seed=2)
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other)

@@ -37,7 +37,7 @@ def test_maps_and_features() -> None:
             ]
             features = Features(config)
             assert features(x, maps).shape == (2, features.size)
-            assert features.size == 32 + features.spectral.features
+            assert features.size == 32 + features.spectral.features + config.channels
 
 
 def test_one_stage() -> None:
@@ -49,6 +49,18 @@ def test_one_stage() -> None:
 
 
 def test_the_dense_layer_does_not_grow_with_the_image() -> None:
-    small, large = (Features(NetworkConfig(size=size)).dense.weight.shape for size in (64, 200))
-    assert small == large
+    for decoder in ("random_field", "local_global"):
+        small, large = (Features(NetworkConfig(size=size, decoder=decoder)).dense.weight.shape for size in (64, 208))
+        assert small == large
     assert NetworkConfig().coarse == MOST_POSITIONS
+
+
+def test_features_of_the_local_global_network_belong_to_pixels_and_not_to_the_image() -> None:
+    """Four copies of a periodic image side by side have the features of the one."""
+    config = NetworkConfig(size=64, decoder="local_global", **SMALL)
+    torch.manual_seed(0)
+    trunk, features, x = Trunk(config), Features(config), images(config)
+    tiled = x.repeat(1, 1, 2, 2)
+    torch.testing.assert_close(
+        features(tiled, trunk(tiled))[:, :32], features(x, trunk(x))[:, :32], rtol=0.05, atol=0.05
+    )

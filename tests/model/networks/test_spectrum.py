@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from microdesign.model.networks.random_fields import RandomFields
-from microdesign.model.networks.spectrum import SpectralFeatures, angular_waves, radial_bumps, wave_vectors
+from microdesign.model.networks.spectrum import (
+    LONGEST,
+    SpectralFeatures,
+    angular_waves,
+    moment_weights,
+    radial_bumps,
+    wave_vectors,
+)
 from tests.cases import case
 
 SIZES = (32, 64)
@@ -106,14 +113,14 @@ def test_a_bump_sets_the_length_scale() -> None:
         assert scales == sorted(scales)
         assert scales[0] < 2
         # The common blur takes power from the finest bumps.
-        for bump in (1, 2, 3):
-            assert scales[bump] == pytest.approx((size / 2) ** (bump / (BUMPS - 1)), rel=0.35)
+        for bump in (2, 3):
+            assert scales[bump] == pytest.approx(size / LONGEST * (LONGEST / 2) ** (bump / (BUMPS - 1)), rel=0.35)
 
 
 def test_cos_2a_sets_the_orientation() -> None:
     for sign, size in product((1.0, -1.0), SIZES):
         with case(size=size, sign=sign):
-            one, features = spectrum(size, channels=1), SpectralFeatures(size)
+            one, features = spectrum(size, channels=1), SpectralFeatures()
             field = one(single(one, **{f"w1_b{bump}": 1.5 * sign for bump in range(BUMPS)}))
             steps = [(field - field.roll(1, axis)).square().mean().item() for axis in (-2, -1)]
             # Power at angle 0 is variation along x, the first axis of an image.
@@ -126,7 +133,7 @@ def test_cos_2a_sets_the_orientation() -> None:
 
 def test_sin_2a_sets_the_diagonal() -> None:
     for size in SIZES:
-        one, features = spectrum(size, channels=1), SpectralFeatures(size)
+        one, features = spectrum(size, channels=1), SpectralFeatures()
         field = one(single(one, **{f"w2_b{bump}": 1.5 for bump in range(BUMPS)}))
         for image, sign in ((field, 1), (field.mT, 1), (field.flip(-1), -1), (field.flip(-2), -1)):
             angular = features(image)[0, BUMPS:].unflatten(0, (BUMPS, WAVES - 1))
@@ -163,7 +170,7 @@ def binary(size: int, n: int = 4, fraction: float = 0.4) -> Tensor:
 
 def test_features_ignore_shifts_inversion_and_point_reflection() -> None:
     for size in SIZES:
-        features, x = SpectralFeatures(size), binary(size)
+        features, x = SpectralFeatures(), binary(size)
         expected = features(x)
         assert expected.shape == (4, features.features)
         assert features.features == BUMPS * WAVES
@@ -173,7 +180,7 @@ def test_features_ignore_shifts_inversion_and_point_reflection() -> None:
 
 def test_features_of_a_transposed_image() -> None:
     for size in SIZES:
-        features, x = SpectralFeatures(size), binary(size)
+        features, x = SpectralFeatures(), binary(size)
         radial, angular = features(x).split((BUMPS, BUMPS * (WAVES - 1)), dim=1)
         expected = angular.unflatten(1, (BUMPS, -1)) * FLIPPED_BY_A_TURN[1:]
         assert angular.unflatten(1, (BUMPS, -1))[..., 0].abs().max() > 0.3
@@ -190,7 +197,7 @@ def test_one_wave() -> None:
     """A plane wave of amplitude 1/2 has power (N/4)^2 at +-k, N the edge length, and one direction."""
     for periods, size in product((1, 3, 8), SIZES):
         with case(size=size, periods=periods):
-            features = SpectralFeatures(size)
+            features = SpectralFeatures()
             wave = 0.5 + 0.5 * torch.cos(2 * math.pi * periods * torch.arange(size) / size)
             along_x = wave[:, None].expand(size, size)[None, None]
             bumps, columns = radial_bumps(size), torch.full((size // 2 + 1,), 2.0)
@@ -209,18 +216,18 @@ def test_white_noise_is_isotropic_and_its_power_is_its_variance() -> None:
     for fraction, size in product((0.2, 0.5), SIZES):
         with case(size=size, fraction=fraction):
             x = (torch.rand(400, 1, size, size, generator=torch.Generator().manual_seed(3)) < fraction).float()
-            values = SpectralFeatures(size)(x)
+            values = SpectralFeatures()(x)
             power = (2 * values[:, :BUMPS]).exp().mean(0)
             torch.testing.assert_close(power, torch.full((BUMPS,), fraction * (1 - fraction)), rtol=0.1, atol=0)
             anisotropy = values[:, BUMPS:].unflatten(1, (BUMPS, -1)).mean(0)
             # No direction is favoured, but for what the square lattice of wave numbers itself does (cos 4a).
             assert anisotropy[:, :2].abs().max() < 0.06
-            lattice = SpectralFeatures(size).weights.sum(1)[BUMPS:].unflatten(0, (-1, BUMPS)).mT
+            lattice = moment_weights(size, 2, x.device).sum(1)[BUMPS:].unflatten(0, (-1, BUMPS)).mT
             torch.testing.assert_close(anisotropy, lattice, rtol=0, atol=0.05)
 
 
 def test_features_are_float32_under_autocast_and_of_one_phase_finite() -> None:
-    features = SpectralFeatures(32)
+    features = SpectralFeatures()
     with torch.autocast("cpu", torch.bfloat16):
         assert features(binary(32)).dtype == torch.float32
     for value in (0.0, 1.0):
@@ -236,7 +243,9 @@ def test_the_basis() -> None:
         bumps = radial_bumps(size)
         assert bumps.shape == (BUMPS, size, size // 2 + 1)
         assert not bumps[:, 0, 0].any()
-        assert bumps[0, 1, 0] == pytest.approx(1)
+        # In pixels, whatever the size: the first bump at the longest wave length, the last at two pixels.
+        distance = math.log(LONGEST / size) / math.log(LONGEST / 2) * (BUMPS - 1)
+        assert bumps[0, 1, 0] == pytest.approx(math.exp(-0.5 * distance**2))
         assert bumps[-1, 0, -1] == pytest.approx(1)
         waves = angular_waves(size)
         assert waves.shape == (WAVES, size, size // 2 + 1)
@@ -273,7 +282,7 @@ def test_fields_in_space() -> None:
             assert fields.shape == (3, 2, size, size, size)
             torch.testing.assert_close(fields.mean((2, 3, 4)), torch.zeros(3, 2), rtol=0, atol=1e-5)
             torch.testing.assert_close(fields.square().mean((2, 3, 4)), torch.ones(3, 2))
-            features = SpectralFeatures(size, channels=2, dimensions=3)
+            features = SpectralFeatures(channels=2, dimensions=3)
             expected = features(fields)
             assert expected.shape == (3, features.features) == (3, 2 * BUMPS * 15)
             torch.testing.assert_close(features(fields.roll((3, 5, -2), (2, 3, 4))), expected, rtol=0, atol=1e-4)
@@ -297,5 +306,5 @@ def test_power_of_odd_and_even_sizes_is_counted_alike() -> None:
     for size in (15, 32, 45):
         with case(size=size):
             x = torch.randn(300, 1, size, size, generator=torch.Generator().manual_seed(4))
-            radial = SpectralFeatures(size)(x)[:, :BUMPS]
+            radial = SpectralFeatures()(x)[:, :BUMPS]
             torch.testing.assert_close((2 * radial).exp().mean(0), torch.ones(BUMPS), rtol=0.12, atol=0)

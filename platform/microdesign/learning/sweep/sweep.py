@@ -41,6 +41,7 @@ from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.registration import NotRegisteredError
+from microdesign.learning.training.starting_point import initial_model, resolve_start
 from microdesign.learning.training.train import check_worker_resources, train
 from microdesign.learning.training.workers.failures import driver_error
 from microdesign.microstructure.data.dataset import Dataset
@@ -315,7 +316,8 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: 
     dataset = Dataset.open(config.train.dataset)
     names = config.train.properties
     standardization = standardization_of(config.train, dataset)
-    feed, feedback = prepare(config.train.model_copy(update={"loop": loop}), dataset, standardization, device)
+    training, _ = resolve_start(config.train.model_copy(update={"loop": loop}))
+    feed, feedback = prepare(training, dataset, standardization, device)
     evaluator = _evaluator(config, dataset)
     held_out = HeldOut(
         dataset.load("validation").with_known(names),
@@ -326,7 +328,7 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: 
         None if evaluator is None else materials_from(dataset.manifest.materials, config.train.dataset),
         config.search.seed,
     )
-    model = build_model(loop, len(names)).to(device)
+    model = initial_model(training, standardization, dataset.manifest.materials).to(device)
 
     objective = loop.resolved_stages[-1].objective
 

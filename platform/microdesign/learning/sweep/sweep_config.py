@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config, changed
 from microdesign.core.files import digest_json
+from microdesign.core.references import PRETRAINED
 from microdesign.learning.evaluation.metrics import NEEDS_PROPERTIES, Metric
 from microdesign.learning.sweep.search_space import Space
 from microdesign.learning.training.config.loop_config import LoopConfig
@@ -91,9 +92,10 @@ class SweepConfig(Config):
     def _check(self) -> Self:
         if len(set(self.metrics)) < len(self.metrics):
             raise ValueError(f"metrics names one twice: {', '.join(self.metrics)}")
-        if self.train.start is not None:
+        if self.train.start not in (None, PRETRAINED):
             raise ValueError(
-                f"train.start {self.train.start} is not supported: trials start from seeded weights; leave it out"
+                f"train.start {self.train.start} is not supported: trials start from seeded or pretrained weights; "
+                "leave it out"
             )
         if "trainable" in self.space or any("trainable" in settings for settings in self.models.values()):
             raise ValueError("trainable is not searched: fine-tuning starts from a finished model; leave it out")

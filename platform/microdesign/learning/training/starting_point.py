@@ -9,14 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from microdesign.core.config import flatten
 from microdesign.core.errors import InputError
+from microdesign.core.references import PRETRAINED
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import build_model
 from microdesign.model.bundle import Bundle, load_bundle
 from microdesign.model.model_config import ModelConfig
+from microdesign.model.pretrained import FOLDER
 from microdesign.model.prior.priors import MixturePrior
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
+
+_NOT_WEIGHTS = {"size", "regressor", "padding", "smoothing"}
+"""Settings of a network that do not change its weights, the size where the decoder draws any."""
+_ONLY_DRAWING = {"denoiser.start", "denoiser.steps", "denoiser.share"}
 
 
 def initial_model(
@@ -27,7 +34,8 @@ def initial_model(
     A model to start from (`start`) was trained on other data, and its weights belong to that data's standardization.
     Of the same materials, a property is the same function of the image: the weights are rescaled so that the model
     predicts the same physical values. Of other materials, or of unknown ones, the function is another, and its
-    standardised form is what both have in common: the weights stay as they are.
+    standardised form is what both have in common: the weights stay as they are. A model of images alone, such as the
+    pretrained one, gives the encoder and the decoder.
 
     Args:
         config: Of the training.
@@ -40,30 +48,64 @@ def initial_model(
     model = build_model(config.loop, len(config.properties))
     if config.start is not None:
         bundle = load_start(config.start, config)
-        model.load_state_dict(_weights(bundle, config.loop.model))
-        if materials is not None and materials == bundle.description.materials:
+        weights = _weights(bundle, config.loop.model)
+        if not bundle.properties:
+            weights = model.state_dict() | {k: v for k, v in weights.items() if not k.startswith("prior.")}
+        model.load_state_dict(weights)
+        if bundle.properties and materials is not None and materials == bundle.description.materials:
             rescale(model, bundle.description.standardization, standardization)
     return model
 
 
-def load_start(folder: str, config: TrainConfig) -> Bundle:
+def start_bundle(start: str) -> Bundle:
+    """Loads the bundle that training starts from: a folder's, or the package's own (`pretrained`).
+
+    Raises:
+        InputError: There is no such bundle, or it is damaged.
+    """
+    return load_bundle(FOLDER if start == PRETRAINED else start)
+
+
+def load_start(start: str, config: TrainConfig) -> Bundle:
     """Loads the bundle to start from.
 
     Raises:
         InputError: There is no such bundle, or it has another architecture or other properties than the config.
     """
-    bundle = load_bundle(folder)
-    if bundle.properties != config.properties:
+    bundle = start_bundle(start)
+    if bundle.properties and bundle.properties != config.properties:
         raise InputError(
-            f"start: {folder} is a model of {', '.join(bundle.properties)}; expected {', '.join(config.properties)}."
+            f"start: {start} is a model of {', '.join(bundle.properties)}; expected {', '.join(config.properties)}."
         )
-    found, wanted = bundle.description.model, config.loop.model
-    if found.network.regressor == "shared":  # it may get a trunk of its own
-        network = found.network.model_copy(update={"regressor": wanted.network.regressor})
-        found = found.model_copy(update={"network": network})
-    if found != wanted:
-        raise InputError(f"start: {folder} is of another architecture; give `loop.model` as its model.json does.")
+    if reason := _misfit(bundle, config.loop.model):
+        raise InputError(
+            f"start: {start} is of another architecture ({reason}); give `loop.model` as its model.json does."
+        )
     return bundle
+
+
+def resolve_start(config: TrainConfig) -> tuple[TrainConfig, str]:
+    """Returns the config without the pretrained weights where these do not fit its network, and why; else itself."""
+    if config.start != PRETRAINED:
+        return config, ""
+    reason = _misfit(start_bundle(PRETRAINED), config.loop.model)
+    return (config.model_copy(update={"start": None}), reason) if reason else (config, "")
+
+
+def _misfit(bundle: Bundle, wanted: ModelConfig) -> str:
+    """Says which setting keeps a model from starting with the weights of a bundle; empty if none does."""
+    there = bundle.description.model
+    ignored = set(_NOT_WEIGHTS) if there.network.any_size else _NOT_WEIGHTS - {"size"}
+    if there.network.regressor == "own":  # a shared one may get a trunk of its own, but not the other way round
+        ignored.discard("regressor")
+    found, given = (flatten(each.network.model_dump(exclude=ignored)) for each in (there, wanted))
+    if bundle.properties:  # a model of images has no conditional prior
+        found |= flatten({"prior": there.prior.model_dump()})
+        given |= flatten({"prior": wanted.prior.model_dump()})
+    for name, value in given.items():
+        if value != found.get(name) and name not in _ONLY_DRAWING:
+            return f"{name} {value}, there {found.get(name)}"
+    return ""
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import lock_folder, read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
+from microdesign.core.references import PRETRAINED
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
 from microdesign.learning.models import bundle_folder
@@ -23,7 +24,7 @@ from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
-from microdesign.learning.training.starting_point import initial_model
+from microdesign.learning.training.starting_point import initial_model, resolve_start, start_bundle
 from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
@@ -52,7 +53,10 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     """
     dataset = Dataset.open(config.dataset)
     uri = tracking_uri or default_uri()
-    if config.start is not None:
+    config, reason = resolve_start(config)
+    if reason:
+        progress(f"training starts from seeded weights: the pretrained ones do not fit ({reason})")
+    if config.start not in (None, PRETRAINED):
         start = bundle_folder(config.start, Path(config.storage).resolve() / "models", uri)
         config = config.model_copy(update={"start": str(start)})
     name = config.run_name(dataset.manifest.digest)
@@ -100,7 +104,7 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
     sources = config.loop.sources()
     run = start_run(config.tracking.experiment, name, uri)
     run.log_params(config.model_dump(mode="json"))
-    start = {} if config.start is None else {"start": load_bundle(config.start).digest}
+    start = {} if config.start is None else {"start": start_bundle(config.start).digest}
     run.log_tags({"dataset": dataset.manifest.digest, "stage": "train"} | start | sources)
     run.log_dataset(dataset.folder, dataset.manifest.digest, {"samples": len(dataset)} | dataset.manifest.classes)
     run.log_text(dump_yaml(config), "config.yaml")
@@ -130,7 +134,7 @@ def build_trainer(config: TrainConfig, standardization: Standardization, name: s
     """The Ray trainer of a run; `messages.put` gets (epochs done, metrics) after each epoch, in worker 0."""
     # Ray Train takes up a worker's report when it polls, and the worker waits: no epoch would be shorter than 2 s.
     os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
-    paths = {"dataset": config.dataset} | ({} if config.start is None else {"start": config.start})
+    paths = {"dataset": config.dataset} | ({} if config.start in (None, PRETRAINED) else {"start": config.start})
     resources = config.resources
     # Of several workers Ray's types know a number alone, and of callbacks those of the older Ray Train.
     workers: Any = resources.workers

@@ -47,13 +47,13 @@ def pad_periodic(x: Tensor, low: int, high: int | None = None) -> Tensor:
     return _PeriodicPad.apply(x, low, low if high is None else high)
 
 
-def pad_zero(x: Tensor) -> Tensor:
-    """Pads every spatial axis of `(B, C, *N)` with one zero before and after.
+def pad_zero(x: Tensor, width: int = 1) -> Tensor:
+    """Pads every spatial axis of `(B, C, *N)` with zeros, `width` before and as many after.
 
     Not by the convolution itself: in torch 2.13 the gradient of a padded bfloat16 `Conv3d` now and then reads, on the
     CPU, memory that nobody has written.
     """
-    return F.pad(x, (1, 1) * (x.ndim - 2))
+    return F.pad(x, (width, width) * (x.ndim - 2))
 
 
 def channels_last(x: Tensor) -> Tensor:

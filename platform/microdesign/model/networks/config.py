@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
@@ -12,7 +12,30 @@ from microdesign.model.plugins import check_name
 
 Padding = Literal["periodic", "zero"]
 """What convolutions see beyond the edges."""
-RANDOM_FIELD, UPSAMPLING = "random_field", "upsampling"
+RANDOM_FIELD, LOCAL_GLOBAL, UPSAMPLING = "random_field", "local_global", "upsampling"
+
+
+PRETRAINED_SIZES = ("dimensions", "phases", "widths", "latent_kind", "latent", "field_channels", "hidden")
+"""Settings at whose defaults the weights that the package brings fit."""
+MULTIPLE = 16
+"""Sizes that the denoiser of default patches draws are its multiples."""
+LEAST_SIZE = 32
+"""Pixels along each axis of the smallest image that the encoder of a network of any size takes."""
+
+
+class DenoiserConfig(Config):
+    """The denoiser of the local_global decoder, and how it draws."""
+
+    width: int = Field(64, ge=1, description="channels of the denoiser")
+    patch: int = Field(4, ge=2, multiple_of=2, description="pixels along each axis of its patches")
+    depth: int = Field(2, ge=1, description="residual blocks on each level")
+    start: float = Field(
+        0.3, ge=0, lt=1, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
+    )
+    share: float = Field(
+        0.25, gt=0, le=1, description="share of each training batch that the denoiser learns from; it costs the most"
+    )
+    steps: int = Field(6, ge=1, description="steps of drawing: more are slower and finer")
 
 
 class NetworkConfig(Config):
@@ -29,19 +52,21 @@ class NetworkConfig(Config):
     phases: int = Field(2, ge=2, le=256, description="number of phases")
     padding: Padding = Field("periodic", description="what convolutions see beyond the edges")
     widths: tuple[PositiveInt, ...] = Field(
-        (16, 32, 48, 64), min_length=1, description="channels per stage, finest first; one stage halves the size"
+        (32, 32, 64, 96), min_length=1, description="channels per stage, finest first; one stage halves the size"
     )
     depth: int = Field(1, ge=1, description="residual blocks per stage")
     latent_kind: Literal["vector", "spatial"] = Field(
         "vector", description="one latent vector per image, or one per pixel of the coarsest map"
     )
-    latent: int = Field(24, ge=1, description="size of a latent vector")
+    latent: int = Field(32, ge=1, description="size of a latent vector")
     decoder: str = Field(
-        RANDOM_FIELD,
-        description="random_field: stationary, with the latent's power spectrum; upsampling: convolutions from coarse "
-        "to fine; or module:name",
+        LOCAL_GLOBAL,
+        description="local_global: a random field with the latent's power spectrum, which a denoiser refines; "
+        "random_field: the field alone; upsampling: convolutions from coarse to fine; or module:name. Where it is left "
+        "out and pretrained weights do not fit the network, random_field: a denoiser takes hours to train",
     )
     field_channels: int = Field(6, ge=1, description="random fields that the decoder random_field shapes")
+    denoiser: DenoiserConfig = DenoiserConfig()
     smoothing: float = Field(
         1.0, ge=0, description="pixels, standard deviation of the blur of the random_field decoder's logits: no specks"
     )
@@ -50,10 +75,23 @@ class NetworkConfig(Config):
         "shared", description="feature maps of the property regressor: the encoder's, or those of a trunk of its own"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _default_decoder(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or "decoder" in values:
+            return values
+        fields = cls.model_fields
+        default = all(
+            name not in values or _plain(values[name]) == _plain(fields[name].default) for name in PRETRAINED_SIZES
+        )
+        size = values.get("size", fields["size"].default)
+        fits = default and isinstance(size, int) and size % MULTIPLE == 0 and size >= LEAST_SIZE
+        return {**values, "decoder": LOCAL_GLOBAL if fits else RANDOM_FIELD}
+
     @field_validator("decoder")
     @classmethod
     def _check_decoder(cls, value: str) -> str:
-        return check_name("decoder", value, (RANDOM_FIELD, UPSAMPLING), renamed={"texture": RANDOM_FIELD})
+        return check_name("decoder", value, (RANDOM_FIELD, LOCAL_GLOBAL, UPSAMPLING), renamed={"texture": RANDOM_FIELD})
 
     @model_validator(mode="after")
     def _check(self) -> "NetworkConfig":
@@ -62,16 +100,32 @@ class NetworkConfig(Config):
                 f"size {self.size} with {len(self.widths)} stages is not supported; "
                 f"set size to at least {2 ** len(self.widths) + 1} or give fewer widths"
             )
-        if self.latent_kind == "spatial" and self.decoder == RANDOM_FIELD:
+        fields = self.decoder in (RANDOM_FIELD, LOCAL_GLOBAL)
+        if self.latent_kind == "spatial" and fields:
             raise ValueError(
-                "latent_kind spatial is not supported with decoder random_field; set decoder to upsampling"
+                f"latent_kind spatial is not supported with decoder {self.decoder}; set decoder to upsampling"
             )
-        if self.decoder == RANDOM_FIELD and self.field_channels < self.channels:
+        if self.decoder == LOCAL_GLOBAL and (self.size % self.multiple or self.size < 2 * self.multiple):
+            raise ValueError(
+                f"size {self.size} is not supported with decoder local_global; "
+                f"set size to a multiple of {self.multiple}, {2 * self.multiple} or more"
+            )
+        if fields and self.field_channels < self.channels:
             raise ValueError(
                 f"field_channels {self.field_channels} is not supported with {self.phases} phases; "
                 f"set field_channels to at least {self.channels}"
             )
         return self
+
+    @property
+    def any_size(self) -> bool:
+        """Whether the weights fit images of every size."""
+        return self.decoder == LOCAL_GLOBAL
+
+    @property
+    def multiple(self) -> int:
+        """The sizes that the decoder local_global draws are multiples of this, twice as large at least."""
+        return 4 * self.denoiser.patch
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -105,3 +159,7 @@ class NetworkConfig(Config):
     def latent_size(self) -> int:
         """D: the numbers of an image's latent, which is flat, `(B, D)`, outside the networks."""
         return math.prod(self.latent_shape)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from torch import nn
 
-from microdesign.model.networks.config import RANDOM_FIELD, UPSAMPLING, NetworkConfig
+from microdesign.model.networks.config import LOCAL_GLOBAL, RANDOM_FIELD, UPSAMPLING, NetworkConfig
+from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
 from microdesign.model.networks.upsampling_decoder import UpsamplingDecoder
 from microdesign.model.plugins import find
@@ -15,7 +16,11 @@ Decoder = Callable[[NetworkConfig], nn.Module]
 Its forward maps latents `(B, D)`, D = `config.latent_size`, to logits `(B, C, *N)` in float32, also under autocast,
 with C = `config.channels` and N = `config.shape`. Its parameters are trained and saved with the model's.
 """
-DECODERS: Mapping[str, Decoder] = {RANDOM_FIELD: RandomFieldDecoder, UPSAMPLING: UpsamplingDecoder}
+DECODERS: Mapping[str, Decoder] = {
+    LOCAL_GLOBAL: LocalGlobalDecoder,
+    RANDOM_FIELD: RandomFieldDecoder,
+    UPSAMPLING: UpsamplingDecoder,
+}
 """The built-in decoders by name."""
 
 

@@ -43,19 +43,21 @@ class Trunk(nn.Module):
 class Features(nn.Module):
     """Features of the whole image from its feature maps.
 
-    Mean and mean square of every map and the power spectrum's moments join the coarsest map: they are invariant to
-    periodic shifts, as effective properties are, and the latter set the random fields of the decoder.
+    Mean and mean square of every map, the power spectrum's moments and the volume fractions join the coarsest map: they
+    are invariant to periodic shifts, as effective properties are, and the latter set the random fields of the decoder.
+    A decoder without positions needs none of the coarsest map; then images of any size have the same features.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        last, positions = config.widths[-1], min(config.coarse, MOST_POSITIONS)
+        last = config.widths[-1]
+        positions = 1 if config.any_size else min(config.coarse, MOST_POSITIONS)
         self.positions = positions
-        self.spectral = SpectralFeatures(config.size, config.channels, config.dimensions)
+        self.spectral = SpectralFeatures(config.channels, config.dimensions)
         moments = 2 * sum((*config.widths[1:], last))
-        inputs = last * positions**config.dimensions + moments + self.spectral.features
-        self.dense = nn.Linear(inputs, config.hidden)
-        self.size = config.hidden + self.spectral.features
+        direct = self.spectral.features + config.channels
+        self.dense = nn.Linear(last * positions**config.dimensions + moments + direct, config.hidden)
+        self.size = config.hidden + direct
 
     def forward(self, x: Tensor, maps: list[Tensor]) -> Tensor:
         """Maps images `(B, C, *N)` and their feature maps to features `(B, size)`."""
@@ -64,6 +66,6 @@ class Features(nn.Module):
             flat = h.flatten(2)
             moments += [flat.mean(2), flat.square().mean(2)]
         coarse = maps[-1] if maps[-1].shape[-1] <= self.positions else pool_to(maps[-1], self.positions)
-        spectral = self.spectral(x)
-        dense = self.dense(torch.cat((coarse.flatten(1), *moments, spectral), dim=1))
-        return torch.cat((F.relu(dense), spectral), dim=1)
+        direct = torch.cat((self.spectral(x), x.float().flatten(2).mean(2)), dim=1)
+        dense = self.dense(torch.cat((coarse.flatten(1), *moments, direct), dim=1))
+        return torch.cat((F.relu(dense), direct), dim=1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.networks.random_fields import RandomFields
+from microdesign.model.networks.random_fields import LatentNoise, RandomFields
 
 
 class GlobalDescription(NamedTuple):
@@ -18,7 +18,7 @@ class GlobalDescription(NamedTuple):
     Attributes:
         fields: Random fields, `(B, F, *N)`, float32.
         levels: Level of the logits of each channel, `(B, C)`: the volume fractions.
-        hidden: Output of the dense layers, `(B, H)`, which modulates the local stage.
+        hidden: Output of the dense layers, `(B, H)`, which modulates the shaping.
     """
 
     fields: Tensor
@@ -31,11 +31,9 @@ class GlobalStage(nn.Module):
 
     The latent holds the statistics, not positions: length scales, anisotropy and orientation enter as the spectrum of
     the fields, the volume fractions as levels. The latent also selects the noise, by a random projection that is not
-    trained: every draw has its own noise, near latents have nearly the same, and the local stage learns
-    morphologies instead of one noise's places.
+    trained: every draw has its own noise, near latents have nearly the same, and what shapes
+    the fields learns morphologies instead of one noise's places.
     """
-
-    projection: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -44,23 +42,23 @@ class GlobalStage(nn.Module):
             nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
         )
         self.random_fields = RandomFields(config.size, config.field_channels, config.dimensions)
-        realisations = config.field_channels * self.random_fields.realisations
-        self.register_buffer("projection", torch.randn(config.latent + 1, realisations))
+        self.noise = LatentNoise(config.latent, config.field_channels, self.random_fields.realisations)
         outputs = config.field_channels * self.random_fields.terms + config.channels
         self.statistics = nn.Linear(config.hidden + config.latent, outputs)
 
-    def forward(self, z: Tensor) -> GlobalDescription:
-        """Maps latents `(B, D)` to fields, levels and hidden vectors."""
+    def forward(self, z: Tensor, size: int | None = None, seed: int = 0) -> GlobalDescription:
+        """Maps latents `(B, D)` to fields, levels and hidden vectors; `size` and `seed` as in `RandomFields`."""
         hidden = self.dense(z)
         with torch.autocast(z.device.type, enabled=False):
             # Beside the hidden layers, straight from the latent: statistics are then learned first.
             outputs = self.statistics(torch.cat((hidden.float(), z.float()), dim=1))
             spectra, levels = outputs.tensor_split((-self.channels,), dim=1)
-            return GlobalDescription(self.fields(z, spectra), levels, hidden)
+            return GlobalDescription(self.fields(z, spectra, size, seed), levels, hidden)
 
-    def fields(self, z: Tensor, spectra: Tensor) -> Tensor:
+    def fields(self, z: Tensor, spectra: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
         """Maps latents `(B, D)` and coefficients of their spectra `(B, F * terms)` to random fields `(B, F, *N)`."""
-        realisation = z.float() @ self.projection[:-1] + self.projection[-1]
-        parts = (each.unflatten(1, (self.random_fields.channels, -1)) for each in (spectra, realisation))
-        fields: Tensor = self.random_fields(torch.cat(tuple(parts), dim=-1).flatten(1))
+        coefficients = torch.cat(
+            (spectra.unflatten(1, (self.random_fields.channels, -1)), self.noise.weights(z)), dim=-1
+        )
+        fields: Tensor = self.random_fields(coefficients.flatten(1), size, seed)
         return fields

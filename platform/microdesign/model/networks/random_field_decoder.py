@@ -4,11 +4,11 @@ from torch import Tensor, nn
 
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.global_stage import GlobalStage
-from microdesign.model.networks.local_stage import LocalStage
+from microdesign.model.networks.shaping import Shaping
 
 
 class RandomFieldDecoder(nn.Module):
-    """Latent to logits by way of random fields: a global stage sets their spectrum, a local stage shapes them.
+    """Latent to logits by way of random fields: a global stage sets their spectrum, convolutions shape them.
 
     What it draws is periodic whatever the padding of the encoder.
     """
@@ -16,9 +16,9 @@ class RandomFieldDecoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.global_stage = GlobalStage(config)
-        self.local_stage = LocalStage(config)
+        self.shaping = Shaping(config)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Maps latents `(B, D)` to logits `(B, C, *N)` in float32."""
-        logits: Tensor = self.local_stage(self.global_stage(z))
+    def forward(self, z: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
+        """Maps latents `(B, D)` to logits `(B, C, *N)` in float32; `size` and `seed` as in `RandomFields`."""
+        logits: Tensor = self.shaping(self.global_stage(z, size, seed))
         return logits

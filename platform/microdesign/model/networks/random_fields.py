@@ -4,7 +4,9 @@ Shapes: B batch, `*N` two or three spatial axes of one size, channels and terms 
 """
 
 import math
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +19,8 @@ class RandomFields(nn.Module):
     log A(k) is linear in a fixed basis of the wave vector: radial bumps in log |k| times even angular harmonics, which
     hold length scales, anisotropy and orientation. The phases come from fixed noise realisations, mixed
     with unit-norm weights: the same spectrum can be realised in different ways.
+
+    Spectra belong to wave lengths in pixels, so that the same coefficients give fields of any size.
     """
 
     basis: Tensor
@@ -27,31 +31,82 @@ class RandomFields(nn.Module):
         super().__init__()
         self.shape = (size,) * dimensions
         self.channels, self.realisations = channels, realisations
-        basis = angular_waves(size, dimensions)[:, None] * radial_bumps(size, dimensions)[None]
-        self.register_buffer("basis", basis.flatten(0, 1), persistent=False)
-        white = torch.randn(realisations, *self.shape)
-        self.register_buffer("noise", torch.view_as_real(torch.fft.rfftn(white, dim=self._axes)))
-        # Features below about 3 pixels are no material's: the Gaussian blur of one pixel that all fields share.
-        k = wave_vectors(size, dimensions).norm(dim=0)
-        self.register_buffer("blur", -0.5 * (2 * math.pi / size * k).square(), persistent=False)
+        tables = _tables(self.shape, realisations, 0)
+        for name, table in zip(("basis", "blur", "noise"), tables, strict=True):
+            self.register_buffer(name, table, persistent=False)  # they follow from the size
         self.terms = len(self.basis)
-
-    @property
-    def _axes(self) -> tuple[int, ...]:
-        return tuple(range(-len(self.shape), 0))
 
     @property
     def parameters_per_channel(self) -> int:
         """Numbers that set one channel: spectrum coefficients, then mixing weights."""
         return self.terms + self.realisations
 
-    def forward(self, coefficients: Tensor) -> Tensor:
-        """Maps `(B, channels * parameters_per_channel)` to fields `(B, channels, *N)` of zero mean, unit variance."""
+    def forward(self, coefficients: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
+        """Maps `(B, channels * parameters_per_channel)` to fields `(B, channels, *N)` of zero mean, unit variance.
+
+        Args:
+            coefficients: Of the spectra, then the weights that mix the realisations.
+            size: Pixels along each axis; the network's own when None.
+            seed: Of the noise realisations; 0 is that of training.
+        """
+        shape = self.shape if size is None else (size,) * len(self.shape)
+        basis, blur, white = self.basis, self.blur, self.noise
+        if shape != self.shape or seed:
+            basis, blur, white = (each.to(blur.device) for each in _tables(shape, self.realisations, seed))
+        axes = tuple(range(-len(shape), 0))
         values = coefficients.float().unflatten(1, (self.channels, -1))
         spectrum, mixing = values.split((self.terms, self.realisations), dim=-1)
-        log_amplitude = torch.einsum("bct,t...->bc...", spectrum, self.basis).clamp(-12, 12) + self.blur
-        amplitude = log_amplitude.exp() * (self.blur < 0)  # no mean: it is the volume fraction's
-        noise = torch.einsum("bcr,r...->bc...", nn.functional.normalize(mixing, dim=-1), self.noise)
+        log_amplitude = torch.einsum("bct,t...->bc...", spectrum, basis).clamp(-12, 12) + blur
+        amplitude = log_amplitude.exp() * (blur < 0)  # no mean: it is the volume fraction's
+        noise = torch.einsum("bcr,r...->bc...", nn.functional.normalize(mixing, dim=-1), white)
         product = torch.view_as_complex(noise * amplitude[..., None])
-        field = torch.fft.irfftn(product, s=self.shape, dim=self._axes)
-        return field / field.square().mean(self._axes, keepdim=True).clamp_min(1e-12).sqrt()
+        field = torch.fft.irfftn(product, s=shape, dim=axes)
+        return field / field.square().mean(axes, keepdim=True).clamp_min(1e-12).sqrt()
+
+
+class LatentNoise(nn.Module):
+    """White noise that the latent selects, by a random projection that is not trained.
+
+    Every latent has its own noise and near latents have nearly the same, so that a draw is a smooth function of its
+    latent.
+
+    Args:
+        latent: Size D of the latent.
+        channels: Channels of the noise.
+        realisations: Independent fields, which are mixed with unit-norm weights.
+    """
+
+    projection: Tensor
+
+    def __init__(self, latent: int, channels: int, realisations: int = 32) -> None:
+        super().__init__()
+        self.channels, self.realisations = channels, realisations
+        self.register_buffer("projection", torch.randn(latent + 1, channels * realisations))
+
+    def weights(self, z: Tensor) -> Tensor:
+        """Maps latents `(B, D)` to mixing weights `(B, channels, realisations)` of norm one."""
+        weights = z.float() @ self.projection[:-1] + self.projection[-1]
+        return nn.functional.normalize(weights.unflatten(1, (self.channels, -1)), dim=-1)
+
+    def forward(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
+        """Maps latents `(B, D)` to noise `(B, channels, *N)` of unit variance and of the given shape N."""
+        white = white_noise(shape, self.realisations, seed).to(z.device)
+        return torch.einsum("bcr,r...->bc...", self.weights(z), white)
+
+
+@lru_cache(maxsize=8)
+def white_noise(shape: tuple[int, ...], realisations: int, seed: int) -> Tensor:
+    """Standard normal fields `(realisations, *N)`, float32; the same for the same arguments on every machine."""
+    stream = np.random.default_rng([seed, *shape])
+    return torch.from_numpy(stream.standard_normal((realisations, *shape), dtype=np.float32))
+
+
+@lru_cache(maxsize=8)
+def _tables(shape: tuple[int, ...], realisations: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Basis `(terms, *K)`, log amplitude of the common blur `(*K)`, and noise `(realisations, *K, 2)`."""
+    size, dimensions = shape[0], len(shape)
+    basis = angular_waves(size, dimensions)[:, None] * radial_bumps(size, dimensions)[None]
+    # Features below about 3 pixels are no material's: the Gaussian blur of one pixel that all fields share.
+    k = wave_vectors(size, dimensions).norm(dim=0)
+    white = torch.fft.rfftn(white_noise(shape, realisations, seed), dim=tuple(range(-dimensions, 0)))
+    return basis.flatten(0, 1), -0.5 * (2 * math.pi / size * k).square(), torch.view_as_real(white)

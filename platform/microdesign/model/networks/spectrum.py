@@ -6,43 +6,53 @@ its moments and a decoder that sets it share the language of the statistics.
 """
 
 import math
+from functools import lru_cache
 
 import torch
 from scipy.special import sph_harm_y
 from torch import Tensor, nn
 
+LONGEST = 64
+"""Pixels, the wave length of the first radial bump."""
+BUMPS = 6
+"""Radial bumps, evenly spaced in the logarithm of the wave length."""
+
 
 class SpectralFeatures(nn.Module):
-    """Moments of an image's power spectrum in the basis of `RandomFields`, float32.
+    """Moments of an image's power spectrum in the basis of `RandomFields`, float32; of images of any size.
 
     Mean log power in each radial bump, and each angular harmonic's share of that power, in [-1, 1].
     """
 
-    weights: Tensor
-
-    def __init__(self, size: int, channels: int = 1, dimensions: int = 2) -> None:
+    def __init__(self, channels: int = 1, dimensions: int = 2) -> None:
         super().__init__()
-        bumps, waves = radial_bumps(size, dimensions), angular_waves(size, dimensions)
-        # Half the spectrum stands for the whole: columns that stand for two count twice.
-        twice = torch.full((size // 2 + 1,), 2.0)
-        twice[0] = 1.0
-        if size % 2 == 0:
-            twice[-1] = 1.0
-        bumps = (bumps * twice).flatten(1)
-        bumps = bumps / bumps.sum(1, keepdim=True)
-        self.register_buffer("weights", (bumps * waves.flatten(1)[:, None]).flatten(0, 1), persistent=False)
-        self.bumps, self.dimensions = len(bumps), dimensions
-        self.features = channels * len(self.weights)
+        self.dimensions = dimensions
+        self.features = channels * len(moment_weights(4, dimensions, torch.device("cpu")))
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps images `(B, C, *N)` to features `(B, features)`: for each channel the bumps, then the shares by bump."""
         with torch.autocast(x.device.type, enabled=False):
             transform = torch.fft.rfftn(x.float(), dim=tuple(range(-self.dimensions, 0)), norm="ortho")
             power = (transform.real.square() + transform.imag.square()).flatten(2)
-            radial, angular = (power @ self.weights.T).split((self.bumps, len(self.weights) - self.bumps), dim=-1)
+            weights = moment_weights(x.shape[-1], self.dimensions, x.device)
+            radial, angular = (power @ weights.T).split((BUMPS, len(weights) - BUMPS), dim=-1)
             radial = radial.clamp_min(1e-6)
-            shares = angular.unflatten(-1, (-1, self.bumps)) / radial.unsqueeze(-2)
+            shares = angular.unflatten(-1, (-1, BUMPS)) / radial.unsqueeze(-2)
             return torch.cat((0.5 * radial.log(), shares.mT.flatten(2)), dim=-1).flatten(1)
+
+
+@lru_cache(maxsize=16)
+def moment_weights(size: int, dimensions: int, device: torch.device) -> Tensor:
+    """Weights of the wave vectors in each moment, `(waves * BUMPS, prod(*K))`: those of a radial bump sum to one."""
+    bumps, waves = radial_bumps(size, dimensions), angular_waves(size, dimensions)
+    # Half the spectrum stands for the whole: columns that stand for two count twice.
+    twice = torch.full((size // 2 + 1,), 2.0)
+    twice[0] = 1.0
+    if size % 2 == 0:
+        twice[-1] = 1.0
+    bumps = (bumps * twice).flatten(1)
+    bumps = bumps / bumps.sum(1, keepdim=True)
+    return (bumps * waves.flatten(1)[:, None]).flatten(0, 1).to(device)
 
 
 def wave_vectors(size: int, dimensions: int = 2) -> Tensor:
@@ -51,11 +61,14 @@ def wave_vectors(size: int, dimensions: int = 2) -> Tensor:
     return torch.stack(torch.meshgrid(*[full] * (dimensions - 1), half, indexing="ij"))
 
 
-def radial_bumps(size: int, dimensions: int = 2, count: int = 6) -> Tensor:
-    """Gaussian bumps in log |k|, from one period per image to the Nyquist frequency; zero at k = 0, `(count, *K)`."""
-    magnitude = wave_vectors(size, dimensions).norm(dim=0)
-    position = magnitude.clamp_min(1e-6).log() / math.log(size / 2) * (count - 1)
-    return torch.stack([torch.exp(-0.5 * (position - j).square()) * (magnitude > 0) for j in range(count)])
+def radial_bumps(size: int, dimensions: int = 2) -> Tensor:
+    """Gaussian bumps in log |k|, from a period of `LONGEST` pixels to the Nyquist frequency, `(BUMPS, *K)`.
+
+    They are zero at k = 0 and belong to wave lengths in pixels, so that images of every size share them.
+    """
+    magnitude = wave_vectors(size, dimensions).norm(dim=0) * (LONGEST / size)
+    position = magnitude.clamp_min(1e-6).log() / math.log(LONGEST / 2) * (BUMPS - 1)
+    return torch.stack([torch.exp(-0.5 * (position - j).square()) * (magnitude > 0) for j in range(BUMPS)])
 
 
 def angular_waves(size: int, dimensions: int = 2) -> Tensor:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.files import digest_json
+from microdesign.core.references import PRETRAINED
 from microdesign.learning.training.config.feedback_config import PhysicsFeedbackConfig
 from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.config.resources import ResourcesConfig
@@ -34,9 +35,10 @@ class TrainConfig(Config):
         True, description="whether images without properties train too: the generative part learns from them"
     )
     start: str | None = Field(
-        None,
+        PRETRAINED,
         description="the model whose weights training starts from: a bundle's folder, on a cluster one that all nodes "
-        "see, or models:/NAME@ALIAS; null: seeded weights",
+        "see, or models:/NAME@ALIAS; pretrained: the encoder and decoder that the package brings, where they fit the "
+        "network; null: seeded weights",
     )
     loop: LoopConfig = Field(LoopConfig(), description="model, objective, optimizer, and how long to train")
     physics_feedback: PhysicsFeedbackConfig | None = Field(
@@ -52,7 +54,7 @@ class TrainConfig(Config):
         if self.loop.trainable == "regressor":
             needed = {"start": self.start, "properties": self.properties, "physics_feedback": self.physics_feedback}
             for name, value in needed.items():
-                if not value:
+                if not value or value == PRETRAINED:
                     raise ValueError(
                         f"loop.trainable regressor is not supported without {name}: fine-tuning trains the "
                         f"regressor of a finished model by physics feedback; set {name}"
@@ -61,9 +63,11 @@ class TrainConfig(Config):
 
     def run_name(self, dataset_digest: str) -> str:
         """Names what this config makes of a data set: the same settings and bundle format resume, others start anew."""
-        from microdesign.model.bundle import FORMAT, load_bundle  # a config validates without torch
+        from microdesign.learning.training.starting_point import start_bundle  # a config validates without torch
+        from microdesign.model.bundle import FORMAT
 
         names = ("properties", "loop", "physics_feedback", "unlabelled")
         settings = self.model_dump(mode="json", include=dict.fromkeys(names, True) | {"resources": {"workers", "gpu"}})
-        known = [settings, dataset_digest, FORMAT] + ([] if self.start is None else [load_bundle(self.start).digest])
+        start = [] if self.start is None else [start_bundle(self.start).digest]
+        known = [settings, dataset_digest, FORMAT, *start]
         return f"{self.name}-{digest_json(known)[:10]}"

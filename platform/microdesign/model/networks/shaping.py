@@ -1,4 +1,4 @@
-"""The local stage of the random-field decoder: modulated convolutions from random fields to logits.
+"""The shaping of random fields to logits by modulated convolutions.
 
 Shapes: B batch, F field channels, C image channels, H width of the dense layers, `*N` two or three axes.
 """
@@ -16,8 +16,8 @@ SHARPNESS = 4.0
 """Factor of the logits: the decoder starts near hard phases instead of learning its way there from a grey image."""
 
 
-class LocalStage(nn.Module):
-    """Residual blocks whose channels the hidden vector scales and shifts; the morphology is made here.
+class Shaping(nn.Module):
+    """Residual blocks whose channels the hidden vector scales and shifts.
 
     A blur of the logits comes last (`smoothing`): patterns of single pixels, with which a decoder may have its
     properties on one mesh and on no other, cannot be drawn.

@@ -1,0 +1,76 @@
+"""Realisations of a material from a trained model: `md.draw`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from microdesign.core.errors import InputError
+from microdesign.learning.models import load
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.physics.label_images import LabelImages, label_stacks
+from microdesign.surrogate.protocol import DrawRequest, Surrogate
+
+
+def draw(
+    model: str | Path | Surrogate = "pretrained",
+    *,
+    like: LabelImages | None = None,
+    target: Mapping[str, float] | None = None,
+    n: int = 1,
+    seed: int = 0,
+    size: int | None = None,
+    component: int | None = None,
+    token: str | None = None,
+    tracking_uri: str | None = None,
+) -> Microstructures:
+    """Draws realisations of the material that images show, or of one with target properties.
+
+    The images are statistically equivalent, not equal: the same shapes, sizes and arrangement at other places. Those
+    for a target are draws from p(z|c), which nothing has searched or verified; `md.design` does.
+
+    Example:
+        >>> import microdesign as md
+        >>> image = md.generate("GRF", 1, (64, 64)).labels[0]
+        >>> md.draw("pretrained", like=image, n=3, size=96).shape
+        (96, 96)
+
+    Args:
+        model: What `md.load` takes, or a loaded model; `pretrained`, which the package brings, knows two-phase images
+            and no properties.
+        like: Images to draw like: an array `(X, X)` or `(m, X, X)`, a `Microstructures`, or files; of at least 32
+            pixels and any size if the decoder is local_global.
+        target: A value for each property of the model, in its units.
+        n: Realisations, of each image.
+        seed: The same seed gives the same realisations.
+        size: Pixels along each axis, a multiple of 16 for the decoder local_global; the model's own when None.
+        component: The component of p(z|c) to draw from, for a target; by weight when None.
+        token: Bearer token of a Serve endpoint that asks for one.
+        tracking_uri: MLflow's address; MLFLOW_TRACKING_URI or SQLite in the working folder when None.
+
+    Returns:
+        Periodic images `(m * n, N, N)`: n of the first image, then n of the second one. A target's are `(n, N, N)`.
+
+    Raises:
+        InputError: There is no such model; an image does not fit it, is too small or of a single phase; the target is
+            not the model's; the decoder cannot draw the size.
+    """
+    request = DrawRequest(None if target is None else dict(target), n, seed, size, component)
+    request.check(images=like is not None)
+    stacks = [] if like is None else label_stacks(like)[0]
+    surrogate = load(model, token=token, tracking_uri=tracking_uri) if isinstance(model, str | Path) else model
+    if like is None:
+        found = [surrogate.draw(request)]
+    else:
+        found = [
+            _drawn_like(surrogate, request, name, labels) for each in stacks for name, labels in zip(*each, strict=True)
+        ]
+    phases = int(surrogate.describe()["model"]["network"]["phases"])
+    return Microstructures(labels=np.concatenate(found), n_phases=phases)
+
+
+def _drawn_like(surrogate: Surrogate, request: DrawRequest, name: str, labels: np.ndarray) -> np.ndarray:
+    try:
+        return surrogate.draw(request, labels[None])
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None

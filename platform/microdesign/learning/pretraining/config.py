@@ -1,0 +1,44 @@
+"""The settings of pretraining."""
+
+from pydantic import Field
+
+from microdesign.core.config import Config
+from microdesign.learning.training.optimization import LearningRateSchedule, OptimizerConfig
+from microdesign.model.networks.config import NetworkConfig
+
+
+class SourceConfig(Config):
+    """Images of one kind to learn from."""
+
+    dataset: str = Field(description="folder of a data set of two-phase images")
+    share: float = Field(1.0, gt=0, description="share of the steps, relative to the other sources")
+    window: int | None = Field(
+        None,
+        ge=32,
+        multiple_of=16,
+        description="pixels of windows cut at random places, which are not periodic; null: whole periodic images",
+    )
+
+
+class PretrainConfig(Config):
+    """Pretraining of encoder, denoiser and draft, without properties, from seeded weights or from a bundle."""
+
+    sources: tuple[SourceConfig, ...] = Field(min_length=1, description="what to learn from")
+    network: NetworkConfig = Field(NetworkConfig(), description="networks, with the decoder local_global")
+    start: str | None = Field(None, description="bundle folder whose weights to start from; null: seeded weights")
+    minutes: float = Field(120, gt=0, description="wall time; a run that was killed goes on with what is left of it")
+    decay_minutes: float = Field(
+        30, ge=0, description="of these the last ones, over which the learning rate falls to 0; before, it is constant"
+    )
+    draft: bool = Field(True, description="whether the draft is trained too, on latents that it does not change")
+    kl: float = Field(2e-5, ge=0, description="weight of KL(q(z|x) || N(0, 1)) in nats: 1e-3 loses the latent")
+    inverted: float = Field(0.15, ge=0, le=1, description="share of the steps with the phases exchanged")
+    pixels: int = Field(64**3, ge=64**2, description="pixels of a batch")
+    optimizer: OptimizerConfig = Field(
+        OptimizerConfig(learning_rate=1e-3, weight_decay=1e-3, schedule=LearningRateSchedule(kind="constant")),
+        description="optimizer; the rate rises over the first 300 steps",
+    )
+    average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights, which is kept")
+    threads: int = Field(1, ge=1, description="threads")
+    seed: int = Field(0, ge=0, description="seed of weights, batches and noise")
+    out: str = Field("runs/pretrained", description="folder of the bundle; the training state lies beside it")

@@ -1,0 +1,72 @@
+"""Batches for pretraining: of one source each, whole periodic images or windows, turned, flipped and shifted."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.core.errors import InputError
+from microdesign.learning.data.samples import Samples, usable
+from microdesign.learning.pretraining.config import SourceConfig
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.microstructure.data.shards import unpack
+
+
+class Source:
+    """The training images of a data set, packed.
+
+    Raises:
+        InputError: There is no such data set, its images are no squares of two phases, or a window does not fit.
+    """
+
+    def __init__(self, config: SourceConfig) -> None:
+        dataset = Dataset.open(config.dataset)
+        manifest, window = dataset.manifest, config.window
+        if manifest.n_phases != 2 or len(set(manifest.shape)) != 1 or len(manifest.shape) != 2:
+            raise InputError(f"{config.dataset}: holds no square images of two phases, which pretraining takes.")
+        if window is not None and window > manifest.shape[0]:
+            raise InputError(f"{config.dataset}: has images of {manifest.shape[0]} pixels; expected {window} or more.")
+        self.window, self.shape = window, manifest.shape
+        self.size = window or manifest.shape[0]
+        self.periodic = window is None and manifest.periodic
+        self.samples = Samples.read(dataset, usable(dataset, "train", (), True))
+
+    def draw(self, n: int, stream: np.random.Generator) -> np.ndarray:
+        """n images or windows, uint8 `(n, size, size)`, chosen at random with repetition."""
+        chosen = stream.integers(len(self.samples), size=n)
+        labels = unpack(self.samples.packed[chosen], self.shape, 2)
+        if self.window is None:
+            return labels
+        corners = stream.integers(self.shape[0] - self.window + 1, size=(n, 2))
+        cut = [image[x : x + self.window, y : y + self.window] for image, (x, y) in zip(labels, corners, strict=True)]
+        return np.stack(cut)
+
+
+class Batches:
+    """A batch for every step, which depends on the seed and the step alone.
+
+    Args:
+        configs: The sources.
+        pixels: Pixels of a batch, so that all take about the same time.
+        inverted: Share of the steps with the phases exchanged.
+        seed: Of all draws.
+    """
+
+    def __init__(self, configs: Sequence[SourceConfig], pixels: int, inverted: float, seed: int) -> None:
+        self.sources = [Source(each) for each in configs]
+        shares = np.array([each.share for each in configs])
+        self.shares, self.pixels, self.inverted, self.seed = shares / shares.sum(), pixels, inverted, seed
+
+    def step(self, step: int) -> tuple[Tensor, bool]:
+        """Indicators `(B, 1, N, N)`, channels last, and whether they are periodic."""
+        stream = np.random.default_rng([self.seed, step])
+        source = self.sources[int(stream.choice(len(self.sources), p=self.shares))]
+        labels = source.draw(max(1, self.pixels // source.size**2), stream)
+        if source.periodic:
+            labels = np.roll(labels, stream.integers(source.size, size=2), (1, 2))
+        labels = labels[:, ::-1] if stream.random() < 0.5 else labels
+        labels = labels.transpose(0, 2, 1) if stream.random() < 0.5 else labels
+        labels = 1 - labels if stream.random() < self.inverted else labels
+        x = torch.from_numpy(np.ascontiguousarray(labels)).float()[:, None]
+        return x.contiguous(memory_format=torch.channels_last), source.periodic

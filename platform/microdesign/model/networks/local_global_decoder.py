@@ -1,0 +1,97 @@
+"""The local-global decoder: random fields set the arrangement as a whole, a denoiser the neighbourhoods.
+
+Source: A. E. Robertson, C. Kelly, M. Buzzy, S. R. Kalidindi, "Local-global decompositions for conditional
+microstructure generation", Acta Materialia 253, 118966 (2023), with the denoiser conditioned on the latent.
+
+Shapes: B batch, C image channels, `*N` two or three image axes, D latent.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from microdesign.microstructure.data.indicators import probabilities
+from microdesign.model.binarization import binarize_straight_through, with_fractions
+from microdesign.model.losses.pixel import bce
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.networks.denoiser import Denoiser
+from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
+from microdesign.model.networks.random_fields import LatentNoise
+
+LEAST_NOISE = 0.1
+"""Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
+
+
+class LocalGlobalDecoder(nn.Module):
+    """Latent to images in two stages: a draft, which the denoiser refines.
+
+    The draft is a shaped random field with the latent's spectrum and volume fractions (`RandomFieldDecoder`). It is
+    differentiable at little cost, and training holds its statistics and properties; `forward` gives it. The denoiser
+    has learned neighbourhoods from images: `draw` starts from the draft with noise, removes the noise in a few steps,
+    and keeps the draft's volume fractions. Both depend on the latent and a seed alone.
+
+    What it draws is periodic, and of any size that is a multiple of `multiple`.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        settings = config.denoiser
+        self.start, self.steps = settings.start, settings.steps
+        self.periodic = config.padding == "periodic"
+        self.draft = RandomFieldDecoder(config)
+        self.noise = LatentNoise(config.latent, config.channels)
+        self.denoiser = Denoiser(
+            config.channels, config.latent, settings.width, settings.patch, settings.depth, config.dimensions
+        )
+        self.multiple = self.denoiser.multiple
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Maps latents `(B, D)` to the logits of their drafts, `(B, C, *N)` in float32."""
+        logits: Tensor = self.draft(z)
+        return logits
+
+    def draw(self, z: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
+        """Maps latents `(B, D)` to phase probabilities `(B, C, *N)`, nearly 0 or 1, in float32.
+
+        Steps of a probability flow: from x_t, with the denoiser's estimate x of the clean image, to
+        x_t + (t' - t) (x - x_t) / (1 - t); the last estimate is the image.
+
+        Args:
+            z: Latents.
+            size: Pixels along each axis; the network's own when None.
+            seed: Of the noise: another one gives another realisation of the same material.
+        """
+        draft = probabilities(self.draft(z, size, seed))
+        x = _mixed(
+            binarize_straight_through(draft), self.noise(z, draft.shape[2:], seed), torch.full_like(z[:, 0], self.start)
+        )
+        found = draft
+        for t, later in pairwise(torch.linspace(self.start, 1.0, self.steps + 1).tolist()):
+            with torch.autocast(z.device.type, torch.bfloat16, enabled=_fast_in_bf16(z.device)):
+                logits = self.denoiser(x, torch.full_like(z[:, 0], t), z)
+            found = probabilities(logits)
+            x = x + (later - t) / (1 - t) * (2 * found - 1 - x)
+        return with_fractions(found, draft.flatten(2).mean(2))
+
+    def denoising_loss(self, x: Tensor, z: Tensor) -> Tensor:
+        """Weighted cross entropy of the clean image, as the denoiser predicts it from a noisy one, `(B,)`.
+
+        Args:
+            x: Indicators `(B, C, *N)`.
+            z: Their latents, which get a gradient.
+        """
+        t = torch.sigmoid(torch.randn(len(x), device=x.device) - 0.4)
+        noisy = _mixed(x, torch.randn_like(x), t)
+        return bce(self.denoiser(noisy, t, z, self.periodic), x) / (1 - t).clamp_min(LEAST_NOISE)
+
+
+def _fast_in_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is computed in hardware; emulated it is slower than float32."""
+    return device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def _mixed(x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+    """t (2 x - 1) + (1 - t) noise, for indicators x."""
+    t = t[(...,) + (None,) * (x.ndim - 1)]
+    return t * (2 * x - 1) + (1 - t) * noise

@@ -1,0 +1,68 @@
+"""Realisations of a material from a model in process: for images or for a target, of any size that its decoder draws.
+
+Shapes: m images, n realisations of each, D latent, K components, `*N` image axes.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from microdesign.core.errors import InputError
+from microdesign.model.binarization import binarize
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
+
+Decode = Callable[[Tensor, int | None, int], Tensor]
+"""Maps latents `(B, D)`, a size and a seed of the decoder's noise to probabilities `(B, C, *N)`."""
+LARGEST = 2**24
+"""Most pixels of a realisation."""
+
+
+def check_size(size: int | None, network: NetworkConfig) -> None:
+    """Refuses a size that a decoder cannot draw.
+
+    Raises:
+        InputError: It is one.
+    """
+    if size is None or size == network.size:
+        return
+    if not network.any_size:
+        raise InputError(f"size {size} cannot be drawn by the decoder {network.decoder}; expected {network.size}.")
+    if size < 2 * network.multiple or size % network.multiple:
+        near = max(2, round(size / network.multiple)) * network.multiple
+        raise InputError(f"size {size} cannot be drawn; expected a multiple of {network.multiple}, such as {near}.")
+    if size**network.dimensions > LARGEST:
+        raise InputError(f"size {size} cannot be drawn; expected at most {LARGEST} pixels in all.")
+
+
+def draws_like(mean: np.ndarray, std: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Latents `(n, m, D)` from posteriors of m images, mean and standard deviation `(m, D)`."""
+    noise = np.random.default_rng(seed).standard_normal((n, *mean.shape))
+    return mean + std * noise
+
+
+def draws_for(prior: Prior, request: DrawRequest) -> Draws:
+    """Latents `(n, D)` from p(z|c), of one component where the request names one.
+
+    Raises:
+        InputError: There is no such component.
+    """
+    k = request.component
+    if k is not None:
+        if not 0 <= k < len(prior.weights):
+            raise InputError(f"component {k} is none of the model's; expected 0 to {len(prior.weights) - 1}.")
+        prior = Prior(np.ones(1), prior.mean[k : k + 1], prior.std[k : k + 1])
+    return prior.sample(request.n, request.seed)
+
+
+def realisations(decode: Decode, z: np.ndarray, request: DrawRequest, batch: int) -> np.ndarray:
+    """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`; the noise of every r is another one."""
+    found = []
+    for number, latents in enumerate(z):
+        # A seed of its own for each: near latents would have nearly the same noise.
+        seed = int(np.random.SeedSequence([request.seed, number]).generate_state(1)[0])
+        parts = torch.from_numpy(latents.astype(np.float32)).split(batch)
+        found.append(np.concatenate([binarize(decode(part, request.size, seed)).numpy() for part in parts]))
+    return np.stack(found)
