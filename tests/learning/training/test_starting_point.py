@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from microdesign.core.errors import InputError
 from microdesign.learning.training.config.train_config import TrainConfig
-from microdesign.learning.training.starting_point import initial_model
+from microdesign.learning.training.starting_point import initial_model, resolve_start
 from microdesign.model.bundle import Bundle, Description, save_bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.standardization import Standardization
@@ -62,3 +63,44 @@ def test_of_other_or_unknown_materials_its_standardised_predictions_stay(bundle:
     for materials in (STIFFER, None):
         found = NEW.forward(started(tmp_path, NEW, materials).predict(labels)[0])
         np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def images_alone(folder: Path, **network: Any) -> Bundle:
+    """A model of images, without properties."""
+    torch.manual_seed(5)
+    model = {"network": MODEL["network"] | network, "prior": {"kind": "standard"}}
+    config = ModelConfig.model_validate(model)
+    none = Standardization(names=(), units=(), offsets=(), scales=())
+    return save_bundle(
+        folder / "bundle", VAERegression(config, 0).eval(), Description(model=config, standardization=none)
+    )
+
+
+def test_a_model_of_images_gives_encoder_and_decoder(tmp_path: Path) -> None:
+    given = images_alone(tmp_path).model.state_dict()
+    model = started(tmp_path, NEW, PHASES).bundle.model.state_dict()
+    for name, weight in given.items():
+        if not name.startswith("prior."):
+            assert torch.equal(weight, model[name]), name
+    assert {name for name in model if name.startswith("property_head.")}
+
+
+def test_another_architecture_is_named(tmp_path: Path) -> None:
+    images_alone(tmp_path, latent=8)
+    with pytest.raises(InputError, match=r"is of another architecture \(latent 4, there 8\)"):
+        started(tmp_path, NEW, PHASES)
+
+
+def test_the_pretrained_weights_are_taken_where_they_fit() -> None:
+    for network, reason in (
+        ({}, ""),
+        ({"size": 128}, ""),
+        ({"regressor": "own"}, ""),
+        ({"denoiser": {"steps": 3}}, ""),
+        ({"phases": 3}, "phases 3, there 2"),
+        ({"latent": 8, "decoder": "local_global"}, "latent 8, there 32"),
+        ({"denoiser": {"width": 32}}, "denoiser.width 32, there 64"),
+    ):
+        config = TrainConfig.model_validate({"dataset": "", "loop": {"model": {"network": network}}})
+        resolved, why = resolve_start(config)
+        assert (resolved.start, reason in why) == ("pretrained" if not reason else None, True), network

@@ -51,6 +51,8 @@ def pretrain(config: PretrainConfig, progress: Progress = silent) -> Path:
 
 
 class _Pretraining:
+    """A run and its position."""
+
     def __init__(self, config: PretrainConfig, progress: Progress) -> None:
         self.config, self.progress = config, progress
         self.folder = Path(config.out)
@@ -80,6 +82,7 @@ class _Pretraining:
             self._load(torch.load(self.state, map_location="cpu", weights_only=True))
 
     def train(self) -> None:
+        """Takes steps until the time is over."""
         began, saved = time.monotonic() - self.seconds, time.monotonic()
         limit, decay = 60 * self.config.minutes, 60 * self.config.decay_minutes
         while self.seconds < limit:
@@ -97,8 +100,9 @@ class _Pretraining:
         self._save()
 
     def finish(self) -> Path:
+        """Writes the bundle of the averaged weights."""
         self.model.load_state_dict(self.average.module.state_dict())
-        save_bundle(self.folder, self.model, self.description)
+        save_bundle(self.folder, self.model.half(), self.description)  # half the size; loaded, they are float32 again
         return self.folder
 
     def _take_step(self) -> None:

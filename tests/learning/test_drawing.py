@@ -1,0 +1,34 @@
+"""`md.draw` with the model that the package brings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import microdesign as md
+from microdesign.microstructure.generators.registry import generate
+
+
+def test_the_pretrained_model_draws_the_material_of_an_image(tmp_path: Path) -> None:
+    """Of the same volume fraction, feature size and direction, at other places; from arrays and from files."""
+    image = generate("GRF", 8, (64, 64), seed=3).labels
+    drawn = md.draw(like=image, n=2, seed=1)
+    assert drawn.labels.shape == (16, 64, 64)
+    assert drawn.n_phases == 2
+    fractions = image.mean((1, 2)).repeat(2)
+    assert np.abs(drawn.labels.mean((1, 2)) - fractions).mean() < 0.05
+    interface = [(each != np.roll(each, 1, axis)).mean((1, 2)) for each in (image, drawn.labels) for axis in (1, 2)]
+    for axis in (0, 1):  # length of interface across each axis: feature size and direction
+        assert np.corrcoef(interface[axis].repeat(2), interface[2 + axis])[0, 1] > 0.8
+    md.write(tmp_path / "image.npy", md.Microstructures(labels=image[:1], n_phases=2))
+    np.testing.assert_array_equal(md.draw(like=tmp_path / "image.npy", n=2, seed=1).labels, drawn.labels[:2])
+
+
+def test_it_draws_larger_images_than_it_was_shown() -> None:
+    image = generate("GRF", 1, (64, 64), seed=3).labels[0]
+    assert md.draw(like=image, size=160).labels.shape == (1, 160, 160)
+
+
+def test_it_knows_no_properties() -> None:
+    with pytest.raises(md.InputError, match="The target names Ex; expected none, since the model knows no properties"):
+        md.draw(target={"Ex": 3.0})

@@ -1,0 +1,82 @@
+"""Realisations of a material: their number and order, what they follow from, and what cannot be drawn."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from microdesign.core.errors import InputError
+from microdesign.model.bundle import Bundle, Description
+from microdesign.model.model_config import ModelConfig
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import VAERegression
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import DrawRequest
+
+TARGET = {"Ex": 3.0}
+
+
+def surrogate(decoder: str = "local_global") -> LocalSurrogate:
+    torch.manual_seed(0)
+    network = {"size": 32, "widths": (8, 8, 16), "latent": 4, "hidden": 32, "decoder": decoder}
+    config = ModelConfig(network=NetworkConfig.model_validate(network | {"denoiser": {"width": 8, "depth": 1}}))
+    model = VAERegression(config, 1).eval()
+    if decoder == "local_global":
+        nn.init.normal_(model.decoder.denoiser.last.weight, std=1.0)
+    standardization = Standardization(names=("Ex",), units=("GPa",), offsets=(3.0,), scales=(1.0,))
+    return LocalSurrogate(Bundle(model, Description(model=config, standardization=standardization)))
+
+
+def images(n: int = 2, size: int = 32) -> np.ndarray:
+    return (np.random.default_rng(0).random((n, size, size)) < 0.3).astype(np.uint8)
+
+
+def test_realisations_come_in_the_order_of_the_images_and_follow_from_the_seed() -> None:
+    model = surrogate()
+    drawn = model.draw(DrawRequest(n=3, seed=5), images())
+    assert drawn.shape == (6, 32, 32)
+    assert drawn.dtype == np.uint8
+    np.testing.assert_array_equal(drawn, model.draw(DrawRequest(n=3, seed=5), images()))
+    # The first image's are those that it has alone.
+    alone = model.draw(DrawRequest(n=3, seed=5), images()[:1])
+    assert (alone != drawn[:3]).mean() < 0.2
+    for other in (model.draw(DrawRequest(n=3, seed=6), images()), drawn[[1, 2, 0, 4, 5, 3]]):
+        assert (other != drawn).mean() > 0.05
+
+
+def test_sizes_and_images_of_other_sizes() -> None:
+    model = surrogate()
+    assert model.draw(DrawRequest(size=48), images(size=40)).shape == (2, 48, 48)
+    assert model.draw(DrawRequest(TARGET, n=2, size=64)).shape == (2, 64, 64)
+    fields = surrogate("random_field")
+    assert fields.draw(DrawRequest(TARGET, n=2)).shape == (2, 32, 32)
+
+
+def test_a_component_is_drawn_alone() -> None:
+    model = surrogate()
+    drawn = [model.draw(DrawRequest(TARGET, n=4, component=k)) for k in range(2)]
+    assert (drawn[0] != drawn[1]).any()
+
+
+def test_what_cannot_be_drawn() -> None:
+    model = surrogate()
+    for request, like, message in (
+        (DrawRequest(), None, "neither images nor a target are given"),
+        (DrawRequest(TARGET), images(), "both images and a target are given"),
+        (DrawRequest(n=0), images(), "n = 0, seed = 0: expected n of at least 1"),
+        (DrawRequest(component=0), images(), "component = 0 is given with images"),
+        (DrawRequest(TARGET, component=9), None, "component 9 is none of the model's; expected 0 to 3"),
+        (DrawRequest(size=40), images(), "size 40 cannot be drawn; expected a multiple of 16, such as 32"),
+        (DrawRequest(size=16), images(), "size 16 cannot be drawn"),
+        (DrawRequest(size=2**13), images(), "size 8192 cannot be drawn; expected at most"),
+        (DrawRequest(), images(size=31), "Images of 31 pixels are too small for the model; expected at least 32"),
+        (DrawRequest(), images()[:, :16], "expected square images"),
+        (DrawRequest(), np.zeros((1, 32, 32), np.uint8), "image 0 holds one phase alone"),
+        (DrawRequest(), 2 * images(), "integer phase labels 0 and 1"),
+        (DrawRequest({"Ey": 1.0}), None, "The target names Ey; expected Ex"),
+    ):
+        with pytest.raises(InputError, match=message):
+            model.draw(request, like)
+    with pytest.raises(InputError, match="size 64 cannot be drawn by the decoder random_field; expected 32"):
+        surrogate("random_field").draw(DrawRequest(TARGET, size=64))
