@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from microdesign.core.errors import InputError
 from microdesign.learning.models import load
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.label_images import LabelImages, label_stacks
@@ -59,18 +58,6 @@ def draw(
     request.check(images=like is not None)
     stacks = [] if like is None else label_stacks(like)[0]
     surrogate = load(model, token=token, tracking_uri=tracking_uri) if isinstance(model, str | Path) else model
-    if like is None:
-        found = [surrogate.draw(request)]
-    else:
-        found = [
-            _drawn_like(surrogate, request, name, labels) for each in stacks for name, labels in zip(*each, strict=True)
-        ]
+    found = [surrogate.draw(request, each.labels) for each in stacks] if stacks else [surrogate.draw(request)]
     phases = int(surrogate.describe()["model"]["network"]["phases"])
     return Microstructures(labels=np.concatenate(found), n_phases=phases)
-
-
-def _drawn_like(surrogate: Surrogate, request: DrawRequest, name: str, labels: np.ndarray) -> np.ndarray:
-    try:
-        return surrogate.draw(request, labels[None])
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None

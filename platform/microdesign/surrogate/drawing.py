@@ -39,8 +39,10 @@ def check_size(size: int | None, network: NetworkConfig) -> None:
 
 def draws_like(mean: np.ndarray, std: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Latents `(n, m, D)` from posteriors of m images, mean and standard deviation `(m, D)`."""
-    noise = np.random.default_rng(seed).standard_normal((n, *mean.shape))
-    return mean + std * noise
+    # A stream for each image: what is drawn like one does not depend on the others.
+    streams = [np.random.default_rng([seed, number]) for number in range(len(mean))]
+    noise = [stream.standard_normal((n, mean.shape[1])) for stream in streams]
+    return mean + std * np.stack(noise, axis=1)
 
 
 def draws_for(prior: Prior, request: DrawRequest) -> Draws:

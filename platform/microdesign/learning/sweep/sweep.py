@@ -40,8 +40,9 @@ from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
+from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError
-from microdesign.learning.training.starting_point import initial_model, resolve_start
+from microdesign.learning.training.starting_point import initial_model, knows_images_alone, resolve_start
 from microdesign.learning.training.train import check_worker_resources, train
 from microdesign.learning.training.workers.failures import driver_error
 from microdesign.microstructure.data.dataset import Dataset
@@ -329,6 +330,8 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: 
         config.search.seed,
     )
     model = initial_model(training, standardization, dataset.manifest.materials).to(device)
+    if knows_images_alone(training):
+        fit_prior(model, feed, loop.seed)
 
     objective = loop.resolved_stages[-1].objective
 

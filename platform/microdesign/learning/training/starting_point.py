@@ -66,6 +66,11 @@ def start_bundle(start: str) -> Bundle:
     return load_bundle(FOLDER if start == PRETRAINED else start)
 
 
+def knows_images_alone(config: TrainConfig) -> bool:
+    """Whether training for properties starts from a model that has none."""
+    return config.start is not None and bool(config.properties) and not start_bundle(config.start).properties
+
+
 def load_start(start: str, config: TrainConfig) -> Bundle:
     """Loads the bundle to start from.
 

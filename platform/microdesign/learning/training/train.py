@@ -23,8 +23,9 @@ from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
+from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
-from microdesign.learning.training.starting_point import initial_model, resolve_start, start_bundle
+from microdesign.learning.training.starting_point import initial_model, knows_images_alone, resolve_start, start_bundle
 from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
@@ -191,7 +192,10 @@ def _worker(settings: dict[str, Any]) -> None:
         device,
         config.loop.bf16,
     )
-    core = initial_model(config, standardization, dataset.manifest.materials)
+    core = initial_model(config, standardization, dataset.manifest.materials).to(device)
+    state = load_state(ray.train.get_checkpoint(), rank, wrapped=world > 1)
+    if state is None and knows_images_alone(config):
+        fit_prior(core, feed, config.loop.seed)
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
     def on_checkpoint(save: Callable[[], State]) -> None:
@@ -203,7 +207,6 @@ def _worker(settings: dict[str, Any]) -> None:
             settings["messages"].put((done, metrics))
         on_checkpoint(save)
 
-    state = load_state(ray.train.get_checkpoint(), rank, wrapped=world > 1)
     folder = Path(config.storage).resolve() / context.get_experiment_name()
     run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, feedback, monitor)
 
@@ -214,6 +217,10 @@ def _bundle(
     """Writes the bundle of a final training state."""
     model = build_model(config.loop, len(config.properties))
     model.load_state_dict(state["model"])
+    if knows_images_alone(config):
+        # Once more, to where the latents have ended: the joint loop is too coarse for the last nats.
+        feed, _ = prepare(config, dataset, standardization, torch.device("cpu"))
+        fit_prior(model, feed, config.loop.seed)
     manifest = dataset.manifest
     description = Description(
         model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
