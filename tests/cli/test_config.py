@@ -76,5 +76,5 @@ def test_schema_describes_every_key(command: Command) -> None:
 
 
 def test_unknown_jobs_and_experiments(command: Command) -> None:
-    refused(command("config", "init", "trian"), "'trian' is not one of 'generate', 'label', 'train'")
+    refused(command("config", "init", "trian"), "'trian' is not one of 'generate', 'label', 'pretrain'")
     refused(command("config", "init", "train", "--what", "latent"), "goes with the job evaluate alone")

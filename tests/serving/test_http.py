@@ -10,12 +10,13 @@ import pytest
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
 from microdesign.surrogate.intervals import calibrated_prediction
 from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import DrawRequest
 
 pytestmark = pytest.mark.ray
 TARGET = {"Ex": 20.0, "vxy": 0.3, "kx": 1.5}
 IMAGES = np.random.default_rng(0).integers(0, 2, (3, 32, 32), np.uint8)
 LATENTS = np.random.default_rng(0).normal(size=(3, 4))
-ROUTES = {"/v1/encode", "/v1/decode", "/v1/predict", "/v1/sample", "/v1/model", "/healthz"}
+ROUTES = {"/v1/encode", "/v1/decode", "/v1/predict", "/v1/sample", "/v1/draw", "/v1/model", "/healthz"}
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +156,30 @@ def test_other_content_types(client: httpx.Client) -> None:
     response = client.post("/v1/encode", data={"labels": "0"})
     assert response.status_code == 415
     assert "'application/x-www-form-urlencoded' is not supported" in response.json()["detail"]
+
+
+def test_draw_gives_what_the_model_draws_in_process(client: httpx.Client, local_surrogate: LocalSurrogate) -> None:
+    like = local_surrogate.draw(DrawRequest(n=2, seed=3), IMAGES)
+    answer = client.post("/v1/draw", json={"like": IMAGES.tolist(), "n": 2, "seed": 3})
+    assert answer.status_code == 200, answer.text
+    assert (np.array(answer.json()["labels"]) != like).mean() < 0.01
+    target = local_surrogate.draw(DrawRequest(TARGET, n=3, component=1))
+    body = {"n": np.array(3), "component": np.array(1)} | {f"target.{k}": np.array(v) for k, v in TARGET.items()}
+    found = unpack(post_arrow(client, "/v1/draw", pack(body)).content)["labels"]
+    assert (found != target).mean() < 0.01
+    for wrong, status, message in (
+        ({}, 422, "neither images nor a target"),
+        (
+            {"like": IMAGES.tolist(), "size": 48},
+            422,
+            "size 48 cannot be drawn by the decoder random_field",
+        ),
+        ({"target": {"Ex": 1.0}}, 422, "The target names Ex; expected Ex, vxy, kx."),
+        ({"target": TARGET, "n": 0}, 422, "Field 'n' is not valid"),
+        ({"target": TARGET, "n": 9999}, 413, "9999 realisations are too many"),
+        ({"target": TARGET, "like": IMAGES.tolist()}, 422, "both images and a target"),
+        ({"target": TARGET, "component": 99}, 422, "component 99 is none of the model's"),
+    ):
+        answer = client.post("/v1/draw", json=wrong)
+        assert answer.status_code == status, (wrong, answer.text)
+        assert message in answer.json()["detail"]

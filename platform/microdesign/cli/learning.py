@@ -15,12 +15,19 @@ app = typer.Typer()
 
 
 @app.command()
-def train(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
+def train(
+    config: ConfigFile,
+    from_scratch: Annotated[
+        bool, typer.Option("--from-scratch", help="Start from seeded weights, not from the pretrained ones.")
+    ] = False,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
     """Train a model under Ray Train and register it."""
     from microdesign.core.config import load_config
     from microdesign.learning.training.config.train_config import TrainConfig
 
-    settings = load_config(TrainConfig, config, overrides or [])
+    settings = load_config(TrainConfig, config, [*(["start=null"] if from_scratch else []), *(overrides or [])])
     from microdesign.microstructure.data.dataset import Dataset
 
     Dataset.open(settings.dataset)  # A missing data set is refused before Ray starts.

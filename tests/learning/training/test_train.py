@@ -29,6 +29,8 @@ from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import DrawRequest
 
 LOOP = {
     "epochs": 6,
@@ -248,6 +250,24 @@ def test_training_starts_from_a_registered_model(
     ).bundle.description
     assert third.standardization.offsets[0] > first.description.standardization.offsets[0] + 0.3
     assert third.metrics["r2_Ex"] > 0.3
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_training_starts_from_the_pretrained_weights(local_ray: None, tmp_path: Path, uri: str) -> None:
+    """One epoch on a few images: the prior fits the latents, and draws for a target follow its properties."""
+    images = generate("GRF", 96, (32, 32), seed=1)
+    fraction = images.labels.mean((1, 2))
+    properties = {"Ex": 1 + 9 * fraction, "Ey": 1 + 9 * fraction}
+    writer = DatasetWriter(tmp_path / "data", settings={})
+    writer.write_shard("part", Microstructures(labels=images.labels, n_phases=2, properties=properties))
+    loop = {"epochs": 1, "batch_size": 16, "model": {"network": {"size": 32}}}
+    settings = {"properties": ["Ex", "Ey"], "loop": loop, "resources": {"cpus": 0.5}, "storage": str(tmp_path / "runs")}
+    settings |= {"dataset": str(writer.finish().folder), "tracking": {"minimum_r2": -10}}
+    bundle = train(TrainConfig.model_validate(settings), tracking_uri=uri)
+    surrogate = LocalSurrogate(load_bundle(bundle))
+    drawn = [surrogate.draw(DrawRequest({"Ex": value, "Ey": value}, n=24)).mean() for value in (3.0, 6.5)]
+    assert drawn[1] - drawn[0] > 0.15  # of 0.22, 0.61, that the targets stand for
 
 
 def test_what_fine_tuning_needs(config: Callable[..., TrainConfig]) -> None:

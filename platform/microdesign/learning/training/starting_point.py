@@ -14,9 +14,9 @@ from microdesign.core.errors import InputError
 from microdesign.core.references import PRETRAINED
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import build_model
-from microdesign.model.bundle import Bundle, load_bundle
+from microdesign.model.bundle import Bundle
 from microdesign.model.model_config import ModelConfig
-from microdesign.model.pretrained import FOLDER
+from microdesign.model.pretrained import start_bundle
 from microdesign.model.prior.priors import MixturePrior
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
@@ -55,15 +55,6 @@ def initial_model(
         if bundle.properties and materials is not None and materials == bundle.description.materials:
             rescale(model, bundle.description.standardization, standardization)
     return model
-
-
-def start_bundle(start: str) -> Bundle:
-    """Loads the bundle that training starts from: a folder's, or the package's own (`pretrained`).
-
-    Raises:
-        InputError: There is no such bundle, or it is damaged.
-    """
-    return load_bundle(FOLDER if start == PRETRAINED else start)
 
 
 def knows_images_alone(config: TrainConfig) -> bool:

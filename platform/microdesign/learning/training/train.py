@@ -25,13 +25,14 @@ from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
-from microdesign.learning.training.starting_point import initial_model, knows_images_alone, resolve_start, start_bundle
+from microdesign.learning.training.starting_point import initial_model, knows_images_alone, resolve_start
 from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
 from microdesign.learning.training.workers.relay import relayed
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
+from microdesign.model.pretrained import start_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.physics.execution.resources import check_resources
 from microdesign.tracking import Run, continued, default_uri, ending, register_bundle, start_run

@@ -5,5 +5,17 @@
 
 from pathlib import Path
 
+from microdesign.core.references import PRETRAINED
+from microdesign.model.bundle import Bundle, load_bundle
+
 FOLDER = Path(__file__).parent
 """The model's bundle."""
+
+
+def start_bundle(start: str) -> Bundle:
+    """Loads the bundle that training starts from: a folder's, or the package's own (`pretrained`).
+
+    Raises:
+        InputError: There is no such bundle, or it is damaged.
+    """
+    return load_bundle(FOLDER if start == PRETRAINED else start)

@@ -63,8 +63,8 @@ class TrainConfig(Config):
 
     def run_name(self, dataset_digest: str) -> str:
         """Names what this config makes of a data set: the same settings and bundle format resume, others start anew."""
-        from microdesign.learning.training.starting_point import start_bundle  # a config validates without torch
-        from microdesign.model.bundle import FORMAT
+        from microdesign.model.bundle import FORMAT  # a config validates without torch
+        from microdesign.model.pretrained import start_bundle
 
         names = ("properties", "loop", "physics_feedback", "unlabelled")
         settings = self.model_dump(mode="json", include=dict.fromkeys(names, True) | {"resources": {"workers", "gpu"}})
