@@ -50,8 +50,8 @@ class Denoiser(nn.Module):
         # Windows of two patches, one patch apart: outlines that cross from patch to patch are seen at once.
         self.first = convolution(channels, width, 2 * patch, dimensions, stride=patch)
 
-        def level() -> nn.ModuleList:
-            return nn.ModuleList(FilmBlock(width, embedding, dimensions) for _ in range(depth))
+        def level() -> Level:
+            return Level(FilmBlock(width, embedding, dimensions) for _ in range(depth))
 
         self.down = nn.ModuleList(level() for _ in range(2))
         self.middle = level()
@@ -75,20 +75,27 @@ class Denoiser(nn.Module):
         h = self.first(pad(x, self.patch // 2))
         skips = []
         for blocks, halve in zip(self.down, self.halve, strict=True):
-            for block in blocks:
-                h = block(h, embedding, pad)
+            h = blocks(h, embedding, pad)
             skips.append(h)
             h = halve(h)
-        for block in self.middle:
-            h = block(h, embedding, pad)
+        h = self.middle(h, embedding, pad)
         for blocks, join in zip(self.up, self.join, strict=True):
             h = join(torch.cat((F.interpolate(h, scale_factor=2, mode="nearest"), skips.pop()), dim=1))
-            for block in blocks:
-                h = block(h, embedding, pad)
+            h = blocks(h, embedding, pad)
         fine = torch.cat((self.patches(F.silu(h)), x.to(h.dtype)), dim=1)
         fine = F.silu(self.fine(pad(fine, 2)))
         logits: Tensor = self.last(fine)
         return logits.float()
+
+
+class Level(nn.ModuleList):
+    """Blocks at one resolution, one after the other."""
+
+    def forward(self, x: Tensor, embedding: Tensor, pad: Pad) -> Tensor:
+        """Maps `(B, W, *n)` and embeddings `(B, E)` to `(B, W, *n)`."""
+        for block in self:
+            x = block(x, embedding, pad)
+        return x
 
 
 class FilmBlock(nn.Module):
@@ -99,8 +106,8 @@ class FilmBlock(nn.Module):
         self.first = convolution(width, width, 3, dimensions)
         self.second = convolution(width, width, 3, dimensions)
         self.film = nn.Linear(embedding, 2 * width)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for parameter in self.second.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, embedding: Tensor, pad: Pad) -> Tensor:
         """Maps `(B, W, *n)` and embeddings `(B, E)` to `(B, W, *n)`; `pad` pads every axis by as many pixels."""
