@@ -17,7 +17,7 @@ def test_models_differ_in_their_settings(tmp_path: Path, monkeypatch: pytest.Mon
     config = load_config(ReconstructionExperiment, CONFIGS / "paper-reconstruction.yaml")
     tuned = config.training("mse-cess")
     assert [stage.objective.loss for stage in tuned.loop.resolved_stages] == ["cess"]
-    assert (tuned.start, config.training("mse").start) == ("mse", None)
+    assert (tuned.start, config.training("mse").start) == ("mse", "pretrained")
     assert (tuned.name, tuned.tracking.register_as) == ("paper-mse-cess", "paper-reduced-mse-cess")
     with pytest.raises(InputError, match=r"models\.bad: unknown key 'loop\.epoch'"):
         TrainedModels(train=config.train, models={"bad": {"loop.epoch": 3}}).training("bad")

@@ -30,12 +30,12 @@ class DenoiserConfig(Config):
     patch: int = Field(4, ge=2, multiple_of=2, description="pixels along each axis of its patches")
     depth: int = Field(2, ge=1, description="residual blocks on each level")
     start: float = Field(
-        0.3, ge=0, lt=1, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
+        0.15, ge=0, lt=1, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
     )
     share: float = Field(
         0.25, gt=0, le=1, description="share of each training batch that the denoiser learns from; it costs the most"
     )
-    steps: int = Field(6, ge=1, description="steps of drawing: more are slower and finer")
+    steps: int = Field(8, ge=1, description="steps of drawing: more are slower and finer")
 
 
 class NetworkConfig(Config):

@@ -23,6 +23,10 @@ LEAST_NOISE = 0.1
 """Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
 
 
+GUIDED = 0.6
+"""Time up to which estimates of the clean image are given the draft's volume fractions."""
+
+
 class LocalGlobalDecoder(nn.Module):
     """Latent to images in two stages: a draft, which the denoiser refines.
 
@@ -66,13 +70,15 @@ class LocalGlobalDecoder(nn.Module):
         x = _mixed(
             binarize_straight_through(draft), self.noise(z, draft.shape[2:], seed), torch.full_like(z[:, 0], self.start)
         )
-        found = draft
+        found, fractions = draft, draft.flatten(2).mean(2)
         for t, later in pairwise(torch.linspace(self.start, 1.0, self.steps + 1).tolist()):
             with torch.autocast(z.device.type, torch.bfloat16, enabled=_fast_in_bf16(z.device)):
                 logits = self.denoiser(x, torch.full_like(z[:, 0], t), z)
             found = probabilities(logits)
+            if t <= GUIDED:  # later on the shapes stand, and a change of fraction would be specks
+                found = with_fractions(found, fractions)
             x = x + (later - t) / (1 - t) * (2 * found - 1 - x)
-        return with_fractions(found, draft.flatten(2).mean(2))
+        return with_fractions(found, fractions)
 
     def denoising_loss(self, x: Tensor, z: Tensor) -> Tensor:
         """Weighted cross entropy of the clean image, as the denoiser predicts it from a noisy one, `(B,)`.

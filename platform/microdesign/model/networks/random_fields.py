@@ -95,6 +95,7 @@ class LatentNoise(nn.Module):
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)  # training may use what inference has cached
 def white_noise(shape: tuple[int, ...], realisations: int, seed: int) -> Tensor:
     """Standard normal fields `(realisations, *N)`, float32; the same for the same arguments on every machine."""
     stream = np.random.default_rng([seed, *shape])
@@ -102,6 +103,7 @@ def white_noise(shape: tuple[int, ...], realisations: int, seed: int) -> Tensor:
 
 
 @lru_cache(maxsize=8)
+@torch.inference_mode(False)
 def _tables(shape: tuple[int, ...], realisations: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Basis `(terms, *K)`, log amplitude of the common blur `(*K)`, and noise `(realisations, *K, 2)`."""
     size, dimensions = shape[0], len(shape)

@@ -42,6 +42,7 @@ class SpectralFeatures(nn.Module):
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # training may use what inference has cached
 def moment_weights(size: int, dimensions: int, device: torch.device) -> Tensor:
     """Weights of the wave vectors in each moment, `(waves * BUMPS, prod(*K))`: those of a radial bump sum to one."""
     bumps, waves = radial_bumps(size, dimensions), angular_waves(size, dimensions)
