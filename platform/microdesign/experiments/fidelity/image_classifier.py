@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from microdesign.microstructure.data.indicators import indicators
+from microdesign.model.networks.blocks import with_channels_last_weights
 
 BATCH = 32
 """Images of a training step."""
@@ -44,7 +45,9 @@ class ImageClassifier:
         self._model.train()
         for _ in range(steps):
             rows = torch.from_numpy(stream.integers(0, len(x), BATCH))
-            loss = F.cross_entropy(self._model(self._augmented(x[rows], stream)), y[rows])
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = self._model(self._augmented(x[rows], stream))
+            loss = F.cross_entropy(logits.float(), y[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -55,7 +58,8 @@ class ImageClassifier:
     @torch.inference_mode()
     def assign(self, images: np.ndarray) -> np.ndarray:
         """The class of each image `(n, X, Y)`, int `(n,)`."""
-        parts = [self._model(self._as_input(images[i : i + 64])).argmax(1) for i in range(0, len(images), 64)]
+        with torch.autocast("cpu", torch.bfloat16):
+            parts = [self._model(self._as_input(images[i : i + 64])).argmax(1) for i in range(0, len(images), 64)]
         return torch.cat(parts).numpy() if parts else np.zeros(0, int)
 
     def _as_input(self, images: np.ndarray) -> Tensor:
@@ -83,4 +87,4 @@ class ImageClassifier:
                 layers.append(nn.MaxPool2d(2))
                 edge //= 2
         head = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(_WIDTHS[-1], self.classes))
-        return nn.Sequential(*layers, *head)
+        return with_channels_last_weights(nn.Sequential(*layers, *head))

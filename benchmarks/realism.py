@@ -1,0 +1,64 @@
+"""Can draws be told from MICRO2D's images? `python benchmarks/realism.py MICRO2D.h5 [--model BUNDLE]`.
+
+The last `--held-out` images of each of MICRO2D's ten classes, reduced to 128 x 128, are drawn like by the model, once each. A
+classifier trained on the other images says how many of the draws it assigns to their image's class (recognition), beside its
+accuracy on the held-out images themselves; classifiers trained afresh try to tell the draws from the held-out images (two-sample
+test, 50 % is perfect), beside data against data.
+"""
+
+import time
+
+import numpy as np
+from common import parser, print_head
+from recognition import CLASSES
+
+
+def main() -> None:
+    """Prints one table."""
+    options = parser(__doc__)
+    options.add_argument("data", help="MICRO2D's HDF5 file, or any images with these classes")
+    options.add_argument("--model", default="pretrained", help="bundle folder, models:/NAME@ALIAS, or pretrained")
+    options.add_argument("--per-class", type=int, default=60, help="real images of each class")
+    options.add_argument("--held-out", type=int, default=20, help="of these, images to draw like")
+    options.add_argument("--steps", type=int, default=900, help="training steps of the recognition classifier")
+    options.add_argument("--two-sample-steps", type=int, default=200)
+    options.add_argument("--threads", type=int, default=1)
+    options.add_argument("--seed", type=int, default=0)
+    settings = options.parse_args()
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    from measurements.recognition import read_classes
+
+    import microdesign as md
+    from microdesign.experiments.fidelity.image_classifier import ImageClassifier
+    from microdesign.experiments.fidelity.two_sample import VIEWS, two_sample_accuracy
+
+    print_head(settings, "torch")
+    images, classes = read_classes(settings.data, CLASSES, settings.per_class)
+    place = np.concatenate([np.arange((classes == number).sum()) for number in range(len(CLASSES))])
+    held_out = place >= settings.per_class - settings.held_out
+    known, true, numbers = images[~held_out], images[held_out], classes[held_out]
+    model = md.load(settings.model)
+    start = time.monotonic()
+    drawn = md.draw(model, like=true, seed=settings.seed, size=true.shape[1]).labels
+    seconds = (time.monotonic() - start) / len(true)
+    classifier = ImageClassifier(2, len(CLASSES), turned=True, seed=settings.seed)
+    classifier.fit(known, classes[~held_out], settings.steps)
+    right = [classifier.assign(each) == numbers for each in (true, drawn)]
+    print("class".ljust(22) + "held-out images".rjust(16) + "draws".rjust(10))
+    for number, name in enumerate(CLASSES):
+        print(name.ljust(22) + f"{right[0][numbers == number].mean():16.1%}{right[1][numbers == number].mean():10.1%}")
+    accuracy, recognised = right[0].mean(), right[1].mean()
+    print("all".ljust(22) + f"{accuracy:16.1%}{recognised:10.1%}   relative {recognised / accuracy:.2f}", flush=True)
+    other = known[np.random.default_rng(settings.seed).permutation(len(known))[: len(true)]]
+    for view in VIEWS:
+        told = [
+            two_sample_accuracy(true, each, 2, settings.two_sample_steps, view, settings.seed) for each in (drawn, other)
+        ]
+        print(f"told from held-out images, {view}: draws {told[0]:.1%}, other images {told[1]:.1%}", flush=True)
+    print(f"a draw of {true.shape[1]} x {true.shape[1]} takes {1e3 * seconds:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
