@@ -54,7 +54,8 @@ def main() -> None:
     other = known[np.random.default_rng(settings.seed).permutation(len(known))[: len(true)]]
     for view in VIEWS:
         told = [
-            two_sample_accuracy(true, each, 2, settings.two_sample_steps, view, settings.seed) for each in (drawn, other)
+            two_sample_accuracy(true, each, 2, settings.two_sample_steps, view, settings.seed)
+            for each in (drawn, other)
         ]
         print(f"told from held-out images, {view}: draws {told[0]:.1%}, other images {told[1]:.1%}", flush=True)
     print(f"a draw of {true.shape[1]} x {true.shape[1]} takes {1e3 * seconds:.0f} ms")

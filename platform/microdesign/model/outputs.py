@@ -42,7 +42,8 @@ class JointOutputs(NamedTuple):
         replayed: q(c|x) of the replayed images, each part `(R, P)`; R = 0 without any.
         decodes: Of z for the first quarter of the batch and, if the prior knows c, about as many draws from p(z|c) for
             its last images: of a mixture two components' for each, the first by weight and the second by the weights
-            that are left. The regressor that predicts their properties is frozen. Half as many where a denoiser draws.
+            that are left. The regressor that predicts their properties is frozen. A quarter as many where a denoiser
+            draws.
         denoising: Loss of the denoiser for the first images of the batch, `(d,)`; None where there is no denoiser.
     """
 

@@ -108,9 +108,9 @@ class VAERegression(nn.Module):
 
     def _decodes(self, z: Tensor, logits: Tensor, prior: Mixture) -> Decodes:
         rows = torch.arange(len(logits), device=logits.device)
-        # Drawing by a denoiser takes as long as a step of training for a quarter of the batch.
+        # To draw by a denoiser takes as long as a step of training takes for three images.
         two_stages = isinstance(self.decoder, LocalGlobalDecoder)
-        quarter = max(1, len(logits) // (8 if two_stages else 4))
+        quarter = max(1, len(logits) // (16 if two_stages else 4))
         index, latents, soft, different = rows[:quarter], z[:quarter], probabilities(logits[:quarter]), 1
         if self.prior.uses_properties:
             # Of a mixture two components draw for the same properties, so that the objective can hold them apart.
