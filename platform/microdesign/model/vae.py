@@ -120,15 +120,26 @@ class VAERegression(nn.Module):
             index = torch.cat((index, last.repeat_interleave(different)))
             latents = torch.cat((latents, drawn_z))
             soft = probabilities(torch.cat((logits[:quarter], self.decoder(drawn_z))))
-        if two_stages:
-            # Final draws, with the gradient of their drafts: these have the same fractions and arrangement.
-            with torch.no_grad():
-                final = self.decode(latents)
-            soft = final + soft - soft.detach()
-        images = binarize_straight_through(soft)
+        images = self._hard(latents, soft)
         drawn = torch.arange(quarter, len(images), device=rows.device)
         pairs = drawn.new_zeros(0, 2) if different == 1 else drawn.view(-1, 2)
         return Decodes(images, self._predict_frozen(images), index, drawn, pairs)
+
+    def _hard(self, z: Tensor, soft: Tensor) -> Tensor:
+        """Binarised decodes of latents, with the gradient of `soft`, what the decoder's forward makes of them.
+
+        Where a denoiser draws these are final draws with the gradient of their drafts, which have the same fractions
+        and about the same arrangement: the denoiser's own gradient costs ten times as much.
+        """
+        if isinstance(self.decoder, LocalGlobalDecoder):
+            with torch.no_grad():
+                final = self.decode(z)
+            soft = final + soft - soft.detach()
+        return binarize_straight_through(soft)
+
+    def decode_straight_through(self, z: Tensor) -> Tensor:
+        """Binarised decodes `(B, C, *N)` of latents `(B, D)`, with a gradient: see `_hard`."""
+        return self._hard(z, probabilities(self.decoder(z)))
 
     def _predict_frozen(self, x: Tensor) -> Tensor:
         """The regressor's means for decodes; no gradient to the regressor, or it would learn to agree with them."""

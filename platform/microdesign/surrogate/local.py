@@ -10,7 +10,6 @@ from torch import Tensor
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import indicators
-from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.bundle import Bundle
 from microdesign.model.networks.config import LEAST_SIZE
 from microdesign.model.prior.mixture import Gaussian, Mixture
@@ -77,7 +76,7 @@ class LocalSurrogate:
         found = [np.zeros((0 if count else len(z), count, self._network.latent_size))]
         for batch in self._latents(z) if count else ():
             batch.requires_grad_()
-            mean = model.regress(binarize_straight_through(model.decode(batch))).mean
+            mean = model.regress(model.decode_straight_through(batch)).mean
             rows = [torch.autograd.grad(mean[:, p].sum(), batch, retain_graph=p < count - 1)[0] for p in range(count)]
             physical = self._standardization.inverse(mean.detach().double().numpy())
             # A standardised derivative becomes a physical one by the same factor as a standardised spread.
