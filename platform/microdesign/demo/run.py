@@ -17,6 +17,7 @@ from microdesign.demo.config import DEFAULT_TARGET, DemoConfig
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.report.result import CampaignResult
+from microdesign.design.target.constraints import Constraints, Similarity
 from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
 from microdesign.learning.training.config.resources import ResourcesConfig
@@ -83,9 +84,11 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
         )
         bundle = train(training, report, uri)
     with clock.stage("design") as report:
+        # Answers that are the material: as alike to the images as these are to each other.
+        material = Constraints(similar_to=Similarity(images=str(images.folder)))
         campaign = CampaignConfig(
             **dict(config.campaign),
-            target=target,
+            target=target.model_copy(update={"constraints": material}),
             model=str(bundle),
             dataset=str(labelled.folder),
             store=str(folder / "results"),

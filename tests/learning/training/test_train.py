@@ -21,6 +21,7 @@ from microdesign.core.files import lock_folder
 from microdesign.core.progress import Lines, Recorded
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.registration import NotRegisteredError
+from microdesign.learning.training.starting_point import resolve_start
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_model import train_model
 from microdesign.microstructure.data.container import Microstructures
@@ -167,7 +168,8 @@ def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[.
 def test_two_processes_are_not_at_one_training(
     local_ray: None, dataset: Dataset, config: Callable[..., TrainConfig], uri: str, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "runs" / config().run_name(dataset.manifest.digest)
+    resolved, _ = resolve_start(config())
+    folder = tmp_path / "runs" / resolved.run_name(dataset.manifest.digest)
     locked = lock_folder(str(folder)) or nullcontext()
     with locked, pytest.raises(InputError, match=f"{folder.name}: is in use by another"):
         train(config(), tracking_uri=uri)

@@ -13,6 +13,7 @@ import pytest
 import ray
 
 from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.files import digest
 from microdesign.core.progress import Recorded
 from microdesign.core.properties import standard_names
 from microdesign.microstructure.data.dataset import Dataset
@@ -200,6 +201,7 @@ SLOW = """
     import time
     from pathlib import Path
     import numpy as np
+    from microdesign.core.files import digest
     from microdesign.core.properties import standard_names
 
     class SlowFraction:
@@ -209,7 +211,7 @@ SLOW = """
         def evaluate(self, images, materials):
             time.sleep(0.3)
             for image in images:
-                (Path(self.folder) / f"{image.tobytes().hex()[:120]}-{time.time_ns()}").touch()
+                (Path(self.folder) / f"{digest(image.tobytes())}-{time.time_ns()}").touch()
             return dict.fromkeys(standard_names(2), images.mean((1, 2)))
 """
 
@@ -246,6 +248,6 @@ def test_killed_it_goes_on_at_the_missing_shards(source: Dataset, tmp_path: Path
     again = {path.name.split("-")[0] for path in seen.iterdir() if path.name not in before}
     finished = [number for number, shard in enumerate(source.manifest.shards) if shard.file in kept]
     for number in finished:
-        assert not again & {image.tobytes().hex()[:120] for image in source.read_shard(number).labels}
+        assert not again & {digest(image.tobytes()) for image in source.read_shard(number).labels}
     images = source.load()
     np.testing.assert_allclose(labelled.load().properties["Ex"], images.labels.mean((1, 2)))

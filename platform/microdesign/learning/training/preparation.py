@@ -15,7 +15,7 @@ from microdesign.learning.data.samples import (
 )
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.physics_feedback import PhysicsFeedback, obstacle
-from microdesign.learning.training.starting_point import load_start
+from microdesign.learning.training.starting_point import load_start, resolve_start
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.standardization import Standardization
 
@@ -30,7 +30,7 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
         InputError: The data set lacks a property, images that vary, images enough for a batch or to evaluate on, or has
             images that the model does not take; or physics feedback is of another physics than the labels.
     """
-    manifest = dataset.manifest
+    manifest, config = dataset.manifest, resolve_start(config)[0]
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
     steps_per_epoch(len(_positions(config, dataset)), config.loop.batch_size, config.resources.workers_range[1])
     for split in ("validation", "test"):
