@@ -88,8 +88,8 @@ def design(
         >>> result = design("runs/model", target, evaluations=6, candidates=2, samples=32, screened=4)
         >>> result.search.evaluations, result.images.shape[1:]
         (6, (32, 32))
-        >>> [abs(candidate.verified["Ex"] / 3.2 - 1) <= 0.5 for candidate in result.candidates]
-        [True, True]
+        >>> all(abs(candidate.verified["Ex"] / 3.2 - 1) <= 0.5 for candidate in result.candidates)
+        True
     """
     settings |= {"evaluations": evaluations, "runner": runner}
     config, surrogate = _settings(model, target, materials, dataset, folder, settings)
