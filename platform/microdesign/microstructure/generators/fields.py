@@ -19,13 +19,17 @@ from microdesign.microstructure.generators.draws import (
     spread_log,
     stratified,
 )
-from microdesign.microstructure.generators.sample import Drawn, Sample
+from microdesign.microstructure.generators.sample import Drawn, Sample, supersampled
+
+SHORTEST = 2.0
+"""Shortest length of a Gaussian random field, in pixels of MICRO2D's images."""
 
 
+@supersampled
 def gaussian_random_field(sample: Sample) -> Drawn:
     """Thresholded Gaussian random field, see `layered_field`; phase 1 is the rarer one, 0.03 to 0.5, as in MICRO2D."""
     fraction = float(sample.stream.uniform(0.03, 0.5))
-    field, described = layered_field(sample, MIN_FEATURE / 2, 0.12 * sample.size)
+    field, described = layered_field(sample, SHORTEST, 0.12 * sample.size)
     return highest(field, fraction), {"fraction": fraction, **described}
 
 

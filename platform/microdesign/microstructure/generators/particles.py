@@ -76,7 +76,7 @@ def small_cells(sample: Sample) -> Drawn:
 @supersampled
 def medium_cells(sample: Sample) -> Drawn:
     """As `VoronoiSmall`, with cells of various sizes, 22/256 of the edge wide on average, that overlap more."""
-    return _cells(sample, 22.0, regularity=0.5, core=9.0, patches=(4.0, 35.0))
+    return _cells(sample, 22.0, regularity=0.5, core=8.5, patches=(4.0, 35.0))
 
 
 @supersampled
