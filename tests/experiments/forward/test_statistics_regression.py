@@ -27,7 +27,7 @@ def test_properties_are_predicted_from_statistics(dataset: Dataset, standardizat
         config = StatisticsRegressorConfig(kind=kind, components=4, offsets=16, trees=60)
         regressor = StatisticsRegressor(config, standardization).fit(train.labels, train.property_table(NAMES))
         predicted = regressor.predict(test.labels)
-        assert (mape(true, predicted) < 0.8 * by_median).all(), kind
+        assert (mape(true, predicted) < 0.9 * by_median).all(), kind
         shifted = regressor.predict(np.roll(test.labels, (5, 3), (1, 2)))
         np.testing.assert_allclose(shifted, predicted, rtol=0.05, err_msg=kind)
 
