@@ -74,9 +74,13 @@ def test_what_cannot_be_pretrained(images: Path, tmp_path: Path) -> None:
         ({"sources": [{"dataset": str(images), "window": 64}]}, "has images of 48 pixels; expected 64 or more"),
         ({"network": NETWORK | {"decoder": "random_field"}}, "The decoder random_field has no denoiser"),
         ({"start": str(tmp_path / "nowhere")}, "is no model bundle"),
+        ({"start": "pretrained"}, "start: pretrained is of another architecture"),
     ):
         with pytest.raises(InputError, match=message):
             pretrain(config(images, out=str(tmp_path / "out"), **changes))
     assert not (tmp_path / "out").exists()
+    (tmp_path / "damaged.state").write_bytes(b"no state")
+    with pytest.raises(InputError, match="is no training state, or damaged"):
+        pretrain(config(images, out=str(tmp_path / "damaged")))
     with pytest.raises(InputError, match=r"window"):
         validate_config(SourceConfig, {"dataset": "x", "window": 40}, "the source")

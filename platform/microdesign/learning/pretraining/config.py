@@ -25,7 +25,9 @@ class PretrainConfig(Config):
 
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="what to learn from")
     network: NetworkConfig = Field(NetworkConfig(), description="networks, with the decoder local_global")
-    start: str | None = Field(None, description="bundle folder whose weights to start from; null: seeded weights")
+    start: str | None = Field(
+        None, description="bundle folder whose weights to start from, or pretrained; null: seeded weights"
+    )
     minutes: float = Field(120, gt=0, description="wall time; a run that was killed goes on with what is left of it")
     decay_minutes: float = Field(
         30, ge=0, description="of these the last ones, over which the learning rate falls to 0; before, it is constant"

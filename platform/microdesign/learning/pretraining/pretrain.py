@@ -5,6 +5,7 @@ draft learns from the reconstruction losses of training, on the same latents, th
 latent holds what the images are, and the draft takes of it what it can.
 """
 
+import pickle
 import time
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ from microdesign.core.files import digest, replacing
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.pretraining.config import PretrainConfig
 from microdesign.learning.pretraining.sources import Batches
-from microdesign.model.bundle import Description, load_bundle, save_bundle
+from microdesign.model.bundle import Description, save_bundle
 from microdesign.model.losses.reconstruction import build_losses
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.blocks import ResidualBlock, Stem
 from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.objective_config import ObjectiveConfig
+from microdesign.model.pretrained import start_bundle
 from microdesign.model.prior.config import STANDARD, PriorConfig
 from microdesign.model.prior.mixture import Gaussian, gaussian_kl
 from microdesign.model.standardization import Standardization
@@ -67,7 +69,11 @@ class _Pretraining:
             raise InputError(f"The decoder {config.network.decoder} has no denoiser; expected local_global.")
         self.decoder = self.model.decoder
         if config.start is not None:
-            self.model.load_state_dict(load_bundle(config.start).model.state_dict())
+            try:
+                self.model.load_state_dict(start_bundle(config.start).model.state_dict())
+            except RuntimeError as error:
+                reason = str(error).strip().splitlines()[-1].strip()
+                raise InputError(f"start: {config.start} is of another architecture ({reason}).") from None
         objective = ObjectiveConfig()
         self.losses = build_losses(objective.loss + "+lineal_path", objective.weights, objective.settings)
         self.decoder.draft.requires_grad_(config.draft)
@@ -79,7 +85,11 @@ class _Pretraining:
         self.state = self.folder.with_name(self.folder.name + ".state")
         self.identity = digest(dump_yaml(config.model_copy(update={"minutes": 1, "decay_minutes": 0})).encode())
         if self.state.is_file():
-            self._load(torch.load(self.state, map_location="cpu", weights_only=True))
+            try:
+                state = torch.load(self.state, map_location="cpu", weights_only=True)
+            except (RuntimeError, EOFError, pickle.UnpicklingError):
+                raise InputError(f"{self.state}: is no training state, or damaged; remove it to start anew.") from None
+            self._load(state)
 
     def train(self) -> None:
         """Takes steps until the time is over."""

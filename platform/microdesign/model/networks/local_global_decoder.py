@@ -35,7 +35,7 @@ class LocalGlobalDecoder(nn.Module):
     has learned neighbourhoods from images: `draw` starts from the draft with noise, removes the noise in a few steps,
     and keeps the draft's volume fractions. Both depend on the latent and a seed alone.
 
-    What it draws is periodic, and of any size that is a multiple of `multiple`.
+    What it draws is periodic, and of any size that is a multiple of the denoiser's `multiple`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -48,7 +48,6 @@ class LocalGlobalDecoder(nn.Module):
         self.denoiser = Denoiser(
             config.channels, config.latent, settings.width, settings.patch, settings.depth, config.dimensions
         )
-        self.multiple = self.denoiser.multiple
 
     def forward(self, z: Tensor) -> Tensor:
         """Maps latents `(B, D)` to the logits of their drafts, `(B, C, *N)` in float32."""
