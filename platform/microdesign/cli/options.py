@@ -15,7 +15,7 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as loop.epochs=5.")
 ]
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of settings.")]
-MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of the phases.")]
+MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of the phases, or names: aluminium,pore.")]
 Reader = Annotated[
     str | None, typer.Option(metavar="NAME", help="Reader of the file: a known one, or MODULE:CLASS of your own.")
 ]

@@ -33,10 +33,9 @@ def homogenize(
     as_json: Json = False,
 ) -> None:
     """Compute the effective properties of images."""
-    from microdesign.core.config import load_config
-    from microdesign.physics.materials import Materials
+    from microdesign.physics.materials import load_materials
 
-    phases = load_config(Materials, materials, [] if plane is None else [f"plane={plane}"])
+    phases = load_materials(materials, [] if plane is None else [f"plane={plane}"])
     lengths = None if spacing is None else numbers("--spacing", spacing, float, "1,1,2")
     from microdesign.physics.label_images import read_labels
     from microdesign.physics.report import homogenize_report

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from microdesign.core.errors import InputError
+from microdesign.core.strict_yaml import DuplicateKeyError, parse_yaml
 
 
 class Config(BaseModel):
@@ -69,13 +70,15 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
     """Reads a YAML file that holds one mapping.
 
     Raises:
-        InputError: The file is missing, unreadable, no YAML, or not a mapping.
+        InputError: The file is missing, unreadable, no YAML, not a mapping, or has a key twice in one mapping.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
+        values = parse_yaml(text)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a YAML file.") from None
+    except DuplicateKeyError as error:
+        raise InputError(f"{path}: {error}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or an impossible date
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
     if values is None:
@@ -176,7 +179,9 @@ def _apply(values: dict[str, Any], override: str) -> None:
     if not separator or not key:
         raise InputError(f"--set {override}: has no '='; expected key.subkey=value.")
     try:
-        value = yaml.safe_load(text)
+        value = parse_yaml(text)
+    except DuplicateKeyError as error:
+        raise InputError(f"--set {override}: {error}") from None
     except (yaml.YAMLError, ValueError):
         raise InputError(f"--set {override}: the value is not valid YAML.") from None
     _put(values, key, value, f"--set {override}")

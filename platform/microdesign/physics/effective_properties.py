@@ -18,7 +18,7 @@ from microdesign.physics.solver.homogenization import Homogenization
 from microdesign.physics.solver.homogenization import homogenize as solve
 from microdesign.physics.solver.precision import Precision
 
-Phases = Materials | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | Path
+Phases = Materials | Mapping[str, Any] | Sequence[Mapping[str, Any] | str] | str | Path
 """Phases as a user may give them; see `phases_from`."""
 
 _SHOWN = 20
@@ -163,12 +163,13 @@ def homogenize(
         image: Phase labels, integers: an array `(X, Y)`, a stack `(n, X, Y)`, volumes `(n, X, Y, Z)`, or with `dims` =
             3 one volume `(X, Y, Z)`; axis 0 of an image is x. Also a `Microstructures`, or the path, or paths, of files
             of any known format.
-        phases: Phase of label 0, of label 1, ...: a list of mappings with `E` and `nu`, or `k`, or all three (0 is a
-            void), or with tensors `stiffness` and `conductivity`; a whole `Materials`, as a mapping or an object; or
-            the path of its YAML file. Values are in units of your own, which the answer is in, too.
+        phases: Phase of label 0, of label 1, ...: a list of names of the library, `["aluminium", "pore"]`, or of
+            mappings with `E` and `nu`, or `k`, or all three (0 is a void), or with tensors `stiffness` and
+            `conductivity`; a whole `Materials`, as a mapping or an object; or the path of its YAML file. Numbers are in
+            units of your own, which the answer is in, too; texts such as `70 GPa` state theirs.
         plane: `stress` for a thin sheet, `strain` for a section of a long body; None takes that of the materials, which
             is `stress` where they do not say. Volumes do not use it.
-        units: Names of the units of `E` and `k`, stated with the answer and never converted.
+        units: Names of the units of `E` and `k`, stated with the answer; numbers alone are never converted.
         dims: 3 where three axes are one volume and not a stack of images.
         spacing: Edge lengths of a pixel or voxel, one an axis; None for squares and cubes.
         discretization: `q1`, bilinear or trilinear elements with full integration, an upper bound of the energy;
@@ -239,8 +240,8 @@ def phases_from(phases: Phases, plane: str | None = None, units: Mapping[str, st
     """Returns phases that a user gave in one of several ways as `Materials`.
 
     Args:
-        phases: A list of mappings, one a phase; a mapping with `phases`, and perhaps `plane` and `units`; the path of a
-            YAML file of such a mapping; or `Materials`.
+        phases: A list of names or mappings, one a phase; a mapping with `phases`, and perhaps `plane` and `units`; the
+            path of a YAML file of such a mapping, or names of the library with commas between them; or `Materials`.
         plane: `stress` or `strain` in the place of theirs.
         units: Names of the units of `E` and `k` in the place of theirs.
 
@@ -250,6 +251,8 @@ def phases_from(phases: Phases, plane: str | None = None, units: Mapping[str, st
     Example:
         >>> phases_from([{"k": 1}, {"k": 10}], units={"k": "W/mK"}).units.k
         'W/mK'
+        >>> phases_from(["aluminium", "pore"]).phases[0].E
+        70.3
     """
     changes: dict[str, Any] = {} if plane is None else {"plane": plane}
     if units is not None:

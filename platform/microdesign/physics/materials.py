@@ -1,6 +1,7 @@
 """Materials: the phases that the labels of an image stand for."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +12,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from microdesign.core.config import Config, load_config, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json
+from microdesign.physics.named_phases import resolve_phases
+from microdesign.physics.phase_library import find_phase
 from microdesign.physics.tensors import (
     euler_rotation,
     isotropic_stiffness,
@@ -35,7 +38,7 @@ Modulus = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_modulus)]
 
 
 class Phase(Config):
-    """One isotropic phase, in the user's units: E and nu, or k, or all three."""
+    """One isotropic phase, in the units of the materials: E and nu, or k, or all three."""
 
     E: Modulus | None = Field(None, description="Young's modulus; 0 is a void")
     nu: float | None = Field(
@@ -102,14 +105,26 @@ def _phase(value: Any) -> Any:
 
 
 class Units(Config):
-    """Names of the user's units; they are stated back and never converted."""
+    """The units of the numbers; numbers alone are never converted, and their units may be any names.
+
+    Values with a unit of their own (`E: 70 GPa`) and those of the library are converted to these; where these are not
+    stated, they are the unit of the first such value.
+    """
 
     E: str = Field("as E in the materials", description="unit of the moduli")
     k: str = Field("as k in the materials", description="unit of the conductivities")
 
 
 class Materials(Config):
-    """The phases of an image and the plane assumption; the position of a phase is its label."""
+    """The phases of an image and the plane assumption; the position of a phase is its label.
+
+    A phase is given by its values, numbers or texts with a unit (`E: 70 GPa`), or by its name in the library
+    (`aluminium`, or `name: aluminium` with values that replace the library's beside it).
+
+    Example:
+        >>> Materials(phases=["aluminium", {"name": "silicon carbide", "E": "410 GPa"}]).phases[1]
+        Phase(E=410.0, nu=0.16, k=114.0)
+    """
 
     plane: Plane = Field(
         "stress", description="`stress` for a thin sheet, `strain` for a section of a long body; volumes do not use it"
@@ -118,6 +133,11 @@ class Materials(Config):
         min_length=1, max_length=256, description="phase of label 0, of label 1 and so on"
     )
     units: Units = Field(Units(), description="names of the units of E and k")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _names_and_units(cls, values: Any) -> Any:
+        return resolve_phases(values, _located) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _solid(self) -> "Materials":
@@ -299,13 +319,37 @@ def materials_from(values: Mapping[str, Any] | None, source: str) -> Materials:
     return validate_config(Materials, values, source)
 
 
-def load_materials(path: str | Path) -> Materials:
-    """Reads materials from a YAML file: `plane: stress`, `phases: [{E: 1000, nu: 0.3, k: 1}, ...]`.
+def load_materials(path: str | Path, overrides: Sequence[str] = ()) -> Materials:
+    """Reads materials from a YAML file: `plane: stress`, `phases: [{E: 1000, nu: 0.3, k: 1}, aluminium, ...]`.
+
+    Args:
+        path: The file; or names of the library with commas between them, `aluminium,pore`.
+        overrides: `a.b=value` strings, as of `load_config`.
 
     Raises:
         InputError: The file cannot be read, or a field is unknown, missing or out of its range.
     """
-    return load_config(Materials, path)
+    names = _names_in_place_of_a_file(path)
+    if names is not None:
+        return load_config(Materials, None, [f"phases={json.dumps(names)}", *overrides])
+    return load_config(Materials, path, overrides)
+
+
+def _names_in_place_of_a_file(path: str | Path) -> list[str] | None:
+    """The names of the library that a text consists of, None where it is the path of a file.
+
+    Raises:
+        InputError: It is neither.
+    """
+    if Path(path).suffix.lower() in (".yaml", ".yml", ".json") or Path(path).exists():
+        return None
+    names = [name.strip() for name in str(path).split(",")]
+    try:
+        for name in names:
+            find_phase(name)
+    except InputError as error:
+        raise InputError(f"{path}: is neither a YAML file nor names of phases: {error}") from None
+    return names
 
 
 def _rotation(phase: TensorPhase) -> np.ndarray:

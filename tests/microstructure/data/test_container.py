@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -119,3 +121,23 @@ def test_refuses_indices_outside_and_batches_that_differ(batch: Microstructures)
         Microstructures.concatenate([batch, Microstructures(labels=batch.labels, n_phases=3)])
     with pytest.raises(InputError, match=r"batch 1 has properties \[\]; expected \['Ex'\]"):
         Microstructures.concatenate([batch, Microstructures(labels=batch.labels, n_phases=2)])
+
+
+def test_the_size_of_a_pixel() -> None:
+    labels = np.zeros((2, 4, 6), np.uint8)
+    batch = Microstructures(labels=labels, n_phases=2, pixel_size=0.5, aspect=(1, 4), length_unit="micron")
+    assert (batch.spacing, batch.length_unit) == ((0.5, 2.0), "um")
+    assert batch[0].physical == batch.physical == Microstructures.concatenate([batch, batch]).physical
+    assert "pixels of 0.5 x 2 µm" in repr(batch)
+    square = Microstructures(labels=labels, n_phases=2, aspect=(1, 1))
+    assert (square.aspect, square.spacing, square.length_unit) == ((), (1.0, 1.0), "")
+    for fields, message in [
+        ({"aspect": (1, 2, 3)}, r"aspect = \(1.0, 2.0, 3.0\) is not valid; expected 2 ratios above 0, the first 1"),
+        ({"aspect": (2, 1)}, "the first 1"),
+        ({"aspect": (1, 0)}, "above 0"),
+        ({"length_unit": "GPa"}, "'GPa' is no unit of length"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            Microstructures(labels=labels, n_phases=2, **fields)
+    with pytest.raises(InputError, match="batch 1 has length_unit nm; expected um, as in batch 0"):
+        Microstructures.concatenate([batch, replace(batch, length_unit="nm")])

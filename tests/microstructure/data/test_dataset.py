@@ -198,7 +198,7 @@ def test_writer_refuses(tmp_path: Path) -> None:
         writer.write_shard("a", dataclasses.replace(batch, properties={"image": np.zeros(1)}))
     writer.write_shard("a", batch)
     writer.write_shard("b", generate("GRF", 1, (17, 17)))
-    with pytest.raises(StorageError, match=r"b\.parquet: differs from a in shape, phases or properties"):
+    with pytest.raises(StorageError, match=r"b\.parquet: differs from a in shape, phases, pixel size or properties"):
         writer.finish()
 
 

@@ -230,3 +230,18 @@ def test_the_writer_by_name_and_suffix() -> None:
     ]:
         with pytest.raises(InputError, match=message):
             find_writer(path, name)
+
+
+def test_the_size_of_a_pixel_is_kept_with_its_unit_and_its_edges(tmp_path: Path) -> None:
+    for writer, _, file in FORMATS:
+        if writer in ("npy", "vti"):  # without a place for it; VTK has none for a unit
+            continue
+        for number, fields in enumerate(({"length_unit": "um"}, {"aspect": (1, 4)}, {"length_unit": "micron"})):
+            batch = replace(made(), pixel_size=0.5, **fields)
+            path = write(tmp_path / f"{writer}{number}" / file, batch, writer)
+            back = read(path)
+            assert back.physical == batch.physical, (writer, fields)
+            assert back.spacing == (0.5, 2.0 if "aspect" in fields else 0.5), writer
+            assert describe(path)["path"] == str(path)
+            left_out = convert(path, tmp_path / f"{writer}{number}.npy")["left_out"]
+            assert "pixel_size" in left_out, "an array has no place for it"

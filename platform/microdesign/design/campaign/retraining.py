@@ -125,7 +125,7 @@ def joined(dataset: Dataset, trials: Sequence[Trial], folder: Path) -> Dataset:
         classes=(CLASS,) * len(trials),
         properties={name: np.array(column) for name, column in values.items()},
         periodic=manifest.periodic,
-        pixel_size=manifest.pixel_size,
+        **manifest.physical,
     )
     if not writer.has_shard(CLASS):
         writer.write_shard(CLASS, new)

@@ -4,12 +4,13 @@ import html
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.core.units import length_unit, shown_unit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,6 +19,7 @@ MAX_PHASES = 256
 _MOST_PICTURES = 8
 _MOST_FRACTIONS = 6
 _MOST_NAMES = 7
+_PHYSICAL = ("pixel_size", "aspect", "length_unit")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,10 +44,15 @@ class Microstructures:
         generation: How each sample was made, n strings (JSON for generated ones); empty strings when not given.
         properties: Property name to values, float64 `(n,)`; NaN marks a value that is not known.
         periodic: Whether the images tile space without a seam.
-        pixel_size: Edge length of a pixel, in the user's unit of length.
+        pixel_size: Edge length of a pixel along x, in `length_unit`; 1 where it is not known.
+        aspect: Edge lengths along each axis over that along x, for pixels that are no squares (voxels that are no
+            cubes); empty for those that are. `core.units.pixel_fields` makes these three of edge lengths.
+        length_unit: Unit of the pixel size, such as `um` (also `micron`, `µm`); empty where it is not known, and
+            lengths are then in pixels, or in the unit that a file leaves unnamed.
 
     Raises:
-        InputError: The labels are no integers, lie outside the phases, or the lengths of the fields differ.
+        InputError: The labels are no integers, lie outside the phases, or the lengths of the fields differ; or the
+            pixel size is no length.
     """
 
     labels: NDArray[np.uint8]
@@ -55,6 +62,8 @@ class Microstructures:
     properties: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     periodic: bool = True
     pixel_size: float = 1.0
+    aspect: tuple[float, ...] = ()
+    length_unit: str = ""
 
     def __post_init__(self) -> None:
         labels = np.asarray(self.labels)
@@ -70,6 +79,13 @@ class Microstructures:
             raise InputError(f"n_phases = {self.n_phases} is not supported; expected 1 to {MAX_PHASES}.")
         if not self.pixel_size > 0:
             raise InputError(f"pixel_size = {self.pixel_size} is not valid; expected a positive length.")
+        aspect = tuple(float(ratio) for ratio in self.aspect)
+        if aspect and (len(aspect) != labels.ndim - 1 or aspect[0] != 1 or not min(aspect) > 0):
+            raise InputError(
+                f"aspect = {aspect} is not valid; expected {labels.ndim - 1} ratios above 0, the first 1, one an axis."
+            )
+        object.__setattr__(self, "aspect", () if set(aspect) == {1.0} else aspect)
+        object.__setattr__(self, "length_unit", length_unit(self.length_unit))
         _check_range(labels, self.n_phases)
         n = len(labels)
         object.__setattr__(self, "labels", labels.astype(np.uint8, copy=False))
@@ -116,6 +132,9 @@ class Microstructures:
         parts += [f"classes {_listed(classes)}"] if classes else []
         parts += [f"properties {_listed(list(self.properties))}"] if self.properties else []
         parts += [] if self.periodic else ["not periodic"]
+        if self.length_unit:
+            edges = self.spacing if self.aspect else (self.pixel_size,)
+            parts.append(f"pixels of {' x '.join(f'{edge:.4g}' for edge in edges)} {shown_unit(self.length_unit)}")
         return f"Microstructures({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
@@ -131,6 +150,16 @@ class Microstructures:
     def shape(self) -> tuple[int, ...]:
         """Number of pixels along each spatial axis, x first."""
         return self.labels.shape[1:]
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        """Edge length of a pixel along each axis, in `length_unit`."""
+        return tuple(self.pixel_size * ratio for ratio in self.aspect or (1.0,) * len(self.shape))
+
+    @property
+    def physical(self) -> dict[str, Any]:
+        """The fields `pixel_size`, `aspect` and `length_unit`, to make other images of the same pixels with."""
+        return {name: getattr(self, name) for name in _PHYSICAL}
 
     @property
     def volume_fractions(self) -> NDArray[np.float64]:
@@ -158,7 +187,7 @@ class Microstructures:
             generation=tuple(self.generation[i] for i in positions),
             properties={name: values[where] for name, values in self.properties.items()},
             periodic=self.periodic,
-            pixel_size=self.pixel_size,
+            **self.physical,
         )
 
     def property_table(self, names: Sequence[str]) -> NDArray[np.float64]:
@@ -191,7 +220,7 @@ class Microstructures:
             raise InputError("concatenate got no batches; expected at least one.")
         first = batches[0]
         for number, batch in enumerate(batches):
-            for name in ("shape", "n_phases", "periodic", "pixel_size"):
+            for name in ("shape", "n_phases", "periodic", *_PHYSICAL):
                 mine, other = getattr(first, name), getattr(batch, name)
                 if mine != other:
                     raise InputError(f"batch {number} has {name} {other}; expected {mine}, as in batch 0.")
@@ -209,7 +238,7 @@ class Microstructures:
                 name: np.concatenate([batch.properties[name] for batch in batches]) for name in first.properties
             },
             periodic=first.periodic,
-            pixel_size=first.pixel_size,
+            **first.physical,
         )
 
     def indicator(self) -> "Tensor":

@@ -151,7 +151,7 @@ class Dataset:
             generation=tuple(generation),
             properties=properties,
             periodic=self.manifest.periodic,
-            pixel_size=self.manifest.pixel_size,
+            **self.manifest.physical,
         )
 
 
@@ -230,12 +230,14 @@ class DatasetWriter:
         records = [self._records[name] for name in names]
         if not records:
             raise StorageError(f"{self.folder}: no shard was written; expected at least one.")
-        common = {"shape", "n_phases", "periodic", "pixel_size", "properties"}
+        common = {"shape", "n_phases", "periodic", "pixel_size", "aspect", "length_unit", "properties"}
         first = records[0].model_dump(include=common)
         classes: Counter[str] = Counter()
         for name, record in zip(names, records, strict=True):
             if record.model_dump(include=common) != first:
-                raise StorageError(f"{self._path(name)}: differs from {names[0]} in shape, phases or properties.")
+                raise StorageError(
+                    f"{self._path(name)}: differs from {names[0]} in shape, phases, pixel size or properties."
+                )
             classes.update(record.classes)
         manifest = DatasetManifest(
             **first,

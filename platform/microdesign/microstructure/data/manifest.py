@@ -69,7 +69,11 @@ class DatasetManifest(Config):
     periodic: bool = True
     """Whether the images tile space without a seam."""
     pixel_size: float = Field(default=1.0, gt=0)
-    """Edge length of a pixel."""
+    """Edge length of a pixel along x."""
+    aspect: tuple[float, ...] = ()
+    """Edge lengths along each axis over that along x; empty for squares and cubes."""
+    length_unit: str = ""
+    """Unit of the pixel size; empty where it is not known."""
     classes: dict[str, int]
     """Number of samples of each class."""
     properties: dict[str, str] = Field(default_factory=dict)
@@ -90,9 +94,16 @@ class DatasetManifest(Config):
     def __len__(self) -> int:
         return sum(shard.rows for shard in self.shards)
 
+    @property
+    def physical(self) -> dict[str, Any]:
+        """The fields of `Microstructures` that say how large a pixel is."""
+        return {"pixel_size": self.pixel_size, "aspect": self.aspect, "length_unit": self.length_unit}
+
     def content_digest(self) -> str:
         """Returns the digest of everything but the digest itself."""
-        return digest_json(self.model_dump(mode="json", exclude={"digest"}))
+        # What is not known is not part of it, so that it is that of data sets from before these fields.
+        unknown = {name for name in ("aspect", "length_unit") if not getattr(self, name)}
+        return digest_json(self.model_dump(mode="json", exclude={"digest", *unknown}))
 
 
 def read_manifest(folder: str | Path) -> DatasetManifest:

@@ -30,7 +30,11 @@ class ShardRecord(Config):
     periodic: bool
     """Whether the images are periodic."""
     pixel_size: float
-    """Edge length of a pixel."""
+    """Edge length of a pixel along x."""
+    aspect: tuple[float, ...] = ()
+    """Edge lengths along each axis over that along x; empty for squares and cubes."""
+    length_unit: str = ""
+    """Unit of the pixel size; empty where it is not known."""
     rows: int
     """Number of samples."""
     classes: dict[str, int]
@@ -63,7 +67,7 @@ def write_shard_file(path: Path, batch: Microstructures, units: Mapping[str, str
         shape=batch.shape,
         n_phases=batch.n_phases,
         periodic=batch.periodic,
-        pixel_size=batch.pixel_size,
+        **batch.physical,
         rows=len(batch),
         classes=dict(Counter(batch.classes)),
         properties={name: units.get(name, "") for name in batch.properties},
@@ -129,6 +133,8 @@ def read_shard_file(path: Path, expected_digest: str | None = None) -> Microstru
             properties={name: table.column(name).to_numpy() for name in record.properties},
             periodic=record.periodic,
             pixel_size=record.pixel_size,
+            aspect=record.aspect,
+            length_unit=record.length_unit,
         )
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: is damaged ({' '.join(str(error).split())}).") from None
@@ -164,8 +170,10 @@ def unpack(packed: NDArray[np.uint8], shape: tuple[int, ...], n_phases: int) -> 
 
 def content_digest(batch: Microstructures, packed: NDArray[np.uint8]) -> str:
     """Returns the digest of a batch, independent of the file format's version and of compression."""
-    head = json.dumps([batch.shape, batch.n_phases, batch.periodic, batch.pixel_size, batch.classes, batch.generation])
-    parts: list[bytes | str] = [head, packed.tobytes()]
+    head = [batch.shape, batch.n_phases, batch.periodic, batch.pixel_size, batch.classes, batch.generation]
+    # Only what is known, so that the digest of other shards is what it was before these fields.
+    head += [[batch.aspect, batch.length_unit]] if batch.aspect or batch.length_unit else []
+    parts: list[bytes | str] = [json.dumps(head), packed.tobytes()]
     for name in sorted(batch.properties):
         parts += [name, batch.properties[name].astype("<f8").tobytes()]
     return digest(*parts)

@@ -9,7 +9,10 @@ from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.summary import summarise
 
 FIELDS = ("n_phases", "classes", "generation", "properties", "periodic", "pixel_size")
-"""The fields of `Microstructures` besides the labels, which a format stores or leaves out."""
+"""The fields of `Microstructures` besides the labels, which a format stores or leaves out.
+
+`pixel_size` stands for its unit and the aspect of the pixels too.
+"""
 
 
 class Reader(Protocol):
@@ -84,7 +87,7 @@ class Writer(Protocol):
             "classes": any(batch.classes),
             "generation": any(batch.generation),
             "periodic": not batch.periodic,
-            "pixel_size": batch.pixel_size != 1,
+            "pixel_size": batch.pixel_size != 1 or bool(batch.aspect or batch.length_unit),
         }
         fields = {field for field, is_set in differs.items() if is_set and field not in self.stores}
         properties = set() if "properties" in self.stores else {f"properties.{name}" for name in batch.properties}

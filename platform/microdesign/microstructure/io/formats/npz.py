@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
+from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
 from microdesign.microstructure.io.formats.npy import append_npy
@@ -22,13 +23,16 @@ Headers = dict[str, tuple[tuple[int, ...], bool, np.dtype]]
 """Shape, whether stored by columns, and dtype of each array of an archive."""
 
 _LABELS, _PHASES, _CLASSES = "labels", "n_phases", "classes"
+_PIXEL, _UNIT = "pixel_size", "length_unit"
+_NAMED = (_LABELS, _PHASES, _CLASSES, _PIXEL, _UNIT)
 
 
 class NpzReader(Reader):
     """Reads an archive: the array that `array` names, or its only integer array.
 
     Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `dims` 3. Float arrays of one number a
-    sample are read as properties, an integer `n_phases` and texts `classes` as what they are called.
+    sample are read as properties; an integer `n_phases`, texts `classes`, a number or one an axis `pixel_size` and a
+    text `length_unit` as what they are called.
     """
 
     name = ".npz"
@@ -82,10 +86,13 @@ class NpzReader(Reader):
 
 
 class NpzWriter(Writer):
-    """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes` and a float64 array `(n,)` per property."""
+    """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes` and a float64 array `(n,)` per property.
+
+    What is known of the pixels' size goes into `pixel_size`, one number or one an axis, and `length_unit`.
+    """
 
     suffixes = (".npz",)
-    stores = ("n_phases", "classes", "properties")
+    stores = ("n_phases", "classes", "properties", "pixel_size")
 
     def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
         """Writes the batches as they come; the file is complete or absent.
@@ -97,14 +104,15 @@ class NpzWriter(Writer):
         classes: list[str] = []
         columns: dict[str, list[NDArray[np.float64]]] = {}
         n_phases = 1
+        pixels: dict[str, NDArray] = {}
 
         def noted() -> Iterator[Microstructures]:
-            nonlocal n_phases
+            nonlocal n_phases, pixels
             for batch in images:
-                n_phases = batch.n_phases
+                n_phases, pixels = batch.n_phases, _pixels(batch)
                 classes.extend(batch.classes)
                 for name, values in batch.properties.items():
-                    if name in (_LABELS, _PHASES, _CLASSES) or "/" in name:
+                    if name in _NAMED or "/" in name:
                         raise InputError(f"property '{name}' cannot be an array's name in .npz; rename it.")
                     columns.setdefault(name, []).append(values)
                 yield batch
@@ -114,7 +122,7 @@ class NpzWriter(Writer):
             labels = Path(folder) / "labels.npy"
             with labels.open("wb") as file:
                 append_npy(file, noted())
-            small: dict[str, Any] = {_PHASES: np.array(n_phases)}
+            small: dict[str, Any] = {_PHASES: np.array(n_phases), **pixels}
             if any(classes):
                 small[_CLASSES] = np.array(classes)
             small |= {name: np.concatenate(parts) for name, parts in columns.items()}
@@ -201,11 +209,20 @@ def _choose(headers: Headers, wanted: str | None, path: str | Path) -> str:
     return names[0]
 
 
+def _pixels(batch: Microstructures) -> dict[str, NDArray]:
+    """The arrays that state the size of a pixel, none where it is not known."""
+    if batch.pixel_size == 1 and not batch.aspect and not batch.length_unit:
+        return {}
+    return {_PIXEL: np.array(batch.spacing if batch.aspect else batch.pixel_size), _UNIT: np.array(batch.length_unit)}
+
+
 def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
     extras: dict[str, Any] = {"properties": {}}
+    edges, unit = [1.0], ""
     with _opened(path) as archive:
         for name, (shape, _, dtype) in headers.items():
-            wanted = (name == _PHASES and shape == () and dtype.kind in "ui") or (
+            fixed = {_PHASES: ((), "ui"), _UNIT: ((), "U"), _PIXEL: (shape if shape in ((2,), (3,)) else (), "f")}
+            wanted = (name in fixed and shape == fixed[name][0] and dtype.kind in fixed[name][1]) or (
                 shape == (n,) and (dtype.kind == "f" or (name == _CLASSES and dtype.kind == "U"))
             )
             if not wanted:
@@ -216,8 +233,12 @@ def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
             array = np.frombuffer(data, dtype)
             if name == _PHASES:
                 extras["n_phases"] = int(array[0])
+            elif name == _PIXEL:
+                edges = array.tolist()
+            elif name == _UNIT:
+                unit = known_length_unit(str(array[0]))
             elif name == _CLASSES:
                 extras["classes"] = tuple(array.tolist())
             else:
                 extras["properties"][name] = array.astype(np.float64)
-    return extras
+    return extras | pixel_fields(edges, unit)

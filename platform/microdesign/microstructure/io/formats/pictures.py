@@ -50,7 +50,11 @@ class PictureIndex(Config):
     periodic: bool = True
     """Whether the images are periodic."""
     pixel_size: float = Field(default=1.0, gt=0)
-    """Edge length of a pixel."""
+    """Edge length of a pixel along x."""
+    aspect: tuple[float, ...] = ()
+    """Edge lengths along each axis over that along x; empty for squares and cubes."""
+    length_unit: str = ""
+    """Unit of the pixel size; empty where it is not known."""
     samples: tuple[PictureSample, ...]
     """The samples in order."""
 
@@ -152,7 +156,7 @@ class PictureWriter(Writer):
         for batch in images:
             dimension = len(batch.shape)
             head = {"n_phases": batch.n_phases, "dimension": dimension, "periodic": batch.periodic}
-            head["pixel_size"] = batch.pixel_size
+            head |= batch.physical
             path.mkdir(parents=True, exist_ok=True)
             for number, labels in enumerate(batch.labels):
                 name = f"{len(samples):06d}"
@@ -222,6 +226,8 @@ def _known(index: PictureIndex | None) -> dict[str, Any]:
         "n_phases": index.n_phases,
         "periodic": index.periodic,
         "pixel_size": index.pixel_size,
+        "aspect": index.aspect,
+        "length_unit": index.length_unit,
         "properties": columns,
     }
 

@@ -30,7 +30,9 @@ class RawImages:
         generation: How each sample was made; empty when not known.
         properties: Property values `(n,)`.
         periodic: Whether the images are periodic.
-        pixel_size: Edge length of a pixel.
+        pixel_size: Edge length of a pixel along x.
+        aspect: Edge lengths along each axis over that along x; empty for squares and cubes.
+        length_unit: Unit of the pixel size as the file names it; empty where it is not known.
     """
 
     chunks: Callable[[], Iterator[NDArray]]
@@ -43,6 +45,8 @@ class RawImages:
     properties: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     periodic: bool = True
     pixel_size: float = 1.0
+    aspect: tuple[float, ...] = ()
+    length_unit: str = ""
 
 
 def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
@@ -80,6 +84,8 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
                 properties={name: column[rows] for name, column in raw.properties.items()},
                 periodic=raw.periodic,
                 pixel_size=raw.pixel_size,
+                aspect=raw.aspect,
+                length_unit=raw.length_unit,
             )
         except InputError as error:
             raise InputError(f"{raw.source}: from image {start} on, {error}") from None

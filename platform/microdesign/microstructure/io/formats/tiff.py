@@ -81,6 +81,8 @@ class TiffReader(Reader):
             n_phases=note.get("n_phases"),
             periodic=bool(note.get("periodic", True)),
             pixel_size=float(note.get("pixel_size", 1.0)),
+            aspect=tuple(note.get("aspect", ())),
+            length_unit=str(note.get("length_unit", "")),
         )
         yield from batches(raw, options)
 
@@ -108,7 +110,7 @@ class TiffWriter(Writer):
                     "depth": batch.shape[2] if three else 0,
                     "n_phases": batch.n_phases,
                     "periodic": batch.periodic,
-                    "pixel_size": batch.pixel_size,
+                    **batch.physical,
                 }
                 for image in batch.labels:
                     for page in image.T if three else [image.T]:

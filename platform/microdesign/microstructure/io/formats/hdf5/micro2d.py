@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
+from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels, chunk_length, refuse_pickle
 from microdesign.microstructure.io.formats.hdf5.append import Hdf5Sink
@@ -64,7 +65,7 @@ def _by_class(path: str | Path, batches: Iterable[Microstructures]) -> Iterator[
         first = first or batch
         expected, given = _layout(first), _layout(batch)
         if given != expected:
-            raise InputError(f"{path}: a batch has shape, phases, properties {given}; expected {expected}.")
+            raise InputError(f"{path}: a batch has shape, phases, properties, pixel size {given}; expected {expected}.")
         classes = np.array([name or UNNAMED_CLASS for name in batch.classes])
         for name in dict.fromkeys(classes.tolist()):
             if "/" in name:
@@ -110,7 +111,7 @@ class Micro2DWriter(Writer):
     """Writes HDF5 in MICRO2D's layout: a group per class, the seven properties of the plane."""
 
     suffixes = (".h5", ".hdf5")
-    stores = ("n_phases", "classes", "generation", "properties")
+    stores = ("n_phases", "classes", "generation", "properties", "pixel_size")
 
     def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
         """Writes one file, the images grouped by class; see `write_micro2d`."""
@@ -191,6 +192,8 @@ def _read_class(
     images = _images(group, name, path)
     n = len(images)
     n_phases = n_phases or int(images.attrs.get("n_phases", 2))
+    edges = np.atleast_1d(images.attrs.get("pixel_size", 1.0)).astype(float).tolist()
+    pixels = pixel_fields(edges, known_length_unit(images.attrs.get("length_unit", "")))
     made = group.get(f"{name} - labels")
     if made is not None and made.shape != (n,):
         raise InputError(f"{path}: '{name}/{name} - labels' has shape {made.shape}; expected ({n},).")
@@ -220,6 +223,7 @@ def _read_class(
                 classes=(name,) * len(labels),
                 generation=() if made is None else tuple(_text(value) for value in made[rows]),
                 properties=properties,
+                **pixels,
             )
         except InputError as error:
             raise InputError(f"{path}: '{name}/{name}' from image {start} on: {error}") from None
@@ -246,12 +250,16 @@ def _order(text: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _layout(batch: Microstructures) -> tuple[Any, ...]:
-    return batch.shape, batch.n_phases, tuple(sorted(batch.properties))
+    return batch.shape, batch.n_phases, tuple(sorted(batch.properties)), batch.physical
 
 
 def _append_class(file: Any, name: str, batch: Microstructures, materials: Sequence[str]) -> None:
     group = file.require_group(name)
-    _append(group, name, batch.labels, chunk=16).attrs["n_phases"] = batch.n_phases
+    images = _append(group, name, batch.labels, chunk=16)
+    images.attrs["n_phases"] = batch.n_phases
+    if batch.pixel_size != 1 or batch.aspect or batch.length_unit:
+        images.attrs["pixel_size"] = batch.spacing if batch.aspect else batch.pixel_size
+        images.attrs["length_unit"] = batch.length_unit
     texts = np.array(batch.generation, dtype=object)
     _append(group, f"{name} - labels", texts, chunk=256, dtype=h5py.string_dtype())
     for key, names in PROPERTY_DATASETS.items():
