@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from microdesign.microstructure.io.readers import read
     from microdesign.microstructure.io.writers import write
     from microdesign.microstructure.statistics.table import statistics
+    from microdesign.microstructure.windows.windows_dataset import windows
     from microdesign.physics.effective_properties import EffectiveProperties, homogenize
     from microdesign.physics.labels import label
     from microdesign.physics.materials import Materials
@@ -49,6 +50,7 @@ _HOMES = {
     "write": "microstructure.io.writers",
     "generate": "microstructure.generators.registry",
     "statistics": "microstructure.statistics.table",
+    "windows": "microstructure.windows.windows_dataset",
     "homogenize": "physics.effective_properties",
     "label": "physics.labels",
     "train": "learning.training.train_model:train_model",
@@ -89,6 +91,7 @@ __all__ = [
     "read",
     "statistics",
     "train",
+    "windows",
     "write",
 ]
 

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from tests.cli.conftest import Command, golden_image, materials, refused
 
 SMALL = ["--set", "count_per_family=3", "--set", "size=16", "--set", "families=[GRF]"]
@@ -56,6 +58,28 @@ def test_label_is_refused_before_ray_starts(command: Command) -> None:
     command("data", "generate", "set", *SMALL)
     refused(command("data", "label", "set", "./set/", "--materials", materials()), "is the source itself")
     refused(command("data", "label", "no", "out", "--materials", materials()), "no: holds no dataset.json")
+    golden_image()
+    for parts in [("golden.npy: is a file; expected the folder",), ("`microdesign data windows` of micrographs",)]:
+        refused(command("data", "label", "golden.npy", "out", "--materials", materials()), *parts)
+
+
+def test_windows(command: Command) -> None:
+    np.save("scan.npy", np.random.default_rng(0).integers(0, 2, (64, 48), dtype=np.uint8))
+    done = command("data", "windows", "scan.npy", "set", "--size", "16")
+    assert done.code == 0, done
+    assert "split: by region" in done.out
+    assert "not periodic" not in done.err
+    described = json.loads(command("data", "inspect", "set", "--json").out)
+    assert (described["periodic"], described["shape"]) == (False, [16, 16])
+    for arguments, part in [
+        (["--shares", "1,2"], "--shares 1,2: expected three numbers"),
+        (["--shares", "1,2,x"], "--shares 1,2,x: expected numbers"),
+        (["--shares", "0.5,0.5,0.5"], "train + validation + test = 1.5; expected 1"),
+        (["--size", "100"], "scan.npy: has 64 x 48 pixels, fewer than size = 100"),
+        (["--array", "x"], "--array has no meaning for .npy"),
+    ]:
+        refused(command("data", "windows", "scan.npy", "other", *arguments), part)
+        assert not Path("other").exists(), arguments
 
 
 def test_convert(command: Command) -> None:

@@ -1,4 +1,4 @@
-"""Commands of data sets: `data generate`, `label`, `inspect` and `convert`."""
+"""Commands of data sets: `data generate`, `windows`, `label`, `inspect` and `convert`."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,24 @@ from typing import Annotated
 
 import typer
 
-from microdesign.cli.options import Json, MaterialsFile, Reader, Set, numbers
+from microdesign.cli.options import (
+    Array,
+    Dims,
+    Json,
+    MaterialsFile,
+    Phases,
+    Reader,
+    Set,
+    Shape,
+    Values,
+    numbers,
+    read_options,
+)
 from microdesign.cli.output import print_json, print_result
 from microdesign.cli.session import on_ray, resumable, working
+from microdesign.core.errors import InputError
 
-app = typer.Typer(name="data", help="Generate, label, inspect and convert images.", no_args_is_help=True)
+app = typer.Typer(name="data", help="Generate, cut, label, inspect and convert images.", no_args_is_help=True)
 
 
 @app.command()
@@ -30,6 +43,50 @@ def generate(
     with resumable() as progress:
         made = generate_to(job, progress)
     print_result(made, as_json)
+
+
+@app.command()
+def windows(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files or folders of large images.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the data set of windows.")],
+    size: Annotated[int, typer.Option(help="Pixels along each axis of a window.")] = 64,
+    stride: Annotated[
+        int | None, typer.Option(help="Pixels between neighbouring windows; half the size when left out.")
+    ] = None,
+    split_by_region: Annotated[
+        bool,
+        typer.Option(
+            "--split-by-region/--no-split-by-region",
+            help="Training, validation and test windows come from separate blocks of each image; windows that cross a "
+            "boundary are left out.",
+        ),
+    ] = True,
+    shares: Annotated[
+        str, typer.Option(metavar="A,B,C", help="Shares of training, validation and test.")
+    ] = "0.8,0.1,0.1",
+    array: Array = None,
+    shape: Shape = None,
+    dims: Dims = None,
+    phases: Phases = None,
+    values: Values = None,
+    reader: Reader = None,
+    as_json: Json = False,
+) -> None:
+    """Cut large images into the windows of a data set, split by region."""
+    from microdesign.core.config import validate_config
+    from microdesign.microstructure.data.manifest import SplitConfig
+    from microdesign.microstructure.windows.cutting import WindowCutter
+    from microdesign.microstructure.windows.windows_dataset import cut_windows
+
+    parts = numbers("--shares", shares, float, "0.8,0.1,0.1")
+    if len(parts) != 3:
+        raise InputError(f"--shares {shares}: expected three numbers, of training, validation and test.")
+    split = validate_config(SplitConfig, dict(zip(("train", "validation", "test"), parts, strict=True)), "--shares")
+    cutter = WindowCutter(size, stride, split, split_by_region)
+    options = read_options(array, shape, dims, phases, values)
+    with working() as progress:
+        done = cut_windows(images, out, cutter, options, reader, progress)
+    print_result(done, as_json)
 
 
 @app.command()
@@ -96,32 +153,33 @@ def convert(
         typer.Option(help="npy, npz, tiff, png, vti, micro2d, dataset, or MODULE:CLASS; by the suffix when left out."),
     ] = None,
     reader: Reader = None,
-    array: Annotated[str | None, typer.Option(help="Which array holds the images, where there are several.")] = None,
-    shape: Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images stored as flat rows.")] = None,
-    dims: Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")] = None,
-    phases: Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")] = None,
-    values: Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")] = None,
-    size: Annotated[
+    array: Array = None,
+    shape: Shape = None,
+    dims: Dims = None,
+    phases: Phases = None,
+    values: Values = None,
+    resize: Annotated[
         int | None,
         typer.Option(
-            help="Fewer pixels along each axis: each takes the phase that covers most of it; drops properties."
+            help="Resample each image to fewer pixels along each axis: each takes the phase that covers most of it; "
+            "drops properties."
         ),
     ] = None,
+    size: Annotated[int | None, typer.Option(hidden=True)] = None,
     as_json: Json = False,
 ) -> None:
     """Convert images from any known format to another."""
     from microdesign.microstructure.io.convert import convert as run
-    from microdesign.microstructure.io.options import ReadOptions
 
-    options = ReadOptions(
-        array=array,
-        shape=None if shape is None else numbers("--shape", shape, int, "64,64"),
-        dims=dims,
-        n_phases=phases,
-        values=None if values is None else numbers("--values", values, float, "0,255"),
-    )
+    if size is not None:
+        raise InputError(
+            f"--size {size}: say --resize {size} to resample each image to {size} pixels along each axis, or cut large "
+            f"images into windows of {size} pixels by `microdesign data windows {source} {out} --size {size}`."
+        )
+
+    options = read_options(array, shape, dims, phases, values)
     with working() as progress:
-        done = run(source, out, to, options, progress, size, reader)
+        done = run(source, out, to, options, progress, resize, reader)
         if done["left_out"]:
             progress(f"left out: {', '.join(done['left_out'])}")
     print_result(done, as_json)

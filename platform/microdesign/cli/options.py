@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
 from microdesign.core.errors import InputError
+
+if TYPE_CHECKING:
+    from microdesign.microstructure.io.options import ReadOptions
 
 Number = TypeVar("Number", int, float)
 
@@ -19,6 +22,11 @@ MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of t
 Reader = Annotated[
     str | None, typer.Option(metavar="NAME", help="Reader of the file: a known one, or MODULE:CLASS of your own.")
 ]
+Array = Annotated[str | None, typer.Option(help="Which array holds the images, where there are several.")]
+Shape = Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images stored as flat rows.")]
+Dims = Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")]
+Phases = Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")]
+Values = Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")]
 Experiment = Annotated[
     Literal["fidelity", "reconstruction", "forward", "inverse", "latent"] | None,
@@ -41,6 +49,25 @@ def numbers(option: str, text: str, kind: Callable[[str], Number], such_as: str)
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"{option} {text}: expected numbers with commas between them, such as {such_as}.") from None
+
+
+def read_options(
+    array: str | None, shape: str | None, dims: int | None, phases: int | None, values: str | None
+) -> "ReadOptions":
+    """Returns what the command line says about a file of images.
+
+    Raises:
+        InputError: A value is no number, or out of its range.
+    """
+    from microdesign.microstructure.io.options import ReadOptions
+
+    return ReadOptions(
+        array=array,
+        shape=None if shape is None else numbers("--shape", shape, int, "64,64"),
+        dims=dims,
+        n_phases=phases,
+        values=None if values is None else numbers("--values", values, float, "0,255"),
+    )
 
 
 def targets(pairs: Sequence[str]) -> dict[str, float]:

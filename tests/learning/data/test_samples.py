@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
-from microdesign.learning.data.samples import Samples, check_held_out, check_images, check_varied, usable
+from microdesign.learning.data.samples import (
+    Samples,
+    check_apart,
+    check_held_out,
+    check_images,
+    check_varied,
+    usable,
+)
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.shards import unpack
+from microdesign.microstructure.windows.windows_dataset import windows
 from microdesign.model.networks.config import NetworkConfig
 from tests.cases import case
 
@@ -106,3 +114,13 @@ def test_images_that_the_model_does_not_take() -> None:
 def test_images_that_the_model_takes() -> None:
     check_images((17, 17), 2, NetworkConfig(size=17))
     check_images((17, 17, 17), 4, NetworkConfig(size=17, dimensions=3, phases=4))
+
+
+def test_windows_that_overlap_across_a_random_split_are_refused(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 2, (64, 64))
+    for by_region, stride in [(True, 8), (False, 16)]:
+        check_apart(windows(image, tmp_path / f"{stride}", size=16, stride=stride, split_by_region=by_region))
+    random = windows(image, tmp_path / "random", size=16, stride=8, split_by_region=False)
+    with pytest.raises(InputError, match=r"of 10 validation and test windows overlap training .* stride of 16 or more"):
+        check_apart(random)
+    check_apart(made(tmp_path / "no windows"))

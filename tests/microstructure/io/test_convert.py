@@ -66,12 +66,12 @@ def test_a_data_set_resizes_shard_by_shard(tmp_path: Path) -> None:
         batch = Microstructures(labels=part, n_phases=2, properties={"Ex": np.ones(len(part))})
         writer.write_shard(f"{number}", batch)
     writer.finish()
-    done = convert(tmp_path / "source", tmp_path / "small", size=7)
+    done = convert(tmp_path / "source", tmp_path / "small", resize_to=7)
     assert done["left_out"] == ["materials", "properties.Ex", "units"]
     expected = resize(Microstructures(labels=labels, n_phases=2), 7).labels
     np.testing.assert_array_equal(read(tmp_path / "small").labels, expected)
     # At its own size nothing has to be averaged, and properties stay true.
-    assert convert(tmp_path / "source", tmp_path / "same", size=16)["left_out"] == ["materials", "units"]
+    assert convert(tmp_path / "source", tmp_path / "same", resize_to=16)["left_out"] == ["materials", "units"]
     assert set(read(tmp_path / "same").properties) == {"Ex"}
 
 
@@ -79,8 +79,8 @@ def test_a_phase_that_no_new_pixel_takes(tmp_path: Path) -> None:
     labels = np.zeros((1, 8, 8), np.uint8)
     labels[0, 0, 0] = 2
     source = write(tmp_path / "source", Microstructures(labels=labels, n_phases=3))
-    assert convert(source, tmp_path / "a.npy", size=4)["left_out"] == ["n_phases"]
-    assert convert(source, tmp_path / "a.tiff", size=4)["left_out"] == []
+    assert convert(source, tmp_path / "a.npy", resize_to=4)["left_out"] == ["n_phases"]
+    assert convert(source, tmp_path / "a.tiff", resize_to=4)["left_out"] == []
     assert read(tmp_path / "a.tiff").n_phases == 3
 
 
@@ -88,13 +88,13 @@ def test_sizes_that_do_not_suit(tmp_path: Path) -> None:
     write_npy(tmp_path / "a.npy", Microstructures(labels=np.zeros((2, 16, 16), np.uint8), n_phases=2))
     write_npy(tmp_path / "b.npy", made())
     with pytest.raises(InputError, match=r"^size = 3 is too small; expected at least 4\.$"):
-        convert(tmp_path / "a.npy", tmp_path / "out", size=3)
+        convert(tmp_path / "a.npy", tmp_path / "out", resize_to=3)
     with pytest.raises(
         InputError, match=r"a\.npy: size = 17 is larger than the images, \(16, 16\); expected at most 16"
     ):
-        convert(tmp_path / "a.npy", tmp_path / "out", size=17)
+        convert(tmp_path / "a.npy", tmp_path / "out", resize_to=17)
     with pytest.raises(InputError, match=r"b\.npy: size = 4: the images have shape \(9, 6\); expected the same number"):
-        convert(tmp_path / "b.npy", tmp_path / "out", size=4)
+        convert(tmp_path / "b.npy", tmp_path / "out", resize_to=4)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
 
 
@@ -123,11 +123,16 @@ def test_the_command(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "microdesign: --values 0,x: expected numbers with commas between them, such as 0,255.\n"
     np.save(tmp_path / "half.npy", np.repeat([0, 1], 4)[:, None].repeat(8, 1))
-    assert run("half.npy", "small.npy", "--size", "4").returncode == 0
+    assert run("half.npy", "small.npy", "--resize", "4").returncode == 0
     assert np.load(tmp_path / "small.npy").tolist() == [[[0] * 4] * 2 + [[1] * 4] * 2]
-    done = run("half.npy", "large.npy", "--size", "9")
+    done = run("half.npy", "large.npy", "--resize", "9")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "microdesign: half.npy: size = 9 is larger than the images, (8, 8); expected at most 8.\n"
+    done = run("half.npy", "two ways", "--size", "4")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--size 4: say --resize 4 to resample each image" in done.stderr
+    assert "`microdesign data windows half.npy two ways --size 4`" in done.stderr
+    assert not (tmp_path / "two ways").exists()
 
 
 def sparse_micro2d(path: Path, n: int) -> Path:
@@ -143,7 +148,7 @@ def peak_memory(source: Path, out: Path) -> int:
         "import sys\n"
         "from microdesign.microstructure.io.convert import convert\n"
         "for size in (None, 224):\n"
-        "    convert(sys.argv[1], f'{sys.argv[2]}-{size}', size=size)\n"
+        "    convert(sys.argv[1], f'{sys.argv[2]}-{size}', resize_to=size)\n"
         # Not ru_maxrss: a child inherits that of the process that forked it.
         "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )

@@ -17,6 +17,7 @@ import pytest
 
 from microdesign.core.errors import InputError, StorageError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.places import Place
 from microdesign.microstructure.data.resampling import resize
 from microdesign.microstructure.io.convert import convert
 from microdesign.microstructure.io.options import ReadOptions
@@ -52,6 +53,7 @@ def made(dims: int = 2, n: int = 5) -> Microstructures:
         classes=[f"class {i // 3}" for i in range(n)],
         generation=[f"made {i}" for i in range(n)],
         properties={"Ex": stream.random(n), "kx": np.array([np.nan, *stream.random(n - 1)])},
+        places=[Place(source="a", corner=(i,) * dims, extent=(9, 6, 4)[:dims], split="test") for i in range(n)],
         periodic=False,
         pixel_size=0.25,
     )
@@ -147,11 +149,11 @@ def test_resized_on_the_way(tmp_path: Path) -> None:
         source = write(tmp_path / f"source{dims}", batch)
         for writer, _, file in FORMATS:
             case, out = f"{writer} {dims}-D", tmp_path / f"{writer}{dims}" / file
-            done = convert(source, out, writer, size=6)
+            done = convert(source, out, writer, resize_to=6)
             assert (done["images"], done["shape"]) == (5, [6] * dims), case
             assert {"properties.Ex", "properties.kx"} <= set(done["left_out"]), case
             check_stored(read(done["to"]), resize(batch, 6), load_writer(writer).stores, case)
-            assert convert(source, out, writer, size=6) == done | {"unchanged": True}, case
+            assert convert(source, out, writer, resize_to=6) == done | {"unchanged": True}, case
 
 
 def test_what_is_there_is_never_replaced(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures, property_table
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
+from microdesign.microstructure.data.places import overlap
 from microdesign.microstructure.data.shards import pack
 from microdesign.model.networks.config import NetworkConfig
 
@@ -147,6 +148,24 @@ def check_varied(dataset: Dataset) -> None:
         if (flat != flat[:, :1]).any():
             return
     raise InputError(f"Each of the {len(dataset)} images is of one phase alone; expected images of two.")
+
+
+def check_apart(dataset: Dataset) -> None:
+    """Checks that no validation or test window overlaps a training window of the same image.
+
+    Raises:
+        InputError: One does, so that errors on it would say nothing about other images.
+    """
+    found = overlap(dataset.places, dataset.split())
+    if found is None:
+        return
+    place = found["example"]
+    raise InputError(
+        f"{dataset.folder}: {found['windows']} of {found['of']} validation and test windows overlap training windows "
+        f"of the same image, such as the one at {list(place.corner)} of {place.source}, so that their errors would be "
+        "those of images that the model was trained on; cut the windows again with a split by region, or with a stride "
+        f"of {max(place.extent)} or more."
+    )
 
 
 def check_held_out(dataset: Dataset, split: SplitName, names: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from microdesign.core.errors import InputError
 from microdesign.learning.data.feed import Feed, fit_standardization
 from microdesign.learning.data.samples import (
     Samples,
+    check_apart,
     check_held_out,
     check_images,
     check_varied,
@@ -28,7 +29,8 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
 
     Raises:
         InputError: The data set lacks a property, images that vary, images enough for a batch or to evaluate on, or has
-            images that the model does not take; or physics feedback is of another physics than the labels.
+            images that the model does not take or test windows that overlap training windows; or physics feedback is of
+            another physics than the labels.
     """
     manifest, config = dataset.manifest, resolve_start(config)[0]
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
@@ -36,6 +38,7 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
     for split in ("validation", "test"):
         check_held_out(dataset, split, config.properties)
     check_varied(dataset)
+    check_apart(dataset)
     if config.start is not None:
         load_start(config.start, config)
     feedback = PhysicsFeedback.of(config.physics_feedback, standardization_of(config, dataset), manifest)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.core.units import length_unit, shown_unit
+from microdesign.microstructure.data.places import Place
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,7 @@ class Microstructures:
         classes: Name of the class of each sample, n strings; empty strings when not given.
         generation: How each sample was made, n strings (JSON for generated ones); empty strings when not given.
         properties: Property name to values, float64 `(n,)`; NaN marks a value that is not known.
+        places: Of samples that are windows of larger images, where each lies, n entries; None for other samples.
         periodic: Whether the images tile space without a seam.
         pixel_size: Edge length of a pixel along x, in `length_unit`; 1 where it is not known.
         aspect: Edge lengths along each axis over that along x, for pixels that are no squares (voxels that are no
@@ -60,6 +62,7 @@ class Microstructures:
     classes: tuple[str, ...] = ()
     generation: tuple[str, ...] = ()
     properties: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    places: tuple[Place | None, ...] = ()
     periodic: bool = True
     pixel_size: float = 1.0
     aspect: tuple[float, ...] = ()
@@ -94,6 +97,10 @@ class Microstructures:
             if len(texts) != n:
                 raise InputError(f"{name} has {len(texts)} entries; expected {n}, one per sample.")
             object.__setattr__(self, name, texts)
+        places = tuple(self.places) or (None,) * n
+        if len(places) != n:
+            raise InputError(f"places has {len(places)} entries; expected {n}, one per sample.")
+        object.__setattr__(self, "places", places)
         properties = {name: np.asarray(values, dtype=np.float64) for name, values in self.properties.items()}
         for name, values in properties.items():
             if values.shape != (n,):
@@ -186,6 +193,7 @@ class Microstructures:
             classes=tuple(self.classes[i] for i in positions),
             generation=tuple(self.generation[i] for i in positions),
             properties={name: values[where] for name, values in self.properties.items()},
+            places=tuple(self.places[i] for i in positions),
             periodic=self.periodic,
             **self.physical,
         )
@@ -237,6 +245,7 @@ class Microstructures:
             properties={
                 name: np.concatenate([batch.properties[name] for batch in batches]) for name in first.properties
             },
+            places=tuple(place for batch in batches for place in batch.places),
             periodic=first.periodic,
             **first.physical,
         )

@@ -22,9 +22,11 @@ from microdesign.microstructure.data.manifest import (
     read_manifest,
     split_indices,
 )
+from microdesign.microstructure.data.places import Place
 from microdesign.microstructure.data.shards import (
     ShardRecord,
     read_column,
+    read_places,
     read_shard_file,
     read_shard_record,
     write_shard_file,
@@ -94,6 +96,11 @@ class Dataset:
         """Class of each sample, without reading the images."""
         return tuple(name for shard in self.manifest.shards for name in read_column(self.folder / shard.file, "class"))
 
+    @cached_property
+    def places(self) -> tuple[Place | None, ...]:
+        """Place of each sample in the image that it is a window of, None for others; without reading the images."""
+        return tuple(place for shard in self.manifest.shards for place in read_places(self.folder / shard.file))
+
     def property_columns(self) -> dict[str, NDArray[np.float64]]:
         """Returns the properties of all samples, name to values `(n,)`, without reading the images.
 
@@ -107,8 +114,16 @@ class Dataset:
         }
 
     def split(self) -> dict[SplitName, NDArray[np.int64]]:
-        """Returns the sorted sample indices of each split, by the seed and the shares in the manifest."""
-        return split_indices(self.classes, self.manifest.split.fractions, self.manifest.split.seed)
+        """Returns the sorted sample indices of each split.
+
+        Windows that were assigned to a part by their region stay in it; all other samples are divided by the seed and
+        the shares in the manifest.
+        """
+        assigned = np.array(["" if place is None else place.split for place in self.places])
+        free = np.flatnonzero(assigned == "")
+        classes = [self.classes[i] for i in free]
+        drawn = split_indices(classes, self.manifest.split.fractions, self.manifest.split.seed)
+        return {name: np.sort(np.append(np.flatnonzero(assigned == name), free[drawn[name]])) for name in SPLITS}
 
     def load(self, split: SplitName | None = None, most: int | None = None) -> Microstructures:
         """Loads the samples of a split, or all, in order; memory: the labels once, plus one shard.
@@ -133,6 +148,7 @@ class Dataset:
         properties = {name: np.empty(len(wanted)) for name in self.manifest.properties}
         classes: list[str] = []
         generation: list[str] = []
+        places: list[Place | None] = []
         start = filled = 0
         for batch in self.chunks():
             inside = wanted[(wanted >= start) & (wanted < start + len(batch))] - start
@@ -142,6 +158,7 @@ class Dataset:
                 values[filled:stop] = batch.properties[name][inside]
             classes += [batch.classes[i] for i in inside]
             generation += [batch.generation[i] for i in inside]
+            places += [batch.places[i] for i in inside]
             start += len(batch)
             filled = stop
         return Microstructures(
@@ -150,6 +167,7 @@ class Dataset:
             classes=tuple(classes),
             generation=tuple(generation),
             properties=properties,
+            places=tuple(places),
             periodic=self.manifest.periodic,
             **self.manifest.physical,
         )

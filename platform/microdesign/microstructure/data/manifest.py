@@ -114,7 +114,11 @@ def read_manifest(folder: str | Path) -> DatasetManifest:
     """
     path = Path(folder) / MANIFEST_FILE
     if not path.is_file():
-        raise InputError(f"{folder}: holds no {MANIFEST_FILE}; expected the folder of a finished data set.")
+        what = "is a file" if Path(folder).is_file() else f"holds no {MANIFEST_FILE}"
+        raise InputError(
+            f"{folder}: {what}; expected the folder of a finished data set, which `microdesign data convert` makes of "
+            "small periodic images and `microdesign data windows` of micrographs and other large images."
+        )
     values = read_json(path)
     if isinstance(values, dict) and values.get("version") != FORMAT_VERSION:
         raise InputError(f"{path}: has version {values.get('version')}; expected {FORMAT_VERSION}.")

@@ -15,9 +15,18 @@ from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest, replacing
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.places import Place
 
-RESERVED_COLUMNS = ("class", "generation", "image")
+RESERVED_COLUMNS = ("class", "generation", "image", "place")
 _KEY = b"microdesign"
+_PLACE = pa.struct(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("corner", pa.list_(pa.int64()), nullable=False),
+        pa.field("extent", pa.list_(pa.int64()), nullable=False),
+        pa.field("split", pa.string(), nullable=False),
+    ]
+)
 
 
 class ShardRecord(Config):
@@ -51,7 +60,8 @@ def write_shard_file(path: Path, batch: Microstructures, units: Mapping[str, str
     """Writes the batch as one Parquet file, complete or absent, and returns its record.
 
     Columns: `class`, `generation`, `image` (fixed-size binary: bits in C order for two phases, else one byte a pixel),
-    and one float64 column per property with its unit in the field's metadata.
+    one float64 column per property with its unit in the field's metadata, and, where samples are windows of larger
+    images, `place`.
 
     Raises:
         InputError: The batch is empty or a property bears the name of a fixed column.
@@ -89,6 +99,9 @@ def write_shard_file(path: Path, batch: Microstructures, units: Mapping[str, str
         pa.FixedSizeBinaryArray.from_buffers(pa.binary(packed.shape[1]), len(batch), [None, pa.py_buffer(packed)]),
         *(pa.array(values, pa.float64(), from_pandas=False) for values in batch.properties.values()),
     ]
+    if any(batch.places):
+        fields.append(pa.field("place", _PLACE))
+        columns.append(pa.array([None if place is None else place.record() for place in batch.places], _PLACE))
     table = pa.table(columns, schema=pa.schema(fields, metadata={_KEY: record.model_dump_json()}))
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
@@ -131,6 +144,7 @@ def read_shard_file(path: Path, expected_digest: str | None = None) -> Microstru
             classes=tuple(table.column("class").to_pylist()),
             generation=tuple(table.column("generation").to_pylist()),
             properties={name: table.column(name).to_numpy() for name in record.properties},
+            places=_places(table.column("place").to_pylist()) if "place" in table.column_names else (),
             periodic=record.periodic,
             pixel_size=record.pixel_size,
             aspect=record.aspect,
@@ -155,6 +169,17 @@ def read_column(path: Path, name: str) -> list[Any]:
         raise InputError(f"{path}: column '{name}' cannot be read ({' '.join(str(error).split())}).") from None
 
 
+def read_places(path: Path) -> tuple[Place | None, ...]:
+    """Reads the places of a shard's samples, without the images; None for those that are no windows.
+
+    Raises:
+        InputError: The file is missing or damaged.
+    """
+    record = read_shard_record(path)
+    stored = "place" in pq.read_schema(path).names
+    return _places(read_column(path, "place")) if stored else (None,) * record.rows
+
+
 def pack(labels: NDArray[np.uint8], n_phases: int) -> NDArray[np.uint8]:
     """Packs labels `(n, *shape)` into rows of bytes `(n, width)`: one bit a pixel up to two phases, else one byte."""
     flat = np.ascontiguousarray(labels).reshape(len(labels), -1)
@@ -174,6 +199,12 @@ def content_digest(batch: Microstructures, packed: NDArray[np.uint8]) -> str:
     # Only what is known, so that the digest of other shards is what it was before these fields.
     head += [[batch.aspect, batch.length_unit]] if batch.aspect or batch.length_unit else []
     parts: list[bytes | str] = [json.dumps(head), packed.tobytes()]
+    if any(batch.places):
+        parts.append(json.dumps([None if place is None else place.record() for place in batch.places]))
     for name in sorted(batch.properties):
         parts += [name, batch.properties[name].astype("<f8").tobytes()]
     return digest(*parts)
+
+
+def _places(records: list[Any]) -> tuple[Place | None, ...]:
+    return tuple(None if record is None else Place.from_record(record) for record in records)

@@ -22,7 +22,7 @@ def convert(
     to: str | None = None,
     options: ReadOptions = NO_OPTIONS,
     progress: Progress = silent,
-    size: int | None = None,
+    resize_to: int | None = None,
     reader: str | None = None,
 ) -> dict[str, Any]:
     """Converts a file or folder of images; takes a few hundred MiB of memory whatever the size of the source.
@@ -44,7 +44,8 @@ def convert(
             of `out`, without one a data set folder.
         options: What the source does not state itself.
         progress: Takes the number of images after each batch.
-        size: Pixels along each axis to average down to, see `resize`; None leaves the images as they are.
+        resize_to: Pixels along each axis that each image is resampled to, see `resize`; None leaves the images as they
+            are. To cut large images into small ones instead, see `windows`.
         reader: A key of `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the source.
 
     Returns:
@@ -59,9 +60,9 @@ def convert(
     """
     out = Path(out)
     name, writer = find_writer(out, to)
-    if size is not None:
-        refuse_small(size)
-    stream = _Stream(writer, progress, size)
+    if resize_to is not None:
+        refuse_small(resize_to)
+    stream = _Stream(writer, progress, resize_to)
     images = read_images(source, options=options, reader=reader)
     final, unchanged = write_staged(writer, out, stream.checked(images, source))
     stream.report(final=True)

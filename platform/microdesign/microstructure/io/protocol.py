@@ -8,7 +8,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.summary import summarise
 
-FIELDS = ("n_phases", "classes", "generation", "properties", "periodic", "pixel_size")
+FIELDS = ("n_phases", "classes", "generation", "properties", "places", "periodic", "pixel_size")
 """The fields of `Microstructures` besides the labels, which a format stores or leaves out.
 
 `pixel_size` stands for its unit and the aspect of the pixels too.
@@ -86,6 +86,7 @@ class Writer(Protocol):
         differs = {
             "classes": any(batch.classes),
             "generation": any(batch.generation),
+            "places": any(batch.places),
             "periodic": not batch.periodic,
             "pixel_size": batch.pixel_size != 1 or bool(batch.aspect or batch.length_unit),
         }

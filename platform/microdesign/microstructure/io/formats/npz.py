@@ -23,16 +23,16 @@ Headers = dict[str, tuple[tuple[int, ...], bool, np.dtype]]
 """Shape, whether stored by columns, and dtype of each array of an archive."""
 
 _LABELS, _PHASES, _CLASSES = "labels", "n_phases", "classes"
-_PIXEL, _UNIT = "pixel_size", "length_unit"
-_NAMED = (_LABELS, _PHASES, _CLASSES, _PIXEL, _UNIT)
+_PIXEL, _UNIT, _PERIODIC = "pixel_size", "length_unit", "periodic"
+_NAMED = (_LABELS, _PHASES, _CLASSES, _PIXEL, _UNIT, _PERIODIC)
 
 
 class NpzReader(Reader):
     """Reads an archive: the array that `array` names, or its only integer array.
 
     Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `dims` 3. Float arrays of one number a
-    sample are read as properties; an integer `n_phases`, texts `classes`, a number or one an axis `pixel_size` and a
-    text `length_unit` as what they are called.
+    sample are read as properties; an integer `n_phases`, a bool `periodic`, texts `classes`, a number or one an axis
+    `pixel_size` and a text `length_unit` as what they are called.
     """
 
     name = ".npz"
@@ -86,13 +86,13 @@ class NpzReader(Reader):
 
 
 class NpzWriter(Writer):
-    """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes` and a float64 array `(n,)` per property.
+    """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes`, `periodic`, a float64 array `(n,)` per property.
 
     What is known of the pixels' size goes into `pixel_size`, one number or one an axis, and `length_unit`.
     """
 
     suffixes = (".npz",)
-    stores = ("n_phases", "classes", "properties", "pixel_size")
+    stores = ("n_phases", "classes", "properties", "periodic", "pixel_size")
 
     def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
         """Writes the batches as they come; the file is complete or absent.
@@ -103,13 +103,12 @@ class NpzWriter(Writer):
         """
         classes: list[str] = []
         columns: dict[str, list[NDArray[np.float64]]] = {}
-        n_phases = 1
-        pixels: dict[str, NDArray] = {}
+        single: dict[str, Any] = {}
 
         def noted() -> Iterator[Microstructures]:
-            nonlocal n_phases, pixels
+            nonlocal single
             for batch in images:
-                n_phases, pixels = batch.n_phases, _pixels(batch)
+                single |= {_PHASES: np.array(batch.n_phases), _PERIODIC: np.array(batch.periodic)} | _pixels(batch)
                 classes.extend(batch.classes)
                 for name, values in batch.properties.items():
                     if name in _NAMED or "/" in name:
@@ -122,7 +121,7 @@ class NpzWriter(Writer):
             labels = Path(folder) / "labels.npy"
             with labels.open("wb") as file:
                 append_npy(file, noted())
-            small: dict[str, Any] = {_PHASES: np.array(n_phases), **pixels}
+            small = dict(single)
             if any(classes):
                 small[_CLASSES] = np.array(classes)
             small |= {name: np.concatenate(parts) for name, parts in columns.items()}
@@ -221,7 +220,8 @@ def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
     edges, unit = [1.0], ""
     with _opened(path) as archive:
         for name, (shape, _, dtype) in headers.items():
-            fixed = {_PHASES: ((), "ui"), _UNIT: ((), "U"), _PIXEL: (shape if shape in ((2,), (3,)) else (), "f")}
+            pixels = shape if shape in ((2,), (3,)) else ()
+            fixed = {_PHASES: ((), "ui"), _UNIT: ((), "U"), _PERIODIC: ((), "b"), _PIXEL: (pixels, "f")}
             wanted = (name in fixed and shape == fixed[name][0] and dtype.kind in fixed[name][1]) or (
                 shape == (n,) and (dtype.kind == "f" or (name == _CLASSES and dtype.kind == "U"))
             )
@@ -233,6 +233,8 @@ def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
             array = np.frombuffer(data, dtype)
             if name == _PHASES:
                 extras["n_phases"] = int(array[0])
+            elif name == _PERIODIC:
+                extras["periodic"] = bool(array[0])
             elif name == _PIXEL:
                 edges = array.tolist()
             elif name == _UNIT:
