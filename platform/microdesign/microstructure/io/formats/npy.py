@@ -99,8 +99,8 @@ def open_npy(path: str | Path, dims: int | None = None) -> NDArray:
                 f"{path}: holds pickled Python objects, which are never loaded; expected integer phase labels."
             ) from None
         raise InputError(f"{path}: is damaged or truncated ({' '.join(str(error).split())}).") from None
-    _, shape = split_axes(array.shape, dims, str(path))
-    return array[None] if array.shape == shape else array
+    n, shape = split_axes(array.shape, dims, str(path))
+    return array.reshape(n, *shape)
 
 
 def write_npy(path: str | Path, batch: Microstructures) -> None:

@@ -21,7 +21,8 @@ from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pi
 from microdesign.microstructure.data.manifest import MANIFEST_FILE
 from microdesign.microstructure.io.formats.natural_order import natural
 from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered
-from microdesign.microstructure.io.formats.tiff import read_page, single_channel
+from microdesign.microstructure.io.formats.tiff import read_page
+from microdesign.microstructure.io.formats.tiff_pages import single_channel
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
 

@@ -25,6 +25,7 @@ class RawImages:
         source: What messages name.
         n_phases: Number of phases when the source states it.
         picture: Whether the source is a picture, whose numbers may be grey levels.
+        black: The number that stands for black in a picture where 0 is white (min-is-white); None where 0 is black.
         counts_from_one: Whether ids start at 1 and 0 means unknown (DREAM.3D): without any 0 the label is the id - 1.
         classes: Class of each sample; empty when not known.
         generation: How each sample was made; empty when not known.
@@ -39,6 +40,7 @@ class RawImages:
     source: str
     n_phases: int | None = None
     picture: bool = False
+    black: int | None = None
     counts_from_one: bool = False
     classes: tuple[str, ...] = ()
     generation: tuple[str, ...] = ()
@@ -58,9 +60,11 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
     values, shift = options.values, 0
     n_phases = options.n_phases or (len(values) if values is not None else raw.n_phases)
     maybe_black_and_white = raw.picture and options.n_phases == 2
-    if values is None and (n_phases is None or raw.counts_from_one or maybe_black_and_white):
+    if values is None and (n_phases is None or raw.counts_from_one or maybe_black_and_white or raw.black is not None):
         present = _present(raw)
-        if raw.picture and present.tolist() in ([0, 255], [255]):
+        if raw.black is not None:
+            values, n_phases = _white_is_zero(raw, present), 2
+        elif raw.picture and present.tolist() in ([0, 255], [255]):
             values, n_phases = _BLACK_AND_WHITE, 2
         elif raw.picture and n_phases is None and present[-1] >= MOST_LEVELS:
             raise InputError(
@@ -92,8 +96,22 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
         start = rows.stop
 
 
+def _white_is_zero(raw: RawImages, present: NDArray[np.int64]) -> tuple[float, ...]:
+    """The values of black and of white, where the source says that 0 is white."""
+    assert raw.black is not None
+    if not set(present.tolist()) <= {0, raw.black}:
+        held = ",".join(map(str, present[:8]))
+        raise InputError(
+            f"{raw.source}: holds {held} and says that 0 is white (min-is-white): labels, or greys turned round; say "
+            f"which number stands for which phase, as with --values {held}."
+        )
+    return float(raw.black), 0.0
+
+
 def split_axes(shape: tuple[int, ...], dims: int | None, source: str) -> tuple[int, tuple[int, ...]]:
     """Returns the number of images and their shape in an array of shape `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`.
+
+    A last axis of length one, or one behind the samples of `(n, 1, X, Y)`, is a channel and no axis of the image.
 
     Args:
         shape: Shape of the array.
@@ -101,11 +119,10 @@ def split_axes(shape: tuple[int, ...], dims: int | None, source: str) -> tuple[i
         source: What the message names.
 
     Raises:
-        InputError: The shape is none of these, does not fit `dims`, or is without pixels.
+        InputError: The shape is none of these, does not fit `dims`, has two readings, or is without pixels.
     """
-    axes = len(shape)
-    fits = axes in ((3, 4) if dims == 3 else (2, 3) if dims == 2 else (2, 3, 4))
-    if not fits:
+    axes = _without_channel(shape, dims, source)
+    if len(axes) not in ((3, 4) if dims == 3 else (2, 3) if dims == 2 else (2, 3, 4)):
         expected = {
             2: "one image (X, Y) or a stack (n, X, Y)",
             3: "one volume (X, Y, Z) or volumes (n, X, Y, Z)",
@@ -114,9 +131,21 @@ def split_axes(shape: tuple[int, ...], dims: int | None, source: str) -> tuple[i
         raise InputError(f"{source}: has shape {shape}; expected {expected}.")
     if 0 in shape:
         raise InputError(f"{source}: has shape {shape}, without pixels; expected at least one image.")
-    if axes == (3 if dims == 3 else 2):
-        return 1, shape
-    return shape[0], shape[1:]
+    if len(axes) == (3 if dims == 3 else 2):
+        return 1, axes
+    return axes[0], axes[1:]
+
+
+def _without_channel(shape: tuple[int, ...], dims: int | None, source: str) -> tuple[int, ...]:
+    last, second = shape[-1:] == (1,), len(shape) >= 4 and shape[1] == 1
+    if len(shape) < 3 or not (last or second) or (dims == 3 and len(shape) == 3):
+        return shape
+    if dims == 3 and len(shape) == 4:
+        raise InputError(
+            f"{source}: has shape {shape}: volumes one voxel thick, or one volume with a channel; "
+            f"store it as (X, Y, Z) or leave out --dims."
+        )
+    return shape[:-1] if last else (shape[0], *shape[2:])
 
 
 def gathered(images: Iterator[NDArray], length: int) -> Iterator[NDArray]:

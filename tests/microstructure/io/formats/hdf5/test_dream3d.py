@@ -90,7 +90,7 @@ def test_which_container(tmp_path: Path) -> None:
 def test_refuses(tmp_path: Path) -> None:
     for changes, message in [
         ({"dimensions": (4, 5, 3)}, r"shape \(3, 4, 5, 1\); expected \(3, 5, 4, 1\) = \(z, y, x, 1\), by DIMENSIONS"),
-        ({"spacing": (1, 1, 2)}, r"SPACING \[1.0, 1.0, 2.0\]; expected cubic cells"),
+        ({"spacing": (1, 1, 2)}, r"has cells of \(1.0, 1.0, 2.0\); expected cubic ones"),
         ({"spacing": (1, 1)}, "expected three positive numbers each"),
         ({"arrays": {"Phases": PHASES * 100}}, "layer 0 along z: holds 300 .*; expected phase labels 0 to 255"),
         ({"arrays": {"Phases": np.stack([PHASES] * 2)}}, r"has shape \(3, 4, 5, 2, 1\); expected"),

@@ -91,20 +91,122 @@ def test_flat_rows(tmp_path: Path, stream: np.random.Generator) -> None:
 
 def test_flat_rows_of_any_shape(tmp_path: Path, stream: np.random.Generator) -> None:
     labels = stream.integers(0, 3, (7, 60))
-    path = stored(tmp_path / "a.h5", images=labels)
+    path = stored(tmp_path / "a.h5", images=labels, energy=stream.random(7))
     with pytest.raises(InputError, match="holds rows of 60 pixels, which are no square and no cube; give the shape by"):
         read(path)
     np.testing.assert_array_equal(read(path, shape=(10, 6)).labels, labels.reshape(7, 10, 6))
     np.testing.assert_array_equal(read(path, shape=(3, 4, 5)).labels, labels.reshape(7, 3, 4, 5))
-    with pytest.raises(InputError, match="holds 60 pixels an image; expected 63, by --shape 9,7"):
+    with pytest.raises(InputError, match="60 pixels a row; expected one image of --shape 9,7, or rows of 63 pixels"):
         read(path, shape=(9, 7))
-    cubes = stored(tmp_path / "b.h5", images=stream.integers(0, 3, (2, 125)))
+    cubes = stored(tmp_path / "b.h5", images=stream.integers(0, 3, (2, 125)), energy=stream.random(2))
     assert read(cubes).shape == (5, 5, 5)
-    either = stored(tmp_path / "c.h5", images=stream.integers(0, 3, (2, 4096)))
+    either = stored(tmp_path / "c.h5", images=stream.integers(0, 3, (2, 4096)), energy=stream.random(2))
     with pytest.raises(InputError, match=r"which fit \(64, 64\) and \(16, 16, 16\); give the shape"):
         read(either)
     assert read(either, dims=3).shape == (16, 16, 16)
     assert read(either, dims=2).shape == (64, 64)
+
+
+def test_two_axes_are_one_image_or_flat_rows(tmp_path: Path, stream: np.random.Generator) -> None:
+    """Neither reading is taken by chance: an image of 100 x 100 is no 100 images of 10 x 10."""
+    path = tmp_path / "a.h5"
+    for shape, flat in [((100, 100), (10, 10)), ((64, 64), (8, 8)), ((48, 60), (10, 6)), ((125, 125), (5, 5, 5))]:
+        image = stream.integers(0, 3, shape)
+        stored(path, image=image)
+        assert find_layout(path).kind == "one image", shape
+        np.testing.assert_array_equal(read(path).labels, image[None], str(shape))
+        np.testing.assert_array_equal(read(path, shape=shape).labels, image[None], str(shape))
+        np.testing.assert_array_equal(read(path, shape=flat).labels, image.reshape(-1, *flat), str(shape))
+    for shape, flat in [((48, 100), (10, 10)), ((2, 49), (7, 7)), ((7, 125), (5, 5, 5))]:
+        image = stream.integers(0, 3, shape)
+        options = rf"--shape {shape[0]},{shape[1]} or --shape {','.join(map(str, flat))}"
+        # Coordinates of both axes tell nothing, nor does a netCDF file's own attributes.
+        for more in ({}, {"y": stream.random(shape[0]), "x": stream.random(shape[1])}):
+            with pytest.raises(
+                InputError, match=rf"{path}: 'image' has shape .*: one image, or .*; say which by {options}"
+            ):
+                read(stored(path, image=image, **more))
+            np.testing.assert_array_equal(read(path, shape=shape).labels, image[None], str(shape))
+            np.testing.assert_array_equal(read(path, shape=flat).labels, image.reshape(-1, *flat), str(shape))
+        stored(path, image=image, energy=stream.random(shape[0]))
+        np.testing.assert_array_equal(read(path).labels, image.reshape(-1, *flat), str(shape))
+    # As many rows as pixels and a number for each row: both readings fit.
+    with pytest.raises(
+        InputError, match="one image, or 64 images in flat rows of 64 pixels; say which by --shape 64,64 or"
+    ):
+        read(stored(path, image=stream.integers(0, 3, (64, 64)), energy=stream.random(64)))
+
+
+def test_axes_of_one_pixel_are_channels(tmp_path: Path, stream: np.random.Generator) -> None:
+    image = stream.integers(0, 3, (4, 9, 6, 5))
+    for array, expected in [
+        (image[0, ..., :1], image[:1, ..., 0]),
+        (image[:1, ..., 0], image[:1, ..., 0]),
+        (image[..., :1], image[..., 0]),
+        (image[:, None, ..., 0], image[..., 0]),
+        (image[..., None], image),
+        (image[:, None], image),
+    ]:
+        np.testing.assert_array_equal(read(stored(tmp_path / "a.h5", x=array)).labels, expected, str(array.shape))
+    path = stored(tmp_path / "b.h5", x=image[0, ..., :1])
+    np.testing.assert_array_equal(read(path, dims=3).labels, image[:1, ..., :1])
+    np.testing.assert_array_equal(read(path, shape=(6, 1)).labels, image[0, ..., :1])
+    with pytest.raises(InputError, match="volumes one voxel thick, or one volume with a channel"):
+        read(stored(tmp_path / "c.h5", x=image[..., :1]), dims=3)
+
+
+def test_attributes_of_file_formats_are_no_properties(tmp_path: Path, stream: np.random.Generator) -> None:
+    labels = stream.integers(0, 3, (6, 9, 8))
+    own = {"_FillValue": 255, "MATLAB_int_decode": 1, "pixel_size": 0.5, "element_size_um": 0.1, "scale_factor": 1.0}
+    for name in (
+        *own,
+        "IMAGE_VERSION",
+        "_Netcdf4Dimid",
+        "missing_value",
+        "PixelSizeX",
+        "voxel size",
+        "resolution",
+        "dx",
+    ):
+        path = stored(tmp_path / "a.h5", stack=labels)
+        with h5py.File(path, "r+") as file:
+            file["stack"].attrs[name] = own.get(name, 2.5)
+        for dims, expected in ((None, labels), (2, labels), (3, labels[None])):
+            batch = read(path, dims=dims)
+            np.testing.assert_array_equal(batch.labels, expected, f"{name} {dims}")
+            assert dict(batch.properties) == {}, name
+        # Nor of several data sets, one per sample.
+        with h5py.File(
+            stored(tmp_path / "b.h5", **{f"s{i}": each for i, each in enumerate(labels[:, :8])}), "r+"
+        ) as file:
+            for i, each in enumerate(file.values()):
+                each.attrs.update({name: own.get(name, 2.5), "vol_frac": i / 10})
+        assert list(read(tmp_path / "b.h5").properties) == ["vol_frac"], name
+    # A number that may be a property: the user says what three axes are.
+    path = stored(tmp_path / "c.h5", stack=labels)
+    with h5py.File(path, "r+") as file:
+        file["stack"].attrs["vol_frac"] = 0.5
+    with pytest.raises(InputError, match=r"a stack of 6 images, or one volume .* say which by --dims 2 or --dims 3"):
+        read(path)
+    assert read(path, dims=2).labels.shape == (6, 9, 8)
+    # Of one image, what the catalogue of properties names.
+    with h5py.File(stored(tmp_path / "d.h5", image=labels[0]), "r+") as file:
+        file["image"].attrs.update({"Ex": 3.5, "gain": 2.0})
+    assert {name: values.tolist() for name, values in read(tmp_path / "d.h5").properties.items()} == {"Ex": [3.5]}
+
+
+def test_coordinates_of_a_netcdf_file_are_no_images_nor_properties(tmp_path: Path, stream: np.random.Generator) -> None:
+    labels = stream.integers(0, 3, (6, 9, 8))
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["phase"] = labels
+        for axis, (name, length) in enumerate(zip(("time", "y", "x"), labels.shape, strict=True)):
+            file[name] = np.arange(length, dtype=float)
+            file[name].make_scale(name)
+            file["phase"].dims[axis].attach_scale(file[name])
+        file["phase"].attrs["_FillValue"] = np.int32(-1)
+    batch = read(tmp_path / "a.nc")
+    np.testing.assert_array_equal(batch.labels, labels)
+    assert dict(batch.properties) == {}
 
 
 def test_one_array_of_images(tmp_path: Path, stream: np.random.Generator) -> None:
@@ -122,7 +224,7 @@ def test_one_array_of_images(tmp_path: Path, stream: np.random.Generator) -> Non
 
 
 def test_layouts_are_told_by_content(tmp_path: Path, stream: np.random.Generator) -> None:
-    path = stored(tmp_path / "data.bin", images=stream.integers(0, 2, (2, 25)))
+    path = stored(tmp_path / "data.bin", images=stream.integers(0, 2, (2, 25)), energy=stream.random(2))
     assert find_reader(path).read(path, None)
     np.testing.assert_array_equal(next(read_images(path)).labels.shape, (2, 5, 5))
     with h5py.File(tmp_path / "m.h5", "w") as f:
@@ -153,7 +255,7 @@ def test_refuses(tmp_path: Path, stream: np.random.Generator) -> None:
         (np.full((3, 4, 4), 300), "holds 300 .*; expected phase labels 0 to 255; threshold"),
         (np.zeros((2, 3, 4, 5, 6), int), r"has shape \(2, 3, 4, 5, 6\); expected one image \(X, Y\)"),
         (np.zeros(25, int), "it holds 1 arrays, none of images"),
-        (np.zeros((0, 25), int), "without images"),
+        (np.zeros((0, 25), int), r"has shape \(0, 25\), without pixels"),
     ]:
         with pytest.raises(InputError, match=message) as caught:
             read(stored(path, images=array))
@@ -188,5 +290,5 @@ def test_damage(tmp_path: Path, stream: np.random.Generator) -> None:
 def test_wide_integers_are_read_in_bounded_chunks(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as f:
         f.create_dataset("rows", (8000, 101 * 101), "i8", chunks=(64, 101 * 101))
-    batch = next(read_images(tmp_path / "a.h5", options=ReadOptions(n_phases=2)))
+    batch = next(read_images(tmp_path / "a.h5", options=ReadOptions(n_phases=2, shape=(101, 101))))
     assert batch.labels.nbytes * 8 <= 64 * 2**20

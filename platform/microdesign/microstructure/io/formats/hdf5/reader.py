@@ -11,16 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.core.properties import find
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length
+from microdesign.microstructure.io.formats.hdf5.attributes import attributes_of
 from microdesign.microstructure.io.formats.hdf5.dream3d import read_dream3d
+from microdesign.microstructure.io.formats.hdf5.dream3d_nx import read_dream3d_nx
 from microdesign.microstructure.io.formats.hdf5.layouts import (
     DREAM3D,
+    DREAM3D_NX,
     MICRO2D,
+    ROWS,
     SAMPLES,
+    Layout,
     arrays_of,
-    attributes_of,
     find_layout,
+    flat_sides,
 )
 from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5, read_micro2d
 from microdesign.microstructure.io.formats.hdf5.tree import hdf5_tree
@@ -32,10 +38,11 @@ from microdesign.microstructure.io.protocol import Reader
 class Hdf5Reader(Reader):
     """Reads HDF5 files of any known layout, told apart by content.
 
-    Flat rows are taken as `(X, Y)` in C order: a square, a cube, or the option `shape`.
+    Flat rows are taken as `(X, Y)` in C order: a square, a cube, or the option `shape`. An array of two axes is one
+    image, or flat rows where a number for each row stands beside it; where both fit, the option `shape` has to tell.
     """
 
-    name = ".h5, .hdf5, .dream3d (MICRO2D, DREAM.3D, one data set per sample, flat rows)"
+    name = ".h5, .hdf5, .dream3d (MICRO2D, DREAM.3D, DREAM3D-NX, one data set per sample, an array, flat rows)"
     takes = ("array", "shape", "dims", "n_phases", "values")
 
     def accepts(self, path: Path) -> bool:
@@ -58,10 +65,13 @@ class Hdf5Reader(Reader):
         elif layout.kind == DREAM3D:
             options.refuse_others(("array", "n_phases", "values"), path, "a DREAM.3D file")
             yield from read_dream3d(path, options)
+        elif layout.kind == DREAM3D_NX:
+            options.refuse_others(("array", "n_phases", "values"), path, "a DREAM3D-NX file")
+            yield from read_dream3d_nx(path, options)
         elif layout.kind == SAMPLES:
             yield from _read_samples(path, layout.arrays, chunk, options)
         else:
-            yield from _read_stack(path, layout.arrays[0], chunk, options)
+            yield from _read_stack(path, layout, chunk, options)
 
     def describe(self, path: Path) -> dict[str, Any]:
         """Returns the tree of any HDF5 file (shapes, types, attributes) and which layout it has."""
@@ -107,17 +117,13 @@ def _read_samples(
     yield from batches(raw, options)
 
 
-def _read_stack(path: str | Path, name: str, chunk: int | None, options: ReadOptions) -> Iterator[Microstructures]:
+def _read_stack(path: str | Path, layout: Layout, chunk: int | None, options: ReadOptions) -> Iterator[Microstructures]:
+    (name,) = layout.arrays
     source = f"{path}: '{name}'"
     with open_hdf5(path) as file:
         array = file[name]
         stored = array.shape
-        if len(stored) == 2:
-            n, shape = stored[0], _image_shape(stored[1:], options, source)
-        else:
-            n, shape = split_axes(stored, options.dims, source)
-        if options.shape not in (None, shape):
-            raise InputError(f"{source} has shape {stored}; expected images of --shape {options.shape}.")
+        n, shape = _axes(stored, layout.kind, options, source)
         if n == 0:
             raise InputError(f"{source} has shape {stored}, without images; expected at least one.")
         phases = array.attrs.get("n_phases")
@@ -126,17 +132,42 @@ def _read_stack(path: str | Path, name: str, chunk: int | None, options: ReadOpt
             for other in arrays_of(file)
             if other.shape == (n,) and other.kind == "f"
         }
+        if n == 1:
+            # Of one image alone only what is known to be a property; where each sample has its data set, any number.
+            numbers = attributes_of(array)[0]
+            columns |= {key: np.array([value]) for key, value in numbers.items() if find(key) is not None}
         length = chunk_length(math.prod(shape) * array.dtype.itemsize, chunk)
 
     def chunks() -> Iterator[NDArray]:
         with open_hdf5(path) as file:
             for start in range(0, n, length):
                 stop = min(start + length, n)
-                where = () if stored == shape else slice(start, stop)
+                where = slice(start, stop) if stored[0] == n else ()
                 yield _slice(file[name], where, source).reshape(-1, *shape)
 
     raw = RawImages(chunks=chunks, source=source, n_phases=None if phases is None else int(phases), properties=columns)
     yield from batches(raw, options)
+
+
+def _axes(stored: tuple[int, ...], kind: str, options: ReadOptions, source: str) -> tuple[int, tuple[int, ...]]:
+    """Returns the number of images in an array and their shape, by `--shape` where it is given."""
+    wanted = options.shape
+    if wanted is None:
+        if kind == ROWS:
+            return stored[0], _image_shape(stored[1:], options, source)
+        return split_axes(stored, options.dims, source)
+    for n, rest in ((1, stored), (stored[0], stored[1:])):
+        flat = len(_longer_than_one(rest)) <= 1
+        if math.prod(rest) == math.prod(wanted) and (flat or _longer_than_one(rest) == _longer_than_one(wanted)):
+            return n, wanted
+    raise InputError(
+        f"{source} has shape {stored}, {math.prod(stored[1:])} pixels a row; expected one image of --shape "
+        f"{','.join(map(str, wanted))}, or rows of {math.prod(wanted)} pixels."
+    )
+
+
+def _longer_than_one(sides: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(side for side in sides if side > 1)
 
 
 def _image_shape(stored: tuple[int, ...], options: ReadOptions, source: str) -> tuple[int, ...]:
@@ -153,11 +184,7 @@ def _image_shape(stored: tuple[int, ...], options: ReadOptions, source: str) -> 
             raise InputError(f"{source} has shape {stored}; expected one image (X, Y) or one volume (X, Y, Z).")
         return stored
     pixels = stored[0]
-    fitting = []
-    for dimension in (2, 3) if options.dims is None else (options.dims,):
-        side = round(pixels ** (1 / dimension))
-        if side > 1 and side**dimension == pixels:
-            fitting.append((side,) * dimension)
+    fitting = flat_sides(pixels, options.dims)
     if len(fitting) == 1:
         return fitting[0]
     problem = f"fit {fitting[0]} and {fitting[1]}" if fitting else "are no square and no cube"

@@ -1,0 +1,75 @@
+"""DREAM3D-NX files (simplnx, FileVersion 8): image geometries are groups in `DataStructure`.
+
+A geometry has the attributes `_DIMENSIONS` (cells along x, y, z) and `_SPACING`; its cell arrays `(z, y, x, 1)` lie in
+attribute matrices, groups in it (BlueQuartzSoftware/simplnx, `ImageGeomIO.cpp` and `DataStoreIO.hpp`).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from microdesign.core.errors import InputError
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.formats.hdf5.dream3d_cells import choose_array, read_cells, read_grid
+from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+
+ROOT = "DataStructure"
+_CELLS, _SPACING = "_DIMENSIONS", "_SPACING"
+
+
+def is_dream3d_nx(file: Any) -> bool:
+    """Tells whether an open HDF5 file has DREAM3D-NX's layout."""
+    return isinstance(file.get(ROOT), h5py.Group)
+
+
+def read_dream3d_nx(path: str | Path, options: ReadOptions = NO_OPTIONS) -> Iterator[Microstructures]:
+    """Yields the one volume `(X, Y, Z)` of an image geometry, or its image `(X, Y)` when there is one layer along z.
+
+    The array is `options.array` (`NAME`, or `GEOMETRY/NAME` where there are several geometries), else `Phases`, else
+    `FeatureIds`. Ids count from 1 and unknown cells are 0: without any 0, the label is the id minus 1.
+
+    Raises:
+        InputError: The file is damaged, has no image geometry or several, the array is missing or does not match
+            `_DIMENSIONS`, or an id is above 255.
+    """
+    with open_hdf5(path) as file:
+        geometry = _geometry(file[ROOT], options.array, path)
+        name, source = geometry.name.split("/")[-1], f"{path}: '{geometry.name.lstrip('/')}'"
+        grid = read_grid(geometry.attrs[_CELLS], geometry.attrs.get(_SPACING, ()), source, (_CELLS, _SPACING))
+        array = choose_array(_arrays(geometry), options.array, source)
+        place, shape = array.name, array.shape
+    yield from read_cells(path, place, shape, grid, name, options, _CELLS)
+
+
+def _geometry(group: Any, wanted: str | None, path: str | Path) -> Any:
+    found: list[Any] = []
+
+    def visit(_name: str, item: Any) -> None:
+        if isinstance(item, h5py.Group) and _CELLS in item.attrs:
+            found.append(item)
+
+    group.visititems(visit)
+    if not found:
+        raise InputError(f"{path}: no group in '{ROOT}' has {_CELLS}; expected one image geometry.")
+    names = [item.name.split("/")[-1] for item in found]
+    if wanted and "/" in wanted:
+        found = [item for item, name in zip(found, names, strict=True) if name == wanted.split("/")[-2]] or found
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: holds several image geometries ({', '.join(names)}); name one by --array NAME/ARRAY."
+        )
+    return found[0]
+
+
+def _arrays(geometry: Any) -> dict[str, Any]:
+    arrays: dict[str, Any] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim >= 3:
+            arrays.setdefault(name.split("/")[-1], item)
+
+    geometry.visititems(visit)
+    return arrays
