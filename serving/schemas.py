@@ -3,7 +3,7 @@
 Shapes: n samples, D latent, K components, P properties or phases, `*N` an image's axes X Y or X Y Z.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -46,7 +46,9 @@ class RealisationRequest(Request):
     target: dict[str, float] | None = Field(None, description="a value for each property of the model, in its units")
     n: int = Field(1, ge=1, le=MOST_DRAWS, description="number of realisations, of each image")
     seed: int = Field(0, ge=0, description="the same seed gives the same realisations")
-    size: int | None = Field(None, ge=1, description="pixels along each axis; null: the model's own")
+    size: Annotated[int, Field(ge=1)] | list[Annotated[int, Field(ge=1)]] | None = Field(
+        None, description="pixels along all axes, or along each; null: the model's own"
+    )
     component: int | None = Field(None, ge=0, description="component of p(z|c), for a target; null: by weight")
 
 

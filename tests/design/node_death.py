@@ -60,6 +60,7 @@ if __name__ == "__main__":
 
     threading.Thread(target=kill, daemon=True).start()
     answer = run_campaign(config, small_surrogate(), Slow(), MATERIALS)
-    print(json.dumps([(trial.state, trial.attempts, trial.error) for trial in answer.evaluations]))
+    trials = [(trial.state, trial.attempts, trial.error) for trial in answer.evaluations]
+    (Path(sys.argv[1]) / "trials.json").write_text(json.dumps(trials))  # Ray prints lines of its own
     ray.shutdown()
     cluster.shutdown()

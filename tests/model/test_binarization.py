@@ -2,7 +2,8 @@
 
 import torch
 
-from microdesign.model.binarization import binarize, binarize_straight_through, with_fractions
+from microdesign.microstructure.data.indicators import probabilities as probabilities_of
+from microdesign.model.binarization import binarize, binarize_straight_through, shifted_to_fractions, with_fractions
 
 
 def probabilities(n: int = 8, size: int = 16) -> torch.Tensor:
@@ -143,3 +144,33 @@ def test_wanted_fractions_of_three_phases() -> None:
     torch.testing.assert_close(changed.flatten(2).mean(2), wanted, rtol=0, atol=1e-5)
     torch.testing.assert_close(changed.sum(1), torch.ones(4, 8, 8))
     torch.testing.assert_close(with_fractions(soft, soft.flatten(2).mean(2)), soft)
+
+
+def test_shifted_logits_have_the_fractions_by_one_shift_an_image() -> None:
+    logits = 6 * torch.randn(5, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    fractions = torch.tensor([0.03, 0.2, 0.5, 0.8, 0.99])[:, None]
+    shifted = shifted_to_fractions(logits + torch.linspace(-15, 15, 5)[:, None, None, None], fractions)
+    torch.testing.assert_close(shifted.sigmoid().mean((2, 3)), fractions, rtol=0, atol=1e-4)
+    moved = (shifted - logits).flatten(1)
+    torch.testing.assert_close(moved, moved[:, :1].expand_as(moved), rtol=0, atol=1e-4)
+
+
+def test_shifted_logits_of_three_phases_come_near_their_fractions() -> None:
+    logits = 4 * torch.randn(4, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    fractions = torch.tensor([[0.2, 0.3, 0.5], [0.1, 0.1, 0.8], [0.05, 0.6, 0.35], [1 / 3, 1 / 3, 1 / 3]])
+    found = probabilities_of(shifted_to_fractions(logits, fractions)).mean((2, 3))
+    torch.testing.assert_close(found, fractions, rtol=0, atol=0.01)
+
+
+def test_the_gradient_of_shifted_logits_is_that_of_the_solution() -> None:
+    """The mean of the probabilities is the fraction: it follows the fraction, and does not move with the logits."""
+    logits = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    fractions = torch.tensor([[0.3], [0.6]], dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda a, b: (weights * shifted_to_fractions(a, b).sigmoid()).sum(), (logits, fractions), atol=1e-5
+    )
+    mean = shifted_to_fractions(logits, fractions).sigmoid().mean((1, 2, 3)).sum()
+    to_logits, to_fractions = torch.autograd.grad(mean, (logits, fractions))
+    torch.testing.assert_close(to_fractions, torch.ones_like(to_fractions))
+    torch.testing.assert_close(to_logits, torch.zeros_like(to_logits), rtol=0, atol=1e-9)

@@ -112,10 +112,10 @@ def test_damaged_weights(tmp_path: Path, damage: str) -> None:
     ("text", "message"),
     [
         ("{", r"model\.json: is not valid JSON"),
-        ("[1, 2]", r"model\.json: format None is of another version; expected 5; train the model again\."),
-        ('{"hello": "world"}', r"model\.json: format None is of another version; expected 5; train the model again\."),
-        ('{"format": 4}', r"model\.json: format 4 is of another version; expected 5; train the model again\."),
-        ('{"format": 5}', r"model\.json: 'model' is missing\."),
+        ("[1, 2]", r"model\.json: format None is of another version; expected 6; train the model again\."),
+        ('{"hello": "world"}', r"model\.json: format None is of another version; expected 6; train the model again\."),
+        ('{"format": 5}', r"model\.json: format 5 is of another version; expected 6; train the model again\."),
+        ('{"format": 6}', r"model\.json: 'model' is missing\."),
     ],
 )
 def test_foreign_json(tmp_path: Path, text: str, message: str) -> None:

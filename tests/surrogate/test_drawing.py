@@ -48,6 +48,7 @@ def test_realisations_come_in_the_order_of_the_images_and_follow_from_the_seed()
 def test_sizes_and_images_of_other_sizes() -> None:
     model = surrogate()
     assert model.draw(DrawRequest(size=48), images(size=40)).shape == (2, 48, 48)
+    assert model.draw(DrawRequest(size=(48, 32)), images(size=40)[:, :36]).shape == (2, 48, 32)
     assert model.draw(DrawRequest(TARGET, n=2, size=64)).shape == (2, 64, 64)
     fields = surrogate("random_field")
     assert fields.draw(DrawRequest(TARGET, n=2)).shape == (2, 32, 32)
@@ -67,11 +68,13 @@ def test_what_cannot_be_drawn() -> None:
         (DrawRequest(n=0), images(), "n = 0, seed = 0: expected n of at least 1"),
         (DrawRequest(component=0), images(), "component = 0 is given with images"),
         (DrawRequest(TARGET, component=9), None, "component 9 is none of the model's; expected 0 to 3"),
-        (DrawRequest(size=40), images(), "size 40 cannot be drawn; expected a multiple of 16, such as 32"),
+        (DrawRequest(size=40), images(), "size 40 cannot be drawn; expected multiples of 16, such as 32"),
         (DrawRequest(size=16), images(), "size 16 cannot be drawn"),
         (DrawRequest(size=2**13), images(), "size 8192 cannot be drawn; expected at most"),
         (DrawRequest(), images(size=31), "Images of 31 pixels are too small for the model; expected at least 32"),
-        (DrawRequest(), images()[:, :16], "expected square images"),
+        (DrawRequest(size=(48, 40)), images(), "size 48,40 cannot be drawn; expected multiples of 16, such as 48,32"),
+        (DrawRequest(size=(48, 32, 32)), images(), "size 48,32,32 has 3 axes; expected one number, or 2"),
+        (DrawRequest(), images()[:, :16], "Images of 16 pixels are too small for the model; expected at least 32"),
         (DrawRequest(), np.zeros((1, 32, 32), np.uint8), "image 0 holds one phase alone"),
         (DrawRequest(), 2 * images(), "integer phase labels 0 and 1"),
         (DrawRequest({"Ey": 1.0}), None, "The target names Ey; expected Ex"),

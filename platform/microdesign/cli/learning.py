@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from microdesign.cli.options import ConfigFile, Experiment, Images, Json, Set, targets
+from microdesign.cli.options import ConfigFile, Experiment, Images, Json, Set, numbers, targets
 from microdesign.cli.output import print_json, print_result, print_table
 from microdesign.cli.session import on_ray, working
 from microdesign.core.tables import cell
@@ -117,7 +117,9 @@ def draw(
     ] = None,
     n: Annotated[int, typer.Option("--n", help="Realisations, of each image.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same realisations.")] = 0,
-    size: Annotated[int | None, typer.Option(help="Pixels along each axis; the model's own when left out.")] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="X[,Y]", help="Pixels along each axis; the model's own when left out.")
+    ] = None,
     component: Annotated[int | None, typer.Option(help="Component of the prior to draw from, for a target.")] = None,
     token: Annotated[
         str | None, typer.Option(help="Bearer token of the endpoint.", envvar="MICRODESIGN_SERVE_TOKEN")
@@ -129,6 +131,7 @@ def draw(
     from microdesign.microstructure.io.writers import find_writer, write
 
     find_writer(out)  # An unknown format is refused before anything is drawn.
+    pixels = () if size is None else numbers("--size", size, int, "96 or 128,64")
     with working():
         images = run(
             model,
@@ -136,7 +139,7 @@ def draw(
             target=targets(target) if target else None,
             n=n,
             seed=seed,
-            size=size,
+            size=pixels[0] if len(pixels) == 1 else pixels or None,
             component=component,
             token=token,
         )

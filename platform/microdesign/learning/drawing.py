@@ -1,6 +1,6 @@
 """Realisations of a material from a trained model: `md.draw`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ def draw(
     target: Mapping[str, float] | None = None,
     n: int = 1,
     seed: int = 0,
-    size: int | None = None,
+    size: int | Sequence[int] | None = None,
     component: int | None = None,
     token: str | None = None,
     tracking_uri: str | None = None,
@@ -31,24 +31,25 @@ def draw(
     Example:
         >>> import microdesign as md
         >>> image = md.generate("GRF", 1, (64, 64)).labels[0]
-        >>> md.draw("pretrained", like=image, n=3, size=96).shape
-        (96, 96)
+        >>> md.draw("pretrained", like=image, n=3, size=(96, 64)).shape
+        (96, 64)
 
     Args:
         model: What `md.load` takes, or a loaded model; `pretrained`, which the package brings, knows two-phase images
             and no properties.
-        like: Images to draw like: an array `(X, X)` or `(m, X, X)`, a `Microstructures`, or files; of at least 32
+        like: Images to draw like: an array `(X, Y)` or `(m, X, Y)`, a `Microstructures`, or files; of at least 32
             pixels and any size if the decoder is local_global.
         target: A value for each property of the model, in its units.
         n: Realisations, of each image.
         seed: The same seed gives the same realisations.
-        size: Pixels along each axis, a multiple of 16 for the decoder local_global; the model's own when None.
+        size: Pixels along all axes, or along each, multiples of 16 for the decoder local_global; the model's own when
+            None.
         component: The component of p(z|c) to draw from, for a target; by weight when None.
         token: Bearer token of a Serve endpoint that asks for one.
         tracking_uri: MLflow's address; MLFLOW_TRACKING_URI or SQLite in the working folder when None.
 
     Returns:
-        Periodic images `(m * n, N, N)`: n of the first image, then n of the second one. A target's are `(n, N, N)`.
+        Periodic images `(m * n, X, Y)`: n of the first image, then n of the second one. A target's are `(n, X, Y)`.
 
     Raises:
         InputError: There is no such model; an image does not fit it, is too small or of a single phase; the target is

@@ -11,7 +11,14 @@ Shapes: B batch, C channels as in `microstructure.data.indicators`, P phases, `*
 import torch
 from torch import Tensor
 
-from microdesign.microstructure.data.indicators import all_phases
+from microdesign.microstructure.data.indicators import all_phases, probabilities
+
+NEWTON_STEPS = 8
+"""Of the search for shifts of logits; most images need three or four."""
+LEAST_SLOPE = 0.02
+"""Bound of the slope for the gradient: in a nearly hard image a small change of its fraction moves all logits far."""
+LARGEST_STEP = 4.0
+"""Logits that one of them moves at most: far from the solution hard phases have no slope to follow."""
 
 
 def binarize(probabilities: Tensor) -> Tensor:
@@ -59,6 +66,33 @@ def with_fractions(probabilities: Tensor, fractions: Tensor) -> Tensor:
     to = lacking / lacking.sum(1, keepdim=True).clamp_min(1e-30)
     p = p - given + to[..., None] * given.sum(1, keepdim=True)
     return p[:, -probabilities.shape[1] :].view_as(probabilities)
+
+
+def shifted_to_fractions(logits: Tensor, fractions: Tensor) -> Tensor:
+    """Shifts the logits `(B, C, *N)` of each channel so that their probabilities have the volume fractions `(B, C)`.
+
+    The gradient is that of the solution, to the logits and to the fractions: d shift = (d fraction - mean of
+    d probability) / slope. Two phases: Newton's method. More phases: half a Newton step of each phase alone at a time,
+    which comes near.
+
+    Example:
+        >>> logits = torch.tensor([[[[2.0, -1.0], [0.5, -3.0]]]])
+        >>> round(shifted_to_fractions(logits, torch.tensor([[0.25]])).sigmoid().mean().item(), 4)
+        0.25
+    """
+    spatial = (...,) + (None,) * (logits.ndim - 2)
+    damping = 1.0 if logits.shape[1] == 1 else 0.5
+
+    def step(shifts: Tensor, least: float) -> Tensor:
+        p = probabilities(logits + shifts[spatial]).flatten(2)
+        slope = (p * (1 - p)).mean(2).detach().clamp_min(least)
+        return (damping * (fractions - p.mean(2)) / slope).clamp(-LARGEST_STEP, LARGEST_STEP)
+
+    with torch.no_grad():
+        shifts = torch.zeros_like(fractions)
+        for _ in range(NEWTON_STEPS):
+            shifts += step(shifts, 1e-6)
+    return logits + (shifts + step(shifts, LEAST_SLOPE))[spatial]
 
 
 def _binarize_two(scores: Tensor) -> Tensor:

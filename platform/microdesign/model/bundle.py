@@ -23,7 +23,7 @@ from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 
-FORMAT = 5
+FORMAT = 6
 WEIGHTS, REFERENCE_SET, DESCRIPTION = "weights.safetensors", "reference_set.safetensors", "model.json"
 
 

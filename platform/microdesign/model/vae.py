@@ -180,18 +180,18 @@ class VAERegression(nn.Module):
         shared = self.property_trunk is None
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
-    def decode(self, z: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
+    def decode(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
         """Probabilities `(B, C, *N)` for latents `(B, D)`; channels as in `microstructure.data.indicators`.
 
         Args:
             z: Latents.
-            size: Pixels along each axis, where the decoder draws any; the network's own when None.
+            shape: Pixels along each axis, where the decoder draws any; the network's own when None.
             seed: Of the decoder's noise, if it has some: another one gives another realisation.
         """
         if isinstance(self.decoder, LocalGlobalDecoder):
-            return self.decoder.draw(z, size, seed)
+            return self.decoder.draw(z, shape, seed)
         if isinstance(self.decoder, RandomFieldDecoder):
-            return probabilities(self.decoder(z, size, seed))
+            return probabilities(self.decoder(z, shape, seed))
         return probabilities(self.decoder(z))
 
 

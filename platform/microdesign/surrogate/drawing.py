@@ -3,7 +3,8 @@
 Shapes: m images, n realisations of each, D latent, K components, `*N` image axes.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -14,27 +15,33 @@ from microdesign.model.binarization import binarize
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
-Decode = Callable[[Tensor, int | None, int], Tensor]
-"""Maps latents `(B, D)`, a size and a seed of the decoder's noise to probabilities `(B, C, *N)`."""
+Decode = Callable[[Tensor, tuple[int, ...] | None, int], Tensor]
+"""Maps latents `(B, D)`, a shape and a seed of the decoder's noise to probabilities `(B, C, *N)`."""
 LARGEST = 2**24
 """Most pixels of a realisation."""
 
 
-def check_size(size: int | None, network: NetworkConfig) -> None:
-    """Refuses a size that a decoder cannot draw.
+def drawn_shape(size: int | Sequence[int] | None, network: NetworkConfig) -> tuple[int, ...]:
+    """Pixels along each axis of what a decoder is asked to draw: one number for all axes, one for each, or its own.
 
     Raises:
-        InputError: It is one.
+        InputError: It cannot draw this size.
     """
-    if size is None or size == network.size:
-        return
+    named = size if size is None or isinstance(size, int) else ",".join(map(str, size))
+    shape = network.shape if size is None else (size,) * network.dimensions if isinstance(size, int) else tuple(size)
+    if len(shape) != network.dimensions:
+        raise InputError(f"size {named} has {len(shape)} axes; expected one number, or {network.dimensions}.")
+    if shape == network.shape:
+        return shape
     if not network.any_size:
-        raise InputError(f"size {size} cannot be drawn by the decoder {network.decoder}; expected {network.size}.")
-    if size < 2 * network.multiple or size % network.multiple:
-        near = max(2, round(size / network.multiple)) * network.multiple
-        raise InputError(f"size {size} cannot be drawn; expected a multiple of {network.multiple}, such as {near}.")
-    if size**network.dimensions > LARGEST:
-        raise InputError(f"size {size} cannot be drawn; expected at most {LARGEST} pixels in all.")
+        raise InputError(f"size {named} cannot be drawn by the decoder {network.decoder}; expected {network.size}.")
+    near = [max(2, round(each / network.multiple)) * network.multiple for each in shape]
+    if list(shape) != near:
+        nearest = near[0] if isinstance(size, int) else ",".join(map(str, near))
+        raise InputError(f"size {named} cannot be drawn; expected multiples of {network.multiple}, such as {nearest}.")
+    if math.prod(shape) > LARGEST:
+        raise InputError(f"size {named} cannot be drawn; expected at most {LARGEST} pixels in all.")
+    return shape
 
 
 def draws_like(mean: np.ndarray, std: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -59,12 +66,12 @@ def draws_for(prior: Prior, request: DrawRequest) -> Draws:
     return prior.sample(request.n, request.seed)
 
 
-def realisations(decode: Decode, z: np.ndarray, request: DrawRequest, batch: int) -> np.ndarray:
+def realisations(decode: Decode, z: np.ndarray, shape: tuple[int, ...], seed: int, batch: int) -> np.ndarray:
     """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`; the noise of every r is another one."""
     found = []
     for number, latents in enumerate(z):
         # A seed of its own for each: near latents would have nearly the same noise.
-        seed = int(np.random.SeedSequence([request.seed, number]).generate_state(1)[0])
+        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         parts = torch.from_numpy(latents.astype(np.float32)).split(batch)
-        found.append(np.concatenate([binarize(decode(part, request.size, seed)).numpy() for part in parts]))
+        found.append(np.concatenate([binarize(decode(part, shape, own)).numpy() for part in parts]))
     return np.stack(found)

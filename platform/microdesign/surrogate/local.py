@@ -13,7 +13,7 @@ from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.bundle import Bundle
 from microdesign.model.networks.config import LEAST_SIZE
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.surrogate.drawing import check_size, draws_for, draws_like, realisations
+from microdesign.surrogate.drawing import drawn_shape, draws_for, draws_like, realisations
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 PIXELS = 128 * 64 * 64
@@ -107,9 +107,7 @@ class LocalSurrogate:
     def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
         """See `Surrogate.draw`."""
         request.check(images=like is not None)
-        check_size(request.size, self._network)
-        size = request.size or self._network.size
-        batch = max(1, PIXELS // size**self._network.dimensions)
+        shape = drawn_shape(request.size, self._network)
         if like is None:
             assert request.target is not None
             z = draws_for(self.prior(request.target), request).z[None]
@@ -117,7 +115,7 @@ class LocalSurrogate:
             if len(flat := [i for i, image in enumerate(like) if np.ptp(image) == 0]):
                 raise InputError(f"image {flat[0]} holds one phase alone; expected one with a structure to draw like.")
             z = draws_like(*self.encode(like), request.n, request.seed)
-        labels = realisations(self.bundle.model.decode, z, request, batch)
+        labels = realisations(self.bundle.model.decode, z, shape, request.seed, max(1, PIXELS // math.prod(shape)))
         # Of an image all its realisations come first.
         return labels.swapaxes(0, 1).reshape(-1, *labels.shape[2:])
 
@@ -179,8 +177,10 @@ class LocalSurrogate:
 
 def _check_image_size(shape: tuple[int, ...], dimensions: int) -> None:
     """Refuses images that a network of any size does not take."""
-    if len(shape) != dimensions + 1 or len(set(shape[1:])) > 1:
-        expected = "square images, (n, N, N)" if dimensions == 2 else "cubic volumes, (n, N, N, N)"
+    if len(shape) != dimensions + 1:
+        expected = "images, (n, X, Y)" if dimensions == 2 else "volumes, (n, X, Y, Z)"
         raise InputError(f"Images of shape {shape} do not fit the model; expected {expected}.")
-    if shape[1] < LEAST_SIZE:
-        raise InputError(f"Images of {shape[1]} pixels are too small for the model; expected at least {LEAST_SIZE}.")
+    if min(shape[1:]) < LEAST_SIZE:
+        raise InputError(
+            f"Images of {min(shape[1:])} pixels are too small for the model; expected at least {LEAST_SIZE}."
+        )

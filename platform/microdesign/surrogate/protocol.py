@@ -5,7 +5,7 @@ else one per phase). Everything is NumPy and in physical units, so that a surrog
 as one in process, except for the Jacobian, which an endpoint does not have.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -72,14 +72,14 @@ class DrawRequest:
         target: A value of every property; None where images are given.
         n: Realisations, of each image.
         seed: The same seed gives the same realisations.
-        size: Pixels along each axis; the model's own when None.
+        size: Pixels along all axes, or along each; the model's own when None.
         component: The component of p(z|c) to draw from; by weight when None. Of a target alone.
     """
 
     target: Mapping[str, float] | None = None
     n: int = 1
     seed: int = 0
-    size: int | None = None
+    size: int | Sequence[int] | None = None
     component: int | None = None
 
     def check(self, images: bool) -> None:

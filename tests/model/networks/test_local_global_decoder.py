@@ -75,7 +75,7 @@ def test_a_draw_follows_from_latent_seed_and_size() -> None:
     assert torch.equal(one.draw(z), first)
     torch.testing.assert_close(one.draw(z[1:2]), first[1:2], rtol=0, atol=0.05)  # the batch changes rounding alone
     assert (binarize(other) != binarize(first)).float().mean() > 0.1
-    assert one.draw(z, size=48).shape == (3, 1, 48, 48)
+    assert one.draw(z, (48, 80)).shape == (3, 1, 48, 80)
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ def single(one: RandomFields, **coefficients: float) -> Tensor:
 def mean_wave_number(field: Tensor) -> float:
     """Power-weighted mean of log |k| of one image `(X, Y)`, as a wave number."""
     power = torch.fft.rfft2(field).abs().square()
-    magnitude = wave_vectors(len(field)).norm(dim=0)
+    magnitude = wave_vectors(tuple(field.shape)).norm(dim=0) * len(field)
     return math.exp(float((power * magnitude.clamp_min(1).log()).sum() / power.sum()))
 
 
@@ -200,7 +200,7 @@ def test_one_wave() -> None:
             features = SpectralFeatures()
             wave = 0.5 + 0.5 * torch.cos(2 * math.pi * periods * torch.arange(size) / size)
             along_x = wave[:, None].expand(size, size)[None, None]
-            bumps, columns = radial_bumps(size), torch.full((size // 2 + 1,), 2.0)
+            bumps, columns = radial_bumps((size, size)), torch.full((size // 2 + 1,), 2.0)
             columns[0] = columns[-1] = 1
             power = 2 * (size / 4) ** 2 * bumps[:, periods, 0] / (bumps * columns).sum((-2, -1))
             seen = power > 1e-4
@@ -222,7 +222,7 @@ def test_white_noise_is_isotropic_and_its_power_is_its_variance() -> None:
             anisotropy = values[:, BUMPS:].unflatten(1, (BUMPS, -1)).mean(0)
             # No direction is favoured, but for what the square lattice of wave numbers itself does (cos 4a).
             assert anisotropy[:, :2].abs().max() < 0.06
-            lattice = moment_weights(size, 2, x.device).sum(1)[BUMPS:].unflatten(0, (-1, BUMPS)).mT
+            lattice = moment_weights((size, size), x.device).sum(1)[BUMPS:].unflatten(0, (-1, BUMPS)).mT
             torch.testing.assert_close(anisotropy, lattice, rtol=0, atol=0.05)
 
 
@@ -236,18 +236,19 @@ def test_features_are_float32_under_autocast_and_of_one_phase_finite() -> None:
 
 def test_the_basis() -> None:
     for size in SIZES:
-        k = wave_vectors(size)
+        shape = (size, size)
+        k = wave_vectors(shape) * size
         assert k.shape == (2, size, size // 2 + 1)
         assert k[:, 3, 4].tolist() == [3, 4]
         assert k[:, -3, 4].tolist() == [-3, 4]
-        bumps = radial_bumps(size)
+        bumps = radial_bumps(shape)
         assert bumps.shape == (BUMPS, size, size // 2 + 1)
         assert not bumps[:, 0, 0].any()
         # In pixels, whatever the size: the first bump at the longest wave length, the last at two pixels.
         distance = math.log(LONGEST / size) / math.log(LONGEST / 2) * (BUMPS - 1)
         assert bumps[0, 1, 0] == pytest.approx(math.exp(-0.5 * distance**2))
         assert bumps[-1, 0, -1] == pytest.approx(1)
-        waves = angular_waves(size)
+        waves = angular_waves(shape)
         assert waves.shape == (WAVES, size, size // 2 + 1)
         torch.testing.assert_close(waves[1::2].square() + waves[2::2].square(), torch.ones(3, size, size // 2 + 1))
         # Even harmonics: k and -k agree, as a real field needs.
@@ -258,7 +259,7 @@ def test_harmonics_in_space() -> None:
     """The squares of a degree's harmonics sum to one in every direction, and k and -k agree."""
     for size in (12, 15):
         with case(size=size):
-            waves = angular_waves(size, 3)
+            waves = angular_waves((size,) * 3)
             assert waves.shape == (1 + 5 + 9, size, size, size // 2 + 1)
             torch.testing.assert_close(waves[0], torch.ones_like(waves[0]))
             for degree in waves[1:6], waves[6:]:
@@ -267,7 +268,7 @@ def test_harmonics_in_space() -> None:
             plane = waves[..., 0][:, both][:, :, both]
             torch.testing.assert_close(plane, plane.flip((1, 2)), rtol=0, atol=1e-5)
             # Degree 2, order 0 is (3 cos^2 - 1) / 2 of the angle to the last axis.
-            k = wave_vectors(size, 3)
+            k = wave_vectors((size,) * 3)
             cosine = k[2] / k.norm(dim=0).clamp_min(1e-9)
             torch.testing.assert_close(
                 waves[1].flatten()[1:], (1.5 * cosine.square() - 0.5).flatten()[1:], rtol=0, atol=1e-5
@@ -308,3 +309,22 @@ def test_power_of_odd_and_even_sizes_is_counted_alike() -> None:
             x = torch.randn(300, 1, size, size, generator=torch.Generator().manual_seed(4))
             radial = SpectralFeatures()(x)[:, :BUMPS]
             torch.testing.assert_close((2 * radial).exp().mean(0), torch.ones(BUMPS), rtol=0.12, atol=0)
+
+
+def test_a_rectangle_has_the_spectrum_of_a_square() -> None:
+    """Coefficients belong to wave lengths in pixels: a plane wave of 8 pixels is the same in images of any shape."""
+    features = SpectralFeatures()
+    wave = 0.5 + 0.5 * torch.cos(2 * math.pi * torch.arange(96) / 8)
+    square, wide, high = (wave[:x, None].expand(x, y)[None, None] for x, y in ((32, 32), (32, 96), (96, 32)))
+    radial, shares = features(square)[:, :BUMPS], features(square)[:, BUMPS:]
+    for image in (wide, high):
+        of_image = features(image)
+        assert int(of_image[:, :BUMPS].argmax()) == int(radial.argmax())
+        strongest = int(radial.argmax()) * (WAVES - 1)
+        torch.testing.assert_close(
+            of_image[:, BUMPS:][:, strongest : strongest + WAVES - 1], shares[:, strongest : strongest + WAVES - 1]
+        )
+    one = spectrum(32)
+    found = one(settings(one, batch=200).flatten(1), (64, 48))
+    assert found.shape == (200, 2, 64, 48)
+    torch.testing.assert_close(found.square().mean((-2, -1)), torch.ones(200, 2))

@@ -32,7 +32,12 @@ class PretrainConfig(Config):
     decay_minutes: float = Field(
         30, ge=0, description="of these the last ones, over which the learning rate falls to 0; before, it is constant"
     )
-    draft: bool = Field(True, description="whether the draft is trained too, on latents that it does not change")
+    draft: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="share of each batch that the draft learns from, on latents that it does not change",
+    )
     kl: float = Field(2e-5, ge=0, description="weight of KL(q(z|x) || N(0, 1)) in nats: 1e-3 loses the latent")
     inverted: float = Field(0.15, ge=0, le=1, description="share of the steps with the phases exchanged")
     pixels: int = Field(64**3, ge=64**2, description="pixels of a batch")

@@ -2,9 +2,11 @@
 
 The denoiser and the encoder learn from the denoiser's loss, with a light KL divergence to a standard normal prior. The
 draft learns from the reconstruction losses of training, on the same latents, through which no gradient flows: the
-latent holds what the images are, and the draft takes of it what it can.
+latent holds what the images are, and the draft takes of it what it can. Volume fractions alone are asked of encoder and
+draft together, since properties depend on them most.
 """
 
+import math
 import pickle
 import time
 from pathlib import Path
@@ -36,6 +38,8 @@ WARMUP = 300
 """Steps over which the learning rate rises."""
 SAVED_EVERY = 180.0
 """Seconds between states on disk."""
+FRACTIONS = 10.0
+"""Weight of the squared error of volume fractions: one of 0.01 costs 1e-3."""
 REPORTED_EVERY = 100
 """Steps between lines of progress."""
 
@@ -76,9 +80,11 @@ class _Pretraining:
                 raise InputError(f"start: {config.start} is of another architecture ({reason}).") from None
         objective = ObjectiveConfig()
         self.losses = build_losses(objective.loss + "+lineal_path", objective.weights, objective.settings)
-        self.decoder.draft.requires_grad_(config.draft)
-        trained = [each for each in self.model.parameters() if each.requires_grad]
-        self.optimizer = config.optimizer.build(trained)
+        self.decoder.draft.requires_grad_(config.draft > 0)
+        draft = list(self.decoder.draft.parameters())
+        of_draft = {id(each) for each in draft}
+        self.parts = draft, [each for each in self.model.parameters() if id(each) not in of_draft]
+        self.optimizer = config.optimizer.build([each for each in self.model.parameters() if each.requires_grad])
         self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
         self.step, self.seconds = 0, 0.0
         self.means: dict[str, float] = {}
@@ -101,7 +107,7 @@ class _Pretraining:
                 group["lr"] = self.config.optimizer.learning_rate * rate
             self._take_step()
             if self.step % REPORTED_EVERY == 0:
-                terms = ", ".join(f"{name} {value:.4f}" for name, value in self.means.items())
+                terms = ", ".join(f"{name} {value:.4g}" for name, value in self.means.items())
                 self.progress(f"{self.seconds / 60:.1f} of {self.config.minutes:g} min, step {self.step}: {terms}")
             if time.monotonic() - saved >= SAVED_EVERY:
                 self._save()
@@ -123,12 +129,15 @@ class _Pretraining:
             posterior = self.model.infer(x)
             z = posterior.sample()
             terms = {"denoising": self.decoder.denoising_loss(x, z).mean()}
-            logits = self.decoder.draft(z.detach(), x.shape[-1]) if self.config.draft else None
+            fractions = self.decoder.draft.fractions(z)
+            known = x[: math.ceil(self.config.draft * len(x))]
+            logits = self.decoder.draft(z[: len(known)].detach(), tuple(x.shape[2:])) if len(known) else None
         standard = Gaussian(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.mean))
         terms["kl"] = gaussian_kl(posterior, standard).mean()
-        total = terms["denoising"] + self.config.kl * terms["kl"]
+        terms["fractions"] = (fractions - x.flatten(2).mean(2)).square().mean()
+        total = terms["denoising"] + self.config.kl * terms["kl"] + FRACTIONS * terms["fractions"]
         if logits is not None:
-            parts = [weight * loss(logits, x).mean() for weight, loss in self.losses.values()]
+            parts = [weight * loss(logits, known).mean() for weight, loss in self.losses.values()]
             terms["draft"] = torch.stack(parts).sum()
             total = total + terms["draft"]
         self.optimizer.zero_grad(set_to_none=True)
@@ -143,7 +152,8 @@ class _Pretraining:
                 module.periodic = periodic
 
     def _update(self, total: Tensor, terms: dict[str, Tensor]) -> None:
-        norm = self.config.optimizer.clip(self.model.parameters())
+        # Apart, since they share no gradient but that of the fractions: what the draft has too much the other keeps.
+        norm = torch.stack([self.config.optimizer.clip(part) for part in self.parts]).sum()
         if torch.isfinite(total.detach() + norm):  # a single bad batch of many thousands is left out
             self.optimizer.step()
             self.average.update_parameters(self.model)

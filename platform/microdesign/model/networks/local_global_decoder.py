@@ -35,7 +35,7 @@ class LocalGlobalDecoder(nn.Module):
     has learned neighbourhoods from images: `draw` starts from the draft with noise, removes the noise in a few steps,
     and keeps the draft's volume fractions. Both depend on the latent and a seed alone.
 
-    What it draws is periodic, and of any size that is a multiple of the denoiser's `multiple`.
+    What it draws is periodic, and of any shape whose axes are multiples of the denoiser's `multiple`.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -54,7 +54,7 @@ class LocalGlobalDecoder(nn.Module):
         logits: Tensor = self.draft(z)
         return logits
 
-    def draw(self, z: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
+    def draw(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
         """Maps latents `(B, D)` to phase probabilities `(B, C, *N)`, nearly 0 or 1, in float32.
 
         Steps of a probability flow: from x_t, with the denoiser's estimate x of the clean image, to
@@ -62,10 +62,10 @@ class LocalGlobalDecoder(nn.Module):
 
         Args:
             z: Latents.
-            size: Pixels along each axis; the network's own when None.
+            shape: Pixels along each axis, multiples of the denoiser's; the network's own when None.
             seed: Of the noise: another one gives another realisation of the same material.
         """
-        draft = probabilities(self.draft(z, size, seed))
+        draft = probabilities(self.draft(z, shape, seed))
         x = _mixed(
             binarize_straight_through(draft), self.noise(z, draft.shape[2:], seed), torch.full_like(z[:, 0], self.start)
         )

@@ -18,7 +18,11 @@ class RandomFieldDecoder(nn.Module):
         self.global_stage = GlobalStage(config)
         self.shaping = Shaping(config)
 
-    def forward(self, z: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
-        """Maps latents `(B, D)` to logits `(B, C, *N)` in float32; `size` and `seed` as in `RandomFields`."""
-        logits: Tensor = self.shaping(self.global_stage(z, size, seed))
+    def forward(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
+        """Maps latents `(B, D)` to logits `(B, C, *N)` in float32; `shape` and `seed` as in `RandomFields`."""
+        logits: Tensor = self.shaping(self.global_stage(z, shape, seed))
         return logits
+
+    def fractions(self, z: Tensor) -> Tensor:
+        """Volume fractions `(B, C)` of what it draws for latents `(B, D)`."""
+        return self.global_stage.describe(z)[1]

@@ -1,6 +1,6 @@
 """Random periodic fields with a given power spectrum.
 
-Shapes: B batch, `*N` two or three spatial axes of one size, channels and terms as named.
+Shapes: B batch, `*N` two or three spatial axes, channels and terms as named.
 """
 
 import math
@@ -41,15 +41,15 @@ class RandomFields(nn.Module):
         """Numbers that set one channel: spectrum coefficients, then mixing weights."""
         return self.terms + self.realisations
 
-    def forward(self, coefficients: Tensor, size: int | None = None, seed: int = 0) -> Tensor:
+    def forward(self, coefficients: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
         """Maps `(B, channels * parameters_per_channel)` to fields `(B, channels, *N)` of zero mean, unit variance.
 
         Args:
             coefficients: Of the spectra, then the weights that mix the realisations.
-            size: Pixels along each axis; the network's own when None.
+            shape: Pixels along each axis; the network's own when None.
             seed: Of the noise realisations; 0 is that of training.
         """
-        shape = self.shape if size is None else (size,) * len(self.shape)
+        shape = shape or self.shape
         basis, blur, white = self.basis, self.blur, self.noise
         if shape != self.shape or seed:
             basis, blur, white = (each.to(blur.device) for each in _tables(shape, self.realisations, seed))
@@ -106,9 +106,8 @@ def white_noise(shape: tuple[int, ...], realisations: int, seed: int) -> Tensor:
 @torch.inference_mode(False)
 def _tables(shape: tuple[int, ...], realisations: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Basis `(terms, *K)`, log amplitude of the common blur `(*K)`, and noise `(realisations, *K, 2)`."""
-    size, dimensions = shape[0], len(shape)
-    basis = angular_waves(size, dimensions)[:, None] * radial_bumps(size, dimensions)[None]
+    basis = angular_waves(shape)[:, None] * radial_bumps(shape)[None]
     # Features below about 3 pixels are no material's: the Gaussian blur of one pixel that all fields share.
-    k = wave_vectors(size, dimensions).norm(dim=0)
-    white = torch.fft.rfftn(white_noise(shape, realisations, seed), dim=tuple(range(-dimensions, 0)))
-    return basis.flatten(0, 1), -0.5 * (2 * math.pi / size * k).square(), torch.view_as_real(white)
+    k = 2 * math.pi * wave_vectors(shape).norm(dim=0)
+    white = torch.fft.rfftn(white_noise(shape, realisations, seed), dim=tuple(range(-len(shape), 0)))
+    return basis.flatten(0, 1), -0.5 * k.square(), torch.view_as_real(white)

@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from microdesign.model.binarization import shifted_to_fractions
 from microdesign.model.networks.blocks import ResidualBlock, channels_last, convolution, pad_periodic
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.global_stage import GlobalDescription
@@ -19,8 +20,9 @@ SHARPNESS = 4.0
 class Shaping(nn.Module):
     """Residual blocks whose channels the hidden vector scales and shifts.
 
-    A blur of the logits comes last (`smoothing`): patterns of single pixels, with which a decoder may have its
-    properties on one mesh and on no other, cannot be drawn.
+    A blur of the logits (`smoothing`): patterns of single pixels, with which a decoder may have its properties on one
+    mesh and on no other, cannot be drawn. Last a shift gives them their volume fractions, which are smooth in the
+    latent: those of a field cut at a level vary between realisations, the more the larger its features are.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -34,16 +36,16 @@ class Shaping(nn.Module):
         nn.init.zeros_(self.last.weight)
 
     def forward(self, given: GlobalDescription) -> Tensor:
-        """Maps fields, levels and hidden vectors to logits `(B, C, *N)` in float32."""
-        fields, levels, hidden = given
+        """Maps fields, fractions and hidden vectors to logits `(B, C, *N)` in float32."""
+        fields, fractions, hidden = given
         spatial = (...,) + (None,) * (fields.ndim - 2)
         h = self.first(pad_periodic(channels_last(fields), 1))
         for block, gain in zip(self.blocks, self.gains, strict=True):
             scale, shift = gain(hidden)[spatial].chunk(2, dim=1)
             h = block(h * (1 + scale) + shift)
-        # It starts as the first fields, binarised at a level, and learns what its material has beyond that.
+        # It starts as the first fields, binarised, and learns what its material has beyond that.
         shape = fields[:, : self.channels] + self.last(pad_periodic(h, 1)).float()
-        return SHARPNESS * (blurred(shape, self.smoothing) + levels[spatial])
+        return shifted_to_fractions(SHARPNESS * blurred(shape, self.smoothing), fractions)
 
 
 def blurred(x: Tensor, sigma: float) -> Tensor:
