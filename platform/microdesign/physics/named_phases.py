@@ -86,7 +86,7 @@ def _in_one_unit(
 ) -> str | None:
     """Converts the values of one kind to one unit, in place; returns the unit, None where no value has one."""
     fields = [field for field in _FIELDS[key] if field != "nu"]
-    unit = stated or _first_unit(key, fields, phases, taken)
+    unit = stated or _first_unit(key, fields, phases, taken, located)
     if unit is None:
         return None
     for number, (phase, library) in enumerate(zip(phases, taken, strict=True)):
@@ -102,13 +102,22 @@ def _in_one_unit(
 
 
 def _first_unit(
-    key: str, fields: Sequence[str], phases: Sequence[Mapping[str, Any]], taken: Sequence[Mapping[str, Any]]
+    key: str,
+    fields: Sequence[str],
+    phases: Sequence[Mapping[str, Any]],
+    taken: Sequence[Mapping[str, Any]],
+    located: Located,
 ) -> str | None:
     """The unit of the first value that has one: a quantity's own, or the library's."""
-    for phase, library in zip(phases, taken, strict=True):
+    for number, (phase, library) in enumerate(zip(phases, taken, strict=True)):
         for field in fields:
-            parts = split_quantity(phase[field]) if isinstance(phase.get(field), str) else None
+            value = phase.get(field)
+            parts = split_quantity(value) if isinstance(value, str) else None
             if parts is not None and parts[1]:
+                try:
+                    read_quantity(f"1 {parts[1]}", _LIBRARY_UNITS[key])  # it measures what it should
+                except InputError as error:
+                    raise located(number, field, str(error).rstrip("."), value) from None
                 return parts[1]
             if np.any(library.get(field, 0)):
                 return _LIBRARY_UNITS[key]
