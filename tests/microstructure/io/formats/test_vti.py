@@ -69,6 +69,50 @@ def test_an_image_without_extent_along_an_axis_is_flat(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path / "a.vti").labels[0], [[0, 0], [1, 1], [2, 1]])
 
 
+def test_bricks_keep_their_edges(tmp_path: Path) -> None:
+    (tmp_path / "a.vti").write_text(document(cells(TEXT), spacing="0.5 0.5 2"))
+    batch = read(tmp_path / "a.vti")
+    assert batch.spacing == (0.5, 0.5, 2.0)
+    write_vti(tmp_path / "b.vti", batch)
+    assert read(tmp_path / "b.vti").spacing == (0.5, 0.5, 2.0)
+    write_vti(tmp_path / "a1.vti", Microstructures(labels=batch.labels, n_phases=3, pixel_size=0.5))
+    (tmp_path / "a.vti").unlink()
+    with pytest.raises(InputError, match=r"b.vti: has spacing \(0.5, 0.5, 2.0\); expected \(0.5, 0.5, 0.5\)") as caught:
+        read(tmp_path)
+    assert "a1.vti" in str(caught.value)
+
+
+def test_one_cell_thick_is_an_image(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 3, (4, 3))
+    text = " ".join(map(str, image.ravel(order="F")))
+    for extent, spacing, thick in [
+        ("0 4 0 3 0 1", "0.5 0.5 7", (4, 3, 1)),
+        ("0 4 5 6 0 3", "0.5 7 0.5", (4, 1, 3)),
+        ("2 3 0 4 0 3", "7 0.5 0.5", (1, 4, 3)),
+        ("0 4 0 3 0 0", "0.5 0.5 0", (4, 3)),
+    ]:
+        (tmp_path / "a.vti").write_text(document(cells(text), extent=extent, spacing=spacing))
+        for dims in (None, 2):
+            batch = read(tmp_path / "a.vti", dims=dims)
+            np.testing.assert_array_equal(batch.labels, image[None], extent)
+            assert batch.spacing == (0.5, 0.5), extent
+        if len(thick) == 3:
+            np.testing.assert_array_equal(read(tmp_path / "a.vti", dims=3).labels[0], image.reshape(thick), extent)
+    (tmp_path / "a.vti").write_text(document(cells(TEXT)))
+    with pytest.raises(InputError, match=r"holds a volume of \[3, 2, 2\] cells; expected one layer by --dims 2"):
+        read(tmp_path / "a.vti", dims=2)
+
+
+def test_the_time_of_a_series_is_no_property(tmp_path: Path) -> None:
+    fields = "".join(
+        f'<DataArray type="Float64" Name="{name}" NumberOfTuples="1" format="ascii">0.25</DataArray>'
+        for name in ("TimeValue", "CYCLE", "TIME", "Ex")
+    )
+    text = document(cells(TEXT)).replace("<Piece", f"<FieldData>{fields}</FieldData><Piece")
+    (tmp_path / "a.vti").write_text(text)
+    assert {name: values.tolist() for name, values in read(tmp_path / "a.vti").properties.items()} == {"Ex": [0.25]}
+
+
 def test_the_array_is_the_only_integer_one_or_the_named_one(tmp_path: Path) -> None:
     two = cells(TEXT) + cells(" ".join(["1"] * 12), name="grain")
     (tmp_path / "a.vti").write_text(document(two))
@@ -93,7 +137,7 @@ def test_a_folder_of_files(tmp_path: Path) -> None:
 def test_refuses(tmp_path: Path) -> None:
     path = tmp_path / "a.vti"
     for content, message in [
-        (document(cells(TEXT), spacing="1 1 2"), r"spacing \[1.0, 1.0, 2.0\]; expected square or cubic cells"),
+        (document(cells(TEXT), spacing="1 0 2"), r"spacing \[1.0, 0.0, 2.0\]; expected three lengths above 0"),
         (document(cells("0 1 2")), r"'phase' holds 3 values; expected \[3, 2, 2\] by the extent"),
         (document(cells(TEXT.replace("2", "2.5"), kind="Float64")), "holds 2.5 at index .*; threshold a grey image"),
         (document(cells("")[:20]), "is no .vti file, or damaged"),

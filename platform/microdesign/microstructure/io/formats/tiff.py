@@ -76,7 +76,7 @@ class TiffReader(Reader):
             n_phases=note.get("n_phases"),
             periodic=bool(note.get("periodic", True)),
             pixel_size=float(note.get("pixel_size", 1.0)),
-            aspect=tuple(note.get("aspect", ())),
+            aspect=tuple(note.get("aspect", ()))[: 2 if order.ndim == 1 else 3],
             length_unit=str(note.get("length_unit", "")),
         )
         yield from batches(raw, options)

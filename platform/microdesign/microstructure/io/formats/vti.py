@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
+from microdesign.core.units import pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length
 from microdesign.microstructure.io.formats.natural_order import natural
@@ -28,12 +29,13 @@ _PHASES = "n_phases"
 class VtiReader(Reader):
     """Reads VTK image data: a `.vti` file, or a folder of such files in natural order of their names.
 
-    The image is the array that `array` names, else the only integer one, of the cells or else of the points. Field data
-    of one number are properties; `n_phases` there is the number of phases.
+    The image is the array that `array` names, else the only integer one, of the cells or else of the points; one cell
+    thick, it is two-dimensional unless `dims` is 3. Field data of one number are properties, but for the time of a
+    series; `n_phases` there is the number of phases.
     """
 
     name = ".vti, or a folder of them"
-    takes = ("array", "n_phases", "values")
+    takes = ("array", "dims", "n_phases", "values")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffix `.vti`, and folders with such files."""
@@ -45,23 +47,28 @@ class VtiReader(Reader):
         """Yields the images with their properties.
 
         Raises:
-            InputError: A file is damaged or no image data, its voxels are no cubes, it has no such array or several, or
-                the files of a folder differ in size.
+            InputError: A file is damaged or no image data, it has no such array or several, or the files of a folder
+                differ in size or spacing.
         """
         files = sorted(path.glob("*.vti"), key=natural) if path.is_dir() else [path]
-        images = [parse_vti(file, options.array, with_labels=False) for file in files]
+        images = [parse_vti(file, options.array, False, options.dims) for file in files]
+        for file, image in zip(files, images, strict=True):
+            if image.spacing != images[0].spacing:
+                raise InputError(
+                    f"{file}: has spacing {image.spacing}; expected {images[0].spacing}, as in {files[0].name}."
+                )
         names = dict.fromkeys(name for image in images for name in image.fields)
         phases = [int(image.fields.get(_PHASES, 0)) for image in images]
         columns = {
             name: np.array([image.fields.get(name, np.nan) for image in images]) for name in names if name != _PHASES
         }
 
-        first = parse_vti(files[0], options.array, with_labels=True).labels
+        first = parse_vti(files[0], options.array, True, options.dims).labels
         length = chunk_length(first.nbytes, chunk)
 
         def stored() -> Iterator[NDArray]:
             for file in files:
-                labels = parse_vti(file, options.array, with_labels=True).labels
+                labels = parse_vti(file, options.array, True, options.dims).labels
                 if labels.shape != first.shape:
                     raise InputError(
                         f"{file}: has {labels.shape} cells; expected {first.shape}, as in {files[0].name}."
@@ -73,7 +80,7 @@ class VtiReader(Reader):
             source=str(path),
             n_phases=max(phases) if min(phases) > 0 else None,
             properties=columns,
-            pixel_size=images[0].pixel_size,
+            **pixel_fields(images[0].spacing),
         )
         yield from batches(raw, options)
 
@@ -120,7 +127,7 @@ def write_vti(path: str | Path, batch: Microstructures) -> None:
     if len(batch) != 1:
         raise InputError(f"{path}: got {len(batch)} images; expected one per .vti file.")
     extent = " ".join(f"0 {length}" for length in (*batch.shape, 0)[:3])
-    spacing = " ".join([repr(float(batch.pixel_size))] * 3)
+    spacing = " ".join(repr(edge) for edge in (*batch.spacing, batch.pixel_size)[:3])
     known = {name: float(values[0]) for name, values in batch.properties.items() if math.isfinite(values[0])}
     fields = "".join(
         f'      <DataArray type="Float64" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{value!r}'

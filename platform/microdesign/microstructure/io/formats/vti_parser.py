@@ -21,6 +21,8 @@ _TYPES = {
     "Float32": "f4",
     "Float64": "f8",
 }
+_TIMES = ("timevalue", "time", "cycle", "timestep")
+"""Field data by which ParaView and VisIt tell the steps of a series apart."""
 _UNPACK: dict[str, Callable[[bytes], bytes]] = {
     "vtkZLibDataCompressor": zlib.decompress,
     "vtkLZMADataCompressor": lzma.decompress,
@@ -33,25 +35,26 @@ class VtiImage:
 
     Attributes:
         labels: The array as stored, `(X, Y)` or `(X, Y, Z)`; empty when it was not asked for.
-        pixel_size: Edge length of a voxel.
-        fields: Field data of one number each.
+        spacing: Edge length of a cell along each axis of the labels.
+        fields: Field data of one number each, without ParaView's time and VisIt's cycle.
     """
 
     labels: NDArray
-    pixel_size: float
+    spacing: tuple[float, ...]
     fields: dict[str, float]
 
 
-def parse_vti(path: Path, array: str | None, with_labels: bool) -> VtiImage:
+def parse_vti(path: Path, array: str | None, with_labels: bool, dims: int | None = None) -> VtiImage:
     """Reads a `.vti` file.
 
     Args:
         path: The file.
         array: Name of the array of labels; None takes the only integer one, of the cells or else of the points.
         with_labels: Whether to decode the labels.
+        dims: 2 or 3; None takes an image one cell thick along an axis, as one without extent there, as two-dimensional.
 
     Raises:
-        InputError: The file is missing, damaged, a pickle or no image data, its voxels are no cubes, or the array is
+        InputError: The file is missing, damaged, a pickle or no image data, it does not fit `dims`, or the array is
             missing, one of several, or of another length than the extent.
     """
     refuse_pickle(path, "a .vti file of VTK image data")
@@ -60,7 +63,7 @@ def parse_vti(path: Path, array: str | None, with_labels: bool) -> VtiImage:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a .vti file.") from None
     try:
-        return _File(path, data).image(array, with_labels)
+        return _File(path, data).image(array, with_labels, dims)
     except InputError:
         raise
     except (ET.ParseError, ValueError, KeyError, IndexError, OverflowError, zlib.error, lzma.LZMAError) as error:
@@ -82,7 +85,7 @@ class _File:
         self.count_type = np.dtype(self.order + _TYPES[self.root.get("header_type", "UInt32")])
         self.compressor = self.root.get("compressor")
 
-    def image(self, wanted: str | None, with_labels: bool) -> VtiImage:
+    def image(self, wanted: str | None, with_labels: bool, dims: int | None) -> VtiImage:
         image = self.root.find("ImageData")
         pieces = [] if image is None else image.findall("Piece")
         if image is None or len(pieces) != 1:
@@ -90,30 +93,36 @@ class _File:
         bounds = [int(number) for number in (pieces[0].get("Extent") or image.attrib["WholeExtent"]).split()]
         lengths = [bounds[2 * axis + 1] - bounds[2 * axis] for axis in range(3)]
         section, element = self._choose(pieces[0], wanted)
-        shape = tuple(length + (section == "PointData") for length in lengths)
-        spans = [axis for axis in range(3) if lengths[axis] > 0]
-        spacing = [float(number) for number in image.get("Spacing", "1 1 1").split()]
-        sizes = [spacing[axis] for axis in spans]
-        if len(sizes) < 2 or not math.isclose(min(sizes), max(sizes), rel_tol=1e-5):
-            raise InputError(
-                f"{self.path}: has extent {lengths} and spacing {spacing}; expected square or cubic cells."
-            )
+        # An axis without extent holds no cells but one layer.
+        cells = [max(length + (section == "PointData"), 1) for length in lengths]
+        axes = self._axes(cells, dims)
+        spacing = tuple(float(number) for number in image.get("Spacing", "1 1 1").split())
+        if len(spacing) != 3 or not all(0 < spacing[axis] < math.inf for axis in axes):
+            raise InputError(f"{self.path}: has spacing {list(spacing)}; expected three lengths above 0.")
         fields = {}
         for field in image.iterfind("FieldData/DataArray"):
             if field.get("type") in _TYPES and field.get("NumberOfTuples", "1") == "1":
                 values = self._decode(field)
-                if len(values) == 1:
+                if len(values) == 1 and field.get("Name", "").lower() not in _TIMES:
                     fields[field.get("Name", "")] = float(values[0])
         labels = np.zeros(0)
         if with_labels:
-            # An axis without extent holds no cells but one layer.
-            cells = [max(length, 1) for length in shape]
             labels = self._decode(element)
             if labels.size != math.prod(cells):
                 name = element.get("Name")
                 raise InputError(f"{self.path}: '{name}' holds {labels.size} values; expected {cells} by the extent.")
-            labels = labels.reshape([cells[axis] for axis in spans], order="F")
-        return VtiImage(labels=labels, pixel_size=sizes[0], fields=fields)
+            labels = labels.reshape([cells[axis] for axis in axes], order="F")
+        return VtiImage(labels=labels, spacing=tuple(spacing[axis] for axis in axes), fields=fields)
+
+    def _axes(self, cells: list[int], dims: int | None) -> list[int]:
+        """The axes of the image: all of a volume, without the thin one of an image."""
+        thick = [axis for axis in range(3) if cells[axis] > 1]
+        if dims == 3 or (dims is None and len(thick) == 3):
+            return [0, 1, 2]
+        if len(thick) == 3:
+            raise InputError(f"{self.path}: holds a volume of {cells} cells; expected one layer by --dims 2.")
+        # A row of cells keeps a second axis, the first that there is.
+        return sorted([*thick, *(axis for axis in range(3) if axis not in thick)][:2])
 
     def _choose(self, piece: ET.Element, wanted: str | None) -> tuple[str, ET.Element]:
         found = [

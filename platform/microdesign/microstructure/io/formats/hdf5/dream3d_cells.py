@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.core.units import pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
 from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
@@ -112,7 +113,5 @@ def read_cells(
         yield (layers[0].T if flat else layers.T)[None]
 
     edges = grid.spacing[:2] if flat else grid.spacing
-    if not math.isclose(min(edges), max(edges), rel_tol=1e-5):
-        raise InputError(f"{source} has cells of {edges}; expected cubic ones, the same length along all axes.")
-    raw = RawImages(chunks=chunks, source=source, counts_from_one=True, classes=(name,), pixel_size=edges[0])
+    raw = RawImages(chunks=chunks, source=source, counts_from_one=True, classes=(name,), **pixel_fields(edges))
     yield from batches(raw, options)
