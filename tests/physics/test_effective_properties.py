@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.writers import write
 from microdesign.physics import effective_properties
@@ -41,7 +41,7 @@ def test_one_image_has_numbers_and_several_have_arrays() -> None:
     assert both.stiffness.shape == (2, 3, 3)
     assert both.volume_fractions.tolist() == [[0.5, 0.5], [1, 0]]
     assert {"kx", "Ex", "stiffness"} <= set(dir(both))
-    assert list(both.table()) == ["image", "Ex", "vxy", "Ey", "vyx", "Gxy", "kx", "ky"]
+    assert list(both.table()) == ["image", "boundary", "Ex", "vxy", "Ey", "vyx", "Gxy", "kx", "ky"]
     assert both.table()["kx"] == both.kx.tolist()
     assert not hasattr(both, "kz")
     with pytest.raises(AttributeError, match="'kz'; its properties are Ex, vxy"):
@@ -107,11 +107,33 @@ def test_units_are_shown() -> None:
     assert "and 5 more images" in many._repr_html_()
 
 
-def test_a_solid_that_does_not_hang_together_has_tensors_alone() -> None:
+def test_a_solid_that_does_not_hang_together_has_zeros_and_undefined_ratios() -> None:
     result = homogenize(LAYERS, [PHASES[0], {"E": 0, "nu": 0.3, "k": 1}])
-    assert result.stiffness[0, 0] == pytest.approx(0, abs=1e-6)
-    with pytest.raises(EvaluationError, match="does not hang together"):
-        result.Ex  # noqa: B018
+    assert (result.stiffness[0, 0], result.Ex, result.Gxy, result["Ex/Ey"]) == (0, 0, 0, 0)
+    assert result.Ey == pytest.approx(0.5)
+    assert all(np.isnan(result[name]) for name in ("vxy", "vyx", "Ey/Ex"))
+    assert (result["K"], result["G"], result["E"]) == (0, 0, 0)
+    assert np.isnan(result.table()["vxy"][0])
+    assert result.documents()[0]["properties"]["vxy"] is None
+    assert result.kx == pytest.approx(1)
+
+
+def test_images_that_do_not_repeat_are_mirrored(tmp_path: Path) -> None:
+    scan = Microstructures(labels=LAYERS[None, 1:], n_phases=2, periodic=False)
+    write(tmp_path / "scan", scan, "dataset")
+    expected = homogenize(np.pad(LAYERS[1:], [(0, 7), (0, 6)], mode="symmetric"), PHASES, tolerance=1e-9)
+    for given in (scan, tmp_path / "scan"):
+        found = homogenize(given, PHASES, tolerance=1e-9)
+        assert set(found.boundaries) == {"mirror"}
+        assert found.table()["boundary"] == ["mirror"]
+        np.testing.assert_allclose(found.Ex, expected.Ex, rtol=1e-7)
+    seam = np.roll(np.eye(8, dtype=int), 3, 0)
+    assert homogenize(seam, PHASES).boundaries == ("periodic",)
+    assert "(mirror boundary)" in repr(homogenize(seam, PHASES, boundary="mirror"))
+    mixed = homogenize([tmp_path / "scan", tmp_path / "scan"], PHASES, boundary="periodic")
+    assert mixed.boundaries == ("periodic", "periodic")
+    with pytest.raises(InputError, match="boundary = 'open' is unknown; expected one of auto, periodic, mirror"):
+        homogenize(LAYERS, PHASES, boundary="open")
 
 
 def test_what_is_refused() -> None:

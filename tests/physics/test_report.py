@@ -17,6 +17,7 @@ def test_images_of_different_sizes_become_json() -> None:
     first, second = json.loads(json.dumps(homogenize_report(images, MATERIALS)))
     assert set(first) == {
         "image",
+        "boundary",
         "volume_fractions",
         "properties",
         "stiffness",

@@ -97,6 +97,10 @@ def label(
     evaluator: Annotated[
         str, typer.Option(help="Physics: fft, 'fft: tolerance=1e-5', module:name, or 'command: PROGRAM ARGS'.")
     ] = "fft",
+    boundary: Annotated[
+        str | None,
+        typer.Option(help="Of fft: periodic, mirror, or auto: mirror where the data set is not periodic."),
+    ] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds that a call of a command: evaluator may take.")] = None,
     store: Annotated[
         Path | None, typer.Option(help="Folder of results: known ones are taken from it, new ones added.")
@@ -113,7 +117,9 @@ def label(
         "out": str(out),
         "materials": load_materials(materials),
         "evaluator": evaluator,
-        "evaluator_settings": {} if timeout is None else {"timeout": timeout},
+        "evaluator_settings": {
+            name: value for name, value in (("timeout", timeout), ("boundary", boundary)) if value is not None
+        },
         "store": None if store is None else str(store),
     }
     config = validate_config(LabelConfig, settings, "the options")

@@ -20,6 +20,9 @@ def homogenize(
     ],
     materials: MaterialsFile,
     plane: Annotated[str | None, typer.Option(help="stress or strain; the materials file's own when left out.")] = None,
+    boundary: Annotated[
+        str, typer.Option(help="periodic, mirror, or auto: mirror for images that a file says are not periodic.")
+    ] = "auto",
     discretization: Annotated[str, typer.Option(help="q1 (MICRO2D's own), rotated, q1bbar or fv.")] = "q1",
     tolerance: Annotated[float, typer.Option(help="Relative error of the effective tensors.")] = 1e-4,
     dims: Annotated[int, typer.Option(help="2, or 3 where three axes are one volume and not a stack of images.")] = 2,
@@ -45,6 +48,7 @@ def homogenize(
         phases,
         dims=dims,
         spacing=lengths,
+        boundary=boundary,
         discretization=discretization,
         tolerance=tolerance,
         uncertainty=uncertainty,
@@ -80,10 +84,10 @@ def _print_properties(entries: Sequence[Mapping[str, Any]], dims: int) -> None:
     columns = [name for name in entries[0]["properties"] if not _is_coupling(name, dims)]
     rows = []
     for entry in entries:
-        rows.append([entry["image"], *(f"{entry['properties'][name]:.6g}" for name in columns)])
+        rows.append([entry["image"], *(_shown(entry["properties"][name], ".6g") for name in columns)])
         if "uncertainty" in entry:
             uncertainty = entry["uncertainty"]
-            rows.append(["  q1 - rotated", *(f"+- {uncertainty['gap'][name]:.2g}" for name in columns)])
+            rows.append(["  q1 - rotated", *(_shown(uncertainty["gap"][name], ".2g", "+- ") for name in columns)])
             if bounds := uncertainty.get("bounds", {}):
                 cells = (" to ".join(f"{v:.5g}" for v in bounds[name]) if name in bounds else "" for name in columns)
                 rows.append(["  bounds", *cells])
@@ -92,8 +96,32 @@ def _print_properties(entries: Sequence[Mapping[str, Any]], dims: int) -> None:
         fractions = entry["volume_fractions"]
         if 1.0 in fractions:
             print(f"{entry['image']} has one phase alone, {fractions.index(1.0)}: the properties are that phase's")
+    _print_boundaries(entries)
+    _print_undefined(entries, columns)
     units = entries[0]["units"]
     print(f"unit of E: {units['E']}, of k: {units['k']}; axis 0 of an image is x")
+
+
+def _shown(value: float | None, form: str, before: str = "") -> str:
+    return "-" if value is None else f"{before}{value:{form}}"
+
+
+def _print_boundaries(entries: Sequence[Mapping[str, Any]]) -> None:
+    meaning = {"periodic": "the image is repeated", "mirror": "the image is reflected at its faces"}
+    for boundary, text in meaning.items():
+        names = [entry["image"] for entry in entries if entry["boundary"] == boundary]
+        if names:
+            of = "" if len(names) == len(entries) else f" ({', '.join(names)})"
+            print(f"{boundary} boundary: {text}{of}")
+
+
+def _print_undefined(entries: Sequence[Mapping[str, Any]], names: Sequence[str]) -> None:
+    """Says why there are dashes in the table."""
+    from microdesign.physics.properties import undefined_because
+
+    for name in names:
+        if lacking := sum(entry["properties"][name] is None for entry in entries):
+            print(f"{name} is not defined for {lacking} of {len(entries)} images: {undefined_because(name)}")
 
 
 def _is_coupling(name: str, dims: int) -> bool:

@@ -14,6 +14,7 @@ from microdesign.core.errors import InputError
 from microdesign.physics.label_images import LabelImages, label_stacks
 from microdesign.physics.materials import Materials, load_materials
 from microdesign.physics.properties import properties_of, property_units, property_values
+from microdesign.physics.solver.boundary import chosen_boundary
 from microdesign.physics.solver.homogenization import Homogenization
 from microdesign.physics.solver.homogenization import homogenize as solve
 from microdesign.physics.solver.precision import Precision
@@ -30,7 +31,7 @@ class EffectiveProperties:
     """Effective properties of one image or of n images, in the units of the materials.
 
     Each property is an attribute of its name, `Ex`, `kx`, `C11`, ...: a float of one image, an array `(n,)` of several.
-    `result["kx/ky"]` also takes quotients and derived properties.
+    `result["kx/ky"]` also takes quotients and derived properties. Where pores leave a property undefined it is NaN.
 
     Attributes:
         names: Name of each image, n strings: its path, or its number.
@@ -38,6 +39,7 @@ class EffectiveProperties:
         volume_fractions: Of each phase, `(n, P)`.
         tensors: What the solver returned, float64.
         single: Whether it was one image alone.
+        boundaries: `periodic` or `mirror`, of each image.
     """
 
     names: tuple[str, ...]
@@ -45,6 +47,7 @@ class EffectiveProperties:
     volume_fractions: np.ndarray
     tensors: Homogenization
     single: bool
+    boundaries: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -69,12 +72,7 @@ class EffectiveProperties:
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
-        """Each property by name, `(n,)`.
-
-        Raises:
-            EvaluationError: The solid of an image does not hang together, so that it has no engineering constants; its
-                tensors are there nevertheless.
-        """
+        """Each property by name, `(n,)`; NaN where it is not defined."""
         return properties_of(self.tensors.stiffness, self.tensors.conductivity, self.materials)
 
     def __getitem__(self, name: str) -> Any:
@@ -96,8 +94,9 @@ class EffectiveProperties:
         return [*super().__dir__(), *self.units]
 
     def table(self) -> dict[str, list[Any]]:
-        """Returns the columns `image` and the properties, one row an image; `pandas.DataFrame` takes it as it is."""
-        return {"image": list(self.names)} | {name: values.tolist() for name, values in self.properties.items()}
+        """Returns the columns `image`, `boundary` and the properties, one row an image; `pandas.DataFrame` takes it."""
+        columns: dict[str, list[Any]] = {"image": list(self.names), "boundary": list(self.boundaries)}
+        return columns | {name: values.tolist() for name, values in self.properties.items()}
 
     def documents(self) -> list[dict[str, Any]]:
         """Returns one mapping of JSON values an image, as `microdesign homogenize --json` prints it."""
@@ -105,8 +104,9 @@ class EffectiveProperties:
         return [
             {
                 "image": name,
+                "boundary": self.boundaries[i],
                 "volume_fractions": self.volume_fractions[i].tolist(),
-                "properties": {key: float(values[i]) for key, values in self.properties.items()},
+                "properties": {key: defined(values[i]) for key, values in self.properties.items()},
                 "stiffness": self.tensors.stiffness[i].tolist() if given[0] else None,
                 "conductivity": self.tensors.conductivity[i].tolist() if given[1] else None,
                 "iterations": int(self.tensors.iterations[i]),
@@ -121,7 +121,8 @@ class EffectiveProperties:
         if n > 1:
             return f"EffectiveProperties of {n} images: {', '.join(self.units)}"
         rows = [f"  {name} = {values[0]:.6g} {_named(self.units[name])}" for name, values in self.properties.items()]
-        return "\n".join(["EffectiveProperties of one image:", *(row.rstrip() for row in rows)])
+        head = f"EffectiveProperties of one image ({self.boundaries[0]} boundary):"
+        return "\n".join([head, *(row.rstrip() for row in rows)])
 
     def _repr_html_(self) -> str:
         """The properties with their units, as a notebook shows them."""
@@ -147,14 +148,15 @@ def homogenize(
     units: Mapping[str, str] | None = None,
     dims: int | None = None,
     spacing: Sequence[float] | None = None,
+    boundary: str = "auto",
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
     max_iterations: int = 2000,
 ) -> EffectiveProperties:
-    """Computes the effective stiffness and conductivity of periodic images or volumes.
+    """Computes the effective stiffness and conductivity of images or volumes, periodic or mirrored at their faces.
 
-    The periodic cell problem is discretized by one element a pixel or voxel and solved by conjugate gradients with the
+    The cell problem is discretized by one element a pixel or voxel and solved by conjugate gradients with the
     inverse of a homogeneous medium, applied by FFT, as preconditioner (Schneider, Merkert and Kabel, Int. J. Numer.
     Meth. Engng 109 (2017); Willot, C. R. Mecanique 343 (2015) for `rotated`). Properties are defined as in MICRO2D
     (Robertson et al., Integr. Mater. Manuf. Innov. (2024), doi 10.1007/s40192-023-00340-4).
@@ -172,6 +174,10 @@ def homogenize(
         units: Names of the units of `E` and `k`, stated with the answer; numbers alone are never converted.
         dims: 3 where three axes are one volume and not a stack of images.
         spacing: Edge lengths of a pixel or voxel, one an axis; None for squares and cubes.
+        boundary: `periodic`: the image is repeated. `mirror`: it is reflected at its faces, for scans, whose seams
+            would count otherwise: isothermal ends and insulated sides in conduction, faces that stay plane and free of
+            shear stress for normal loads; `C16`, `k12` and the like are 0. `auto`: mirror where a file or a
+            `Microstructures` says that its images are not periodic; arrays count as periodic.
         discretization: `q1`, bilinear or trilinear elements with full integration, an upper bound of the energy;
             `rotated` is softer at corners and converges faster at high contrast, `q1bbar` does not lock with nearly
             incompressible phases, `fv` is finite volumes in conduction.
@@ -209,6 +215,7 @@ def homogenize(
             materials,
             dims=stack.dims,
             spacing=spacing,
+            boundary=chosen_boundary(boundary, stack.periodic),
             discretization=discretization,
             tolerance=tolerance,
             precision=precision,
@@ -228,6 +235,7 @@ def homogenize(
             np.concatenate([each.error_estimate for each in found]),
         ),
         single,
+        tuple(chosen_boundary(boundary, stack.periodic) for stack in stacks for _ in stack.names),
     )
 
 
@@ -263,6 +271,11 @@ def phases_from(phases: Phases, plane: str | None = None, units: Mapping[str, st
         return validate_config(Materials, {**values, **changes}, "the phases") if changes else materials
     values = phases if isinstance(phases, Mapping) else {"phases": phases}
     return validate_config(Materials, {**values, **changes}, "the phases")
+
+
+def defined(value: float) -> float | None:
+    """Returns a number for JSON: None where a property is not defined."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _named(unit: str) -> str:

@@ -14,16 +14,32 @@ LabelImages = ArrayLike | Microstructures | str | Path | Sequence[str | Path]
 """Phase labels as a user may give them; see `label_stacks`."""
 
 
+class NamedImage(NamedTuple):
+    """One image with its name.
+
+    Attributes:
+        name: Its path, with its number where there are several.
+        labels: Phase labels, `(X, Y)` or `(X, Y, Z)`.
+        periodic: Whether it repeats; an array that says nothing of it counts as periodic.
+    """
+
+    name: str
+    labels: np.ndarray
+    periodic: bool = True
+
+
 class LabelStack(NamedTuple):
     """Images of one shape with their names.
 
     Attributes:
         names: Of each image: its path, with its number where there are several, or its number alone.
         labels: Phase labels, `(n, X, Y)` or `(n, X, Y, Z)`; axis 1 is x.
+        periodic: Whether they repeat.
     """
 
     names: list[str]
     labels: np.ndarray
+    periodic: bool = True
 
     @property
     def dims(self) -> int:
@@ -45,12 +61,12 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     if dims not in (None, 2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
     if isinstance(images, str | Path):
-        stacks = [LabelStack([name], labels[None]) for name, labels in read_labels(images, dims or 2)]
+        stacks = [LabelStack([each.name], each.labels[None], each.periodic) for each in read_labels(images, dims or 2)]
         return _merged(stacks), len(stacks) == 1
     if isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
         return _merged([stack for path in images for stack in label_stacks(path, dims)[0]]), False
     if isinstance(images, Microstructures):
-        return [LabelStack([str(i) for i in range(len(images))], images.labels)], False
+        return [LabelStack([str(i) for i in range(len(images))], images.labels, images.periodic)], False
     labels = np.asarray(images)
     if labels.ndim not in ((2, 3, 4) if dims is None else (dims, dims + 1)):
         expected = "(X, Y), (n, X, Y) or (n, X, Y, Z)" if dims is None else f"{dims} or {dims + 1} axes"
@@ -60,8 +76,8 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     return [LabelStack([str(i) for i in range(len(labels))], labels)], single
 
 
-def read_labels(path: str | Path, dims: int = 2, reader: str | None = None) -> list[tuple[str, np.ndarray]]:
-    """Reads all images of a file or folder of any known format, each with its name: the path, with its number in many.
+def read_labels(path: str | Path, dims: int = 2, reader: str | None = None) -> list[NamedImage]:
+    """Reads all images of a file or folder of any known format, each with its name.
 
     Args:
         path: Phase labels. Where the format does not say whether three axes are a stack of images or one volume, `dims`
@@ -81,19 +97,24 @@ def read_labels(path: str | Path, dims: int = 2, reader: str | None = None) -> l
     batches = list(read_images(path, reader=reader))
     if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
         batches = list(read_images(path, options=ReadOptions(dims=3), reader=reader))
-    stack = [labels for batch in batches for labels in batch.labels]
-    return [(str(path) if len(stack) == 1 else f"{path}[{i}]", labels) for i, labels in enumerate(stack)]
+    stack = [(labels, batch.periodic) for batch in batches for labels in batch.labels]
+    return [NamedImage(str(path) if len(stack) == 1 else f"{path}[{i}]", *each) for i, each in enumerate(stack)]
 
 
 def _merged(stacks: Sequence[LabelStack]) -> list[LabelStack]:
-    """Neighbours of one shape as one stack."""
+    """Neighbours of one kind as one stack."""
     groups: list[list[Any]] = []
     for stack in stacks:
-        if groups and groups[-1][-1].labels.shape[1:] == stack.labels.shape[1:]:
+        last = groups[-1][-1] if groups else None
+        if last and (last.labels.shape[1:], last.periodic) == (stack.labels.shape[1:], stack.periodic):
             groups[-1].append(stack)
         else:
             groups.append([stack])
     return [
-        LabelStack([name for stack in group for name in stack.names], np.concatenate([stack.labels for stack in group]))
+        LabelStack(
+            [name for stack in group for name in stack.names],
+            np.concatenate([stack.labels for stack in group]),
+            group[0].periodic,
+        )
         for group in groups
     ]

@@ -12,9 +12,9 @@ from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.physics.effective_properties import Phases, phases_from
-from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
+from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
-from microdesign.physics.execution.labelling import label_dataset, with_properties
+from microdesign.physics.execution.labelling import boundary_of, label_dataset, with_properties
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_names, property_units
@@ -73,7 +73,8 @@ def label(
             of a data set or of a file of any known format.
         phases: Phase of label 0, of label 1, ..., as `homogenize` takes them.
         folder: Where the labelled data set goes; None keeps it in memory.
-        evaluator: `fft`, `fft: tolerance=1e-5`, `module:name`, or `command: PROGRAM ARGS`.
+        evaluator: `fft`, `fft: tolerance=1e-5`, `module:name`, or `command: PROGRAM ARGS`. Images that are not periodic
+            get mirror boundaries from `fft` unless it says otherwise, `fft: boundary=periodic`.
         evaluator_settings: Settings of the evaluator.
         store: Folder of results of a data set: known ones are taken from it, new ones are added.
         parallel: Whether a data set is labelled on Ray, a local one unless RAY_ADDRESS names a cluster; set it to False
@@ -82,7 +83,8 @@ def label(
 
     Returns:
         The images with `property_names` of the phases, in units of the phases. An image that the evaluator cannot solve
-        has NaN, and the reason as its `generation`.
+        has NaN, and the reason as its `generation`. With pores a modulus may be 0, and what then is not defined, such
+        as a Poisson's ratio, is NaN alone.
 
     Raises:
         InputError: The images, the phases or the evaluator cannot be had, or do not fit together.
@@ -93,7 +95,9 @@ def label(
     physics = load_evaluator(evaluator, evaluator_settings)
     source = _opened(images) if folder is not None else None
     if source is None or folder is None:
-        batch = _labelled(_in_memory(images, len(materials.phases)), materials, physics, progress)
+        given = _in_memory(images, len(materials.phases))
+        physics = for_images(physics, given.periodic)
+        batch = _labelled(given, materials, physics, progress)
         return batch if folder is None else _written(batch, folder, materials, physics)
     if source.folder.resolve() == Path(folder).resolve():
         raise InputError(f"{folder}: is the source itself; expected another folder for the labelled data set.")
@@ -141,7 +145,7 @@ def _labelled(
 def _written(batch: Microstructures, folder: str | Path, materials: Materials, evaluator: Evaluator) -> Dataset:
     writer = DatasetWriter(
         folder,
-        settings={"evaluator": evaluator.fingerprint},
+        settings={"evaluator": evaluator.fingerprint} | boundary_of(evaluator),
         units=property_units(materials, len(batch.shape)),
         materials=materials.model_dump(mode="json"),
     )

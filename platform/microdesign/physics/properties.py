@@ -6,20 +6,21 @@ Shapes: n images.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
-from microdesign.core.errors import EvaluationError, InputError
-from microdesign.core.properties import Tensor, known, quotient, standard_names, unit_of
+from microdesign.core.errors import InputError
+from microdesign.core.properties import Tensor, find, known, quotient, standard_names, unit_of
 from microdesign.physics.materials import Materials
 
 Formula = TypeVar("Formula", bound=Callable[..., np.ndarray])
 
 _FORMULAS: dict[tuple[str, int], Callable[..., np.ndarray]] = {}
 
-_SINGULAR = 1e-7
-"""Smallest ratio of a tensor's eigenvalues that still has an inverse worth reporting."""
+_ROUND_OFF = 1e-13
+"""Eigenvalues of a tensor, scaled to ones on its diagonal, up to which it is singular: far below any contrast."""
 
 
 def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
@@ -28,6 +29,10 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
     With the compliance S = C^-1 and the resistivity R = K^-1: Ex = 1/S11, vxy = -S12/S11, Ey = 1/S22, vyx = -S12/S22,
     Gxy = 1/S33, kx = 1/Rxx, ky = 1/Ryy. So kx is not Kxx when Kxy is not 0.
 
+    A modulus is 0 where the solid of an image with pores cannot carry the stress or the flux. Then a Poisson's ratio
+    is not defined, if nothing pulls or if nothing resists the contraction; it alone is NaN. What cannot be carried
+    is told from the zeros of the tensor, never from its contrast.
+
     Args:
         stiffness: `(n, 3, 3)`, order xx, yy, xy with engineering shear.
         conductivity: `(n, 2, 2)`.
@@ -35,19 +40,22 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
     Returns:
         A `(n,)` float64 array for each constant, in the units of the tensors.
 
-    Raises:
-        EvaluationError: A tensor has no inverse, since a solid with voids does not hang together.
+    Example:
+        >>> layer = np.diag([0.0, 2.0, 0.0])  # solid layers along y, pores between them
+        >>> constants = engineering_constants(layer[None], np.diag([0.0, 3.0])[None])
+        >>> {name: float(value[0]) for name, value in constants.items()}
+        {'Ex': 0.0, 'vxy': nan, 'Ey': 2.0, 'vyx': nan, 'Gxy': 0.0, 'kx': 0.0, 'ky': 3.0}
     """
-    compliance, resistivity = _inverse(stiffness, "stiffness"), _inverse(conductivity, "conductivity")
-    s_11, s_22, s_12 = compliance[:, 0, 0], compliance[:, 1, 1], compliance[:, 0, 1]
+    elastic, thermal = _Compliance.of(stiffness), _Compliance.of(conductivity)
+    Ex, Ey, Gxy = elastic.moduli.T
     return {
-        "Ex": 1 / s_11,
-        "vxy": -s_12 / s_11,
-        "Ey": 1 / s_22,
-        "vyx": -s_12 / s_22,
-        "Gxy": 1 / compliance[:, 2, 2],
-        "kx": 1 / resistivity[:, 0, 0],
-        "ky": 1 / resistivity[:, 1, 1],
+        "Ex": Ex,
+        "vxy": elastic.ratio(0, 1),
+        "Ey": Ey,
+        "vyx": elastic.ratio(1, 0),
+        "Gxy": Gxy,
+        "kx": thermal.moduli[:, 0],
+        "ky": thermal.moduli[:, 1],
     }
 
 
@@ -72,28 +80,31 @@ def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[s
     ...)) (R. Hill, Proc. Phys. Soc. A 65 (1952)); E = 9 K G / (3 K + G). AU = 5 G_V / G_R + K_V / K_R - 6 is 0 for an
     isotropic tensor (S. I. Ranganathan, M. Ostoja-Starzewski, Phys. Rev. Lett. 101 (2008)).
 
+    Where the solid of a volume with pores cannot carry a stress, Reuss's averages of stresses with it are 0; then `AU`
+    is not defined and NaN.
+
     Args:
         stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
         conductivity: `(n, 3, 3)`.
 
     Returns:
         A `(n,)` float64 array for each, in the units of the tensors.
-
-    Raises:
-        EvaluationError: A stiffness has no inverse, since a solid with voids does not hang together.
     """
-    S = _inverse(stiffness, "stiffness")
+    compliance = _Compliance.of(stiffness)
     C_normal, C_cross, C_shear = _sums(stiffness)
-    S_normal, S_cross, S_shear = _sums(S)
+    S_normal, S_cross, S_shear = _sums(compliance.S)
     K_V, G_V = (C_normal + 2 * C_cross) / 9, (C_normal - C_cross + 3 * C_shear) / 15
-    K_R, G_R = 1 / (S_normal + 2 * S_cross), 15 / (4 * S_normal - 4 * S_cross + 3 * S_shear)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        normal, all_stresses = compliance.carried[:, :3].all(1), compliance.carried.all(1)
+        K_R = np.where(normal, 1 / (S_normal + 2 * S_cross), 0 * K_V)
+        G_R = np.where(all_stresses, 15 / (4 * S_normal - 4 * S_cross + 3 * S_shear), 0 * G_V)
     K, G = (K_V + K_R) / 2, (G_V + G_R) / 2
     return {
         **tensor_entries(stiffness, conductivity),
         "K": K,
         "G": G,
-        "E": 9 * K * G / (3 * K + G),
-        "AU": 5 * G_V / G_R + K_V / K_R - 6,
+        "E": _divided(9 * K * G, 3 * K + G, of_zeros=0),
+        "AU": 5 * _divided(G_V, G_R) + _divided(K_V, K_R) - 6,
     }
 
 
@@ -105,8 +116,8 @@ def properties_of(stiffness: np.ndarray, conductivity: np.ndarray, materials: Ma
         conductivity: `(n, 2, 2)` or `(n, 3, 3)`; likewise.
         materials: The phases.
 
-    Raises:
-        EvaluationError: A tensor has no inverse, since a solid with voids does not hang together.
+    Returns:
+        Each `(n,)`; NaN is a value that is not defined, see `engineering_constants` and `undefined_because`.
     """
     dims = conductivity.shape[-1]
     if dims == 2:
@@ -134,6 +145,8 @@ def formula(name: str, dims: int) -> Callable[[Formula], Formula]:
 def property_values(values: Mapping[str, np.ndarray], name: str, dims: int = 2) -> np.ndarray:
     """Returns a property `(...)`: one of the `values`, a quotient `A/B`, or one that a `formula` has of them.
 
+    A quotient by 0 is NaN.
+
     Args:
         values: Arrays `(...)` by name.
         name: The property.
@@ -150,7 +163,7 @@ def property_values(values: Mapping[str, np.ndarray], name: str, dims: int = 2) 
         return np.asarray(values[name])
     if parts := quotient(name):
         above, below = (property_values(values, part, dims) for part in parts)
-        return above / below
+        return _divided(above, below)
     entry, function = known(dims).get(name), _FORMULAS.get((name, dims))
     if entry is None or function is None:
         raise InputError(f"property '{name}' is not at hand; there are {', '.join(values)}.")
@@ -166,37 +179,37 @@ def property_values(values: Mapping[str, np.ndarray], name: str, dims: int = 2) 
 def plane_bulk_modulus(Ex: np.ndarray, vxy: np.ndarray, Ey: np.ndarray) -> np.ndarray:
     """Returns the mean stress over the change of area under equal stresses along x and y.
 
-    1 / (S11 + S22 + 2 S12) = 1 / (1/Ex + 1/Ey - 2 vxy/Ex), with the compliance S.
+    1 / (S11 + S22 + 2 S12) = 1 / (1/Ex + 1/Ey - 2 vxy/Ex), with the compliance S; 0 where Ex or Ey is.
     """
-    return 1 / (1 / Ex + 1 / Ey - 2 * vxy / Ex)
+    return _of_compliances((Ex, Ey), lambda: 1 / (1 / Ex + 1 / Ey - 2 * vxy / Ex))
 
 
 @formula("G", 2)
 def plane_shear_modulus(Ex: np.ndarray, vxy: np.ndarray, Ey: np.ndarray, Gxy: np.ndarray) -> np.ndarray:
     """Returns the shear modulus of the mean compliance over all directions of shear, Reuss's.
 
-    2 / (S11 + S22 - 2 S12 + S33) = 2 / (1/Ex + 1/Ey + 2 vxy/Ex + 1/Gxy).
+    2 / (S11 + S22 - 2 S12 + S33) = 2 / (1/Ex + 1/Ey + 2 vxy/Ex + 1/Gxy); 0 where Ex, Ey or Gxy is.
     """
-    return 2 / (1 / Ex + 1 / Ey + 2 * vxy / Ex + 1 / Gxy)
+    return _of_compliances((Ex, Ey, Gxy), lambda: 2 / (1 / Ex + 1 / Ey + 2 * vxy / Ex + 1 / Gxy))
 
 
 @formula("E", 2)
 def plane_young_modulus(K: np.ndarray, G: np.ndarray) -> np.ndarray:
-    """Returns Young's modulus 4 K G / (K + G) of the plane."""
-    return 4 * K * G / (K + G)
+    """Returns Young's modulus 4 K G / (K + G) of the plane; 0 where K and G are."""
+    return _divided(4 * K * G, K + G, of_zeros=0)
 
 
 @formula("AU", 2)
 def plane_anisotropy(
     K: np.ndarray, G: np.ndarray, C11: np.ndarray, C12: np.ndarray, C22: np.ndarray, C33: np.ndarray
 ) -> np.ndarray:
-    """Returns the universal anisotropy index in the plane, K_V / K + 2 G_V / G - 3; 0 if isotropic.
+    """Returns the universal anisotropy index in the plane, K_V / K + 2 G_V / G - 3; 0 if isotropic, NaN if K or G is 0.
 
     With Voigt's K_V = (C11 + C22 + 2 C12) / 4 and G_V = (C11 + C22 - 2 C12 + 4 C33) / 8 (S. I. Ranganathan,
     M. Ostoja-Starzewski, Phys. Rev. Lett. 101 (2008)).
     """
     K_V, G_V = (C11 + C22 + 2 * C12) / 4, (C11 + C22 - 2 * C12 + 4 * C33) / 8
-    return K_V / K + 2 * G_V / G - 3
+    return _divided(K_V, K) + 2 * _divided(G_V, G) - 3
 
 
 def given_tensors(materials: Materials) -> tuple[Tensor, ...]:
@@ -229,18 +242,69 @@ def property_unit(name: str, materials: Materials) -> str:
     return unit_of(name, {"stiffness": materials.units.E, "conductivity": materials.units.k, "none": "1"})
 
 
-def _inverse(tensors: np.ndarray, name: str) -> np.ndarray:
-    known = np.isfinite(tensors).all(axis=(1, 2))
-    inverse = np.full_like(tensors, np.nan)
-    values = np.linalg.eigvalsh(tensors[known])
-    singular = np.flatnonzero(values[:, 0] <= _SINGULAR * values[:, -1])
-    if len(singular):
-        raise EvaluationError(
-            f"the effective {name} of image {np.flatnonzero(known)[singular[0]]} is singular: the solid does not hang "
-            "together in some direction, so that it has no engineering constants."
-        )
-    inverse[known] = np.linalg.inv(tensors[known])
-    return inverse
+@dataclass(frozen=True)
+class _Compliance:
+    """What tensors `(n, K, K)`, positive semidefinite, say of unit stresses or fluxes.
+
+    Attributes:
+        S: The inverse among the loads that are carried, `(n, K, K)`; 0 elsewhere.
+        carried: Whether each load is, `(n, K)`; the diagonal entry of one that is not is 0, or the load has a part in a
+            null vector.
+        known: Which tensors are finite, `(n,)`.
+    """
+
+    S: np.ndarray
+    carried: np.ndarray
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, tensors: np.ndarray) -> "_Compliance":
+        n, K = tensors.shape[:2]
+        S, carried, known = np.zeros((n, K, K)), np.zeros((n, K), bool), np.isfinite(tensors).all(axis=(1, 2))
+        for i in np.flatnonzero(known):
+            (there,) = np.nonzero(np.diag(tensors[i]) > 0)
+            size = np.sqrt(np.diag(tensors[i])[there])
+            values, vectors = np.linalg.eigh(tensors[i][np.ix_(there, there)] / size[:, None] / size)
+            null = values <= _ROUND_OFF * len(there)
+            inverse = (vectors[:, ~null] / values[~null]) @ vectors[:, ~null].T / size[:, None] / size
+            S[i][np.ix_(there, there)] = inverse
+            carried[i, there] = np.square(vectors[:, null]).sum(1) < 1e-6
+        return cls(S, carried, known)
+
+    @property
+    def moduli(self) -> np.ndarray:
+        """1 / S_ii of each load, 0 of one that is not carried, `(n, K)`; NaN of tensors that are not known."""
+        diagonal = np.diagonal(self.S, axis1=1, axis2=2)
+        moduli = np.where(self.carried, 1 / np.where(self.carried, diagonal, 1), 0.0)
+        moduli[~self.known] = np.nan
+        return moduli
+
+    def ratio(self, pulled: int, across: int) -> np.ndarray:
+        """-S_ij / S_ii, `(n,)`; NaN unless both loads are carried, so that the strain across is determined."""
+        defined = self.carried[:, pulled] & self.carried[:, across]
+        along = np.where(defined, self.S[:, pulled, pulled], 1)
+        return np.where(defined, -self.S[:, pulled, across] / along, np.nan)
+
+
+def undefined_because(name: str) -> str:
+    """Returns why a property has no value where the solid with pores cannot carry a stress or a flux."""
+    if quotient(name):
+        return "a quotient by 0"
+    if name.startswith("v"):
+        return "the solid does not hang together along one of its axes, so that there is no contraction to compare"
+    return "the solid does not hang together in some direction" if find(name) else "its evaluator gives no value"
+
+
+def _divided(above: np.ndarray, below: np.ndarray, of_zeros: float = np.nan) -> np.ndarray:
+    """The quotient; by 0 it is `of_zeros`."""
+    zero = np.asarray(below) == 0
+    return np.where(zero, of_zeros, above / np.where(zero, 1, below))
+
+
+def _of_compliances(moduli: tuple[np.ndarray, ...], modulus: Callable[[], np.ndarray]) -> np.ndarray:
+    """A modulus of the mean compliance: 0 where one of these moduli is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.min(np.broadcast_arrays(*moduli), axis=0) == 0, 0.0, modulus())
 
 
 def _sums(tensor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

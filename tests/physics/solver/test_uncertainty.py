@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.errors import InputError
+from microdesign.physics.label_images import NamedImage
 from microdesign.physics.materials import Materials
 from microdesign.physics.report import homogenize_report
 from microdesign.physics.solver.homogenization import homogenize
@@ -118,8 +119,19 @@ def test_report_of_volumes() -> None:
         homogenize_report([("v", volume)], TWO)
 
 
-def test_report_names_the_image_that_does_not_hang_together() -> None:
+def test_report_of_a_solid_that_does_not_hang_together() -> None:
     image = np.zeros((8, 8), np.uint8)
     image[3:5] = 1
-    with pytest.raises(EvaluationError, match=r"gap\.npy: the effective stiffness of image 0 is singular"):
-        homogenize_report([("gap.npy", image)], phases_of((1, 0.3, 1), (0, 0.3, 0)))
+    (entry,) = homogenize_report([("gap.npy", image)], phases_of((1, 0.3, 1), (0, 0.3, 0)), uncertainty=True)
+    assert [name for name, value in entry["properties"].items() if value is None] == ["vxy", "vyx"]
+    assert (entry["properties"]["Ex"], entry["properties"]["kx"]) == (0, 0)
+    assert entry["uncertainty"]["gap"]["vxy"] is None
+    assert entry["uncertainty"]["gap"]["Ey"] < 1e-6
+
+
+def test_bounds_of_mirrored_images_hold_what_fine_pixels_give() -> None:
+    (entry,) = homogenize_report([NamedImage("a", blocks(), periodic=False)], TWO, uncertainty=True, tolerance=1e-6)
+    assert entry["boundary"] == "mirror"
+    (fine,) = homogenize_report([("a", blocks().repeat(6, 0).repeat(6, 1))], TWO, boundary="mirror")
+    for name, (lower, upper) in entry["uncertainty"]["bounds"].items():
+        assert lower < fine["properties"][name] < upper

@@ -5,12 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.errors import InputError
 from microdesign.physics.bounds.property_bounds import hashin_shtrikman, property_bounds, reuss
 from microdesign.physics.bounds.reachability import check_reachable
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import engineering_constants, volume_properties
 from microdesign.physics.solver.homogenization import homogenize
+from microdesign.physics.solver.homogenization_torch import homogenize_batch
 from microdesign.physics.tensors import isotropic_stiffness
 
 SCHEMES = ("q1", "rotated", "q1bbar", "fv")
@@ -70,9 +71,16 @@ def test_plates_with_gaps_between_them(subtests: pytest.Subtests) -> None:
             np.testing.assert_allclose(result.stiffness[0], C, atol=1e-6)
             np.testing.assert_allclose(result.conductivity[0], np.diag([0] + [3 * f] * (dims - 1)), atol=1e-6)
             assert not result.stiffness[0, 0].any()
-            properties = engineering_constants if dims == 2 else volume_properties
-            with pytest.raises(EvaluationError, match="the effective stiffness of image 0 is singular"):
-                properties(result.stiffness, result.conductivity)
+            values = (engineering_constants if dims == 2 else volume_properties)(result.stiffness, result.conductivity)
+            undefined = {name for name, value in values.items() if np.isnan(value[0])}
+            assert undefined == ({"vxy", "vyx"} if dims == 2 else {"AU"})
+            zeros = {2: ("Ex", "Gxy", "kx"), 3: ("C11", "C12", "C55", "C66", "k11")}
+            assert not any(values[name][0] for name in zeros[dims])
+            if dims == 2:
+                assert values["Ey"][0] == pytest.approx(C[1, 1])
+                assert values["ky"][0] == pytest.approx(3 * f)
+            else:  # the mean of Voigt's and of Reuss's, which is 0
+                assert values["K"][0] == pytest.approx((C[1, 1] + C[2, 2] + 2 * C[1, 2]) / 9 / 2)
 
 
 def test_only_one_physics_may_have_voids() -> None:
@@ -85,10 +93,38 @@ def test_only_one_physics_may_have_voids() -> None:
     assert not solid.error_estimate.any()
 
 
-def test_an_image_of_voids_alone_is_refused() -> None:
+def test_an_image_of_voids_alone_has_no_stiffness(subtests: pytest.Subtests) -> None:
     images = np.stack([pore(2), np.ones((16, 16), np.uint8)])
-    with pytest.raises(InputError, match="image 1: the image has only voids; expected some solid"):
-        homogenize(images, with_pores())
+    for solve, boundary in itertools.product((homogenize, homogenize_batch), ("periodic", "mirror")):
+        with subtests.test(solve=solve.__name__, boundary=boundary):
+            result = solve(images, with_pores(), boundary=boundary)
+            assert not result.stiffness[1].any()
+            assert not result.conductivity[1].any()
+            assert result.error_estimate[1] == 0
+            np.testing.assert_allclose(
+                result.stiffness[0], solve(images[0], with_pores(), boundary=boundary).stiffness[0]
+            )
+            values = engineering_constants(result.stiffness, result.conductivity)
+            assert [name for name, value in values.items() if np.isnan(value[1])] == ["vxy", "vyx"]
+            assert [values[name][1] for name in ("Ex", "Ey", "Gxy", "kx", "ky")] == [0] * 5
+            assert np.isfinite(values["vxy"][0])
+
+
+def test_contrast_is_not_taken_for_pores() -> None:
+    """Layers of 0.1 and 6e7: in series 0.3, in parallel 4.0e7, though one is 1e-8 of the other."""
+    layers = np.zeros((6, 6), np.uint8)
+    layers[2:] = 1
+    phases = Materials.model_validate({"phases": [{"E": 0.1, "nu": 0.2, "k": 0.1}, {"E": 6e7, "nu": 0.2, "k": 6e7}]})
+    for boundary in ("periodic", "mirror"):
+        result = homogenize(layers, phases, boundary=boundary)
+        values = engineering_constants(result.stiffness, result.conductivity)
+        assert values["kx"][0] == pytest.approx(0.3, rel=1e-6)
+        assert values["ky"][0] == pytest.approx(4e7, rel=1e-6)
+        assert values["Ey"][0] == pytest.approx(4e7, rel=1e-4)
+        assert 0.29 < values["Ex"][0] < 0.32
+        assert all(np.isfinite(value[0]) for value in values.values())
+    volume = homogenize(layers[:, :, None].repeat(6, 2), phases, dims=3)
+    assert all(np.isfinite(v[0]) for v in volume_properties(volume.stiffness, volume.conductivity).values())
 
 
 def test_materials_of_voids_alone_are_refused() -> None:

@@ -222,6 +222,7 @@ class AskTell(CampaignProgress):
         if not np.isfinite(values).all():
             name = self.target.names[int(np.flatnonzero(~np.isfinite(values))[0])]
             return trial.moved(TrialState.FAILED, timings, error=f"{name} = {verified[name]}: no finite value", **ended)
+        verified = {name: value for name, value in verified.items() if np.isfinite(value)}
         return replace(trial.moved(TrialState.SUCCEEDED, timings, error="", **ended), verified=verified)
 
 

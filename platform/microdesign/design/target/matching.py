@@ -7,7 +7,7 @@ from microdesign.core.errors import InputError
 from microdesign.design.target.goal import Goal
 from microdesign.design.target.target import Target
 from microdesign.microstructure.io.formats.npy import read_npy
-from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
+from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each, for_images
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
 
@@ -29,7 +29,7 @@ def match(target: Target, names: Sequence[str], evaluator: Evaluator, materials:
         raise InputError(
             f"{target.match}: has labels up to {batch.n_phases - 1}; expected phases 0 to {len(materials.phases) - 1}."
         )
-    values = evaluate_each(evaluator, batch.labels, materials)
+    values = evaluate_each(for_images(evaluator, batch.periodic), batch.labels, materials)
     if values["error"][0]:
         raise InputError(f"{target.match}: physics has no answer for it ({values['error'][0]}).")
     given = {name: array for name, array in values.items() if name != "error"}

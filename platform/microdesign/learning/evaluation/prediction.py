@@ -36,7 +36,7 @@ def predict_files(
     surrogate = LocalSurrogate(bundle)
     rows = []
     for path in paths:
-        for name, labels in read_labels(path):
+        for name, labels, _ in read_labels(path):
             try:
                 found = calibrated_prediction(surrogate, labels[None])
             except InputError as error:

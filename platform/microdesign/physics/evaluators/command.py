@@ -6,8 +6,9 @@ A call starts the program, without a shell, in a temporary folder of its own. It
 - `materials.yaml`: `plane`, `phases` (of label 0, of label 1, ...) and `units`, as `data label --materials` reads it;
 
 and writes `properties.json`: a list of n objects, one an image, each with the properties by name in the units of the
-materials, or `{"error": "why this image cannot be solved"}`. One object alone will do for one image. It ends with exit
-code 0 within the time limit. A call that fails with several images is repeated one by one, so one costs only itself.
+materials, null where one is not defined, or `{"error": "why this image cannot be solved"}`. One object alone will do
+for one image. It ends with exit code 0 within the time limit. A call that fails with several images is repeated one by
+one, so one costs only itself.
 """
 
 import json
@@ -165,8 +166,11 @@ class CommandEvaluator(Config):
             if name not in entry:
                 return f"{self._name} wrote no {name}; expected {', '.join(names)}."
             value = entry[name]
+            if value is None:  # not defined for this image
+                row[name] = math.nan
+                continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                return f"{self._name} wrote {name} = {json.dumps(value)}; expected a finite number."
+                return f"{self._name} wrote {name} = {json.dumps(value)}; expected a finite number, or null."
             row[name] = float(value)
         return row
 

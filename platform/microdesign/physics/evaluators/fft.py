@@ -11,6 +11,7 @@ from microdesign.core.files import digest_json
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import component_names, properties_of, property_names, tensor_entries
+from microdesign.physics.solver.boundary import BoundaryChoice, chosen_boundary
 from microdesign.physics.solver.discretization import Discretization
 from microdesign.physics.solver.precision import Precision
 
@@ -28,6 +29,11 @@ class FFTEvaluator(Config):
     """
 
     discretization: Discretization = Field("q1", description="`q1` (MICRO2D's own), `rotated`, `q1bbar` or `fv`")
+    boundary: BoundaryChoice = Field(
+        "auto",
+        description="`periodic`; `mirror` of images that do not repeat; `auto`: mirror where the data set says that "
+        "its images are not periodic",
+    )
     tolerance: float = Field(1e-4, ge=1e-12, le=0.1, description="relative error of the effective tensors")
     precision: Precision = Field("auto", description="floating-point type of the fields")
     max_iterations: int = Field(2000, ge=1, description="iterations after which an image counts as not converged")
@@ -45,8 +51,14 @@ class FFTEvaluator(Config):
     @property
     def fingerprint(self) -> str:
         """Digest of the solver's name and version and of the settings that change its answer."""
-        settings = self.model_dump(mode="json", exclude={"max_iterations", "device"})
+        settings = self.model_dump(mode="json", exclude={"max_iterations", "device", "boundary"})
+        if self.boundary == "mirror":
+            settings["boundary"] = "mirror"
         return digest_json({"evaluator": "fft", "version": _VERSION, **settings})
+
+    def for_images(self, periodic: bool) -> "FFTEvaluator":
+        """The same solver with the boundary settled for images that repeat, or do not."""
+        return self.model_copy(update={"boundary": chosen_boundary(self.boundary, periodic)})
 
     @property
     def alternative(self) -> "FFTEvaluator":
@@ -59,6 +71,9 @@ class FFTEvaluator(Config):
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
         """Returns the properties, `iterations` and `error_estimate` of each image or volume, `(n,)`.
+
+        A property that is not defined, such as a Poisson's ratio where the solid between pores does not hang together,
+        is NaN.
 
         Raises:
             InputError: The images are no images of these materials.
@@ -75,7 +90,7 @@ class FFTEvaluator(Config):
             raise NotConvergedError(str(error), _values(error.best, materials), failed) from None
 
     def _homogenize(self, images: np.ndarray, materials: Materials) -> "Homogenization":
-        settings = {"dims": images.ndim - 1, **self.model_dump(exclude={"device"})}
+        settings = {"dims": images.ndim - 1, **self.for_images(periodic=True).model_dump(exclude={"device"})}
         # The solvers are imported here: they take a second or two to load, and settings are read without them.
         if not self.uses_gpu:
             from microdesign.physics.solver.homogenization import homogenize

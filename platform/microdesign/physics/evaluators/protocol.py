@@ -25,6 +25,7 @@ class Evaluator(Protocol):
     - `tolerance`, float: relative error of its answers. A target with a smaller tolerance is refused at start.
     - `given_properties(materials, dims) -> tuple[str, ...]`: the names of all the properties that it computes. A target
       or a model with another property is refused at start.
+    - `for_images(periodic) -> Evaluator`: the same physics for images that repeat, or do not (windows of a scan).
     - `alternative`, an `Evaluator`: the same physics by another discretization. The difference between the two is
       reported as the discretization gap of a candidate.
 
@@ -45,7 +46,8 @@ class Evaluator(Protocol):
         """Returns the properties of `images`, each as float array `(n,)`.
 
         The images are phase labels uint8 `(n, X, Y)`, or `(n, X, Y, Z)` of volumes. It may also return `error`, strings
-        `(n,)`: empty, or why an image has NaN. If it raises instead, the images are given to it again one by one.
+        `(n,)`: empty, or why an image has NaN. NaN without an error is a value that is not defined for the image; an
+        image without any value has failed. If it raises instead, the images are given to it again one by one.
 
         Raises:
             EvaluationError: It cannot answer for an image that is itself valid.
@@ -58,6 +60,12 @@ def given_properties(evaluator: Evaluator, materials: Materials, dims: int = 2) 
     """Returns the names of the properties that an evaluator declares; None if it declares none."""
     given = getattr(evaluator, "given_properties", None)
     return None if given is None else tuple(given(materials, dims))
+
+
+def for_images(evaluator: Evaluator, periodic: bool) -> Evaluator:
+    """Returns the evaluator for images that repeat, or do not; the same one if that makes no difference to it."""
+    settle = getattr(evaluator, "for_images", None)
+    return evaluator if settle is None else settle(periodic)
 
 
 def evaluate_table(evaluator: Evaluator, images: np.ndarray, materials: Materials, names: Sequence[str]) -> np.ndarray:
@@ -116,8 +124,8 @@ def evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials
     """Evaluates images so that one that fails costs only its own row.
 
     The images go to the evaluator together; if that raises, those that failed go one by one. A row that failed holds
-    NaN, and its message stands in the array of strings `error`, which is empty for the others. Values that are not
-    finite are failures.
+    NaN, and its message stands in the array of strings `error`, which is empty for the others. A value of NaN alone is
+    missing: it is not defined for that image. An infinite one, or a row of NaN alone, is a failure.
     """
     n = len(images)
     if n == 0:
@@ -159,7 +167,7 @@ def merge_values(parts: Sequence[tuple[np.ndarray, Values]], n: int) -> Values:
 
 
 def _checked(values: Mapping[str, Any], n: int) -> Values:
-    """The values as float64 `(n,)`, with NaN and a message in `error` where one of an image is not finite."""
+    """The values as float64 `(n,)`, with NaN and a message in `error` for images with an infinite value or none."""
     given = values.get("error")
     errors = [""] * n if given is None else [str(message) for message in given]
     if len(errors) != n:
@@ -168,8 +176,11 @@ def _checked(values: Mapping[str, Any], n: int) -> Values:
     for name, array in arrays.items():
         if array.shape != (n,):
             raise EvaluationError(f"the evaluator returned {name} of shape {array.shape}; expected ({n},).")
-        for i in np.flatnonzero(~np.isfinite(array)):
+        for i in np.flatnonzero(np.isinf(array)):
             errors[i] = errors[i] or f"EvaluationError: the evaluator returned {name} = {array[i]}."
+    if arrays:
+        for i in np.flatnonzero(np.all([np.isnan(array) for array in arrays.values()], axis=0)):
+            errors[i] = errors[i] or "EvaluationError: the evaluator returned no value."
     failed = np.array([bool(message) for message in errors])
     for array in arrays.values():
         array[failed] = np.nan

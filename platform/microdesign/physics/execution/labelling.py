@@ -5,6 +5,7 @@ flight and the same command goes on. How the images are run is `EvaluateShards`:
 Ray Data pipeline in `parallel`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,16 +15,19 @@ import numpy as np
 
 from microdesign.core.errors import EvaluationError, InputError
 from microdesign.core.progress import Progress, silent
+from microdesign.core.properties import is_signed
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.shards import read_column
-from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, given_properties
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, for_images, given_properties
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.label_config import LabelConfig
 from microdesign.physics.execution.store import ResultStore, evaluate_stored
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import property_names, property_units, property_values
+from microdesign.physics.properties import property_names, property_units, property_values, undefined_because
 
+_SHOWN_REASONS = 3
+"""Reasons of failures that a summary lists."""
 MOST_FAILURES = 100
 """Images that may fail before the first one is solved; then labelling gives up."""
 
@@ -58,10 +62,41 @@ def label(config: LabelConfig, progress: Progress = silent) -> dict[str, Any]:
     dataset = label_dataset(
         source, config.out, config.materials, evaluator, evaluate_shards, store=store, progress=progress
     )
-    name = next(iter(dataset.manifest.properties))
-    columns = [read_column(dataset.folder / shard.file, name) for shard in dataset.manifest.shards]
-    failed = sum(int(np.isnan(column).sum()) for column in columns)
-    return {"dataset": str(dataset.folder), "images": len(dataset), "failed": failed, "digest": dataset.manifest.digest}
+    return {
+        "dataset": str(dataset.folder),
+        "images": len(dataset),
+        **missing_values(dataset),
+        **boundary_of(for_images(evaluator, source.manifest.periodic)),
+        "digest": dataset.manifest.digest,
+    }
+
+
+def missing_values(dataset: Dataset) -> dict[str, Any]:
+    """Returns how many images of a labelled data set have no values or not all of them, and why, as sentences.
+
+    The entries are `failed` (images), and where there are some `reasons` of failures, the most frequent first,
+    `undefined` (how many images lack a property, and why) and `zero` (how many have the value 0).
+    """
+    columns = dataset.property_columns()
+    missing = {name: np.isnan(column) for name, column in columns.items()}
+    failed = np.logical_and.reduce(list(missing.values()))
+    found: dict[str, Any] = {"failed": int(failed.sum())}
+    if failed.any():
+        paths = (dataset.folder / shard.file for shard in dataset.manifest.shards)
+        texts = [text for path in paths for text in read_column(path, "generation")]
+        reasons = Counter(texts[i] for i in np.flatnonzero(failed)).most_common(_SHOWN_REASONS)
+        found["reasons"] = [f"{count} images: {reason}" for reason, count in reasons]
+    undefined = {name: int((column & ~failed).sum()) for name, column in missing.items()}
+    sentences = [f"{name} in {count} images: {undefined_because(name)}" for name, count in undefined.items() if count]
+    zero = {name: int((column == 0).sum()) for name, column in columns.items() if not is_signed(name)}
+    found |= {"undefined": sentences} if sentences else {}
+    return found | ({"zero": {name: count for name, count in zero.items() if count}} if any(zero.values()) else {})
+
+
+def boundary_of(evaluator: Evaluator) -> dict[str, str]:
+    """Returns `{"boundary": ...}` of an evaluator that has one, for the settings of what it labels."""
+    boundary = getattr(evaluator, "boundary", None)
+    return {} if boundary is None else {"boundary": str(boundary)}
 
 
 def label_dataset(
@@ -78,6 +113,7 @@ def label_dataset(
 
     Shards that are there already, from the same images, materials and evaluator, are kept. An image that the evaluator
     cannot solve gets NaN, and its message becomes its `generation` text; delete its shard to have it tried again.
+    Images that the source says are not periodic get mirror boundaries, unless the evaluator says otherwise.
 
     Args:
         source: The images.
@@ -98,7 +134,8 @@ def label_dataset(
     given = given_properties(evaluator, materials, dims)
     if given is not None:
         _check_complete(given, names, dims)
-    settings = {"images": source.manifest.digest, "evaluator": evaluator.fingerprint}
+    evaluator = for_images(evaluator, source.manifest.periodic)
+    settings = {"images": source.manifest.digest, "evaluator": evaluator.fingerprint} | boundary_of(evaluator)
     writer = DatasetWriter(
         folder,
         settings=settings,

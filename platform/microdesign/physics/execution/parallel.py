@@ -26,7 +26,14 @@ import ray
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, failed_values, merge_values
+from microdesign.physics.evaluators.protocol import (
+    Evaluator,
+    Values,
+    evaluate_each,
+    failed_values,
+    for_images,
+    merge_values,
+)
 from microdesign.physics.execution.pool import SYSTEM_RETRIES, TaskPool, gpus_for, use_threads
 from microdesign.physics.execution.shard_rows import ShardImages, ShardValues
 from microdesign.physics.execution.store import ResultStore, evaluate_stored, evaluation_keys
@@ -59,6 +66,10 @@ class ParallelEvaluator:
     def fingerprint(self) -> str:
         """That of the evaluator: how it is run does not change its answers."""
         return self.evaluator.fingerprint
+
+    def for_images(self, periodic: bool) -> "ParallelEvaluator":
+        """The same for images that repeat, or do not."""
+        return replace(self, evaluator=for_images(self.evaluator, periodic))
 
     @property
     def alternative(self) -> "ParallelEvaluator | None":

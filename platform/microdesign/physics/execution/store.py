@@ -9,7 +9,7 @@ the folder again. Memory: 32 bytes a result, plus a few parts; values are read w
 import os
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +61,7 @@ class ResultStore:
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder}: is a file; expected a folder for the results of physics.")
         self._keys: dict[str, np.ndarray] = {}
-        self._values: OrderedDict[str, Values] = OrderedDict()
+        self._values: OrderedDict[str, dict[str, tuple[np.ndarray, np.ndarray]]] = OrderedDict()
 
     def __reduce__(self) -> tuple[type["ResultStore"], tuple[Path]]:
         return ResultStore, (self.folder,)
@@ -91,15 +91,16 @@ class ResultStore:
                 for name in {where[i][0] for i in found}:
                     rows = [(n, where[i][1]) for n, i in enumerate(found) if where[i][0] == name]
                     into, out_of = np.array(rows).T
-                    for column, array in self._read_values(str(name)).items():
-                        values.setdefault(column, np.full(len(found), np.nan))[into] = array[out_of]
+                    for column, (array, given) in self._read_values(str(name)).items():
+                        if given[out_of].any():
+                            values.setdefault(column, np.full(len(found), np.nan))[into] = array[out_of]
                 break
             except FileNotFoundError:
                 # Another process has merged the part into a larger one since the folder was listed.
                 continue
         known = np.zeros(len(wanted), dtype=bool)
         known[found] = True
-        return known, {name: array for name, array in values.items() if not np.isnan(array).all()}
+        return known, values
 
     def add(self, keys: Sequence[str], values: Values) -> None:
         """Adds results; on disk when this returns. Failures and results that are there already are left out.
@@ -162,22 +163,27 @@ class ResultStore:
             reason = " ".join(str(error).split())
             raise InputError(f"{path}: is damaged ({reason}); delete it, its results are computed again.") from None
 
-    def _read_values(self, name: str) -> Values:
+    def _read_values(self, name: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """The columns of a part, and where each has a value: one that is not defined is NaN, one not asked for null."""
         values = self._values.pop(name, None)
         if values is None:
             table = self._table(name)
-            values = {column: table.column(column).to_numpy() for column in table.column_names if column != "key"}
+            columns = {column: table.column(column) for column in table.column_names if column != "key"}
+            values = {column: (array.to_numpy(), array.is_valid().to_numpy()) for column, array in columns.items()}
         self._values[name] = values
         while len(self._values) > _CACHED:
             self._values.popitem(last=False)
         return values
 
-    def _write(self, keys: np.ndarray, values: Values) -> None:
+    def _write(self, keys: np.ndarray, values: Mapping[str, np.ndarray | pa.ChunkedArray]) -> None:
         """Writes a part; `keys` ascend."""
         name = f"part-{len(keys):08d}-{uuid.uuid4().hex[:12]}.parquet"
         buffer = pa.py_buffer(np.ascontiguousarray(keys))
         columns = {"key": pa.FixedSizeBinaryArray.from_buffers(pa.binary(_KEY_BYTES), len(keys), [None, buffer])}
-        columns |= {column: pa.array(np.asarray(array, np.float64)) for column, array in values.items()}
+        columns |= {
+            column: pa.array(np.asarray(array, np.float64)) if isinstance(array, np.ndarray) else array
+            for column, array in values.items()
+        }
         with replacing(self.folder / name) as temporary:
             pq.write_table(pa.table(columns), temporary, use_dictionary=False)
         self._keys[name] = keys
@@ -193,7 +199,7 @@ class ResultStore:
         table = pa.concat_tables(tables, promote_options="default")
         keys, first = np.unique(_key_array(table), return_index=True)
         table = table.take(first)
-        self._write(keys, {n: table.column(n).to_numpy() for n in table.column_names if n != "key"})
+        self._write(keys, {n: table.column(n) for n in table.column_names if n != "key"})
         for name in small:
             try:
                 (self.folder / name).unlink(missing_ok=True)

@@ -4,7 +4,6 @@ Shapes in names: L load cases, C components (2 or 3 in elasticity, 1 in conducti
 (X, Y, Z).
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,6 @@ import numpy as np
 
 from microdesign.physics.solver._compiled import compiled
 from microdesign.physics.solver.conjugate_gradients import iterate
-from microdesign.physics.solver.green import GreenOperator
 
 _TOGETHER = 2**15
 """Values of a field up to which load cases are iterated together: small ones share the calls, large ones the cache."""
@@ -25,16 +23,19 @@ class Problem:
     Attributes:
         operator: `operator(u_LCS, out_LCS)` writes K u, for any number of load cases.
         f: Right-hand sides, `(L, C, *S)`.
-        green: Inverse of K0 on the half spectrum, see `GreenOperator`.
+        preconditioner: `preconditioner(shape, dtype)` returns `precondition(r_LCS, z_LCS)`, which writes K0^-1 r for
+            fields of that shape; see `green` and `mirror_green`.
         energy: Twice the energy of each load case per pixel at u = 0, the Voigt average, `(L,)`.
+        pixels: Their number.
         smallest_eigenvalue: A lower bound for those of K0^-1 K: the smallest ratio of a phase to the reference, 0 if a
             phase is a void.
     """
 
     operator: Callable[[np.ndarray, np.ndarray], None]
     f: np.ndarray
-    green: np.ndarray
+    preconditioner: Callable[[tuple[int, ...], np.dtype], Callable[[np.ndarray, np.ndarray], None]]
     energy: np.ndarray
+    pixels: int
     smallest_eigenvalue: float
 
 
@@ -77,7 +78,7 @@ def _solve(
     """Solves for u and its residual in place, from u = 0 unless `warm`; returns iterations and estimated error."""
     f = problem.f
     iterates = ArrayIterates(problem, u, residual)
-    voigt_BL = problem.energy[None] * math.prod(f.shape[2:])
+    voigt_BL = problem.energy[None] * problem.pixels
     energy_BL = voigt_BL
     # The floor of round-off is that of the whole load, which a warm start leaves less of.
     iterates.precondition(f, iterates.z)
@@ -106,7 +107,7 @@ class ArrayIterates:
 
     def __init__(self, problem: Problem, u: np.ndarray, residual: np.ndarray) -> None:
         self.operator, self.u, self.residual = problem.operator, u, residual
-        self.precondition = GreenOperator(problem.green, u.shape, u.dtype)
+        self.precondition = problem.preconditioner(u.shape, u.dtype)
         self.image, self.z, self.direction = (np.empty_like(residual) for _ in range(3))
 
     def curvature(self) -> np.ndarray:

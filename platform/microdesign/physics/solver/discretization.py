@@ -83,10 +83,21 @@ def with_direction(p: Mode, j: int) -> Mode:
     return (*p[:j], p[j] + 1, *p[j + 1 :])
 
 
-def mode_symbols(shape: tuple[int, ...]) -> dict[Mode, np.ndarray]:
-    """Returns the symbol of each M_m but m = 0, on the half spectrum of `rfftn`: `(X, Y // 2 + 1)`, float64."""
-    frequencies = [np.fft.fftfreq(size) for size in shape[:-1]] + [np.fft.rfftfreq(shape[-1])]
-    xi = np.meshgrid(*(2 * np.pi * f for f in frequencies), indexing="ij", sparse=True)
+def wave_numbers(shape: tuple[int, ...], boundary: str) -> list[np.ndarray]:
+    """Returns the wave numbers along each axis, to broadcast against each other.
+
+    Of a periodic image those of the half spectrum of `rfftn`, of a mirrored one pi q / N, q from 0 to N.
+    """
+    if boundary == "mirror":
+        xi = [np.pi / size * np.arange(size + 1) for size in shape]
+    else:
+        xi = [2 * np.pi * np.fft.fftfreq(size) for size in shape[:-1]] + [2 * np.pi * np.fft.rfftfreq(shape[-1])]
+    return list(np.meshgrid(*xi, indexing="ij", sparse=True))
+
+
+def mode_symbols(shape: tuple[int, ...], boundary: str = "periodic") -> dict[Mode, np.ndarray]:
+    """Returns the symbol of each M_m but m = 0 at the `wave_numbers`: `(X, Y // 2 + 1)`, float64, if periodic."""
+    xi = wave_numbers(shape, boundary)
     means, differences = [_mean_symbol(x) for x in xi], [2 * np.sin(x / 2) for x in xi]
     symbols = {}
     for m in itertools.product((0, 1), repeat=len(shape)):
@@ -100,7 +111,12 @@ def mode_symbols(shape: tuple[int, ...]) -> dict[Mode, np.ndarray]:
 
 @lru_cache(maxsize=16)
 def elastic_green(
-    shape: tuple[int, ...], stiffness: Matrix, hourglass_stiffness: Matrix, weight: float, dtype: str
+    shape: tuple[int, ...],
+    stiffness: Matrix,
+    hourglass_stiffness: Matrix,
+    weight: float,
+    dtype: str,
+    boundary: str = "periodic",
 ) -> np.ndarray:
     """Returns the inverse of K0 for elasticity, read-only, of `dtype`.
 
@@ -113,12 +129,14 @@ def elastic_green(
         hourglass_stiffness: What the modes p with |p| > 0 see: C0, or its deviatoric part with the mean dilatation.
         weight: 1/12, or 0 for the rotated scheme.
         dtype: `float32` or `float64`.
+        boundary: `periodic` or `mirror`, which decides on the `wave_numbers`.
 
     Returns:
-        Components xx, yy, xy, `(3, X, Y // 2 + 1)`, or xx, yy, zz, yz, xz, xy, `(6, X, Y, Z // 2 + 1)`.
+        Components xx, yy, xy, `(3, X, Y // 2 + 1)`, or xx, yy, zz, yz, xz, xy, `(6, X, Y, Z // 2 + 1)`; of a mirrored
+        image `(3, X + 1, Y + 1)` or `(6, X + 1, Y + 1, Z + 1)`.
     """
     dims = len(shape)
-    index, symbols = voigt_index(dims), mode_symbols(shape)
+    index, symbols = voigt_index(dims), mode_symbols(shape, boundary)
     k0 = np.zeros((3 * dims - 3, *symbols[(1,) * dims].shape))
     for p in legendre_modes(dims):
         C = np.array(hourglass_stiffness if any(p) else stiffness) * weight ** sum(p)
@@ -134,7 +152,9 @@ def elastic_green(
 
 
 @lru_cache(maxsize=16)
-def conductive_green(shape: tuple[int, ...], conductivity: Matrix, weight: float, dtype: str) -> np.ndarray:
+def conductive_green(
+    shape: tuple[int, ...], conductivity: Matrix, weight: float, dtype: str, boundary: str = "periodic"
+) -> np.ndarray:
     """Returns the inverse of K0 for conduction, `(1, X, Y // 2 + 1)` of `dtype`, read-only; 0 at null vectors.
 
     Args:
@@ -142,8 +162,9 @@ def conductive_green(shape: tuple[int, ...], conductivity: Matrix, weight: float
         conductivity: k0, `(d, d)`.
         weight: 1/12, or 0 for the rotated scheme.
         dtype: `float32` or `float64`.
+        boundary: As of `elastic_green`.
     """
-    dims, symbols = len(shape), mode_symbols(shape)
+    dims, symbols = len(shape), mode_symbols(shape, boundary)
     symbol = np.zeros(symbols[(1,) * dims].shape)
     for p in legendre_modes(dims):
         directions = [j for j in range(dims) if p[j] == 0]
@@ -155,10 +176,11 @@ def conductive_green(shape: tuple[int, ...], conductivity: Matrix, weight: float
 
 
 @lru_cache(maxsize=16)
-def finite_volume_green(shape: tuple[int, ...], conductivity: Matrix, dtype: str) -> np.ndarray:
+def finite_volume_green(
+    shape: tuple[int, ...], conductivity: Matrix, dtype: str, boundary: str = "periodic"
+) -> np.ndarray:
     """Returns the inverse of K0 = sum over axes of k0_jj 4 sin(xi_j / 2)^2; see `conductive_green`."""
-    frequencies = [np.fft.fftfreq(size) for size in shape[:-1]] + [np.fft.rfftfreq(shape[-1])]
-    xi = np.meshgrid(*(2 * np.pi * f for f in frequencies), indexing="ij")
+    xi = wave_numbers(shape, boundary)
     symbol = sum(4 * conductivity[j][j] * np.sin(x / 2) ** 2 for j, x in enumerate(xi))
     return _frozen(_reciprocal(np.asarray(symbol))[None], dtype)
 
@@ -187,7 +209,10 @@ def _inverse(k0: np.ndarray, dims: int) -> np.ndarray:
 
 def _reciprocal(symbol: np.ndarray) -> np.ndarray:
     null = symbol <= 1e-10 * symbol.max()
-    return np.where(null, 0.0, 1 / np.where(null, 1.0, symbol))
+    symbol[null] = 1
+    np.reciprocal(symbol, out=symbol)  # in place: a volume of 500^3 has 1 GB here
+    symbol[null] = 0
+    return symbol
 
 
 def _mean_symbol(xi: np.ndarray) -> np.ndarray:

@@ -11,12 +11,14 @@ dimensions, S all of space: (X, Y) or (X, Y, Z).
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.array_iterates import Problem, Solution, solve
+from microdesign.physics.solver.boundary import LoadCases, coupled, load_cases, without_wrap
 from microdesign.physics.solver.conjugate_gradients import VANISHING
 from microdesign.physics.solver.discretization import (
     Matrix,
@@ -25,6 +27,8 @@ from microdesign.physics.solver.discretization import (
     finite_volume_green,
     hourglass,
 )
+from microdesign.physics.solver.green import GreenOperator
+from microdesign.physics.solver.mirror_green import MirrorGreenOperator
 from microdesign.physics.solver.stencils import general as stencil_tensors
 from microdesign.physics.solver.stencils import plane as stencil
 from microdesign.physics.solver.stencils import voxel as stencil_3d
@@ -43,24 +47,42 @@ class Equations(ABC):
         loads: Macroscopic strains that are 1 in the user's space, in that of unit voxels: diagonal `(L, K)`.
         components: C.
         green: Inverse of K0, see `discretization`.
+        boundary: `periodic` or `mirror`.
+        cases: The loads that are solved together, see `boundary`.
+        coupled: Which entries of the effective tensor do not vanish by the mirrors' symmetry, `(K, K)`.
+        centred: Whether the field's nodes are the pixels' centres.
     """
 
     components: int
     green: np.ndarray
+    centred = False
 
-    def __init__(self, tensors: np.ndarray, stretch: np.ndarray, spacing: np.ndarray, dtype: str) -> None:
+    def __init__(
+        self,
+        tensors: np.ndarray,
+        stretch: np.ndarray,
+        spacing: np.ndarray,
+        dtype: str,
+        boundary: str,
+        cases: tuple[LoadCases, ...],
+    ) -> None:
         self.scale = float(np.abs(tensors).max())
         self.tensors = tensors / self.scale * stretch[:, None] * stretch
         self.loads = np.diag(1 / stretch)
         self.spacing, self.dtype = spacing, dtype
         self.cubic = bool(np.ptp(spacing) == 0 and spacing[0] == 1)
+        self.boundary, self.cases, self.coupled = boundary, cases, coupled(cases)
+
+    def nodes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Returns the number of nodes along each axis: of pixels, and with mirrors one more, the far face."""
+        return shape if self.centred or self.boundary == "periodic" else tuple(size + 1 for size in shape)
 
     def reference(self, isotropic: np.ndarray | None) -> np.ndarray:
         """Returns the tensor of the homogeneous medium: midway between isotropic phases, else the mean of the phases.
 
         It also sets `smallest_eigenvalue`, the least ratio of a phase's energy to the reference's.
         """
-        reference = self.tensors.mean(axis=0) if isotropic is None else isotropic
+        reference = self.tensors.mean(axis=0) * self.coupled if isotropic is None else isotropic
         ratios = [_smallest_ratio(tensor, reference) for tensor in self.tensors if tensor.any()]
         voids = any(not tensor.any() for tensor in self.tensors)
         self.smallest_eigenvalue = 0.0 if voids else float(min(ratios))
@@ -71,15 +93,9 @@ class Equations(ABC):
         """Returns the operator of one image."""
 
     def mean_tensor(self, image: np.ndarray) -> np.ndarray:
-        """Returns <C> of one image, `(K, K)`, for macroscopic strains in the user's space.
-
-        Raises:
-            InputError: The image has only voids.
-        """
+        """Returns <C> of one image, `(K, K)`, for macroscopic strains in the user's space; of voids alone it is 0."""
         fractions = np.bincount(image.reshape(-1), minlength=len(self.tensors)) / image.size
-        if not self.tensors[fractions > 0].any():
-            raise InputError("the image has only voids; expected some solid.")
-        return self.loads @ np.tensordot(fractions, self.tensors, 1) @ self.loads
+        return self.loads @ (np.tensordot(fractions, self.tensors, 1) * self.coupled) @ self.loads
 
     def in_units(self, tensor: np.ndarray, voigt: np.ndarray) -> np.ndarray:
         """Returns an effective tensor in the user's units, made symmetric; loads that the solid cannot carry get 0."""
@@ -90,7 +106,12 @@ class Equations(ABC):
         return tensor * self.scale
 
     def solve(
-        self, image: np.ndarray, tolerance: float, max_iterations: int, start: np.ndarray | None = None
+        self,
+        image: np.ndarray,
+        tolerance: float,
+        max_iterations: int,
+        start: np.ndarray | None = None,
+        keep_fields: bool = True,
     ) -> tuple[np.ndarray, Solution]:
         """Returns the effective tensor `(K, K)` and the fields of the load cases, `u` in the user's space.
 
@@ -98,31 +119,91 @@ class Equations(ABC):
             image: Labels, `(*S)`.
             tolerance: Relative error of the diagonal entries.
             max_iterations: Of each load case.
-            start: Fields to begin with, `(L, C, *S)`.
+            start: Fields to begin with, `(L, C, *nodes)`.
+            keep_fields: Whether the solution holds the fields; those of mirrored images are then all in memory at once.
 
         Raises:
-            InputError: The image has only voids, or `start` is not of the fields' shape.
+            InputError: `start` is not of the fields' shape.
         """
-        divergence = self.divergence(image)
-        loads_LK = self.loads.astype(self.dtype)
-        f_LCS = np.empty((len(loads_LK), self.components, *image.shape), self.dtype)
+        voigt, divergence = self.mean_tensor(image), self.divergence(image)
+        shape = (len(self.loads), self.components, *self.nodes(image.shape))
+        if start is not None and start.shape != shape:
+            raise InputError(f"start has a field of shape {start.shape}; expected {shape}.")
+        tensor, solutions = np.zeros_like(voigt), []
+        for case in self.cases:
+            block, begin = (case.loads, case.loads), None if start is None else start[case.loads]
+            equations = self._with_walls(divergence, image, case)
+            tensor[block], solution = self._solve_case(
+                image, equations, case, voigt[block], tolerance, max_iterations, begin
+            )
+            none = solution.u[:0]
+            solutions.append(solution if keep_fields else replace(solution, u=none, residual=none))
+            del solution
+        if len(solutions) == 1:
+            return self.in_units(tensor, voigt), solutions[0]
+        return self.in_units(tensor, voigt), Solution(
+            np.concatenate([each.u for each in solutions]),
+            np.concatenate([each.residual for each in solutions]),
+            max(each.iterations for each in solutions),
+            max(each.error_estimate for each in solutions),
+        )
+
+    def _solve_case(
+        self,
+        image: np.ndarray,
+        divergence: Divergence,
+        case: LoadCases,
+        voigt: np.ndarray,
+        tolerance: float,
+        max_iterations: int,
+        start: np.ndarray | None,
+    ) -> tuple[np.ndarray, Solution]:
+        """Solves the loads of one case: their block of the tensor, and their fields."""
+        loads_LK = self.loads[case.loads].astype(self.dtype)
+        f_LCS = np.empty((len(loads_LK), self.components, *self.nodes(image.shape)), self.dtype)
         divergence(np.zeros_like(f_LCS), loads_LK, f_LCS)
         np.negative(f_LCS, out=f_LCS)
-        if start is not None and start.shape != f_LCS.shape:
-            raise InputError(f"start has a field of shape {start.shape}; expected {f_LCS.shape}.")
         none_LK = np.zeros_like(loads_LK)
 
         def operator(u_LCS: np.ndarray, out_LCS: np.ndarray) -> None:
             divergence(u_LCS, none_LK[: len(u_LCS)], out_LCS)
 
-        voigt = self.mean_tensor(image)
-        problem = Problem(operator, f_LCS, self.green, np.diag(voigt).copy(), self.smallest_eigenvalue)
+        def preconditioner(shape: tuple[int, ...], dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray], None]:
+            if case.odd is None:
+                return GreenOperator(self.green, shape, dtype)
+            return MirrorGreenOperator(self.green, case.odd, self.centred)
+
+        problem = Problem(operator, f_LCS, preconditioner, np.diag(voigt).copy(), image.size, self.smallest_eigenvalue)
         spacing_CS = (self.spacing if self.components > 1 else np.ones(1)).reshape(-1, *[1] * image.ndim)
         solution = solve(problem, tolerance, max_iterations, None if start is None else start * spacing_CS)
-        tensor = self.in_units(_effective_tensor(voigt, f_LCS, solution), voigt)
+        tensor = _effective_tensor(voigt, f_LCS, solution, image.size)
         if not self.cubic:
             solution.u[:] /= spacing_CS.astype(self.dtype)
         return tensor, solution
+
+    def _with_walls(self, divergence: Divergence, image: np.ndarray, case: LoadCases) -> Divergence:
+        """The operator with what the faces of a mirrored image add to it; of elements nothing."""
+        return divergence
+
+    def _from_tables(
+        self,
+        image: np.ndarray,
+        hourglass_tensors: np.ndarray,
+        weight: float,
+        terms: stencil_tensors.Terms,
+    ) -> Divergence:
+        """The operator of one image for any phases, by loops over tables."""
+        first, second = (np.append(t, t[:1] * 0, axis=0).astype(self.dtype) for t in (self.tensors, hourglass_tensors))
+        wide = image if len(self.tensors) < 256 else image.astype(np.uint16)
+        volume = np.ascontiguousarray(_as_volume(without_wrap(wide, self.boundary, fill=len(self.tensors))))
+
+        def operator(u: np.ndarray, strain: np.ndarray, out: np.ndarray) -> None:
+            shape = (*u.shape[:2], *volume.shape)
+            stencil_tensors.divergence(
+                u.reshape(shape), strain, volume, first, second, weight, terms, out.reshape(shape)
+            )
+
+        return operator
 
 
 class Elasticity(Equations):
@@ -134,19 +215,26 @@ class Elasticity(Equations):
         spacing: Edge lengths of a pixel or voxel, `(d,)`.
         discretization: Any; `fv` is `q1` here.
         dtype: Of the fields.
+        boundary: `periodic` or `mirror`.
 
     Raises:
         InputError: `q1bbar` does not fit the materials.
     """
 
     def __init__(
-        self, materials: Materials, shape: tuple[int, ...], spacing: np.ndarray, discretization: str, dtype: str
+        self,
+        materials: Materials,
+        shape: tuple[int, ...],
+        spacing: np.ndarray,
+        discretization: str,
+        dtype: str,
+        boundary: str = "periodic",
     ) -> None:
         dims = len(shape)
         tensors = materials.stiffness_tensors(dims)
         assert tensors is not None
         stretch = np.array([1 / (spacing[a] * spacing[b]) for a, b in PAIRS[dims]])
-        super().__init__(tensors, stretch, spacing, dtype)
+        super().__init__(tensors, stretch, spacing, dtype, boundary, load_cases(dims, True, boundary))
         self.components, self.hourglass = dims, hourglass(discretization)
         self.terms = stencil_tensors.terms(dims, elastic=True)
         mean_dilatation = discretization == "q1bbar"
@@ -174,13 +262,15 @@ class Elasticity(Equations):
             self.hourglass_tensors = self.tensors
         reference = self.reference(midway)
         if midway_hourglass is None:
-            midway_hourglass = self.hourglass_tensors.mean(axis=0)
-        self.green = elastic_green(shape, _key(reference), _key(midway_hourglass), self.hourglass.weight, dtype)
+            midway_hourglass = self.hourglass_tensors.mean(axis=0) * self.coupled
+        self.green = elastic_green(
+            shape, _key(reference), _key(midway_hourglass), self.hourglass.weight, dtype, boundary
+        )
 
     def divergence(self, image: np.ndarray) -> Divergence:
         """Returns the operator of one image: written out for isotropic phases on cubic voxels, else from tables."""
         if self.lame is not None and self.cubic:
-            lam_S, mu_S = (moduli.astype(self.dtype)[image] for moduli in self.lame.T)
+            lam_S, mu_S = (without_wrap(moduli.astype(self.dtype)[image], self.boundary) for moduli in self.lame.T)
             fused = stencil.stress_divergence if image.ndim == 2 else stencil_3d.stress_divergence
             weights = (
                 self.hourglass.weight,
@@ -188,7 +278,7 @@ class Elasticity(Equations):
                 self.hourglass.of_mu,
             )  # numba takes longer to recognise a named one
             return lambda u, strain, out: fused(u, strain, lam_S, mu_S, weights, out)
-        return _from_tables(image, self.tensors, self.hourglass_tensors, self.hourglass.weight, self.terms, self.dtype)
+        return self._from_tables(image, self.hourglass_tensors, self.hourglass.weight, self.terms)
 
 
 class Conduction(Equations):
@@ -199,15 +289,21 @@ class Conduction(Equations):
     """
 
     def __init__(
-        self, materials: Materials, shape: tuple[int, ...], spacing: np.ndarray, discretization: str, dtype: str
+        self,
+        materials: Materials,
+        shape: tuple[int, ...],
+        spacing: np.ndarray,
+        discretization: str,
+        dtype: str,
+        boundary: str = "periodic",
     ) -> None:
         dims = len(shape)
         tensors = materials.conductivity_tensors(dims)
         assert tensors is not None
-        super().__init__(tensors, 1 / spacing, spacing, dtype)
+        super().__init__(tensors, 1 / spacing, spacing, dtype, boundary, load_cases(dims, False, boundary))
         self.components, self.weight = 1, hourglass(discretization).weight
         self.terms = stencil_tensors.terms(dims, elastic=False)
-        self.finite_volume = discretization == "fv"
+        self.finite_volume = self.centred = discretization == "fv"
         if self.finite_volume and (tensors * (1 - np.eye(dims))).any():
             raise InputError("discretization = 'fv' takes conductivities without off-diagonal entries.")
         self.k, midway = None, None
@@ -216,15 +312,15 @@ class Conduction(Equations):
             midway = (self.k.min() + self.k.max()) / 2 * np.diag(1 / spacing**2)
         reference = _key(self.reference(midway))
         self.green = (
-            finite_volume_green(shape, reference, dtype)
+            finite_volume_green(shape, reference, dtype, boundary)
             if self.finite_volume
-            else conductive_green(shape, reference, self.weight, dtype)
+            else conductive_green(shape, reference, self.weight, dtype, boundary)
         )
 
     def divergence(self, image: np.ndarray) -> Divergence:
         """Returns the operator of one image: written out for isotropic phases on cubic voxels, else from tables."""
         if self.finite_volume:
-            faces = self._faces(image).astype(self.dtype)
+            faces = self._faces(image)
 
             def operator(t: np.ndarray, gradient: np.ndarray, out: np.ndarray) -> None:
                 padded = np.pad(gradient, ((0, 0), (3 - image.ndim, 0)))
@@ -235,41 +331,48 @@ class Conduction(Equations):
 
             return operator
         if self.k is not None and self.cubic:
-            k_S = self.k.astype(self.dtype)[image]
+            k_S = without_wrap(self.k.astype(self.dtype)[image], self.boundary)
             fused = stencil.flux_divergence if image.ndim == 2 else stencil_3d.flux_divergence
             return lambda t, gradient, out: fused(t[:, 0], gradient, k_S, self.weight, out[:, 0])
-        return _from_tables(image, self.tensors, self.tensors, self.weight, self.terms, self.dtype)
+        return self._from_tables(image, self.tensors, self.weight, self.terms)
 
     def mean_tensor(self, image: np.ndarray) -> np.ndarray:
         """Returns <k> of one image, `(d, d)`; for finite volumes the mean over the faces across each axis."""
-        means = super().mean_tensor(image)
         if not self.finite_volume:
-            return means
-        means = self._faces(image).mean(axis=(1, 2, 3))[3 - image.ndim :]
+            return super().mean_tensor(image)
+        means = self._faces(image).mean(axis=(1, 2, 3), dtype=np.float64)[3 - image.ndim :]
+        if self.boundary == "mirror":  # each outer face belongs to two images
+            walls = [self._outer_layers(image, axis) for axis in range(image.ndim)]
+            means += [sum(k.mean() for k in pair) / (2 * image.shape[axis]) for axis, pair in enumerate(walls)]
         return self.loads @ np.diag(means) @ self.loads
 
+    def _with_walls(self, divergence: Divergence, image: np.ndarray, case: LoadCases) -> Divergence:
+        """With finite volumes and mirrors, adds the flux through the isothermal faces, half a cell from the centres.
+
+        The cell beyond such a face mirrors the one before it, its temperature is the opposite.
+        """
+        if not self.finite_volume or case.odd is None:
+            return divergence
+        axis = case.odd[0].index(True)
+        first, last = (k.astype(self.dtype) for k in self._outer_layers(image, axis))
+
+        def operator(t: np.ndarray, gradient: np.ndarray, out: np.ndarray) -> None:
+            divergence(t, gradient, out)
+            layers, out_layers = np.moveaxis(t[0, 0], axis, 0), np.moveaxis(out[0, 0], axis, 0)
+            out_layers[0] += first * (gradient[0, axis] + 2 * layers[0])
+            out_layers[-1] -= last * (gradient[0, axis] - 2 * layers[-1])
+
+        return operator
+
+    def _outer_layers(self, image: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Conductivity along an axis of the cells at its two faces."""
+        k_P = self.tensors[:, axis, axis]
+        return k_P[image.take(0, axis)], k_P[image.take(-1, axis)]
+
     def _faces(self, image: np.ndarray) -> np.ndarray:
-        diagonal_PK = np.diagonal(self.tensors, axis1=1, axis2=2)
-        k_KS = np.moveaxis(diagonal_PK[_as_volume(image)], -1, 0)
-        return stencil_tensors.harmonic_faces(np.concatenate([k_KS[:1]] * (3 - len(k_KS)) + [k_KS]))
-
-
-def _from_tables(
-    image: np.ndarray,
-    tensors: np.ndarray,
-    hourglass_tensors: np.ndarray,
-    weight: float,
-    terms: stencil_tensors.Terms,
-    dtype: str,
-) -> Divergence:
-    volume = np.ascontiguousarray(_as_volume(image))
-    first, second = tensors.astype(dtype), hourglass_tensors.astype(dtype)
-
-    def operator(u: np.ndarray, strain: np.ndarray, out: np.ndarray) -> None:
-        shape = (*u.shape[:2], *volume.shape)
-        stencil_tensors.divergence(u.reshape(shape), strain, volume, first, second, weight, terms, out.reshape(shape))
-
-    return operator
+        k_PK = np.diagonal(self.tensors, axis1=1, axis2=2)
+        k_P3 = k_PK[:, [0] * (3 - image.ndim) + list(range(image.ndim))]
+        return stencil_tensors.harmonic_faces(_as_volume(image), k_P3, self.dtype, closed=self.boundary == "mirror")
 
 
 def _as_volume(image: np.ndarray) -> np.ndarray:
@@ -280,12 +383,11 @@ def _key(tensor: np.ndarray) -> Matrix:
     return tuple(tuple(float(value) for value in row) for row in tensor)
 
 
-def _effective_tensor(voigt: np.ndarray, f_LCS: np.ndarray, solution: Solution) -> np.ndarray:
+def _effective_tensor(voigt: np.ndarray, f_LCS: np.ndarray, solution: Solution, pixels: int) -> np.ndarray:
     """<E_i C E_j> - f_i.u_j - u_i.r_j per pixel."""
     L = len(voigt)
     f, u = f_LCS.reshape(L, -1), solution.u.reshape(L, -1)
     r = solution.residual.reshape(L, -1)
-    pixels = f_LCS[0, 0].size
     return voigt - (f @ u.T + u @ r.T).astype(np.float64) / pixels
 
 

@@ -23,11 +23,11 @@ class LocalFields:
     Attributes:
         strain: `(K, *S)`, engineering shear.
         stress: `(K, *S)`.
-        displacement: Periodic part at the nodes, `(d, *S)`; node (i, j) is the pixel's corner of lowest i and j. In
-            units of the spacing along x.
+        displacement: Fluctuation at the nodes, `(d, *S)`; node (i, j) is the pixel's corner of lowest i and j. In
+            units of the spacing along x. With mirrors there is a node more along each axis.
         gradient: Of the temperature, `(d, *S)`.
         flux: Conductivity times `gradient`, `(d, *S)`.
-        temperature: Periodic part at the nodes, `(*S)`.
+        temperature: Fluctuation at the nodes, likewise, `(*S)`.
     """
 
     strain: np.ndarray | None = None
@@ -46,6 +46,7 @@ def local_fields(
     gradient: Sequence[float] | None = None,
     dims: int = 2,
     spacing: Sequence[float] | None = None,
+    boundary: str = "periodic",
     tolerance: float = 1e-6,
     precision: Precision = "auto",
     max_iterations: int = 2000,
@@ -63,6 +64,7 @@ def local_fields(
         gradient: Macroscopic temperature gradient, `(d,)`.
         dims: 2 or 3.
         spacing: Edge lengths of a pixel or voxel, one an axis; None for squares and cubes.
+        boundary: `periodic` or `mirror`, as of `homogenize`.
         tolerance: Relative error of the energy; that of the fields is about its square root.
         precision: As of `homogenize`.
         max_iterations: As of `homogenize`.
@@ -85,26 +87,28 @@ def local_fields(
         materials,
         dims=dims,
         spacing=spacing,
+        boundary=boundary,
         tolerance=tolerance,
         precision=precision,
         max_iterations=max_iterations,
         keep_fields=True,
     ).fields
+    pixels = tuple(slice(size) for size in image[0].shape)
     found: dict[str, np.ndarray] = {}
     if load_K is not None:
         assert solved.displacement is not None
         u_dS = np.tensordot(load_K, solved.displacement.astype(np.float64), 1)
         eps_KS = load_K.reshape(-1, *[1] * dims) + np.zeros((1, *image[0].shape))
         for component, (a, b) in enumerate(PAIRS[dims]):
-            eps_KS[component] += mean_gradient(u_dS[a], b) / lengths[b]
+            eps_KS[component] += mean_gradient(u_dS[a], b)[pixels] / lengths[b]
             if a != b:
-                eps_KS[component] += mean_gradient(u_dS[b], a) / lengths[a]
+                eps_KS[component] += mean_gradient(u_dS[b], a)[pixels] / lengths[a]
         stress = _times(materials.stiffness_tensors(dims), image[0], eps_KS)
         found |= {"strain": eps_KS, "stress": stress, "displacement": u_dS}
     if load_d is not None:
         assert solved.temperature is not None
         t_S = np.tensordot(load_d, solved.temperature.astype(np.float64), 1)[0]
-        slopes = np.stack([mean_gradient(t_S, axis) / lengths[axis] for axis in range(dims)])
+        slopes = np.stack([mean_gradient(t_S, axis)[pixels] / lengths[axis] for axis in range(dims)])
         slopes += load_d.reshape(-1, *[1] * dims)
         flux = _times(materials.conductivity_tensors(dims), image[0], slopes)
         found |= {"gradient": slopes, "flux": flux, "temperature": t_S}

@@ -39,7 +39,7 @@ class GreenOperator:
         axes = tuple(range(2, residual_LCS.ndim))
         spectrum = scipy.fft.rfftn(residual_LCS, axes=axes)
         L, C = spectrum.shape[:2]
-        _multiply(spectrum.reshape(L, C, -1), self.green.reshape(len(self.green), -1))
+        multiply(spectrum.reshape(L, C, -1), self.green.reshape(len(self.green), -1))
         z_LCS[:] = scipy.fft.irfftn(spectrum, s=self.space, axes=axes, overwrite_x=True)
 
     def _apply_to_pairs(self, residual_FXY: np.ndarray, z_FXY: np.ndarray) -> None:
@@ -106,7 +106,13 @@ def _multiply_two(
 
 
 @compiled
-def _multiply(spectrum_LCS: np.ndarray, green: np.ndarray) -> None:
+def multiply(spectrum_LCS: np.ndarray, green: np.ndarray) -> None:
+    """Multiplies the components by a symmetric matrix at each wave number, in place.
+
+    Args:
+        spectrum_LCS: `(L, C, S)`, S all wave numbers.
+        green: `(1, S)`, or components xx, yy, xy, `(3, S)`, or xx, yy, zz, yz, xz, xy, `(6, S)`.
+    """
     L, C, S = spectrum_LCS.shape
     block = 1024  # three components of so many wave numbers at a time: short loops over few arrays become vector code
     before = np.empty((C, block), spectrum_LCS.dtype)

@@ -7,6 +7,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError, NotConvergedError
 from microdesign.physics.materials import Materials
+from microdesign.physics.solver.boundary import check_boundary
 from microdesign.physics.solver.discretization import hourglass
 from microdesign.physics.solver.equations import Conduction, Elasticity
 from microdesign.physics.solver.precision import Precision, field_type
@@ -15,6 +16,8 @@ from microdesign.physics.solver.precision import Precision, field_type
 @dataclass(frozen=True)
 class Fields:
     """The fluctuations of one image for unit macroscopic strains and gradients, in units of the spacing along x.
+
+    With mirrors there is a node more along each axis (not of finite volumes): `(3, 2, X + 1, Y + 1)`.
 
     Attributes:
         displacement: `(3, 2, X, Y)`, or `(6, 3, X, Y, Z)`; the loads are in the order of the stiffness. None without
@@ -52,6 +55,7 @@ def homogenize(
     *,
     dims: int = 2,
     spacing: Sequence[float] | None = None,
+    boundary: str = "periodic",
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
@@ -59,7 +63,7 @@ def homogenize(
     keep_fields: bool = False,
     start: Sequence[Fields] = (),
 ) -> Homogenization:
-    """Computes the effective stiffness and conductivity of periodic images or volumes.
+    """Computes the effective stiffness and conductivity of periodic or mirrored images or volumes.
 
     Images are in plane stress or plane strain, as the materials say. Phases may be voids (E or k = 0): the tensors are
     then those of the solid, and a direction in which it does not hang together gets 0.
@@ -70,6 +74,9 @@ def homogenize(
         materials: The phases; a pixel of label i is of `materials.phases[i]`.
         dims: 2 or 3.
         spacing: Edge lengths of a pixel or voxel, one an axis, in any unit; None for squares and cubes.
+        boundary: `periodic`, or `mirror` of images that do not repeat: isothermal ends and insulated sides in
+            conduction, normal mixed conditions in elasticity, see `boundary`. It equals the periodic solve of the image
+            of twice the size that mirrors make of it; entries such as C16 and k12 are 0.
         discretization: `q1` (one bilinear or trilinear element per pixel, full integration), `rotated` (Willot's
             scheme), `q1bbar` (`q1` with the mean dilatation in elasticity) or `fv` (finite volumes in conduction).
         tolerance: Relative error of the diagonal entries at which an image is done, in [1e-12, 0.1].
@@ -85,6 +92,7 @@ def homogenize(
     """
     labels = check_labels(labels, materials, dims)
     hourglass(discretization)
+    check_boundary(boundary)
     if not 1e-12 <= tolerance <= 0.1:
         raise InputError(f"tolerance = {tolerance} is out of range; expected 1e-12 to 0.1.")
     if max_iterations < 1:
@@ -94,7 +102,7 @@ def homogenize(
     n, K = len(labels), 3 * dims - 3
     if start and len(start) != n:
         raise InputError(f"start has the fields of {len(start)} images; expected those of {n}.")
-    problem = lengths, discretization, dtype
+    problem = lengths, discretization, dtype, boundary
     elasticity = Elasticity(materials, labels.shape[1:], *problem) if materials.has_stiffness else None
     conduction = Conduction(materials, labels.shape[1:], *problem) if materials.has_conductivity else None
     result = Homogenization(
@@ -112,7 +120,7 @@ def homogenize(
                 reached.append(None)
                 continue
             try:
-                tensors[i], solution = equations.solve(image, tolerance, max_iterations, first)
+                tensors[i], solution = equations.solve(image, tolerance, max_iterations, first, keep_fields)
             except InputError as error:
                 raise InputError(f"image {i}: {error}") from None
             result.iterations[i] = max(result.iterations[i], solution.iterations)

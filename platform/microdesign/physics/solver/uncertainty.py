@@ -6,6 +6,7 @@ converge to the same values as the pixels shrink. Their gap is taken as the unce
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,7 @@ def discretization_uncertainty(
     *,
     dims: int = 2,
     spacing: Sequence[float] | None = None,
+    boundary: str = "periodic",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
     max_iterations: int = 2000,
@@ -60,6 +62,7 @@ def discretization_uncertainty(
             phases,
             dims=dims,
             spacing=spacing,
+            boundary=boundary,
             discretization=discretization,
             tolerance=tolerance,
             precision=precision,
@@ -77,14 +80,20 @@ def discretization_uncertainty(
 
 
 def conductivity_bracket(
-    labels: np.ndarray, materials: Materials, *, spacing: Sequence[float] | None = None, tolerance: float = 1e-4
+    labels: np.ndarray,
+    materials: Materials,
+    *,
+    spacing: Sequence[float] | None = None,
+    boundary: str = "periodic",
+    tolerance: float = 1e-4,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns bounds (lower, upper) of the conductivity tensor of the geometry that the pixels draw, each `(n, 2, 2)`.
 
     In the sense of quadratic forms, lower <= K <= upper. The minimum of the energy over bilinear fields is an upper
     bound, at any iterate. A plane flux is the gradient of a stream function turned by 90 degrees, so that the same
     holds for the resistivity: with the dual phases k' = R^T k^-1 R, K' = R^T K^-1 R, and the bound K' <= K'_q1 is
-    K >= R K'_q1^-1 R^T (J. B. Keller, J. Math. Phys. 5 (1964); A. M. Dykhne 1970; K. S. Mendelson 1975).
+    K >= R K'_q1^-1 R^T (J. B. Keller, J. Math. Phys. 5 (1964); A. M. Dykhne 1970; K. S. Mendelson 1975). With mirrors
+    it holds as well: the turn makes isothermal faces of the insulated ones.
 
     Arguments as of `homogenize`.
 
@@ -94,8 +103,9 @@ def conductivity_bracket(
     """
     if not materials.has_conductivity or _insulates(materials):
         raise InputError("a phase does not conduct (k = 0), so the dual problem has no finite phases; expected k > 0.")
-    upper = homogenize(labels, _conductive(materials), spacing=spacing, tolerance=tolerance)
-    lower = homogenize(labels, dual_materials(materials), spacing=spacing, tolerance=tolerance)
+    settings: dict[str, Any] = {"spacing": spacing, "boundary": boundary, "tolerance": tolerance}
+    upper = homogenize(labels, _conductive(materials), **settings)
+    lower = homogenize(labels, dual_materials(materials), **settings)
     return _dual_bound(lower.conductivity), upper.conductivity
 
 

@@ -160,17 +160,22 @@ def finite_volume_divergence(
                     out[i, j, behind] += flux
 
 
-def harmonic_faces(k_KXYZ: np.ndarray) -> np.ndarray:
+def harmonic_faces(labels_XYZ: np.ndarray, k_P3: np.ndarray, dtype: str, closed: bool = False) -> np.ndarray:
     """Returns the harmonic mean of the conductivities along each axis of the cells that share a face, `(3, X, Y, Z)`.
 
     Args:
-        k_KXYZ: Conductivity of each cell along each axis, `(3, X, Y, Z)`; 0 in one of two cells closes their face.
+        labels_XYZ: Phase of each cell.
+        k_P3: Conductivity of each phase along each axis, `(P, 3)`; 0 in one of two cells closes their face.
+        dtype: Of the result.
+        closed: Whether the faces between the last cells and the first ones are closed.
     """
-    faces = np.empty_like(k_KXYZ)
-    for axis, k in enumerate(k_KXYZ):
-        following = np.roll(k, -1, axis)
-        total = k + following
-        faces[axis] = 2 * k * following / np.where(total > 0, total, 1)
+    faces = np.empty((3, *labels_XYZ.shape), dtype)
+    for axis, k_P in enumerate(k_P3.T):
+        total_PP = k_P[:, None] + k_P
+        mean_PP = 2 * k_P[:, None] * k_P / np.where(total_PP > 0, total_PP, 1)
+        faces[axis] = mean_PP.astype(dtype)[labels_XYZ, np.roll(labels_XYZ, -1, axis)]
+        if closed:
+            np.moveaxis(faces[axis], axis, 0)[-1] = 0
     return faces
 
 
