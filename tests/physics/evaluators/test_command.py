@@ -76,6 +76,14 @@ FAILURES = {
 }
 
 
+def test_null_is_a_value_that_is_not_defined(tmp_path: Path) -> None:
+    evaluator = program(tmp_path, "if images.mean() > 0.5: rows[0]['vxy'] = None")
+    values = evaluate_each(evaluator, IMAGES[2:], MATERIALS)
+    assert not any(values["error"])
+    np.testing.assert_array_equal(np.isnan(values["vxy"]), [False, True])
+    assert np.isfinite(values["kx"]).all()
+
+
 def test_a_failure_is_one_sentence_and_costs_one_image(tmp_path: Path, subtests: pytest.Subtests) -> None:
     for extra in FAILURES:
         with subtests.test(extra=extra):

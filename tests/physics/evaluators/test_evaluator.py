@@ -8,7 +8,7 @@ import pytest
 from microdesign.core.errors import EvaluationError, InputError, NotConvergedError
 from microdesign.core.properties import standard_names
 from microdesign.physics.evaluators.fft import FFTEvaluator
-from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each
+from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.materials import Materials
 
@@ -99,6 +99,34 @@ def test_values_that_are_not_finite_are_failures() -> None:
     values = evaluate_each(Broken(), images, MATERIALS)
     assert all("returned Ex = inf" in message for message in values["error"][bad])
     np.testing.assert_array_equal(np.isnan(values["Ex"]), bad)
+
+
+def test_a_value_that_is_not_defined_is_missing_alone() -> None:
+    class Partial(FractionEvaluator):
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            values = super().evaluate(images, materials)
+            nothing = np.where(np.arange(len(images)) == 3, np.nan, 1.0)
+            return {name: array * nothing for name, array in values.items()} | {"vxy": nothing * [np.nan, 1, 1, 1, 1]}
+
+    values = evaluate_each(Partial(), IMAGES, MATERIALS)
+    assert values["error"].tolist() == ["", "", "", "EvaluationError: the evaluator returned no value.", ""]
+    np.testing.assert_array_equal(np.isnan(values["vxy"]), [True, False, False, True, False])
+    np.testing.assert_array_equal(np.isnan(values["Ex"]), np.arange(5) == 3)
+
+
+def test_boundaries_of_the_built_in_solver() -> None:
+    periodic, mirror = (FFTEvaluator().for_images(each) for each in (True, False))
+    assert (periodic.boundary, mirror.boundary) == ("periodic", "mirror")
+    assert periodic.fingerprint == FFTEvaluator().fingerprint != mirror.fingerprint
+    assert load_evaluator("fft: boundary=mirror") == mirror == mirror.for_images(periodic=True)
+    assert for_images(mirror.alternative, True).boundary == "mirror"
+    assert for_images(FractionEvaluator(), False).fingerprint == "fraction-1.0"
+    doubled = np.pad(IMAGES, [(0, 0), (0, 12), (0, 10)], mode="symmetric")
+    expected, found = (each.evaluate(images, MATERIALS) for each, images in ((periodic, doubled), (mirror, IMAGES)))
+    for name in standard_names(2):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, err_msg=name)
+    with pytest.raises(InputError, match="'boundary' = 'wall'"):
+        load_evaluator("fft: boundary=wall")
 
 
 def test_images_that_converged_are_not_solved_again() -> None:
