@@ -50,14 +50,15 @@ def demo(
         result = run_demo(settings, progress, fresh)
     if as_json:
         print(result.model_dump_json(indent=2))
-        return
-    _print_result(result)
-    print("\nstages: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.stages.items()))
+    else:
+        _print_result(result)
+        print("\nstages: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.stages.items()))
+    _exit(result)
 
 
 @app.command()
 def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
-    """Run or resume a design campaign."""
+    """Run or resume a design campaign. Exits with 3 where nothing meets the target: near misses are delivered."""
     from microdesign.core.config import load_config
     from microdesign.design.campaign.campaign_config import CampaignConfig
 
@@ -71,6 +72,7 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
         print(result.model_dump_json(indent=2))
     else:
         _print_result(result)
+    _exit(result)
 
 
 @app.command()
@@ -81,7 +83,17 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]
     print(report_campaign(folder))
 
 
+NOT_MET = 3
+"""Exit code of a campaign whose target nothing meets."""
+
+
 def _print_result(result: "CampaignResult") -> None:
+    print(result.verdict.sentence)
     print_table(list(result.table.titles), [list(row) for row in result.table.rows])
     for line in result.summary:
         print(line)
+
+
+def _exit(result: "CampaignResult") -> None:
+    if not result.verdict.is_met:
+        raise typer.Exit(NOT_MET)

@@ -17,13 +17,18 @@ from microdesign.design.campaign.engine import SearchOutcome, open_campaign_runn
 from microdesign.design.campaign.runners.evaluation import Evaluate, evaluate_images
 from microdesign.design.campaign.runners.protocol import Runner
 from microdesign.design.campaign.trials import Trial, Trials
-from microdesign.design.report.baselines import best_of_random_draws, best_of_training_set
+from microdesign.design.report.baselines import (
+    AdmittedImages,
+    admitted_images,
+    best_of_random_draws,
+    best_of_training_set,
+)
 from microdesign.design.report.html import CONFIG, PAGE, RUN, write_report
 from microdesign.design.report.mlflow_logger import MLflowLogger
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.result_parts import AfterSearch, BaselineResult, CandidateResult
-from microdesign.design.report.robustness import discretization_gap, robustness
-from microdesign.design.report.summary import summarize, summarize_baseline
+from microdesign.design.report.robustness import other_discretization, robustness
+from microdesign.design.report.summary import summarize, summarize_baseline, summarize_training_images
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.setup import CampaignSetup, open_setup
 from microdesign.physics.evaluators.protocol import Evaluator
@@ -104,7 +109,9 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
     """The result with baselines and redraws; writes the images that it names."""
     config = setup.config
     trials, digest = Trials(outcome.evaluations), setup.surrogate.digest
-    result = summarize(config, trials, setup.materials, setup.feasibility, digest, folder, setup.training)
+    admitted = None if setup.data is None or not setup.labelled else admitted_images(setup.data, config.target)
+    known = None if admitted is None else admitted.values
+    result = summarize(config, trials, setup.materials, setup.feasibility, digest, folder, setup.training, known)
     started = time.monotonic()
 
     def evaluate(images: np.ndarray) -> dict[str, np.ndarray]:
@@ -112,7 +119,12 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
         return evaluate_images(runner, images, keys, setup.materials, setup.store, config.retries)
 
     candidates = _with_robustness(setup, outcome.candidates, result.candidates, evaluate)
-    baselines, draws = _baselines(setup, len(outcome.evaluations), folder / "baselines", evaluate)
+    baselines, draws = _baselines(setup, admitted, len(outcome.evaluations), folder / "baselines", evaluate)
+    from_data = (
+        ()
+        if admitted is None
+        else summarize_training_images(admitted, config.target, config.candidates, folder / "from-data")
+    )
     redraws = len(candidates) * config.robustness.draws
     search = result.search.model_copy(
         update={
@@ -123,7 +135,13 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
     )
     after = AfterSearch(evaluations=redraws + draws, seconds=time.monotonic() - started)
     return result.model_copy(
-        update={"candidates": candidates, "baselines": baselines, "search": search, "after_search": after}
+        update={
+            "candidates": candidates,
+            "from_data": from_data,
+            "baselines": baselines,
+            "search": search,
+            "after_search": after,
+        }
     )
 
 
@@ -143,23 +161,26 @@ def _with_robustness(
         config.robustness,
         config.seed,
     )
-    gaps = [
-        discretization_gap(trial.labels, trial.verified, target, setup.evaluator, setup.materials) for trial in trials
+    others = [
+        other_discretization(trial.labels, trial.verified, target, setup.evaluator, setup.materials) for trial in trials
     ]
     return tuple(
-        candidate.model_copy(update={"robustness": spread, "discretization_gap": gap})
-        for candidate, spread, gap in zip(candidates, spreads, gaps, strict=True)
+        candidate.model_copy(
+            update={"robustness": spread}
+            | ({} if other is None else {"discretization_gap": other.gap, "holds_by_both": other.holds})
+        )
+        for candidate, spread, other in zip(candidates, spreads, others, strict=True)
     )
 
 
 def _baselines(
-    setup: CampaignSetup, n: int, folder: Path, evaluate: Evaluate
+    setup: CampaignSetup, admitted: AdmittedImages | None, n: int, folder: Path, evaluate: Evaluate
 ) -> tuple[dict[str, BaselineResult | None], int]:
     """The best of the training set, and of n blind draws if these are asked for; and how many draws there were."""
     if setup.data is None or not setup.labelled:
         return {}, 0
     target, config = setup.config.target, setup.config
-    found = {"training_set": best_of_training_set(setup.data, target)}
+    found = {"training_set": None if admitted is None else best_of_training_set(admitted, target)}
     if config.random_baseline:
         found["random"] = best_of_random_draws(setup.data, setup.surrogate, target, evaluate, n, config.seed)
     summarized = {name: summarize_baseline(found[name], folder / f"{name}.npy") for name in found}

@@ -18,6 +18,7 @@ from microdesign.design.report.result_parts import (
     SearchSummary,
     Timings,
 )
+from microdesign.design.report.verdict import Verdict
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.target import Target
 from tests.design.small_model import MATERIALS
@@ -84,6 +85,7 @@ def campaign_result(folder: Path, **changes: Any) -> CampaignResult:
         "units": {"Ex": "<GPa>"},
         "materials": MATERIALS,
         "feasibility": Feasibility(bounds={"Ex": {"any": (1.0, 9.87), "isotropic": (1.0, float("inf"))}}),
+        "verdict": Verdict(kind="met", sentence="Met: 1 distinct design."),
         "constraints": (ConstraintRange(name="volume_fraction", low=0.0, high=0.55),),
         "distinct": 0.1,
         "candidates": (candidate(folder),),

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from microdesign.design.report.baselines import best_of_random_draws, best_of_training_set
+from microdesign.design.report.baselines import (
+    AdmittedImages,
+    admitted_images,
+    best_of_random_draws,
+    best_of_training_set,
+    met_by_training_images,
+)
 from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.evaluators.fft import FFTEvaluator
@@ -19,8 +25,15 @@ def data() -> Microstructures:
     return Microstructures(labels=labels, n_phases=2, properties={"Ex": Ex, "kx": Ex + 0.5})
 
 
+def admitted(target: Target) -> AdmittedImages:
+    found = admitted_images(data(), target)
+    assert found is not None
+    return found
+
+
 def test_the_nearest_image_by_its_worst_property() -> None:
-    best = best_of_training_set(data(), Target(properties={"kx": 3.4, "Ex": 3.0}))
+    target = Target(properties={"kx": 3.4, "Ex": 3.0})
+    best = best_of_training_set(admitted(target), target)
     assert best is not None
     np.testing.assert_array_equal(best.labels, data().labels[2])
     assert best.verified == {"kx": 3.5, "Ex": 3.0}
@@ -29,14 +42,24 @@ def test_the_nearest_image_by_its_worst_property() -> None:
 
 
 def test_constraints_and_unknown_values_leave_images_out() -> None:
-    best = best_of_training_set(data(), Target(properties={"Ex": 3.0}, constraints={"volume_fraction": (0.45, 1.0)}))
+    target = Target(properties={"Ex": 3.0}, constraints={"volume_fraction": (0.45, 1.0)})
+    best = best_of_training_set(admitted(target), target)
     assert best is not None
     np.testing.assert_array_equal(best.labels, data().labels[4])
     assert best.error == pytest.approx(2 / 3)
-    assert (
-        best_of_training_set(data(), Target(properties={"Ex": 3.0}, constraints={"volume_fraction": (0.9, 1.0)}))
-        is None
-    )
+    target = Target(properties={"Ex": 3.0}, constraints={"volume_fraction": (0.9, 1.0)})
+    assert best_of_training_set(admitted(target), target) is None
+    assert admitted_images(data(), Target(properties={"Gxy": 1.0})) is None
+
+
+def test_training_images_that_meet_the_target() -> None:
+    target = Target(properties={"Ex": {"at_least": 2.5}}, tolerance=0.01)
+    found = met_by_training_images(admitted(target), target, 2)
+    assert 1 <= len(found) <= 2
+    for row, values in found:
+        assert data().properties["Ex"][row] == values[0] >= 2.5
+    target = Target(properties={"Ex": 4.0}, tolerance=0.01)
+    assert met_by_training_images(admitted(target), target, 2) == []
 
 
 def test_random_draws_are_seeded_and_verified(surrogate: LocalSurrogate, materials: Materials) -> None:

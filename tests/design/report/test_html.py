@@ -17,6 +17,7 @@ from microdesign.design.report.figures import (
 )
 from microdesign.design.report.html import report_campaign, write_report
 from microdesign.design.report.result_parts import Front
+from microdesign.design.report.verdict import TradeOff, Verdict
 from microdesign.design.target.distance_to_data import DistanceToData
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.target import Target
@@ -63,11 +64,18 @@ def test_no_candidate_and_a_target_outside_the_data_are_said(tmp_path: Path) -> 
     known = Feasibility(
         distance_to_data=DistanceToData(distance=3.0, usual=0.1), warnings=("Ex >= 5 takes an anisotropic one.",)
     )
-    text = write_report(campaign_result(tmp_path, candidates=(), feasibility=known)).read_text()
-    assert "No design came within the tolerance; the best misses the target by 1.23 %" in text
+    compromise = TradeOff(values={"Ex": 3.1}, error=0.114, source="training image")
+    verdict = Verdict(kind="not met", sentence="Not met: Ex.", suggestion="Ask for less.", trade_offs=(compromise,))
+    miss = candidate(tmp_path, error=0.2, files=write_design(tmp_path / "misses" / "miss-1.npy", image(), {}))
+    result = campaign_result(tmp_path, candidates=(), misses=(miss,), feasibility=known, verdict=verdict)
+    text = write_report(result).read_text()
+    assert '<p class="verdict missed">Not met: Ex. Ask for less.</p>' in text
+    assert "<tr><td>training image</td><td>3.1</td><td>11.40 %</td></tr>" in text
+    assert "Near miss 1" in text
+    assert "<td>miss 1</td>" in text
     assert "The target is OUTSIDE the training data: its nearest training sample is 3.000 standard deviations" in text
     assert '<p class="warning">Ex &gt;= 5 takes an anisotropic one.</p>' in text
-    assert text.count('class="warning"') == 3
+    assert text.count('class="warning"') == 2
 
 
 def test_without_data_there_is_no_novelty(tmp_path: Path) -> None:

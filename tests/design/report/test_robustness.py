@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from microdesign.design.campaign.campaign_config import RobustnessConfig
-from microdesign.design.report.robustness import discretization_gap, redraws, robustness
+from microdesign.design.report.robustness import other_discretization, redraws, robustness
 from microdesign.design.target.target import Target
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
@@ -49,7 +49,8 @@ def test_the_gap_of_two_discretizations(materials: Materials) -> None:
 
     def gap_of(labels: np.ndarray) -> dict[str, float] | None:
         verified = {name: array[0] for name, array in FFTEvaluator().evaluate(labels[None], materials).items()}
-        return discretization_gap(labels, verified, target, FFTEvaluator(), materials)
+        found = other_discretization(labels, verified, target, FFTEvaluator(), materials)
+        return None if found is None else found.gap
 
     gap = gap_of(rough)
     assert gap is not None
@@ -61,6 +62,21 @@ def test_the_gap_of_two_discretizations(materials: Materials) -> None:
     assert exact["Ex"] < 1e-3 < gap["Ex"]  # a laminate is the same by both
 
 
+def test_a_bound_has_to_hold_by_both_discretizations(materials: Materials) -> None:
+    rough = (np.random.default_rng(0).random((16, 16)) < 0.5).astype(np.uint8)
+    verified = {name: array[0] for name, array in FFTEvaluator().evaluate(rough[None], materials).items()}
+    stiff, soft = (
+        float(1 / np.linalg.inv(homogenize(rough, materials, discretization=each).stiffness[0])[0, 0])
+        for each in ("q1", "rotated")
+    )
+    assert soft < stiff
+    for bound, holds in ((0.99 * soft, True), ((soft + stiff) / 2, False)):
+        target = Target(properties={"Ex": {"at_least": bound}})
+        found = other_discretization(rough, verified, target, FFTEvaluator(), materials)
+        assert found is not None
+        assert found.holds is holds, bound
+
+
 def test_no_gap_for_another_physics(materials: Materials) -> None:
     class Other:
         fingerprint = "other"
@@ -68,4 +84,4 @@ def test_no_gap_for_another_physics(materials: Materials) -> None:
         def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
             return {"Ex": images.mean((1, 2))}
 
-    assert discretization_gap(np.eye(8, dtype=np.uint8), {"Ex": 0.5}, TARGET, Other(), materials) is None
+    assert other_discretization(np.eye(8, dtype=np.uint8), {"Ex": 0.5}, TARGET, Other(), materials) is None

@@ -38,6 +38,13 @@ class CampaignProgress:
         """The best distinct designs within tolerance, from as many components as possible, best first."""
         return self._candidates(self._trials.succeeded)
 
+    def near_misses(self, n: int) -> list[Trial]:
+        """The best n distinct designs that miss the tolerance, best first."""
+        done = self._trials.succeeded
+        errors = self.target.errors(self.verified(done)).tolist() if done and n > 0 else []
+        missed = [trial for trial, error in zip(done, errors, strict=False) if error > self.target.tolerance]
+        return self.incumbents(missed)[: max(0, n)]
+
     def incumbents(self, trials: list[Trial]) -> list[Trial]:
         """The best distinct ones of the trials, as many as candidates are asked for, best first.
 

@@ -6,9 +6,14 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.design.campaign.runners.evaluation import Evaluate
+from microdesign.design.search.distinctness import distinct_best
 from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.surrogate.protocol import Surrogate, decode_labels
+
+MOST_COMPARED = 64
+"""Training images that meet a target best, among which distinct ones are chosen."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +26,46 @@ class Baseline:
     of: int
 
 
-def best_of_training_set(data: Microstructures, target: Target) -> Baseline | None:
-    """The labelled image that comes closest; None when the labels lack a property or none satisfies the constraints."""
+@dataclass(frozen=True)
+class AdmittedImages:
+    """The training images that satisfy a target's constraints, with its properties.
+
+    Attributes:
+        data: All training images.
+        rows: Places of the admitted ones, `(m,)`.
+        values: The target's properties of these, `(m, P)`, finite.
+    """
+
+    data: Microstructures
+    rows: np.ndarray
+    values: np.ndarray
+
+
+def admitted_images(data: Microstructures, target: Target) -> AdmittedImages | None:
+    """The training images that satisfy the constraints; None when the labels lack a property of the target."""
     try:
         table = target.table(data.properties)
     except InputError:
         return None
-    return _best(data.labels, table, target)
+    rows = np.flatnonzero(np.isfinite(table).all(1))
+    rows = rows[target.admits(data.labels[rows])]
+    return AdmittedImages(data, rows, table[rows])
+
+
+def best_of_training_set(admitted: AdmittedImages, target: Target) -> Baseline | None:
+    """The labelled image that comes closest; None when none satisfies the constraints."""
+    return _best(admitted.data.labels, admitted.rows, admitted.values, target)
+
+
+def met_by_training_images(admitted: AdmittedImages, target: Target, n: int) -> list[tuple[int, np.ndarray]]:
+    """Training images that meet the target, at most n, distinct, best first: their places and properties `(P,)`."""
+    met = np.flatnonzero(target.errors(admitted.values) <= target.tolerance)
+    best = met[np.argsort(target.ranks(admitted.values[met]), kind="stable")[:MOST_COMPARED]] if len(met) else met
+    if not len(best):
+        return []
+    points = coordinates(admitted.data.labels[admitted.rows[best]])
+    chosen = distinct_best(np.arange(len(best)), np.zeros(len(best)), points, n)
+    return [(int(admitted.rows[best[i]]), admitted.values[best[i]]) for i in chosen]
 
 
 def best_of_random_draws(
@@ -57,14 +95,15 @@ def best_of_random_draws(
         properties = {name: float(data.properties[name][row]) for name in surrogate.properties}
         z.append(surrogate.sample(properties, 1, seed=int(stream.integers(2**31))).z[0])
     labels = decode_labels(surrogate, np.array(z))
-    return _best(labels, target.table(evaluate(labels)), target)
-
-
-def _best(labels: np.ndarray, table: np.ndarray, target: Target) -> Baseline | None:
+    table = target.table(evaluate(labels))
     possible = np.flatnonzero(np.isfinite(table).all(1))
     possible = possible[target.admits(labels[possible])]
-    if not len(possible):
+    return _best(labels, possible, table[possible], target)
+
+
+def _best(labels: np.ndarray, rows: np.ndarray, values: np.ndarray, target: Target) -> Baseline | None:
+    if not len(rows):
         return None
-    index = possible[target.ranks(table[possible]).argmin()]
-    verified = dict(zip(target.names, table[index].tolist(), strict=True))
-    return Baseline(labels[index], verified, float(target.errors(table[index])), len(labels))
+    best = int(target.ranks(values).argmin())
+    verified = dict(zip(target.names, values[best].tolist(), strict=True))
+    return Baseline(labels[rows[best]], verified, float(target.errors(values[best])), len(labels))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from microdesign.core.tables import markdown_table
-from microdesign.design.report.result_parts import BaselineResult, CandidateResult
+from microdesign.design.report.result_parts import BaselineResult, CandidateResult, TrainingImageResult
 from microdesign.design.target.target import Target
 
 
@@ -52,18 +52,26 @@ def candidates_table(
     target: Target,
     units: Mapping[str, str],
     candidates: Sequence[CandidateResult],
+    misses: Sequence[CandidateResult],
+    from_data: Sequence[TrainingImageResult],
     baselines: Mapping[str, BaselineResult | None],
 ) -> CandidatesTable:
-    """The table of a campaign's result: of each property what the regressor predicted and what physics gives."""
+    """The table of a campaign's result: of each property what the regressor predicted and what physics gives.
+
+    Physics' values carry their distance from those of another discretization, where there is one.
+    """
     names = target.names
     properties = (f"{name}{_unit(units[name])} predicted / verified" for name in names)
     titles = ["", "component", *properties, "error", "novelty", "realism"]
     rows = [["target", "", *(str(goal) for goal in target.goals), "", "", ""]]
-    for number, each in enumerate(candidates, start=1):
-        predicted = (each.predicted.get(name) for name in names)
-        values = (f"{_number(p)} / {each.verified[name]:.4g}" for p, name in zip(predicted, names, strict=True))
-        compared = ("" if value is None else f"{value:.2f}" for value in (each.novelty, each.realism))
-        rows.append([f"candidate {number}", str(each.component), *values, f"{each.error:.2%}", *compared])
+    for what, designs in (("candidate", candidates), ("miss", misses)):
+        for number, each in enumerate(designs, start=1):
+            values = (f"{_number(each.predicted.get(name))} / {_verified(each, name)}" for name in names)
+            compared = ("" if value is None else f"{value:.2f}" for value in (each.novelty, each.realism))
+            rows.append([f"{what} {number}", str(each.component), *values, _error(each), *compared])
+    for number, image in enumerate(from_data, start=1):
+        values = (f"{image.verified[name]:.4g}" for name in names)
+        rows.append([f"from the data {number}", "", *values, f"{image.error:.2%}", "0.00", ""])
     for name, best in baselines.items():
         if best is not None:
             values = (f"{best.verified[each]:.4g}" for each in names)
@@ -79,6 +87,23 @@ def baseline_title(name: str, of: int) -> str:
 def _unit(unit: str) -> str:
     """A unit in brackets; nothing where the materials name none (`as E in the materials`)."""
     return "" if unit.startswith("as ") else f" [{unit}]"
+
+
+def _verified(each: CandidateResult, name: str) -> str:
+    """`2.349 ± 0.012`, with the distance of another discretization."""
+    value = each.verified[name]
+    return f"{value:.4g}" if each.discretization_gap is None else f"{value:.4g} ± {_spread(each, name)}"
+
+
+def _spread(each: CandidateResult, name: str) -> str:
+    assert each.discretization_gap is not None
+    return f"{abs(each.verified[name] or 1.0) * each.discretization_gap[name]:.2g}"
+
+
+def _error(each: CandidateResult) -> str:
+    """The error of the worst property, or that it is smaller than what another discretization changes."""
+    gap = max((each.discretization_gap or {"": 0.0}).values())
+    return f"{each.error:.2%}" if each.error >= gap else f"within discretization ({gap:.1%})"
 
 
 def _number(value: float | None) -> str:

@@ -29,7 +29,8 @@ RESULT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlfl
 """Files of a campaign's folder: its result, the page, its configuration, and its MLflow run."""
 _UNFINISHED = "unfinished"
 """Folder of the images of a report before the end."""
-_CANDIDATE = re.compile(r"candidate-\d+\.(npy|png|vti)")
+_DESIGN = re.compile(r"(candidate|miss|training-image)-\d+\.(npy|png|vti)")
+"""Files of an answer's images."""
 
 
 def write_report(result: CampaignResult) -> Path:
@@ -37,9 +38,10 @@ def write_report(result: CampaignResult) -> Path:
     folder = Path(result.folder)
     write_text(folder / RESULT, result.model_dump_json(indent=2) + "\n")
     # What an earlier end of the campaign had more of.
-    named = {Path(path) for candidate in result.candidates for path in candidate.files.values()}
-    for path in (folder / "candidates").glob("candidate-*"):
-        if _CANDIDATE.fullmatch(path.name) and named and path not in named:
+    answer = (*result.candidates, *result.misses, *result.from_data)
+    named = {Path(path) for each in answer for path in each.files.values()}
+    for path in (path for kind in ("candidates", "misses", "from-data") for path in (folder / kind).glob("*")):
+        if _DESIGN.fullmatch(path.name) and named and path not in named:
             path.unlink()
     page = _render(result)
     shutil.rmtree(folder / _UNFINISHED, ignore_errors=True)
@@ -90,8 +92,7 @@ def _render(result: CampaignResult) -> Path:
     page = Path(result.folder) / PAGE
     drawn = search_figures(result.search, result.units, result.target.tolerance)
     figures = {name: _drawn(figure) for name, figure in drawn.items()}
-    pictures = [data_uri(labels) for labels in result.images]
-    write_text(page, template.render(r=result, figures=figures, table=Markup(result.table.html(pictures))))
+    write_text(page, template.render(r=result, figures=figures, table=Markup(result.table.html(result.pictures))))
     return page
 
 

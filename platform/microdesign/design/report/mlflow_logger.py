@@ -108,8 +108,14 @@ class MLflowLogger:
         folder, search = Path(result.folder), result.search
         for name in ("result.json", "report.html", "campaign.yaml"):
             self._run.log_file(folder / name)
-        if result.candidates:
-            self._run.log_folder(folder / "candidates", "candidates")
+        for kind, designs in (
+            ("candidates", result.candidates),
+            ("misses", result.misses),
+            ("from-data", result.from_data),
+        ):
+            if designs:
+                self._run.log_folder(folder / kind, kind)
+        self._run.log_tags({"verdict": result.verdict.kind})
         self._run.log_text(result.table.markdown(), "candidates.md")
         titles = [f"{100 * candidate.error:.2f} %" for candidate in result.candidates]
         self._run.log_figure(candidates_figure(list(result.images), titles), "candidates.png")

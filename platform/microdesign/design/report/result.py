@@ -6,6 +6,7 @@ Shapes: n candidates, X Y image.
 """
 
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ from microdesign.design.report.result_parts import (
     ConstraintRange,
     ResultPart,
     SearchSummary,
+    TrainingImageResult,
 )
+from microdesign.design.report.verdict import Verdict
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.target import Target
 from microdesign.microstructure.io.formats.npy import read_npy
@@ -47,7 +50,14 @@ class CampaignResult(ResultPart):
     feasibility: Feasibility = Field(description="what was known of the target before the search")
     constraints: tuple[ConstraintRange, ...]
     distinct: float = Field(description="difference from which two candidates count as distinct")
+    verdict: Verdict = Field(description="whether the target is met, and what else is possible")
     candidates: tuple[CandidateResult, ...] = Field(description="distinct designs within the tolerance, best first")
+    misses: tuple[CandidateResult, ...] = Field(
+        (), description="the nearest distinct designs beyond the tolerance, where candidates are fewer than asked"
+    )
+    from_data: tuple[TrainingImageResult, ...] = Field(
+        (), description="distinct training images that meet the target, best first"
+    )
     baselines: dict[str, BaselineResult | None] = Field(
         default_factory=dict, description="training_set and random; None where no design satisfies the constraints"
     )
@@ -75,14 +85,23 @@ class CampaignResult(ResultPart):
     @property
     def table(self) -> CandidatesTable:
         """The candidates and the baselines, a row each."""
-        return candidates_table(self.target, self.units, self.candidates, self.baselines)
+        return candidates_table(self.target, self.units, self.candidates, self.misses, self.from_data, self.baselines)
 
     @property
     def summary(self) -> tuple[str, ...]:
         """Sentences for people: what was known before, how the search ended, where everything is."""
         distance = self.feasibility.distance_to_data
         uri = self.tracking_uri
+        trade_offs = [
+            f"  {each.source}: "
+            + ", ".join(f"{name} {value:.4g}" for name, value in each.values.items())
+            + f" (error {each.error:.2%})"
+            for each in self.verdict.trade_offs
+        ]
         lines = [
+            self.verdict.suggestion,
+            "the goals against each other:" if trade_offs else "",
+            *trade_offs,
             "" if distance is None else str(distance),
             *self.feasibility.warnings,
             f"{self.search.evaluations} physics evaluations; {self.search.stopped or 'the search has not ended'}",
@@ -103,12 +122,17 @@ class CampaignResult(ResultPart):
         return read_npy(given).labels
 
     def __str__(self) -> str:
-        return "\n".join((str(self.table), *self.summary))
+        return "\n".join((self.verdict.sentence, str(self.table), *self.summary))
 
     def _repr_html_(self) -> str:
-        pictures = [data_uri(self.labels(candidate.files["npy"])[0]) for candidate in self.candidates]
-        lines = "".join(f"<p>{line}</p>" for line in self.summary)
-        return self.table.html(pictures) + lines
+        lines = "".join(f"<p>{escape(line)}</p>" for line in self.summary)
+        return f"<p><b>{escape(self.verdict.sentence)}</b></p>" + self.table.html(self.pictures) + lines
+
+    @property
+    def pictures(self) -> list[str]:
+        """The pictures of the table's rows after the target as URIs: candidates, near misses, training images."""
+        shown = (*self.candidates, *self.misses, *self.from_data)
+        return [data_uri(self.labels(each.files["npy"])[0]) for each in shown]
 
 
 def read_result(folder: str | Path) -> CampaignResult:

@@ -30,7 +30,7 @@ class Robustness(ResultPart):
 
 
 class CandidateResult(ResultPart):
-    """One candidate: a design within the target's tolerance."""
+    """One design of the answer: a candidate, within the target's tolerance, or a near miss."""
 
     verified: dict[str, float] = Field(description="the target's properties by physics, in `units`")
     predicted: dict[str, Number] = Field(description="the same by the regressor; None where the model has none")
@@ -52,12 +52,24 @@ class CandidateResult(ResultPart):
     discretization_gap: dict[str, float] | None = Field(
         None, description="relative distance of each property by another discretization; None where there is none"
     )
+    holds_by_both: bool | None = Field(
+        None, description="whether the target is met by both discretizations; None where there is no other one"
+    )
     z: tuple[float, ...] = Field(description="its latent")
     stage: str = Field(description="what proposed it: initial, or the refiner")
     round: int = Field(description="number of the request that proposed it")
     order: int = Field(description="its place in the order of evaluations")
     key: str = Field(description="its key in the ledger")
     parent: str = Field(description="key of the design that it was derived from; empty for the initial design")
+    files: dict[str, str] = Field(description="its image as npy, png and vti")
+
+
+class TrainingImageResult(ResultPart):
+    """A training image that meets the target and its constraints."""
+
+    verified: dict[str, float] = Field(description="the target's properties by its labels")
+    error: float = Field(description="error of the worst property")
+    row: int = Field(description="its place among the training images whose properties are known")
     files: dict[str, str] = Field(description="its image as npy, png and vti")
 
 

@@ -4,6 +4,7 @@ Shapes: n redraws, D latent, P target properties.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -73,13 +74,26 @@ def robustness(
     return found
 
 
-def discretization_gap(
-    labels: np.ndarray, verified: Mapping[str, float], target: Target, evaluator: Evaluator, materials: Materials
-) -> dict[str, float] | None:
-    """How far two discretizations of an image `(X, Y)` are apart, relative to its value, for each target property.
+@dataclass(frozen=True)
+class Discretization:
+    """A design by two discretizations.
 
-    Only the evaluator's `alternative` discretization is computed; `verified` holds what the evaluator itself found.
-    None for an evaluator without an alternative, and where that has no answer.
+    Attributes:
+        gap: How far they are apart, relative to the evaluator's own value, for each target property.
+        holds: Whether the target is met by both.
+    """
+
+    gap: dict[str, float]
+    holds: bool
+
+
+def other_discretization(
+    labels: np.ndarray, verified: Mapping[str, float], target: Target, evaluator: Evaluator, materials: Materials
+) -> Discretization | None:
+    """Compares an image `(X, Y)` by the evaluator's own discretization and by its `alternative`.
+
+    Only the latter is computed; `verified` holds what the evaluator itself found. None for an evaluator without an
+    alternative, and where that has no answer.
     """
     alternative = getattr(evaluator, "alternative", None)
     if alternative is None:
@@ -90,4 +104,5 @@ def discretization_gap(
     one = target.table({name: np.array([value]) for name, value in verified.items()})[0]
     other = target.table(values)[0]
     gaps = np.abs(relative_deviations(other, one))
-    return dict(zip(target.names, gaps.tolist(), strict=True))
+    holds = bool((target.errors(np.stack([one, other])) <= target.tolerance).all())
+    return Discretization(dict(zip(target.names, gaps.tolist(), strict=True)), holds)

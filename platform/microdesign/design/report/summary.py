@@ -9,7 +9,7 @@ from microdesign.core.config import dump_yaml
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials
-from microdesign.design.report.baselines import Baseline
+from microdesign.design.report.baselines import AdmittedImages, Baseline, met_by_training_images
 from microdesign.design.report.export import write_design, write_image, write_labels
 from microdesign.design.report.figures import GALLERY
 from microdesign.design.report.result import CampaignResult
@@ -22,7 +22,9 @@ from microdesign.design.report.result_parts import (
     RoundResult,
     SearchSummary,
     Timings,
+    TrainingImageResult,
 )
+from microdesign.design.report.verdict import judge
 from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.pareto import front_numbers
@@ -40,6 +42,7 @@ def summarize(
     model: str,
     folder: Path,
     training: TrainingImages | None = None,
+    known: np.ndarray | None = None,
     images: Path | None = None,
 ) -> CampaignResult:
     """What the record of a campaign says, finished or not; writes the images that it names.
@@ -52,15 +55,22 @@ def summarize(
         model: Digest of the model.
         folder: The campaign's.
         training: The training images.
+        known: The target's properties of those that satisfy its constraints, `(m, P)`; None without labels.
         images: Where images go; None takes the campaign's folder.
     """
     progress, target = CampaignProgress(config, trials), config.target
     images = images or folder
+    found = progress.candidates()
     candidates = tuple(
-        summarize_candidate(trial, number, images, target, training)
-        for number, trial in enumerate(progress.candidates(), start=1)
+        summarize_design(trial, images / "candidates" / f"candidate-{number}.npy", target, training)
+        for number, trial in enumerate(found, start=1)
+    )
+    misses = tuple(
+        summarize_design(trial, images / "misses" / f"miss-{number}.npy", target, training)
+        for number, trial in enumerate(progress.near_misses(config.candidates - len(found)), start=1)
     )
     return CampaignResult(
+        verdict=judge(target, progress.verified(trials.succeeded), len(found), known),
         target=target,
         units={name: property_unit(name, materials) for name in target.names},
         materials=materials,
@@ -70,6 +80,7 @@ def summarize(
         ),
         distinct=DISTINCT,
         candidates=candidates,
+        misses=misses,
         search=summarize_search(trials.evaluations, progress, images),
         evaluator=config.evaluator,
         model=model,
@@ -80,13 +91,10 @@ def summarize(
     )
 
 
-def summarize_candidate(
-    trial: Trial, number: int, folder: Path, target: Target, training: TrainingImages | None
-) -> CandidateResult:
-    """One candidate with its files."""
+def summarize_design(trial: Trial, path: Path, target: Target, training: TrainingImages | None) -> CandidateResult:
+    """One design of the answer, with its files: `path` and what lies beside it."""
     images = trial.labels[None]
     realism = None if training is None else training.realism(images)
-    path = folder / "candidates" / f"candidate-{number}.npy"
     verified = {name: trial.verified[name] for name in target.names}
     values = np.array([list(verified.values())])
     return CandidateResult(
@@ -108,6 +116,18 @@ def summarize_candidate(
         parent=trial.parent,
         files=write_design(path, trial.labels, trial.verified),
     )
+
+
+def summarize_training_images(
+    admitted: AdmittedImages, target: Target, n: int, folder: Path
+) -> tuple[TrainingImageResult, ...]:
+    """At most n distinct training images that meet the target, best first; writes their files."""
+    found = []
+    for number, (row, values) in enumerate(met_by_training_images(admitted, target, n), start=1):
+        verified, error = dict(zip(target.names, values.tolist(), strict=True)), float(target.errors(values))
+        files = write_design(folder / f"training-image-{number}.npy", admitted.data.labels[row], verified)
+        found.append(TrainingImageResult(verified=verified, error=error, row=row, files=files))
+    return tuple(found)
 
 
 def summarize_baseline(baseline: Baseline | None, path: Path) -> BaselineResult | None:

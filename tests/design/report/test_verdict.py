@@ -1,0 +1,68 @@
+"""What a campaign's answer comes to, from values of physics alone."""
+
+import numpy as np
+
+from microdesign.design.report.verdict import judge
+from microdesign.design.target.target import Target
+from tests.cases import case
+
+TARGET = Target(properties={"Ex": 2.0, "kx": 4.0}, tolerance=0.05)
+GOOD, FAIR, BAD = [2.02, 4.0], [2.0, 4.16], [2.5, 4.0]
+
+
+def test_every_kind() -> None:
+    for designs, candidates, data, kind, words in (
+        ([GOOD, BAD], 1, None, "met", "Met: 1 distinct design, the best of which misses it by 1.00%."),
+        ([GOOD, BAD], 1, [FAIR], "met", "the nearest of 1 training images misses it by 4.00%"),
+        ([GOOD], 2, [BAD, [np.nan, 4]], "met beyond the data", "Met beyond the data: 2 distinct designs"),
+        ([FAIR], 1, [GOOD], "not better than the data", "Met, but not better than the training images"),
+        (
+            [BAD],
+            0,
+            [GOOD],
+            "not better than the data",
+            "Met by training images alone: the best of them misses it by 1.00%",
+        ),
+        ([BAD], 0, [[3.0, 4.0]], "not met", "misses Ex by 25.00% (2.5; asked was 2)"),
+        ([BAD], 0, None, "not met", "Not met: the nearest of 1 design misses Ex"),
+    ):
+        with case(kind=kind, words=words):
+            verdict = judge(TARGET, np.array(designs), candidates, None if data is None else np.array(data))
+            assert verdict.kind == kind
+            assert words in verdict.sentence
+            assert verdict.is_met == (kind != "not met")
+            assert bool(verdict.suggestion) == bool(verdict.trade_offs) == (kind == "not met")
+
+
+def test_what_can_be_had_where_the_goals_exclude_each_other() -> None:
+    """Ex + kx = 5: of either goal the other property says what it costs."""
+    Ex = np.linspace(0.5, 4.5, 41)
+    verdict = judge(TARGET, np.stack([Ex, 5 - Ex], axis=1), 0)
+    assert verdict.suggestion == "At Ex = 1.9 a design reaches kx = 3.1."  # 1.9 is within tolerance
+    values = [(each.values["Ex"], each.values["kx"]) for each in verdict.trade_offs]
+    assert all(abs(sum(pair) - 5) < 1e-9 for pair in values)
+    assert all(1 - 1e-9 <= ex <= 2 + 1e-9 for ex, _ in values)  # beyond either goal both get worse
+    errors = [each.error for each in verdict.trade_offs]
+    assert errors == sorted(errors)
+    assert 2 <= len(values) <= 6
+    alone = Target(properties={"Ex": {"at_least": 6.0}})
+    assert judge(alone, Ex[:, None], 0).suggestion == "Ask for what was reached, Ex = 4.5."
+    nothing = judge(TARGET, np.array([[1.0, 1.0]]), 0)
+    assert nothing.suggestion == "Not even the other goals were met together; widen the tolerance, or give up a goal."
+
+
+def test_of_an_optimum_the_better_value_counts() -> None:
+    target = Target(properties={"Ex": {"at_least": 2.0}, "kx": {"maximize": True}})
+    more, less = [2.1, 5.0], [2.3, 4.0]
+    verdict = judge(target, np.array([less, more]), 1, np.array([less]))
+    assert (verdict.kind, verdict.sentence) == (
+        "met",
+        "Met: 1 distinct design, the best of which has kx = 5; the nearest of 1 training images has kx = 4.",
+    )
+    assert judge(target, np.array([less]), 1, np.array([more])).kind == "not better than the data"
+
+
+def test_without_any_value() -> None:
+    verdict = judge(TARGET, np.empty((0, 2)), 0)
+    assert verdict.kind == "not met"
+    assert "physics has values of no design" in verdict.sentence
