@@ -14,6 +14,7 @@ from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trial
 from microdesign.design.report.html import report_campaign
+from microdesign.design.report.manufacturing import ROUGH
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.setup import open_setup
 from microdesign.design.workflow import run_design
@@ -64,7 +65,11 @@ def test_a_property_that_the_data_set_lacks(
     goal: dict[str, Any], local_ray: None, folder: Path, tmp_path: Path
 ) -> None:
     """Physics gives it, so that it can be asked for; there is no best training image then. No redraws either."""
-    changes = {"target": {"properties": {"C11": goal}, "tolerance": 0.5}, "robustness": {"draws": 0}, "evaluations": 6}
+    changes = {
+        "target": {"properties": {"C11": goal}, "tolerance": 0.5},
+        "robustness": {"draws": 0, "manufacturing": False},
+        "evaluations": 6,
+    }
     config = settings(folder, folder=str(tmp_path), dataset=str(folder / "labelled"), **changes)
     result = run_design(config, tracking_uri=f"sqlite:///{folder / 'other.db'}")
     assert result.baselines["training_set"] is None
@@ -177,7 +182,7 @@ def test_the_same_run_goes_on(result: CampaignResult, folder: Path) -> None:
     again = run_design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
     assert again.search.resumed_evaluations == 12
     assert again.search.evaluations == 14
-    assert again.after_search.evaluations == 14 + 8 * len(again.candidates)
+    assert again.after_search.evaluations == 14 + (8 + 3 + ROUGH) * len(again.candidates)
     named = {path for candidate in again.candidates for path in candidate.files.values()}
     assert {str(path) for path in (folder / "campaign" / "candidates").iterdir()} == named
     client = mlflow.MlflowClient(tracking_uri=uri)
@@ -198,7 +203,11 @@ def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_
 
     campaign, uri = tmp_path / "c", f"sqlite:///{folder / 'other.db'}"
     target = {"properties": {"Ex": 3.0}, "tolerance": 0.9}
-    data = {"dataset": str(folder / "labelled"), "random_baseline": False, "robustness": {"draws": 0}}
+    data = {
+        "dataset": str(folder / "labelled"),
+        "random_baseline": False,
+        "robustness": {"draws": 0, "manufacturing": False},
+    }
     config = settings(folder, folder=str(campaign), target=target, **data)
     with pytest.raises(KeyboardInterrupt):
         run_design(config, stop, uri)

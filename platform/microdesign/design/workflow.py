@@ -24,9 +24,10 @@ from microdesign.design.report.baselines import (
     best_of_training_set,
 )
 from microdesign.design.report.html import CONFIG, PAGE, RUN, write_report
+from microdesign.design.report.manufacturing import ROUGH, manufacturing
 from microdesign.design.report.mlflow_logger import MLflowLogger
 from microdesign.design.report.result import CampaignResult
-from microdesign.design.report.result_parts import AfterSearch, BaselineResult, CandidateResult
+from microdesign.design.report.result_parts import AfterSearch, BaselineResult, CandidateResult, Manufacturing
 from microdesign.design.report.robustness import other_discretization, robustness
 from microdesign.design.report.summary import summarize, summarize_baseline, summarize_training_images
 from microdesign.design.search.conditioning import conditions
@@ -125,7 +126,8 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
         if admitted is None
         else summarize_training_images(admitted, config.target, config.candidates, folder / "from-data")
     )
-    redraws = len(candidates) * config.robustness.draws
+    per_candidate = config.robustness.draws + (3 + ROUGH) * config.robustness.manufacturing
+    redraws = len(candidates) * per_candidate
     search = result.search.model_copy(
         update={
             "resumed_evaluations": outcome.resumed,
@@ -164,12 +166,15 @@ def _with_robustness(
     others = [
         other_discretization(trial.labels, trial.verified, target, setup.evaluator, setup.materials) for trial in trials
     ]
+    made: Sequence[Manufacturing | None] = [None for _ in trials]
+    if config.robustness.manufacturing:
+        made = manufacturing([trial.labels for trial in trials], target, evaluate, config.seed)
     return tuple(
         candidate.model_copy(
-            update={"robustness": spread}
+            update={"robustness": spread, "manufacturing": outlines}
             | ({} if other is None else {"discretization_gap": other.gap, "holds_by_both": other.holds})
         )
-        for candidate, spread, other in zip(candidates, spreads, others, strict=True)
+        for candidate, spread, outlines, other in zip(candidates, spreads, made, others, strict=True)
     )
 
 

@@ -25,10 +25,11 @@ class RetrainingConfig(Config):
 
 
 class RobustnessConfig(Config):
-    """Redraws of each candidate."""
+    """How much of a candidate survives small changes, evaluated by physics after the search."""
 
-    draws: int = Field(
-        8, ge=0, description="redraws of each candidate, evaluated by physics after the search; 0 leaves them out"
+    draws: int = Field(8, ge=0, description="redraws of each candidate near its latent; 0 leaves them out")
+    manufacturing: bool = Field(
+        True, description="whether outlines are moved by half a pixel and roughened, on a grid of twice the pixels"
     )
     radius: float = Field(0.1, gt=0, description="distance of a redraw, in standard deviations of the component")
 

@@ -29,6 +29,17 @@ class Robustness(ResultPart):
     share_within: float = Field(description="share of the redraws that meets the target and its constraints")
 
 
+class Manufacturing(ResultPart):
+    """Properties of a candidate whose outlines come out differently, relative to those of the image as drawn."""
+
+    thicker: dict[str, float] = Field(description="change of each property with phase 1 half a pixel larger all around")
+    thinner: dict[str, float] = Field(description="change with phase 1 half a pixel smaller")
+    rough: dict[str, float] = Field(
+        description="standard deviation with 1 % of the pixels along the outlines in the other phase"
+    )
+    worst_error: float = Field(description="largest error of one of these")
+
+
 class CandidateResult(ResultPart):
     """One design of the answer: a candidate, within the target's tolerance, or a near miss."""
 
@@ -49,6 +60,7 @@ class CandidateResult(ResultPart):
     volume_fraction: float = Field(description="volume fraction of phase 1")
     all_verified: dict[str, Number] = Field(description="everything that physics has computed of it")
     robustness: Robustness | None = Field(None, description="None without redraws")
+    manufacturing: Manufacturing | None = Field(None, description="None where it was not asked for or has no values")
     discretization_gap: dict[str, float] | None = Field(
         None, description="relative distance of each property by another discretization; None where there is none"
     )
@@ -137,7 +149,7 @@ class SearchSummary(ResultPart):
 
 
 class AfterSearch(ResultPart):
-    """Evaluations after the search, of redraws and blind draws, which count in no budget."""
+    """Evaluations after the search, of redraws, changed outlines and blind draws, which count in no budget."""
 
     evaluations: int
     seconds: float
