@@ -12,6 +12,7 @@ from microdesign.cli.options import (
     Json,
     MaterialsFile,
     Phases,
+    PixelSize,
     Reader,
     Set,
     Shape,
@@ -69,6 +70,7 @@ def windows(
     dims: Dims = None,
     phases: Phases = None,
     values: Values = None,
+    pixel_size: PixelSize = None,
     reader: Reader = None,
     as_json: Json = False,
 ) -> None:
@@ -83,7 +85,7 @@ def windows(
         raise InputError(f"--shares {shares}: expected three numbers, of training, validation and test.")
     split = validate_config(SplitConfig, dict(zip(("train", "validation", "test"), parts, strict=True)), "--shares")
     cutter = WindowCutter(size, stride, split, split_by_region)
-    options = read_options(array, shape, dims, phases, values)
+    options = read_options(array, shape, dims, phases, values, pixel_size)
     with working() as progress:
         done = cut_windows(images, out, cutter, options, reader, progress)
     print_result(done, as_json)
@@ -164,6 +166,7 @@ def convert(
     dims: Dims = None,
     phases: Phases = None,
     values: Values = None,
+    pixel_size: PixelSize = None,
     resize: Annotated[
         int | None,
         typer.Option(
@@ -183,7 +186,7 @@ def convert(
             f"images into windows of {size} pixels by `microdesign data windows {source} {out} --size {size}`."
         )
 
-    options = read_options(array, shape, dims, phases, values)
+    options = read_options(array, shape, dims, phases, values, pixel_size)
     with working() as progress:
         done = run(source, out, to, options, progress, resize, reader)
         if done["left_out"]:

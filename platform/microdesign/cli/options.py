@@ -27,6 +27,10 @@ Shape = Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images
 Dims = Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")]
 Phases = Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")]
 Values = Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")]
+PixelSize = Annotated[
+    str | None,
+    typer.Option(metavar="0.5um", help="Edge of a pixel, or its edges 0.5,0.5,2um, in place of what the file states."),
+]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")]
 Experiment = Annotated[
     Literal["fidelity", "reconstruction", "forward", "inverse", "latent"] | None,
@@ -52,7 +56,12 @@ def numbers(option: str, text: str, kind: Callable[[str], Number], such_as: str)
 
 
 def read_options(
-    array: str | None, shape: str | None, dims: int | None, phases: int | None, values: str | None
+    array: str | None,
+    shape: str | None,
+    dims: int | None,
+    phases: int | None,
+    values: str | None,
+    pixel_size: str | None = None,
 ) -> "ReadOptions":
     """Returns what the command line says about a file of images.
 
@@ -67,6 +76,7 @@ def read_options(
         dims=dims,
         n_phases=phases,
         values=None if values is None else numbers("--values", values, float, "0,255"),
+        pixel_size=pixel_size,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from microdesign.cli.options import Images, Json, MaterialsFile, Reader, numbers
+from microdesign.cli.options import Images, Json, MaterialsFile, PixelSize, Reader, numbers
 from microdesign.cli.output import print_json, print_table
 
 app = typer.Typer()
@@ -65,6 +65,7 @@ def statistics(
     two_point: Annotated[
         Path | None, typer.Option(help="Save the two-point statistics of all phases, .npy (n, phases, X, Y).")
     ] = None,
+    pixel_size: PixelSize = None,
     reader: Reader = None,
     as_json: Json = False,
 ) -> None:
@@ -72,7 +73,7 @@ def statistics(
     from microdesign.microstructure.statistics.characterization import characterize_files
     from microdesign.microstructure.statistics.table import statistics_table
 
-    rows = characterize_files(images, two_point, reader)
+    rows = characterize_files(images, two_point, reader, pixel_size)
     if as_json:
         print_json(rows)
         return

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.microstructure.scale_bar import with_scale_bar
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -34,10 +36,21 @@ def png(grey: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def html_picture(labels: NDArray[np.uint8], n_phases: int = 2, title: str = "", pixels: int = 96) -> str:
-    """An `<img>` of labels `(X, Y)` or `(X, Y, Z)` that needs no file, at least `pixels` wide, with a title below."""
+def html_picture(
+    labels: NDArray[np.uint8],
+    n_phases: int = 2,
+    title: str = "",
+    pixels: int = 96,
+    pixel_size: float = 1.0,
+    length_unit: str = "",
+) -> str:
+    """An `<img>` of labels `(X, Y)` or `(X, Y, Z)` that needs no file, at least `pixels` wide, with a title below.
+
+    Where the unit of the pixel size is known it has a scale bar.
+    """
     scale = max(1, -(-pixels // max(labels.shape[:2])))
-    data = base64.b64encode(png(picture(labels, n_phases, scale))).decode()
+    grey = with_scale_bar(picture(labels, n_phases, scale), pixel_size / scale, length_unit)
+    data = base64.b64encode(png(grey)).decode()
     text = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
     image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(title)}">'
     return f'<figure style="display: inline-block; margin: 4px">{image}{text}</figure>'

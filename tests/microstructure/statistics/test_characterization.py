@@ -1,13 +1,16 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.formats.npy import write_npy
 from microdesign.microstructure.statistics.characterization import characterize, characterize_files
+from microdesign.microstructure.statistics.table import statistics, statistics_table
 from microdesign.microstructure.statistics.two_point import two_point
 
 
@@ -58,3 +61,24 @@ def test_files(tmp_path) -> None:
     f = torch.from_numpy(np.load(tmp_path / "f.npy"))
     assert f.shape == (4, 2, 32, 32)
     torch.testing.assert_close(f[:3, 1:], two_point(batch.indicator()))
+
+
+def test_lengths_are_in_the_unit_of_the_pixels(tmp_path: Path) -> None:
+    labels = np.repeat([0, 1], 4)[:, None].repeat(8, axis=1).astype(np.uint8)
+    np.save(tmp_path / "a.npy", labels)
+    (entry,) = characterize_files([tmp_path / "a.npy"], pixel_size="0.5um")
+    assert (entry["length_unit"], entry["feature_size"], entry["specific_surface"]) == ("um", [2, 2], [0.5, 0.5])
+    # Bricks: lengths along axes are known, distances in all directions are not.
+    (brick,) = characterize_files([tmp_path / "a.npy"], pixel_size="0.5,2um")
+    assert (brick["mean_chord"], brick["specific_surface"]) == ([[2, None]] * 2, [0.5, 0.5])
+    for name in ("feature_size", "minimum_feature_size", "anisotropy"):
+        assert brick[name] == [None, None], name
+    json.dumps(brick, allow_nan=False)
+    titles, lines = statistics_table([{"image": "a", **entry}])
+    assert titles[3:8] == ["surface / 1/µm", "anisotropy", "chord x / µm", "chord y / µm", "min. feature / µm"]
+    assert lines[0][5] == "2"
+    table = statistics(Microstructures(labels=labels[None], n_phases=2, pixel_size=0.5, length_unit="um"))
+    assert table.attrs["length_unit"] == "um"
+    assert "length_unit" not in table
+    with pytest.raises(InputError, match="the images are in pixels and um; expected one unit"):
+        statistics_table([{"image": "a", **entry}, {"image": "b", **entry, "length_unit": ""}])

@@ -10,6 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import picture, png
+from microdesign.microstructure.scale_bar import with_scale_bar
 
 COLUMNS = 8
 ROWS = 4
@@ -22,6 +23,8 @@ def write_contact_sheets(
 ) -> dict[str, Path]:
     """Writes `<class>.png` for each class with its first `columns * rows` images, drawn as by `drawing`.
 
+    Below those whose pixels have a size with a unit is a scale bar.
+
     Returns:
         The file of each class.
 
@@ -31,9 +34,9 @@ def write_contact_sheets(
     """
     wanted = columns * rows
     first: dict[str, list[NDArray[np.uint8]]] = {}
-    n_phases = 1
+    n_phases, edge, unit = 1, 1.0, ""
     for batch in batches:
-        n_phases = max(n_phases, batch.n_phases)
+        n_phases, edge, unit = max(n_phases, batch.n_phases), batch.pixel_size, batch.length_unit
         for name, image in zip(batch.classes, batch.labels, strict=True):
             images = first.setdefault(name or "unnamed", [])
             if len(images) < wanted:
@@ -44,11 +47,11 @@ def write_contact_sheets(
     for name, images in first.items():
         files[name] = Path(folder) / f"{name.replace('/', '_')}.png"
         with replacing(files[name]) as temporary:
-            temporary.write_bytes(png(_sheet(images, columns, n_phases)))
+            temporary.write_bytes(png(_sheet(images, columns, n_phases, edge, unit)))
     return files
 
 
-def _sheet(images: list[NDArray[np.uint8]], columns: int, n_phases: int) -> NDArray[np.uint8]:
+def _sheet(images: list[NDArray[np.uint8]], columns: int, n_phases: int, edge: float, unit: str) -> NDArray[np.uint8]:
     # Small images are enlarged by whole pixels, so that each pixel stays visible.
     scale = max(1, 128 // max(images[0].shape[:2]))
     tiles = [picture(image, n_phases, scale) for image in images]
@@ -58,4 +61,4 @@ def _sheet(images: list[NDArray[np.uint8]], columns: int, n_phases: int) -> NDAr
     for number, tile in enumerate(tiles):
         top, left = (number // columns) * height + _MARGIN, (number % columns) * width + _MARGIN
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    return sheet
+    return with_scale_bar(sheet, edge / scale, unit, columns=tiles[0].shape[1])

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from microdesign.core.errors import InputError
+from microdesign.core.units import read_pixel_size
 from microdesign.microstructure.data.container import MAX_PHASES
 
 FLAGS = {
@@ -12,6 +13,7 @@ FLAGS = {
     "dims": "--dims",
     "n_phases": "--phases",
     "values": "--values",
+    "pixel_size": "--pixel-size",
 }
 """Each option as the command line calls it."""
 
@@ -26,6 +28,8 @@ class ReadOptions:
         dims: 2 or 3: whether three axes, or pages, are a stack of images or one volume.
         n_phases: Number of phases; None takes the largest label plus one where the file does not state it.
         values: The number that stands for each phase, in the order of the labels, such as `(0, 255)`.
+        pixel_size: Edge of a pixel with its unit, `0.5um`, or its edges, `0.5,0.5,2um`, in the place of what the file
+            states. It means something for every format.
 
     Raises:
         InputError: A value is out of its range.
@@ -36,6 +40,7 @@ class ReadOptions:
     dims: int | None = None
     n_phases: int | None = None
     values: tuple[float, ...] | None = None
+    pixel_size: str | None = None
 
     def __post_init__(self) -> None:
         if self.shape is not None and (len(self.shape) not in (2, 3) or min(self.shape) < 1):
@@ -46,6 +51,8 @@ class ReadOptions:
             raise InputError(f"--phases {self.n_phases}: expected 1 to {MAX_PHASES}.")
         if self.values is not None and not 1 <= len(set(self.values)) == len(self.values) <= MAX_PHASES:
             raise InputError(f"--values {self.values}: expected 1 to {MAX_PHASES} different numbers, one per phase.")
+        if self.pixel_size is not None:
+            read_pixel_size(self.pixel_size)
 
     def given(self) -> list[str]:
         """Returns the names of the options that were given."""
@@ -58,7 +65,7 @@ class ReadOptions:
             InputError: An option outside `taken` was given.
         """
         for name in self.given():
-            if name not in taken:
+            if name not in (*taken, "pixel_size"):
                 raise InputError(f"{path}: {FLAGS[name]} has no meaning for {kind}; leave it out.")
 
 

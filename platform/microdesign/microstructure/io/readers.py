@@ -1,12 +1,14 @@
 """The readers by name, and reading images from any file or folder by one of them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from microdesign.core.errors import InputError
 from microdesign.core.references import load_named
+from microdesign.core.units import read_pixel_size
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import refuse_pickle
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
@@ -33,6 +35,7 @@ def read(
     array: str | None = None,
     shape: tuple[int, ...] | None = None,
     values: tuple[float, ...] | None = None,
+    pixel_size: str | None = None,
     reader: str | None = None,
 ) -> Microstructures:
     """Returns all images of a file or folder of any known format; axis 0 of an image is x.
@@ -50,13 +53,14 @@ def read(
         array: Which array holds the images, where a file holds several.
         shape: Pixels along x, y (and z) of images that are stored as flat rows.
         values: The number that stands for each phase, in the order of the labels, such as `(0, 255)`.
+        pixel_size: Edge of a pixel with its unit, `0.5um`, in the place of what the file states; or its edges.
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
 
     Raises:
         InputError: The path does not exist, is of no known format or damaged, holds other numbers than phase labels,
             or images of several shapes; or an option has no meaning for its format.
     """
-    options = ReadOptions(n_phases=n_phases, dims=dims, array=array, shape=shape, values=values)
+    options = ReadOptions(n_phases=n_phases, dims=dims, array=array, shape=shape, values=values, pixel_size=pixel_size)
     batches = list(read_images(path, options=options, reader=reader))
     try:
         return Microstructures.concatenate(batches)
@@ -83,7 +87,11 @@ def read_images(
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
     chosen = find_reader(path, reader)
     options.refuse_others(chosen.takes, Path(path), chosen.name)
-    return chosen.read(Path(path), chunk, options)
+    images = chosen.read(Path(path), chunk, options)
+    if options.pixel_size is None:
+        return images
+    fields = read_pixel_size(options.pixel_size)
+    return (replace(batch, **fields) for batch in images)
 
 
 def describe(path: str | Path, reader: str | None = None) -> dict[str, Any]:

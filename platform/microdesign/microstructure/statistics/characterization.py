@@ -13,6 +13,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.indicators import one_hot
+from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
 from microdesign.microstructure.statistics.morphology import (
@@ -21,7 +22,7 @@ from microdesign.microstructure.statistics.morphology import (
     mean_chord_length,
     minimum_feature_size,
 )
-from microdesign.microstructure.statistics.surface import anisotropy, specific_surface
+from microdesign.microstructure.statistics.surface import anisotropy, surface_by_axis
 from microdesign.microstructure.statistics.two_point import radial_average, two_point
 from microdesign.microstructure.statistics.two_point import volume_fractions as fractions_of
 
@@ -32,8 +33,8 @@ IGNORED_SHARE = 0.05
 def characterize(batch: Microstructures) -> list[dict[str, Any]]:
     """Returns the statistics of each sample as JSON values; None stands for what is infinite or not defined.
 
-    Each entry is a list over the phases; those by axis are lists over the axes within it. Lengths are in the unit of
-    the batch's `pixel_size`, counts in pixels:
+    Each entry but `length_unit` is a list over the phases; those by axis are lists over the axes within it. Lengths are
+    in `length_unit`, the batch's (empty where it is not known: `pixel_size` alone scales them), counts in pixels:
 
     - `volume_fractions`; `specific_surface` (1 / length, pixel faces); `anisotropy` (0 to 1);
     - `mean_chord` by axis, None where the phase has no end or is absent; `minimum_feature_size`, and
@@ -44,18 +45,22 @@ def characterize(batch: Microstructures) -> list[dict[str, Any]]:
     - `chords` by axis: number of chords of 0, 1, 2, ... pixels; `two_point`: autocorrelation in rings of radius
       `two_point_radius` (the same for all phases).
 
-    All but `spans` and `clusters` take the images as periodic; those two take `batch.periodic` into account.
+    All but `spans` and `clusters` take the images as periodic; those two take `batch.periodic` into account. Of pixels
+    that are no squares (`batch.aspect`), what needs distances in all directions is None: feature sizes, anisotropy and
+    the rings of `two_point`.
     """
     dims = len(batch.shape)
     x = _indicators(batch)
-    size = batch.pixel_size
+    edges = torch.tensor(batch.spacing, dtype=torch.float64)
+    # Distances are measured in pixels, which says something of a length where pixels are squares.
+    size = math.nan if batch.aspect else batch.pixel_size
     radius, radial = radial_average(two_point(x, dims), dims)
     parts: list[list[Any]] = [[clusters(image, batch.periodic) for image in phases] for phases in x.bool().numpy()]
     columns: dict[str, list[Any]] = {
         "volume_fractions": fractions_of(x, dims).tolist(),
-        "specific_surface": specific_surface(x, dims, size).tolist(),
-        "anisotropy": anisotropy(x.double(), dims).tolist(),
-        "mean_chord": (size * mean_chord_length(x, dims)).tolist(),
+        "specific_surface": (surface_by_axis(x, dims) / edges).sum(-1).tolist(),
+        "anisotropy": (anisotropy(x.double(), dims) + 0 * size).tolist(),
+        "mean_chord": (edges * mean_chord_length(x, dims)).tolist(),
         "minimum_feature_size": (size * minimum_feature_size(x, dims)).tolist(),
         "feature_size": (size * minimum_feature_size(x, dims, ignore=IGNORED_SHARE)).tolist(),
         "percolates": percolates(x, dims).tolist(),
@@ -66,14 +71,20 @@ def characterize(batch: Microstructures) -> list[dict[str, Any]]:
         ],
         "corner_contacts": corner_contacts(x, dims).long().tolist(),
         "chords": [[[_trimmed(axis) for axis in phase] for phase in phases] for phases in chord_counts(x, dims)],
-        "two_point": radial.tolist(),
+        "two_point": (radial + 0 * size).tolist(),
         "two_point_radius": [(size * radius).tolist()] * len(batch),
     }
-    return [{name: _finite(values[number]) for name, values in columns.items()} for number in range(len(batch))]
+    return [
+        {name: _finite(values[number]) for name, values in columns.items()} | {"length_unit": batch.length_unit}
+        for number in range(len(batch))
+    ]
 
 
 def characterize_files(
-    paths: Sequence[str | Path], two_point_file: str | Path | None = None, reader: str | None = None
+    paths: Sequence[str | Path],
+    two_point_file: str | Path | None = None,
+    reader: str | None = None,
+    pixel_size: str | None = None,
 ) -> list[dict[str, Any]]:
     """Returns the statistics of all images of files that `read_images` reads, each with its name as `image`.
 
@@ -81,15 +92,17 @@ def characterize_files(
         paths: Files of images.
         two_point_file: Where to save the autocorrelations of all phases, float32 `(n, P, *shape)`, offset 0 first.
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
+        pixel_size: Edge of a pixel with its unit, `0.5um`, in the place of what the files state; or its edges.
 
     Raises:
         InputError: A file cannot be read, or the autocorrelations are of several shapes.
     """
     rows: list[dict[str, Any]] = []
     correlations: list[Tensor] = []
+    options = ReadOptions(pixel_size=pixel_size)
     for path in paths:
         entries: list[dict[str, Any]] = []
-        for batch in read_images(path, reader=reader):
+        for batch in read_images(path, options=options, reader=reader):
             entries += characterize(batch)
             if two_point_file is not None:
                 correlations.append(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.core.units import shown_unit
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
 
@@ -25,8 +26,9 @@ def statistics(images: Microstructures | NDArray | str | Path | Sequence[str | P
     volume, 1 / length); `anisotropy` (0 to 1); `mean_chord_x`, ... (mean run length along each axis);
     `minimum_feature_size`, and `feature_size`, the same without the thinnest 5 % of the phase; `percolates_x`, ...
     (endless in the tiled image); `spans_x`, ... (from face to face); `clusters`; `largest_cluster` (its share);
-    `corner_contacts`. Lengths are in the unit of the images' `pixel_size`, which is 1 for arrays. NaN stands for what
-    is infinite or not defined. Curves, such as two-point statistics, are in `characterize`.
+    `corner_contacts`. Lengths are in the unit that `attrs["length_unit"]` of the table names; where it is empty the
+    unit is not known and lengths are in pixels, times the images' `pixel_size` if that is not 1. NaN stands for what is
+    infinite or not defined. Curves, such as two-point statistics, are in `characterize`.
 
     Example:
         >>> import numpy as np
@@ -40,7 +42,8 @@ def statistics(images: Microstructures | NDArray | str | Path | Sequence[str | P
             or folders of any format that `read` knows.
 
     Raises:
-        InputError: A path cannot be read, or an array holds other numbers than phase labels or has another shape.
+        InputError: A path cannot be read, the files are in different units of length, or an array holds other numbers
+            than phase labels or has another shape.
     """
     import pandas as pd  # a quarter of a second to import
 
@@ -54,14 +57,23 @@ def statistics(images: Microstructures | NDArray | str | Path | Sequence[str | P
         batch = images if isinstance(images, Microstructures) else _of_array(np.asarray(images))
         entries = [{"image": number, **entry} for number, entry in enumerate(characterize(batch))]
     rows = [row for entry in entries for row in _rows(entry)]
-    return pd.DataFrame(rows).set_index(["image", "phase"])
+    table = pd.DataFrame(rows).set_index(["image", "phase"])
+    table.attrs["length_unit"] = _one_unit(entries)
+    return table
 
 
 def statistics_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """Returns titles and lines of a table for people, a line for each phase of each entry of `characterize_files`."""
+    """Returns titles and lines of a table for people, a line for each phase of each entry of `characterize_files`.
+
+    Raises:
+        InputError: The files are in different units of length.
+    """
+    unit = _one_unit(rows)
     axes = "xyz"[: max((len(row["percolates"][0]) for row in rows), default=0)]
-    chords = [f"chord {axis}" for axis in axes]
-    titles = ["image", "phase", "fraction", "surface", "anisotropy", *chords, "min. feature", "feature", "percolates"]
+    of, per = (f" / {shown_unit(unit)}", f" / 1/{shown_unit(unit)}") if unit else ("", "")
+    chords = [f"chord {axis}{of}" for axis in axes]
+    features = [f"min. feature{of}", f"feature{of}"]
+    titles = ["image", "phase", "fraction", f"surface{per}", "anisotropy", *chords, *features, "percolates"]
     lines = []
     for row in rows:
         for phase, fraction in enumerate(row["volume_fractions"]):
@@ -72,8 +84,8 @@ def statistics_table(rows: Sequence[dict[str, Any]]) -> tuple[list[str], list[li
                     row["image"] if phase == 0 else "",
                     str(phase),
                     f"{fraction:.4f}",
-                    f"{row['specific_surface'][phase]:.4f}",
-                    f"{row['anisotropy'][phase]:.3f}",
+                    f"{row['specific_surface'][phase]:.4g}",
+                    "-" if row["anisotropy"][phase] is None else f"{row['anisotropy'][phase]:.3f}",
                     *lengths[: len(axes)],
                     _short(row["minimum_feature_size"][phase]),
                     _short(row["feature_size"][phase]),
@@ -92,10 +104,20 @@ def _rows(entry: dict[str, Any]) -> list[dict[str, Any]]:
         for name, values in entry.items():
             if name in _BY_AXIS:
                 row |= {f"{name}_{axis}": value for axis, value in zip("xyz", values[phase], strict=False)}
-            elif name not in (*_CURVES, "image", "volume_fractions"):
+            elif name not in (*_CURVES, "image", "volume_fractions", "length_unit"):
                 row[name] = values[phase]
         rows.append({name: np.nan if value is None else value for name, value in row.items()})
     return rows
+
+
+def _one_unit(entries: Sequence[dict[str, Any]]) -> str:
+    units = sorted({entry["length_unit"] for entry in entries})
+    if len(units) > 1:
+        named = " and ".join(unit or "pixels" for unit in units)
+        raise InputError(
+            f"the images are in {named}; expected one unit: give it with --pixel-size, or one file at a time."
+        )
+    return units[0] if units else ""
 
 
 def _of_array(labels: NDArray) -> Microstructures:

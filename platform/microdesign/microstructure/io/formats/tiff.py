@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import replacing
+from microdesign.core.units import known_length_unit
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length
 from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered
 from microdesign.microstructure.io.formats.tiff_pages import TiffPages, page_order
+from microdesign.microstructure.io.formats.tiff_scale import read_scale, resolution_tags
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
 
@@ -54,6 +56,8 @@ class TiffReader(Reader):
             note = _note(file.description)
             order = _order(file, note, options)
             (height, width), dtype, black = file.size, file.dtype, file.black
+            axes = 2 if order.ndim == 1 else 3
+            scale = _physical(note, axes) if note else read_scale(file.file, axes)
 
         def chunks() -> Iterator[NDArray]:
             with TiffPages(path) as file:
@@ -75,9 +79,7 @@ class TiffReader(Reader):
             black=black,
             n_phases=note.get("n_phases"),
             periodic=bool(note.get("periodic", True)),
-            pixel_size=float(note.get("pixel_size", 1.0)),
-            aspect=tuple(note.get("aspect", ()))[: 2 if order.ndim == 1 else 3],
-            length_unit=str(note.get("length_unit", "")),
+            **scale,
         )
         yield from batches(raw, options)
 
@@ -85,7 +87,8 @@ class TiffReader(Reader):
 class TiffWriter(Writer):
     """Writes a TIFF stack: one compressed 8-bit page per image, or per z of each volume, with the labels as values.
 
-    The first page's description is a JSON text that states what the pages are: depth, phases, pixel size.
+    The first page's description is a JSON text that states what the pages are: depth, phases, pixel size. The size of a
+    pixel with a unit is in the tags of resolution too, for other programs.
     """
 
     suffixes = (".tif", ".tiff")
@@ -107,9 +110,10 @@ class TiffWriter(Writer):
                     "periodic": batch.periodic,
                     **batch.physical,
                 }
+                tags = resolution_tags(batch)
                 for image in batch.labels:
                     for page in image.T if three else [image.T]:
-                        _write_page(file, page, json.dumps({_KEY: note}) if first else None, path)
+                        _write_page(file, page, json.dumps({_KEY: note}) if first else None, tags, path)
                         first = False
         return path
 
@@ -144,7 +148,17 @@ def _order(file: TiffPages, note: dict[str, Any], options: ReadOptions) -> NDArr
     return pages.reshape(-1, depth) if depth else pages
 
 
-def _write_page(file: tifffile.TiffWriter, page: NDArray, description: str | None, path: str | Path) -> None:
+def _physical(note: dict[str, Any], axes: int) -> dict[str, Any]:
+    return {
+        "pixel_size": float(note.get("pixel_size", 1.0)),
+        "aspect": tuple(note.get("aspect", ()))[:axes],
+        "length_unit": known_length_unit(note.get("length_unit", "")),
+    }
+
+
+def _write_page(
+    file: tifffile.TiffWriter, page: NDArray, description: str | None, tags: dict[str, Any], path: str | Path
+) -> None:
     try:
         file.write(
             np.ascontiguousarray(page),
@@ -153,6 +167,7 @@ def _write_page(file: tifffile.TiffWriter, page: NDArray, description: str | Non
             metadata=None,
             description=description,
             software=False,
+            **tags,
         )
     except (ValueError, struct.error) as error:
         raise StorageError(f"{path}: cannot be written as one TIFF file ({error}); take another format.") from None
