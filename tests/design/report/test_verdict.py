@@ -12,8 +12,8 @@ GOOD, FAIR, BAD = [2.02, 4.0], [2.0, 4.16], [2.5, 4.0]
 
 def test_every_kind() -> None:
     for designs, candidates, data, kind, words in (
-        ([GOOD, BAD], 1, None, "met", "Met: 1 distinct design, the best of which misses it by 1.00%."),
-        ([GOOD, BAD], 1, [FAIR], "met", "the nearest of 1 training images misses it by 4.00%"),
+        ([GOOD, BAD], 1, None, "met", "Met: 1 distinct design, the best of which is within 1.00% of it."),
+        ([GOOD, BAD], 1, [FAIR], "met", "the nearest of 1 training images is within 4.00% of it"),
         ([GOOD], 2, [BAD, [np.nan, 4]], "met beyond the data", "Met beyond the data: 2 distinct designs"),
         ([FAIR], 1, [GOOD], "not better than the data", "Met, but not better than the training images"),
         (
@@ -21,7 +21,7 @@ def test_every_kind() -> None:
             0,
             [GOOD],
             "not better than the data",
-            "Met by training images alone: the best of them misses it by 1.00%",
+            "Met by training images alone: the best of them is within 1.00% of it",
         ),
         ([BAD], 0, [[3.0, 4.0]], "not met", "misses Ex by 25.00% (2.5; asked was 2)"),
         ([BAD], 0, None, "not met", "Not met: the nearest of 1 design misses Ex"),

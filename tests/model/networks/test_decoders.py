@@ -121,8 +121,7 @@ def test_it_starts_as_its_first_fields_at_its_volume_fractions() -> None:
             torch.manual_seed(0)
             one, z = RandomFieldDecoder(NetworkConfig(size=32, phases=phases, smoothing=0, **SMALL)), torch.randn(5, 4)
             channels = one.shaping.channels
-            outputs = one.global_stage.statistics(torch.cat((one.global_stage.dense(z), z), dim=1))
-            fields = one.global_stage.fields(z, outputs[:, :-channels])[:, :channels]
+            fields = one.global_stage(z).fields[:, :channels]
             logits = one(z)
             level = (logits / SHARPNESS - fields).flatten(2)
             torch.testing.assert_close(level, level[..., :1].expand_as(level), rtol=0, atol=1e-5)
@@ -170,7 +169,7 @@ def test_the_level_is_the_volume_fraction() -> None:
     fractions = []
     for level in (-3.0, -0.5, 0.5, 3.0):
         with torch.no_grad():
-            one.global_stage.statistics.bias[-1] = level
+            one.global_stage.levels[-1].bias[-1] = level
         fractions.append(one(z).sigmoid().mean().item())
     assert fractions == sorted(fractions)
     assert fractions[0] < 0.05

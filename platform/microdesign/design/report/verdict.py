@@ -91,12 +91,14 @@ def _best(target: Target, values: np.ndarray) -> np.ndarray | None:
 
 
 def _how_near(target: Target, values: np.ndarray) -> str:
-    """`misses it by 2.1 %`; of optima that meet the other goals `has kx/ky 3.2`."""
+    """`is within 2.1 % of it`, `misses it by 7 %`, or, of optima that meet the other goals, `has kx/ky = 3.2`."""
     error = float(target.errors(values[None])[0])
     if target.senses.any() and error <= target.tolerance:
         chosen = np.flatnonzero(target.senses)
         return "has " + " and ".join(f"{target.names[i]} = {values[i]:.4g}" for i in chosen)
-    return f"misses it by {error:.2%}" if error else "meets it"
+    if not error:
+        return "meets it"
+    return f"is within {error:.2%} of it" if error <= target.tolerance else f"misses it by {error:.2%}"
 
 
 def _not_met(target: Target, designs: np.ndarray, known: np.ndarray) -> Verdict:

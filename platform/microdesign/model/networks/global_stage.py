@@ -12,6 +12,9 @@ from microdesign.microstructure.data.indicators import probabilities
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.random_fields import LatentNoise, RandomFields
 
+LEVEL_WIDTH = 32
+"""Hidden units between a latent and its volume fractions."""
+
 
 class GlobalDescription(NamedTuple):
     """The image as a whole, as the latent sets it.
@@ -38,14 +41,16 @@ class GlobalStage(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.channels = config.channels
         self.dense = nn.Sequential(
             nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
         )
         self.random_fields = RandomFields(config.size, config.field_channels, config.dimensions)
         self.noise = LatentNoise(config.latent, config.field_channels, self.random_fields.realisations)
-        outputs = config.field_channels * self.random_fields.terms + config.channels
-        self.statistics = nn.Linear(config.hidden + config.latent, outputs)
+        self.spectra = nn.Linear(config.hidden + config.latent, config.field_channels * self.random_fields.terms)
+        # Layers of their own, and few: fractions that move with the training of everything else are never right.
+        self.levels = nn.Sequential(
+            nn.Linear(config.latent, LEVEL_WIDTH), nn.SiLU(), nn.Linear(LEVEL_WIDTH, config.channels)
+        )
 
     def forward(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> GlobalDescription:
         """Maps latents `(B, D)` to fields, fractions and hidden vectors; `shape` and `seed` as in `RandomFields`."""
@@ -58,9 +63,13 @@ class GlobalStage(nn.Module):
         hidden = self.dense(z)
         with torch.autocast(z.device.type, enabled=False):
             # Beside the hidden layers, straight from the latent: statistics are then learned first.
-            outputs = self.statistics(torch.cat((hidden.float(), z.float()), dim=1))
-            spectra, levels = outputs.tensor_split((-self.channels,), dim=1)
-            return spectra, probabilities(levels), hidden
+            spectra = self.spectra(torch.cat((hidden.float(), z.float()), dim=1))
+            return spectra, self.fractions(z), hidden
+
+    def fractions(self, z: Tensor) -> Tensor:
+        """Maps latents `(B, D)` to volume fractions `(B, C)`."""
+        with torch.autocast(z.device.type, enabled=False):
+            return probabilities(self.levels(z.float()))
 
     def fields(self, z: Tensor, spectra: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
         """Maps latents `(B, D)` and coefficients of their spectra `(B, F * terms)` to random fields `(B, F, *N)`."""

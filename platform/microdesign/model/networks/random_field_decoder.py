@@ -25,4 +25,4 @@ class RandomFieldDecoder(nn.Module):
 
     def fractions(self, z: Tensor) -> Tensor:
         """Volume fractions `(B, C)` of what it draws for latents `(B, D)`."""
-        return self.global_stage.describe(z)[1]
+        return self.global_stage.fractions(z)
