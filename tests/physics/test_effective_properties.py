@@ -17,6 +17,7 @@ from microdesign.physics.effective_properties import homogenize, phases_from
 from microdesign.physics.evaluators import table
 from microdesign.physics.label_images import read_labels
 from microdesign.physics.materials import Materials
+from microdesign.physics.report import homogenize_report
 
 PHASES = [{"E": 1, "nu": 0.3, "k": 1}, {"E": 4, "nu": 0.3, "k": 4}]
 LAYERS = np.repeat([[0], [1]], 4, axis=0).repeat(6, axis=1)
@@ -162,3 +163,20 @@ def test_it_starts_without_heavy_libraries() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_edges_of_bricks_are_those_of_the_file(tmp_path: Path) -> None:
+    """A volume of bricks, as a file or a container, is solved as the array with its spacing, unless one is given."""
+    labels = np.zeros((4, 4, 4), int)
+    labels[:2, :2, :3] = 1
+    conductive = [{"k": 1}, {"k": 4}]
+    bricks = Microstructures(labels=labels[None], n_phases=2, pixel_size=0.5, aspect=(1, 1, 4))
+    path = write(tmp_path / "a.vti", bricks)
+    known = homogenize(labels, conductive, dims=3, spacing=(0.5, 0.5, 2)).k33
+    cubes = homogenize(labels, conductive, dims=3).k33
+    assert abs(known - cubes) > 0.01
+    for given in (path, bricks):
+        assert np.ravel(homogenize(given, conductive, dims=3).k33) == pytest.approx([known])
+        assert np.ravel(homogenize(given, conductive, dims=3, spacing=(1, 1, 1)).k33) == pytest.approx([cubes])
+    (entry,) = homogenize_report(read_labels(path, 3), phases_from(conductive), dims=3)
+    assert entry["properties"]["k33"] == pytest.approx(known)

@@ -192,3 +192,38 @@ def convert(
         if done["left_out"]:
             progress(f"left out: {', '.join(done['left_out'])}")
     print_result(done, as_json)
+
+
+@app.command()
+def grains(
+    scan: Annotated[Path, typer.Argument(help="An EBSD scan: .ang (EDAX), .ctf or .h5oina (Oxford).")],
+    out: Annotated[Path, typer.Argument(help="The folder to make, of grains.vti and materials.yaml.")],
+    crystals: Annotated[
+        Path, typer.Option(help="Materials file with the crystal of each phase of the scan, without angles.")
+    ],
+    misorientation: Annotated[float, typer.Option(help="Degrees from which on neighbours are two grains.")] = 5.0,
+    least: Annotated[int, typer.Option(help="Points of a grain; smaller ones are filled from around.")] = 5,
+    frame: Annotated[
+        str | None, typer.Option(help="What the Euler angles refer to, if not the usual: map, oxford or edax.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Put grains of similar orientation into so many classes, at most 256.")
+    ] = None,
+    array: Annotated[str | None, typer.Option(help="Number of the acquisition, where a file holds several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Turn an EBSD scan into an image of grains and the materials that homogenize takes with it."""
+    from microdesign.physics.materials import load_materials
+    from microdesign.physics.polycrystal import write_polycrystal
+
+    done = write_polycrystal(
+        scan,
+        out,
+        load_materials(crystals),
+        misorientation=misorientation,
+        least=least,
+        frame=frame,
+        classes=classes,
+        array=array,
+    )
+    print_result(done, as_json)

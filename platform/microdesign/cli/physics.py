@@ -27,7 +27,7 @@ def homogenize(
     tolerance: Annotated[float, typer.Option(help="Relative error of the effective tensors.")] = 1e-4,
     dims: Annotated[int, typer.Option(help="2, or 3 where three axes are one volume and not a stack of images.")] = 2,
     spacing: Annotated[
-        str | None, typer.Option(metavar="HX,HY[,HZ]", help="Edge lengths of a pixel or voxel, if they differ.")
+        str | None, typer.Option(metavar="HX,HY[,HZ]", help="Edge lengths of a pixel or voxel, if not as in the file.")
     ] = None,
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")

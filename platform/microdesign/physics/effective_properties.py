@@ -173,7 +173,8 @@ def homogenize(
             is `stress` where they do not say. Volumes do not use it.
         units: Names of the units of `E` and `k`, stated with the answer; numbers alone are never converted.
         dims: 3 where three axes are one volume and not a stack of images.
-        spacing: Edge lengths of a pixel or voxel, one an axis; None for squares and cubes.
+        spacing: Edge lengths of a pixel or voxel, one an axis; None takes those of the file or the `Microstructures`,
+            squares and cubes where it has none.
         boundary: `periodic`: the image is repeated. `mirror`: it is reflected at its faces, for scans, whose seams
             would count otherwise: isothermal ends and insulated sides in conduction, faces that stay plane and free of
             shear stress for normal loads; `C16`, `k12` and the like are 0. `auto`: mirror where a file or a
@@ -214,7 +215,7 @@ def homogenize(
             stack.labels,
             materials,
             dims=stack.dims,
-            spacing=spacing,
+            spacing=spacing or stack.spacing,
             boundary=chosen_boundary(boundary, stack.periodic),
             discretization=discretization,
             tolerance=tolerance,

@@ -21,11 +21,13 @@ class NamedImage(NamedTuple):
         name: Its path, with its number where there are several.
         labels: Phase labels, `(X, Y)` or `(X, Y, Z)`.
         periodic: Whether it repeats; an array that says nothing of it counts as periodic.
+        spacing: Edge lengths of a pixel or voxel; None for squares and cubes.
     """
 
     name: str
     labels: np.ndarray
     periodic: bool = True
+    spacing: tuple[float, ...] | None = None
 
 
 class LabelStack(NamedTuple):
@@ -35,11 +37,13 @@ class LabelStack(NamedTuple):
         names: Of each image: its path, with its number where there are several, or its number alone.
         labels: Phase labels, `(n, X, Y)` or `(n, X, Y, Z)`; axis 1 is x.
         periodic: Whether they repeat.
+        spacing: Edge lengths of a pixel or voxel; None for squares and cubes.
     """
 
     names: list[str]
     labels: np.ndarray
     periodic: bool = True
+    spacing: tuple[float, ...] | None = None
 
     @property
     def dims(self) -> int:
@@ -61,12 +65,14 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     if dims not in (None, 2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
     if isinstance(images, str | Path):
-        stacks = [LabelStack([each.name], each.labels[None], each.periodic) for each in read_labels(images, dims or 2)]
+        found = read_labels(images, dims or 2)
+        stacks = [LabelStack([each.name], each.labels[None], each.periodic, each.spacing) for each in found]
         return _merged(stacks), len(stacks) == 1
     if isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
         return _merged([stack for path in images for stack in label_stacks(path, dims)[0]]), False
     if isinstance(images, Microstructures):
-        return [LabelStack([str(i) for i in range(len(images))], images.labels, images.periodic)], False
+        names = [str(i) for i in range(len(images))]
+        return [LabelStack(names, images.labels, images.periodic, _spacing(images))], False
     labels = np.asarray(images)
     if labels.ndim not in ((2, 3, 4) if dims is None else (dims, dims + 1)):
         expected = "(X, Y), (n, X, Y) or (n, X, Y, Z)" if dims is None else f"{dims} or {dims + 1} axes"
@@ -97,16 +103,19 @@ def read_labels(path: str | Path, dims: int = 2, reader: str | None = None) -> l
     batches = list(read_images(path, reader=reader))
     if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
         batches = list(read_images(path, options=ReadOptions(dims=3), reader=reader))
-    stack = [(labels, batch.periodic) for batch in batches for labels in batch.labels]
+    stack = [(labels, batch.periodic, _spacing(batch)) for batch in batches for labels in batch.labels]
     return [NamedImage(str(path) if len(stack) == 1 else f"{path}[{i}]", *each) for i, each in enumerate(stack)]
+
+
+def _spacing(batch: Microstructures) -> tuple[float, ...] | None:
+    return batch.spacing if batch.aspect else None
 
 
 def _merged(stacks: Sequence[LabelStack]) -> list[LabelStack]:
     """Neighbours of one kind as one stack."""
     groups: list[list[Any]] = []
     for stack in stacks:
-        last = groups[-1][-1] if groups else None
-        if last and (last.labels.shape[1:], last.periodic) == (stack.labels.shape[1:], stack.periodic):
+        if groups and _kind(groups[-1][-1]) == _kind(stack):
             groups[-1].append(stack)
         else:
             groups.append([stack])
@@ -115,6 +124,11 @@ def _merged(stacks: Sequence[LabelStack]) -> list[LabelStack]:
             [name for stack in group for name in stack.names],
             np.concatenate([stack.labels for stack in group]),
             group[0].periodic,
+            group[0].spacing,
         )
         for group in groups
     ]
+
+
+def _kind(stack: LabelStack) -> tuple[Any, ...]:
+    return stack.labels.shape[1:], stack.periodic, stack.spacing

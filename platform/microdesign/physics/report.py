@@ -32,7 +32,7 @@ def homogenize_report(
             `dims` = 3; axis 0 is x.
         materials: The phases.
         dims: 2 or 3.
-        spacing: Edge lengths of a pixel or voxel, one an axis; None for squares and cubes.
+        spacing: Edge lengths of a pixel or voxel, one an axis; None takes those of each image.
         boundary: `periodic`, `mirror`, or `auto`: mirror of images that are not periodic.
         discretization: As of `homogenize`; with `uncertainty` it is `q1`.
         tolerance: Relative error of the effective tensors.
@@ -55,12 +55,12 @@ def homogenize_report(
             f"discretization = {discretization!r} does not go with the uncertainty, which compares q1 and rotated."
         )
     entries = []
-    for name, labels, periodic in (NamedImage(*each) for each in images):
+    for name, labels, periodic, own in (NamedImage(*each) for each in images):
         if np.ndim(labels) != dims:
             expected = "one image (X, Y)" if dims == 2 else "one volume (X, Y, Z)"
             raise InputError(f"{name}: has shape {np.shape(labels)}; expected {expected}.")
         edges = chosen_boundary(boundary, periodic)
-        settings: dict[str, Any] = {"dims": dims, "spacing": spacing, "boundary": edges, "tolerance": tolerance}
+        settings: dict[str, Any] = {"dims": dims, "spacing": spacing or own, "boundary": edges, "tolerance": tolerance}
         try:
             both = discretization_uncertainty(labels, materials, **settings) if uncertainty else None
             tensors = both.q1 if both else homogenize(labels, materials, discretization=discretization, **settings)

@@ -20,6 +20,7 @@ READERS: dict[str, str] = {
     "npz": f"{_FORMATS}.npz:NpzReader",
     "tiff": f"{_FORMATS}.tiff:TiffReader",
     "vti": f"{_FORMATS}.vti:VtiReader",
+    "ebsd": f"{_FORMATS}.ebsd.reader:EbsdReader",
     "hdf5": f"{_FORMATS}.hdf5.reader:Hdf5Reader",
     "pictures": f"{_FORMATS}.pictures:PictureReader",
     "dataset": f"{_FORMATS}.dataset_folder:DatasetFolderReader",

@@ -23,7 +23,7 @@ from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
 
 _ARRAY = "phase"
-_PHASES = "n_phases"
+_PHASES, _PERIODIC = "n_phases", "periodic"
 
 
 class VtiReader(Reader):
@@ -31,7 +31,7 @@ class VtiReader(Reader):
 
     The image is the array that `array` names, else the only integer one, of the cells or else of the points; one cell
     thick, it is two-dimensional unless `dims` is 3. Field data of one number are properties, but for the time of a
-    series; `n_phases` there is the number of phases.
+    series; `n_phases` there is the number of phases, and `periodic` 0 says that the images are not.
     """
 
     name = ".vti, or a folder of them"
@@ -60,7 +60,9 @@ class VtiReader(Reader):
         names = dict.fromkeys(name for image in images for name in image.fields)
         phases = [int(image.fields.get(_PHASES, 0)) for image in images]
         columns = {
-            name: np.array([image.fields.get(name, np.nan) for image in images]) for name in names if name != _PHASES
+            name: np.array([image.fields.get(name, np.nan) for image in images])
+            for name in names
+            if name not in (_PHASES, _PERIODIC)
         }
 
         first = parse_vti(files[0], options.array, True, options.dims).labels
@@ -80,6 +82,7 @@ class VtiReader(Reader):
             source=str(path),
             n_phases=max(phases) if min(phases) > 0 else None,
             properties=columns,
+            periodic=all(image.fields.get(_PERIODIC, 1) for image in images),
             **pixel_fields(images[0].spacing),
         )
         yield from batches(raw, options)
@@ -92,7 +95,7 @@ class VtiWriter(Writer):
     """
 
     suffixes = (".vti",)
-    stores = ("n_phases", "properties", "pixel_size")
+    stores = ("n_phases", "properties", "periodic", "pixel_size")
 
     def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
         """Writes the file or the folder and returns which.
@@ -132,7 +135,7 @@ def write_vti(path: str | Path, batch: Microstructures) -> None:
     fields = "".join(
         f'      <DataArray type="Float64" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{value!r}'
         "</DataArray>\n"
-        for name, value in {_PHASES: float(batch.n_phases), **known}.items()
+        for name, value in {_PHASES: float(batch.n_phases), _PERIODIC: float(batch.periodic), **known}.items()
     )
     head = f"""<?xml version="1.0"?>
 <VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
