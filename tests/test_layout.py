@@ -36,7 +36,7 @@ NOT_FOR = {
     "surrogate": {"tracking"},
 }
 """Rooms below that a room does without all the same: computation knows no MLflow, and networks know no physics."""
-INSIDE = {"design": ("target", "search", "campaign", "report", "setup", "workflow", "api")}
+INSIDE = {"design": ("target", "search", "campaign", "report", "setup", "workflow", "from_micrograph", "api")}
 """The order of the rooms inside a room: each imports itself and those before it."""
 RAY_EDGE = ("physics/execution/", "learning/training/", "learning/sweep/", "design/campaign/runners/")
 """Where Ray may be imported, besides jobs and serving."""

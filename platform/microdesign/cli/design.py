@@ -1,17 +1,19 @@
 """Commands of inverse design: `demo`, `design` and `report`."""
 
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from microdesign.cli.options import ConfigFile, Json, Set, names, targets
+from microdesign.cli.options import Json, Set, as_overrides, goals, names, targets
 from microdesign.cli.output import print_table
 from microdesign.cli.session import on_ray, resumable
+from microdesign.core.config import read_yaml_mapping
+from microdesign.core.errors import InputError
 
 if TYPE_CHECKING:
-    from microdesign.design.report.result import CampaignResult
+    from microdesign.design.report.result import CampaignResult, StagedResult
 
 app = typer.Typer()
 
@@ -41,8 +43,8 @@ def demo(
         "match": None if match is None else str(match),
         "target": targets(target) if target else None,
     }
-    options = [f"{name}={json.dumps(value)}" for name, value in given.items() if value is not None]
-    settings = load_config(DemoConfig, config, [*options, *(overrides or [])])
+    options = {name: value for name, value in given.items() if value is not None}
+    settings = load_config(DemoConfig, config, [*as_overrides(options), *(overrides or [])])
     from microdesign.demo.run import check_demo, run_demo
 
     check_demo(settings)  # What cannot be had is refused before Ray starts.
@@ -51,14 +53,53 @@ def demo(
     if as_json:
         print(result.model_dump_json(indent=2))
     else:
-        _print_result(result)
-        print("\nstages: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.stages.items()))
+        _print_staged(result)
     _exit(result)
 
 
 @app.command()
-def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> None:
-    """Run or resume a design campaign. Exits with 3 where nothing meets the target: near misses are delivered."""
+def design(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG]", help="YAML file of settings; with --from it may be left out.")
+    ] = None,
+    micrograph: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="MICROGRAPH",
+            help="A segmented image of two phases: a model is fine-tuned on it, and designs are like it.",
+        ),
+    ] = None,
+    materials: Annotated[Path | None, typer.Option(help="With --from: YAML file of the two phases.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="With --from: a target property; VALUE is a number, 1.15x (times the micrograph's own), match, or a "
+            "goal such as '{at_least: 1.1x}'; repeat for several.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="With --from: wall time of everything, about; 30 when left out.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="With --from: where everything goes; microdesign-from-NAME when left out.")
+    ] = None,
+    overrides: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Run or resume a design campaign, of a config or from one micrograph.
+
+    Exits with 3 where nothing meets the target: near misses are delivered.
+    """
+    given = {"--materials": materials, "--target": target, "--minutes": minutes, "--folder": folder}
+    if micrograph is not None:
+        _design_from(config, micrograph, given, overrides or [], as_json)
+        return
+    if config is None:
+        raise InputError("design: expected CONFIG, or --from MICROGRAPH with --materials and --target.")
+    for option in (option for option, value in given.items() if value is not None):
+        raise InputError(f"{option} goes with --from MICROGRAPH alone; a config states it itself.")
     from microdesign.core.config import load_config
     from microdesign.design.campaign.campaign_config import CampaignConfig
 
@@ -75,12 +116,52 @@ def design(config: ConfigFile, overrides: Set = None, as_json: Json = False) -> 
     _exit(result)
 
 
+def _design_from(
+    config: Path | None, micrograph: Path, given: Mapping[str, Any], overrides: Sequence[str], as_json: bool
+) -> None:
+    from microdesign.core.config import load_config
+    from microdesign.design.from_micrograph.config import MicrographConfig
+    from microdesign.physics.materials import Materials
+
+    values = {} if config is None else read_yaml_mapping(config)
+    values.setdefault("folder", f"microdesign-from-{micrograph.stem}")
+    values |= {"micrograph": str(micrograph)} | {
+        option.removeprefix("--"): value for option, value in given.items() if value is not None
+    }
+    if given["--materials"] is not None:
+        values["materials"] = load_config(Materials, given["--materials"]).model_dump(mode="json", exclude_none=True)
+    if given["--target"] is not None:
+        values["target"] = goals(given["--target"])
+    for name in ("materials", "target"):
+        if name not in values and not any(override.startswith(f"{name}") for override in overrides):
+            raise InputError(f"--from {micrograph}: expected --{name} as well.")
+    settings = load_config(MicrographConfig, None, [*as_overrides(values), *overrides])
+    from microdesign.design.from_micrograph.preparation import prepare
+
+    with resumable() as progress:
+        prepared = prepare(settings)  # What cannot be had is refused before Ray starts and before anything is written.
+    from microdesign.design.from_micrograph.run import design_from
+
+    with on_ray() as progress:
+        result = design_from(settings, progress, prepared=prepared)
+    if as_json:
+        print(result.model_dump_json(indent=2))
+    else:
+        _print_staged(result)
+    _exit(result)
+
+
 @app.command()
 def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]) -> None:
     """Write a campaign's report again from its record; of one that still runs, or was killed, how it stands."""
     from microdesign.design.report.html import report_campaign
 
     print(report_campaign(folder))
+
+
+def _print_staged(result: "StagedResult") -> None:
+    _print_result(result)
+    print("\nstages: " + ", ".join(f"{name} {seconds:.0f} s" for name, seconds in result.stages.items()))
 
 
 NOT_MET = 3

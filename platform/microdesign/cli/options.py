@@ -1,10 +1,12 @@
 """Options and arguments that several commands share, and the parsing of values such as `Ex=3.6`."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
+import yaml
 
 from microdesign.core.errors import InputError
 
@@ -94,3 +96,26 @@ def targets(pairs: Sequence[str]) -> dict[str, float]:
         except ValueError:
             raise InputError(f"--target {pair}: expected NAME=VALUE with a number, such as Ex=3.6.") from None
     return values
+
+
+def goals(pairs: Sequence[str]) -> dict[str, Any]:
+    """Reads `NAME=GOAL` pairs, where a goal may be relative to an image: `Ex=2.4`, `Ex=1.15x`, `kx=match`.
+
+    Raises:
+        InputError: A pair has no `=`, no goal, or one that is no YAML.
+    """
+    values = {}
+    for pair in pairs:
+        name, _, text = pair.partition("=")
+        try:
+            values[name.strip()] = yaml.safe_load(text)
+        except yaml.YAMLError:
+            values[name.strip()] = None
+        if not name.strip() or values[name.strip()] is None:
+            raise InputError(f"--target {pair}: expected NAME=VALUE, such as Ex=3.6, Ex=1.15x or kx=match.")
+    return values
+
+
+def as_overrides(values: Mapping[str, Any]) -> list[str]:
+    """Returns the values of options as overrides of a config, `name=value` each."""
+    return [f"{name}={json.dumps(value, default=str)}" for name, value in values.items()]

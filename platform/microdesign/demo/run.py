@@ -1,22 +1,18 @@
 """The demo: images, labels, model, campaign, report; each stage reuses what is there."""
 
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from pydantic import Field
 
 from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import InputError
-from microdesign.core.files import digest_json, read_json, write_json, write_text
-from microdesign.core.progress import Progress, Stage, silent
+from microdesign.core.files import digest_json, write_text
+from microdesign.core.progress import Progress, silent
 from microdesign.core.properties import standard_names
+from microdesign.core.stages import Stages, check_own_folder
 from microdesign.demo.config import DEFAULT_TARGET, DemoConfig
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import retrainer
-from microdesign.design.report.result import CampaignResult
+from microdesign.design.report.result import StagedResult
 from microdesign.design.target.constraints import Constraints, Similarity
 from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
@@ -35,13 +31,7 @@ from microdesign.physics.report import homogenize_report
 from microdesign.tracking import default_uri
 
 
-class DemoResult(CampaignResult):
-    """The result of the demo's campaign, and how long everything took."""
-
-    stages: dict[str, float] = Field(description="seconds of each stage in this run")
-
-
-def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = False) -> DemoResult:
+def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = False) -> StagedResult:
     """Runs or resumes the demo.
 
     Args:
@@ -58,7 +48,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
         shutil.rmtree(folder)
     write_text(folder / "demo.yaml", dump_yaml(config))
     uri = default_uri(folder)
-    clock = _Stages(folder, progress)
+    clock = Stages(folder, progress)
     names = target.names
 
     with clock.stage("generate") as report:
@@ -97,7 +87,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
             ),
         )
         result = run_design(campaign, report, uri, retrainer(campaign, report, uri))
-    return DemoResult(**dict(result), stages=clock.seconds)
+    return StagedResult(**dict(result), stages=clock.seconds)
 
 
 def check_demo(config: DemoConfig) -> Target:
@@ -108,7 +98,8 @@ def check_demo(config: DemoConfig) -> Target:
     """
     target = validate_config(Target, {"properties": _target(config)}, "the target")
     check_reachable(target.fixed, config.materials)
-    _check_is_demo(Path(config.folder).resolve())
+    # Not merely untidy: `--fresh` would delete what is there.
+    check_own_folder(Path(config.folder).resolve(), "demo.yaml", "a demo")
     return target
 
 
@@ -125,39 +116,3 @@ def _target(config: DemoConfig) -> dict[str, float]:
         raise InputError(f"{config.match}: holds {len(batch)} images; expected one to match.")
     (entry,) = homogenize_report([(config.match, batch.labels[0])], config.materials)
     return {name: entry["properties"][name] for name in config.properties}
-
-
-def _check_is_demo(folder: Path) -> None:
-    """A folder with other things in it is never made a demo's: `--fresh` would delete them."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; choose a folder with --folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "demo.yaml").is_file():
-        raise InputError(f"{folder}: holds other files and is no folder of a demo; choose another with --folder.")
-
-
-class _Stages:
-    """Wall time of each stage, and the longest that it ever took: what an earlier run left costs no time again."""
-
-    def __init__(self, folder: Path, progress: Progress) -> None:
-        self._path, self._progress = folder / "stages.json", progress
-        self._spent: dict[str, float] = read_json(self._path) if self._path.is_file() else {}
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[Progress]:
-        """Times a stage and puts its name before its lines."""
-        start = time.monotonic()
-        self._say(name, "starts")
-        yield Stage(self._progress, name)
-        seconds = time.monotonic() - start
-        longest = max(seconds, self._spent.get(name, 0.0))
-        if seconds < longest / 2:
-            self._say(name, f"done in {seconds:.1f} s, for an earlier run computed it in {longest:.0f} s")
-        else:
-            self._say(name, f"done in {seconds:.0f} s")
-        write_json(self._path, self._spent | {name: longest})
-        self._spent[name] = longest
-        self.seconds[name] = round(seconds, 2)
-
-    def _say(self, name: str, line: str) -> None:
-        self._progress(f"{name}: {line}")

@@ -17,6 +17,9 @@ from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.campaign.trials import Trial, TrialResult
+from microdesign.design.from_micrograph.config import MicrographConfig
+from microdesign.design.from_micrograph.preparation import prepare
+from microdesign.design.from_micrograph.run import design_from
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.summary import summarize
 from microdesign.design.setup import open_setup
@@ -35,12 +38,13 @@ Model = str | Path | Surrogate
 
 
 def design(
-    model: Model,
-    target: Target | Mapping[str, Any],
+    model: Model | None = None,
+    target: Target | Mapping[str, Any] | None = None,
     *,
+    from_: str | Path | None = None,
     materials: Phases | None = None,
     dataset: str | Path | Dataset | None = None,
-    folder: str | Path = "runs/campaign",
+    folder: str | Path | None = None,
     evaluations: int = 400,
     evaluator: str | Evaluator = "fft",
     runner: str = "local",
@@ -55,15 +59,23 @@ def design(
     again with the same folder it goes on from the record there, also after a crash, and repeats nothing. Source of the
     model: Sardeshmukh et al. 2024, arXiv 2402.17806.
 
+    With `from_` in the place of a model one micrograph is enough: the pretrained encoder and decoder are fine-tuned on
+    its windows, periodic draws like them are labelled by physics and train regressor and prior, and the campaign looks
+    for designs that are as alike to the micrograph as its windows are to each other.
+
     Args:
         model: The trained model, or where it is.
         target: Goal of each property in the materials' units, such as `{"Ex": 2.4, "ky": {"at_most": 2},
             "kx/ky": {"maximize": True}}`; or everything that `Target` takes, such as `{"properties": {"Ex": 2.4},
-            "tolerance": 0.02, "constraints": {"volume_fraction": [0.3, 0.5]}}`.
+            "tolerance": 0.02, "constraints": {"volume_fraction": [0.3, 0.5]}}`. With `from_` a number may be a multiple
+            of the micrograph's own value: `{"Ex": {"times": 1.15}, "kx": "match", "ky": {"at_most": "1.2x"}}`.
+        from_: File of one segmented image of two phases, of any format that `read` knows and any size from 32 pixels.
+            Needs `materials`; takes the fields of `MicrographConfig` as further settings, above all `minutes`.
         materials: The phases, as a list of mappings, a YAML file or `Materials`; those of the model when None.
         dataset: Labelled data set for novelty, baselines and the target's distance to it; needed where the target does
             not fix all of the model's properties.
-        folder: The campaign's folder: record, report and images of the candidates.
+        folder: The campaign's folder: record, report and images of the candidates; with `from_` that of everything.
+            `runs/campaign` when None, with `from_` `microdesign-from-NAME`.
         evaluations: Budget of physics evaluations. Raise it where a result says that it was spent and the errors still
             fell; the search ends earlier where they do not (`patience`).
         evaluator: The physics: `fft`, `command: PROGRAM ARGS`, `module:name`, or an evaluator of your own.
@@ -71,7 +83,8 @@ def design(
             `module:name`.
         progress: Takes lines for people; None shows them on standard error.
         tracking_uri: MLflow's address; MLFLOW_TRACKING_URI or SQLite in the working folder when None.
-        settings: Further fields of `CampaignConfig`, such as `candidates=2`, `seed=1`, `refiner="cmaes"`.
+        settings: Further fields of `CampaignConfig`, such as `candidates=2`, `seed=1`, `refiner="cmaes"`; with `from_`
+            those of `MicrographConfig`, such as `minutes=60`, `size=96`, `campaign={"candidates": 2}`.
 
     Returns:
         The result: `.candidates` with `.verified` properties and `.error`, `.images` uint8 `(n, X, Y)`, `.table`; it
@@ -91,8 +104,21 @@ def design(
         >>> all(abs(candidate.verified["Ex"] / 3.2 - 1) <= 0.5 for candidate in result.candidates)
         True
     """
+    if (model is None) == (from_ is None):
+        raise InputError("design: expected a model, or a micrograph by `from_`.")
+    if target is None:
+        raise InputError("design: expected a target.")
+    if from_ is not None:
+        if dataset is not None or evaluator != "fft":
+            raise InputError(
+                "design: `from_` makes its data set by the built-in physics; leave out dataset, evaluator."
+            )
+        search = {"evaluations": evaluations, **settings.pop("campaign", {})}
+        values = {**settings, "campaign": search, "target": target, "materials": materials, "folder": folder}
+        return _design_from(from_, values, progress, tracking_uri)
+    assert model is not None
     settings |= {"evaluations": evaluations, "runner": runner}
-    config, surrogate = _settings(model, target, materials, dataset, folder, settings)
+    config, surrogate = _settings(model, target, materials, dataset, folder or "runs/campaign", settings)
     if surrogate is not None and config.retrain_every:
         raise InputError(
             f"retrain_every = {config.retrain_every}: expected the model's bundle folder, not a loaded one."
@@ -103,6 +129,24 @@ def design(
     with cluster, shown() if progress is None else nullcontext(progress) as shows:
         retrain = retrainer(config, shows, tracking_uri)
         return run_design(config, shows, tracking_uri, retrain, surrogate, own)
+
+
+def _design_from(
+    micrograph: str | Path, values: dict[str, Any], progress: Progress | None, tracking_uri: str | None
+) -> CampaignResult:
+    if values["materials"] is None:
+        raise InputError("design: `from_` needs materials, the two phases of the micrograph.")
+    target = values["target"]
+    values |= {
+        "micrograph": str(micrograph),
+        "materials": phases_from(values["materials"]),
+        "target": target.model_dump(mode="json") if isinstance(target, Target) else target,
+        "folder": str(values["folder"] or f"microdesign-from-{Path(micrograph).stem}"),
+    }
+    config = validate_config(MicrographConfig, values, "the settings of design")
+    prepared = prepare(config)  # before Ray starts
+    with connected(), shown() if progress is None else nullcontext(progress) as shows:
+        return design_from(config, shows, tracking_uri, prepared)
 
 
 class Campaign(AskTell):

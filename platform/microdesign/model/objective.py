@@ -61,8 +61,10 @@ class Objective:
         decodes = outputs.decodes
         if c.shape[1]:
             terms["regression"] = _joined_regression(outputs, c, replay_c)
-            terms["consistency"] = consistency(decodes.properties, c[decodes.condition_index], self.standardization)
-            total = total + config.gamma * terms["regression"] + config.consistency * terms["consistency"]
+            total = total + config.gamma * terms["regression"]
+            if len(decodes.images):
+                terms["consistency"] = consistency(decodes.properties, c[decodes.condition_index], self.standardization)
+                total = total + config.consistency * terms["consistency"]
         if joint is not None:
             terms["imbalance"] = imbalance(joint.prior, joint.z)
             total = total + config.balance * terms["imbalance"]

@@ -16,7 +16,7 @@ from microdesign.microstructure.data.indicators import probabilities
 from microdesign.model.binarization import binarize_straight_through
 from microdesign.model.condition_correction import corrected_decodes
 from microdesign.model.model_config import ModelConfig
-from microdesign.model.networks.blocks import with_channels_last_weights
+from microdesign.model.networks.blocks import ResidualBlock, Stem, with_channels_last_weights
 from microdesign.model.networks.decoders import build_decoder
 from microdesign.model.networks.encoder import Features, Trunk
 from microdesign.model.networks.heads import Head, SpatialHead
@@ -56,6 +56,8 @@ class VAERegression(nn.Module):
         self.decoder = build_decoder(network)
         self.prior = build_prior(config.prior, network.latent_size, properties)
         self.regressor_only = False
+        self.regressor_sees_draws = True
+        """Whether a pass that trains the regressor alone draws images, which physics feedback then evaluates."""
         with_channels_last_weights(self)
 
     def train_regressor_only(self) -> None:
@@ -73,6 +75,14 @@ class VAERegression(nn.Module):
             part.requires_grad_(True)
         self.regressor_only = True
 
+    def set_periodic(self, periodic: bool) -> None:
+        """Has encoder and denoiser see periodic images, or zeros around parts of larger ones; drafts stay periodic."""
+        if isinstance(self.decoder, LocalGlobalDecoder):
+            self.decoder.periodic = periodic
+        for module in self.trunk.modules():
+            if isinstance(module, Stem | ResidualBlock):
+                module.periodic = periodic
+
     def forward(self, x: Tensor, c: Tensor, replay: Tensor | None = None) -> Outputs:
         """Maps indicators `(B, C, *N)` and labels `(B, P)` to everything that the objective needs.
 
@@ -83,6 +93,8 @@ class VAERegression(nn.Module):
 
     def _regressor_pass(self, x: Tensor, c: Tensor, replay: Tensor | None) -> RegressorOutputs:
         properties, replayed = _split(self.regress(_joined(x, replay)), len(x))
+        if not self.regressor_sees_draws:
+            return RegressorOutputs(properties, replayed, _no_decodes(x, c))
         with torch.no_grad():
             c = torch.where(c.isnan(), properties.sample(), c)
             index = torch.arange(len(x) // 2, len(x), device=x.device)

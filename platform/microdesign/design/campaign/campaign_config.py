@@ -103,6 +103,14 @@ class SearchConfig(Config):
     seed: int = Field(0, ge=0, description="seed of every draw")
 
 
+class ReferenceImage(Config):
+    """An image that the report shows beside the candidates."""
+
+    image: str = Field(description="file (.npy) of phase labels (X, Y)")
+    name: str = Field("reference", description="what the report calls it")
+    properties: Mapping[str, float] = Field({}, description="its own properties, in the materials' units")
+
+
 class CampaignConfig(SearchConfig):
     """A design campaign. Materials are the model's own unless given."""
 
@@ -116,6 +124,9 @@ class CampaignConfig(SearchConfig):
     evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
     evaluator_settings: dict[str, Any] = Field(default_factory=dict, description="settings of the evaluator")
     store: str | None = Field(None, description="folder of results; None takes `results` in the campaign's folder")
+    reference: ReferenceImage | None = Field(
+        None, description="an image beside the candidates, such as a micrograph that the target comes from"
+    )
     experiment: str = Field("microdesign", description="MLflow experiment")
     endpoint_patience: float = Field(
         PATIENCE, ge=0, description="seconds to wait for a Serve endpoint that stops answering, as in a restart"

@@ -5,13 +5,18 @@ from dataclasses import dataclass
 from html import escape
 
 from microdesign.core.tables import markdown_table
-from microdesign.design.report.result_parts import BaselineResult, CandidateResult, TrainingImageResult
+from microdesign.design.report.result_parts import (
+    BaselineResult,
+    CandidateResult,
+    ReferenceResult,
+    TrainingImageResult,
+)
 from microdesign.design.target.target import Target
 
 
 @dataclass(frozen=True)
 class CandidatesTable:
-    """Titles and rows of text: the target, the candidates (best first), the baselines.
+    """Titles and rows of text: the target, the candidates (best first), the baselines, the reference.
 
     Attributes:
         titles: One a column.
@@ -55,6 +60,7 @@ def candidates_table(
     misses: Sequence[CandidateResult],
     from_data: Sequence[TrainingImageResult],
     baselines: Mapping[str, BaselineResult | None],
+    reference: ReferenceResult | None = None,
 ) -> CandidatesTable:
     """The table of a campaign's result: of each property what the regressor predicted and what physics gives.
 
@@ -76,6 +82,9 @@ def candidates_table(
         if best is not None:
             values = (f"{best.verified[each]:.4g}" for each in names)
             rows.append([baseline_title(name, best.of), "", *values, f"{best.error:.2%}", "", ""])
+    if reference is not None:
+        own = (reference.properties.get(each) for each in names)
+        rows.append([reference.name, "", *("" if value is None else f"{value:.4g}" for value in own), "", "", ""])
     return CandidatesTable(tuple(titles), tuple(tuple(row) for row in rows), len(candidates))
 
 

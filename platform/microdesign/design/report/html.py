@@ -21,6 +21,7 @@ from microdesign.design.campaign.trials import Trials
 from microdesign.design.report.candidates_table import baseline_title
 from microdesign.design.report.export import data_uri, png_uri
 from microdesign.design.report.figures import search_figures
+from microdesign.design.report.reference_pictures import part_picture, whole_picture
 from microdesign.design.report.result import CampaignResult, read_result
 from microdesign.design.report.summary import summarize
 from microdesign.design.target.feasibility import feasibility_of
@@ -92,8 +93,24 @@ def _render(result: CampaignResult) -> Path:
     page = Path(result.folder) / PAGE
     drawn = search_figures(result.search, result.units, result.target.tolerance)
     figures = {name: _drawn(figure) for name, figure in drawn.items()}
-    write_text(page, template.render(r=result, figures=figures, table=Markup(result.table.html(result.pictures))))
+    table = Markup(result.table.html(result.pictures))
+    write_text(page, template.render(r=result, figures=figures, table=table, reference=_reference(result)))
     return page
+
+
+def _reference(result: CampaignResult) -> dict[str, Any] | None:
+    """What the page shows of the image beside the candidates; None without one."""
+    if result.reference is None:
+        return None
+    labels = result.labels(result.reference.image)[0]
+    size = result.images.shape[1]
+    return {
+        "whole": whole_picture(labels),
+        "part": part_picture(labels, size) if 0 < size <= min(labels.shape) else None,
+        "extent": " x ".join(map(str, labels.shape)),
+        "fraction": float(labels.mean()),
+        "properties": {n: v for n, v in result.reference.properties.items() if n in result.target.names},
+    }
 
 
 def _drawn(figure: Figure) -> str:

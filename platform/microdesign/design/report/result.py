@@ -21,6 +21,7 @@ from microdesign.design.report.result_parts import (
     BaselineResult,
     CandidateResult,
     ConstraintRange,
+    ReferenceResult,
     ResultPart,
     SearchSummary,
     TrainingImageResult,
@@ -61,6 +62,7 @@ class CampaignResult(ResultPart):
     baselines: dict[str, BaselineResult | None] = Field(
         default_factory=dict, description="training_set and random; None where no design satisfies the constraints"
     )
+    reference: ReferenceResult | None = Field(None, description="the image beside the candidates, if there is one")
     search: SearchSummary
     after_search: AfterSearch | None = None
     evaluator: str
@@ -85,7 +87,9 @@ class CampaignResult(ResultPart):
     @property
     def table(self) -> CandidatesTable:
         """The candidates and the baselines, a row each."""
-        return candidates_table(self.target, self.units, self.candidates, self.misses, self.from_data, self.baselines)
+        return candidates_table(
+            self.target, self.units, self.candidates, self.misses, self.from_data, self.baselines, self.reference
+        )
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -133,6 +137,12 @@ class CampaignResult(ResultPart):
         """The pictures of the table's rows after the target as URIs: candidates, near misses, training images."""
         shown = (*self.candidates, *self.misses, *self.from_data)
         return [data_uri(self.labels(each.files["npy"])[0]) for each in shown]
+
+
+class StagedResult(CampaignResult):
+    """The result of a command that makes data and model too, and how long everything took."""
+
+    stages: dict[str, float] = Field(description="seconds of each stage in this run")
 
 
 def read_result(folder: str | Path) -> CampaignResult:

@@ -94,6 +94,14 @@ class BaselineResult(ResultPart):
     image: str = Field(description="its image (.npy)")
 
 
+class ReferenceResult(ResultPart):
+    """An image that the candidates are shown beside, such as the micrograph that the target comes from."""
+
+    name: str = Field(description="what it is called")
+    properties: dict[str, float] = Field(description="its own properties")
+    image: str = Field(description="its file (.npy)")
+
+
 class RoundResult(ResultPart):
     """Some evaluations one after the other."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from microdesign.core.config import dump_yaml
-from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import AdmittedImages, Baseline, met_by_training_images
@@ -19,6 +19,7 @@ from microdesign.design.report.result_parts import (
     ConstraintRange,
     FailedEvaluation,
     Front,
+    ReferenceResult,
     RoundResult,
     SearchSummary,
     Timings,
@@ -30,6 +31,7 @@ from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.pareto import front_numbers
 from microdesign.design.target.target import Target
 from microdesign.design.target.training_images import TrainingImages
+from microdesign.microstructure.io.formats.npy import read_npy
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit
 
@@ -81,6 +83,7 @@ def summarize(
         distinct=DISTINCT,
         candidates=candidates,
         misses=misses,
+        reference=None if config.reference is None else summarize_reference(config.reference, images),
         search=summarize_search(trials.evaluations, progress, images),
         evaluator=config.evaluator,
         model=model,
@@ -136,6 +139,17 @@ def summarize_baseline(baseline: Baseline | None, path: Path) -> BaselineResult 
         return None
     write_image(path, baseline.labels)
     return BaselineResult(verified=baseline.verified, error=baseline.error, of=baseline.of, image=str(path))
+
+
+def summarize_reference(reference: ReferenceImage, folder: Path) -> ReferenceResult:
+    """The image beside the candidates; writes a copy of it.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    path = folder / "reference.npy"
+    write_labels(path, read_npy(reference.image).labels)
+    return ReferenceResult(name=reference.name, properties=dict(reference.properties), image=str(path))
 
 
 def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, folder: Path) -> SearchSummary:

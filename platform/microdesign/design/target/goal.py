@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_serializer, model_validator
 
 from microdesign.core.config import Config
+from microdesign.design.target.relative import is_relative
 
 _KINDS = "equals, at_least, at_most, between, maximize or minimize"
 
@@ -30,6 +31,10 @@ class Goal(Config):
     @model_validator(mode="before")
     @classmethod
     def _from_number(cls, value: Any) -> Any:
+        if is_relative(value):
+            raise ValueError(
+                "a goal relative to an image takes `microdesign design --from MICROGRAPH`; expected numbers"
+            )
         return {"equals": value} if isinstance(value, int | float | str) and not isinstance(value, bool) else value
 
     @field_validator("equals", "at_least", "at_most", "between")

@@ -16,7 +16,8 @@ class SourceConfig(Config):
         None,
         ge=32,
         multiple_of=16,
-        description="pixels of windows cut at random places, which are not periodic; null: whole periodic images",
+        description="pixels of windows cut at random places, which are not periodic, of images of any shape; "
+        "null: whole square images",
     )
 
 
@@ -39,12 +40,14 @@ class PretrainConfig(Config):
         description="share of each batch that the draft learns from, on latents that it does not change",
     )
     kl: float = Field(2e-5, ge=0, description="weight of KL(q(z|x) || N(0, 1)) in nats: 1e-3 loses the latent")
+    turns: bool = Field(True, description="whether images are turned by 90 degrees and mirrored")
     inverted: float = Field(0.15, ge=0, le=1, description="share of the steps with the phases exchanged")
     pixels: int = Field(64**3, ge=64**2, description="pixels of a batch")
     optimizer: OptimizerConfig = Field(
         OptimizerConfig(learning_rate=1e-3, weight_decay=1e-3, schedule=LearningRateSchedule(kind="constant")),
-        description="optimizer; the rate rises over the first 300 steps",
+        description="optimizer; the rate rises over the first steps, see `warmup`",
     )
+    warmup: int = Field(300, ge=1, description="steps over which the learning rate rises")
     average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights, which is kept")
     threads: int = Field(1, ge=1, description="threads")
     seed: int = Field(0, ge=0, description="seed of weights, batches and noise")

@@ -25,7 +25,6 @@ from microdesign.learning.pretraining.sources import Batches
 from microdesign.model.bundle import Description, save_bundle
 from microdesign.model.losses.reconstruction import build_losses
 from microdesign.model.model_config import ModelConfig
-from microdesign.model.networks.blocks import ResidualBlock, Stem
 from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.model.pretrained import start_bundle
@@ -34,14 +33,12 @@ from microdesign.model.prior.mixture import Gaussian, gaussian_kl
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 
-WARMUP = 300
-"""Steps over which the learning rate rises."""
-SAVED_EVERY = 180.0
+SAVED_EVERY = 60.0
 """Seconds between states on disk."""
 FRACTIONS = 1.0
 """Weight of the squared error of volume fractions: one of 0.02 costs 4e-4, half of what the latent's KL costs."""
-REPORTED_EVERY = 100
-"""Steps between lines of progress."""
+REPORTED_EVERY = 30.0
+"""Seconds between lines of progress."""
 
 
 def pretrain(config: PretrainConfig, progress: Progress = silent) -> Path:
@@ -62,7 +59,7 @@ class _Pretraining:
     def __init__(self, config: PretrainConfig, progress: Progress) -> None:
         self.config, self.progress = config, progress
         self.folder = Path(config.out)
-        self.batches = Batches(config.sources, config.pixels, config.inverted, config.seed)
+        self.batches = Batches(config.sources, config.pixels, config.inverted, config.seed, config.turns)
         torch.manual_seed(config.seed)
         self.description = Description(
             model=ModelConfig(network=config.network, prior=PriorConfig(kind=STANDARD)),
@@ -99,14 +96,15 @@ class _Pretraining:
 
     def train(self) -> None:
         """Takes steps until the time is over."""
-        began, saved = time.monotonic() - self.seconds, time.monotonic()
+        began, saved, reported = time.monotonic() - self.seconds, time.monotonic(), self.seconds
         limit, decay = 60 * self.config.minutes, 60 * self.config.decay_minutes
         while self.seconds < limit:
-            rate = min(1.0, (self.step + 1) / WARMUP) * min(1.0, (limit - self.seconds) / max(decay, 1e-9))
+            rate = min(1.0, (self.step + 1) / self.config.warmup) * min(1.0, (limit - self.seconds) / max(decay, 1e-9))
             for group in self.optimizer.param_groups:
                 group["lr"] = self.config.optimizer.learning_rate * rate
             self._take_step()
-            if self.step % REPORTED_EVERY == 0:
+            if self.seconds - reported >= REPORTED_EVERY:
+                reported = self.seconds
                 terms = ", ".join(f"{name} {value:.4g}" for name, value in self.means.items())
                 self.progress(f"{self.seconds / 60:.1f} of {self.config.minutes:g} min, step {self.step}: {terms}")
             if time.monotonic() - saved >= SAVED_EVERY:
@@ -124,7 +122,7 @@ class _Pretraining:
     def _take_step(self) -> None:
         torch.manual_seed((self.config.seed << 32) + self.step)
         x, periodic = self.batches.step(self.step)
-        self._set_padding(periodic)
+        self.model.set_periodic(periodic)
         with torch.autocast("cpu", torch.bfloat16):
             posterior = self.model.infer(x)
             z = posterior.sample()
@@ -143,13 +141,6 @@ class _Pretraining:
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         self._update(total, terms)
-
-    def _set_padding(self, periodic: bool) -> None:
-        """Has encoder and denoiser see a periodic image, or zeros around a part of one; drafts are always periodic."""
-        self.decoder.periodic = periodic
-        for module in self.model.trunk.modules():
-            if isinstance(module, Stem | ResidualBlock):
-                module.periodic = periodic
 
     def _update(self, total: Tensor, terms: dict[str, Tensor]) -> None:
         # Apart, since they share no gradient but that of the fractions: what the draft has too much the other keeps.

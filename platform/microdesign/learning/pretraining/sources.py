@@ -23,10 +23,13 @@ class Source:
     def __init__(self, config: SourceConfig) -> None:
         dataset = Dataset.open(config.dataset)
         manifest, window = dataset.manifest, config.window
-        if manifest.n_phases != 2 or len(set(manifest.shape)) != 1 or len(manifest.shape) != 2:
+        square = window is not None or len(set(manifest.shape)) == 1
+        if manifest.n_phases != 2 or not square or len(manifest.shape) != 2:
             raise InputError(f"{config.dataset}: holds no square images of two phases, which pretraining takes.")
-        if window is not None and window > manifest.shape[0]:
-            raise InputError(f"{config.dataset}: has images of {manifest.shape[0]} pixels; expected {window} or more.")
+        if window is not None and window > min(manifest.shape):
+            raise InputError(
+                f"{config.dataset}: has images of {min(manifest.shape)} pixels; expected {window} or more."
+            )
         self.window, self.shape = window, manifest.shape
         self.size = window or manifest.shape[0]
         self.periodic = window is None and manifest.periodic
@@ -35,12 +38,18 @@ class Source:
     def draw(self, n: int, stream: np.random.Generator) -> np.ndarray:
         """n images or windows, uint8 `(n, size, size)`, chosen at random with repetition."""
         chosen = stream.integers(len(self.samples), size=n)
-        labels = unpack(self.samples.packed[chosen], self.shape, 2)
         if self.window is None:
-            return labels
-        corners = stream.integers(self.shape[0] - self.window + 1, size=(n, 2))
-        cut = [image[x : x + self.window, y : y + self.window] for image, (x, y) in zip(labels, corners, strict=True)]
-        return np.stack(cut)
+            return unpack(self.samples.packed[chosen], self.shape, 2)
+        # Of few large images each is unpacked once.
+        some, which = np.unique(chosen, return_inverse=True)
+        labels = unpack(self.samples.packed[some], self.shape, 2)
+        corners = stream.integers(np.array(self.shape) - self.window + 1, size=(n, 2))
+        return np.stack(
+            [
+                labels[image, x : x + self.window, y : y + self.window]
+                for image, (x, y) in zip(which, corners, strict=True)
+            ]
+        )
 
 
 class Batches:
@@ -51,12 +60,16 @@ class Batches:
         pixels: Pixels of a batch, so that all take about the same time.
         inverted: Share of the steps with the phases exchanged.
         seed: Of all draws.
+        turns: Whether images are turned and mirrored.
     """
 
-    def __init__(self, configs: Sequence[SourceConfig], pixels: int, inverted: float, seed: int) -> None:
+    def __init__(
+        self, configs: Sequence[SourceConfig], pixels: int, inverted: float, seed: int, turns: bool = True
+    ) -> None:
         self.sources = [Source(each) for each in configs]
         shares = np.array([each.share for each in configs])
         self.shares, self.pixels, self.inverted, self.seed = shares / shares.sum(), pixels, inverted, seed
+        self.turns = turns
 
     def step(self, step: int) -> tuple[Tensor, bool]:
         """Indicators `(B, 1, N, N)`, channels last, and whether they are periodic."""
@@ -65,8 +78,9 @@ class Batches:
         labels = source.draw(max(1, self.pixels // source.size**2), stream)
         if source.periodic:
             labels = np.roll(labels, stream.integers(source.size, size=2), (1, 2))
-        labels = labels[:, ::-1] if stream.random() < 0.5 else labels
-        labels = labels.transpose(0, 2, 1) if stream.random() < 0.5 else labels
+        if self.turns:
+            labels = labels[:, ::-1] if stream.random() < 0.5 else labels
+            labels = labels.transpose(0, 2, 1) if stream.random() < 0.5 else labels
         labels = 1 - labels if stream.random() < self.inverted else labels
         x = torch.from_numpy(np.ascontiguousarray(labels)).float()[:, None]
         return x.contiguous(memory_format=torch.channels_last), source.periodic

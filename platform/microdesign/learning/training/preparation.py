@@ -42,10 +42,10 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
     if config.start is not None:
         load_start(config.start, config)
     feedback = PhysicsFeedback.of(config.physics_feedback, standardization_of(config, dataset), manifest)
-    if feedback is None and config.loop.trainable == "regressor":
+    if feedback is None and config.physics_feedback is not None and config.loop.trainable == "regressor":
         raise InputError(
-            f"{config.dataset}: loop.trainable regressor needs physics feedback, and {obstacle(manifest)}; set "
-            "loop.trainable to all."
+            f"{config.dataset}: loop.trainable regressor with physics feedback is not possible, for "
+            f"{obstacle(manifest)}; set physics_feedback to null, or loop.trainable to all."
         )
     if feedback is not None:
         feedback.check(dataset.read_shard(0).select(slice(0, _COMPARED)))

@@ -46,6 +46,7 @@ def initial_model(
         InputError: There is no such bundle, or it has another architecture or other properties than the config.
     """
     model = build_model(config.loop, len(config.properties))
+    model.regressor_sees_draws = config.physics_feedback is not None
     if config.start is not None:
         bundle = load_start(config.start, config)
         weights = _weights(bundle, config.loop.model)

@@ -52,12 +52,12 @@ class TrainConfig(Config):
     @model_validator(mode="after")
     def _check_fine_tuning(self) -> Self:
         if self.loop.trainable == "regressor":
-            needed = {"start": self.start, "properties": self.properties, "physics_feedback": self.physics_feedback}
+            needed = {"start": self.start, "properties": self.properties}
             for name, value in needed.items():
                 if not value or value == PRETRAINED:
                     raise ValueError(
                         f"loop.trainable regressor is not supported without {name}: fine-tuning trains the "
-                        f"regressor of a finished model by physics feedback; set {name}"
+                        f"regressor of a finished model; set {name}"
                     )
         return self
 

@@ -1,0 +1,88 @@
+"""The data set of draws: periodic images like the micrograph, from latents over the range of its windows."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from microdesign.core.errors import MicrodesignError
+from microdesign.core.progress import Progress, silent
+from microdesign.design.from_micrograph.latents import spread_latents
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.model.bundle import Bundle
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
+
+SHARD = 60
+"""Draws of a shard: what a run that is killed loses."""
+_MOST_ATTEMPTS = 20
+
+
+def draw_dataset(
+    bundle: Bundle,
+    windows: NDArray[np.uint8],
+    folder: Path,
+    n: int,
+    seed: int,
+    progress: Progress = silent,
+    pixel_size: float = 1.0,
+) -> Dataset:
+    """Draws periodic images from latents over the range of windows; shards that are there already are kept.
+
+    Args:
+        bundle: The model fine-tuned on the windows.
+        windows: Windows of the micrograph, uint8 `(m, N, N)`, which are not periodic.
+        folder: Of the data set.
+        n: Number of draws; those of one phase are replaced.
+        seed: Of the draws.
+        progress: Takes the number of draws.
+        pixel_size: Edge length of a pixel.
+
+    Raises:
+        MicrodesignError: The model draws images of one phase alone.
+    """
+    surrogate = LocalSurrogate(bundle)
+    writer = DatasetWriter(folder, settings={"model": bundle.digest, "windows": len(windows), "seed": seed}, seed=seed)
+    names = [f"draws-{number:04d}" for number in range(-(-n // SHARD))]
+    missing = [name for name in names if not writer.has_shard(name)]
+    if missing:
+        mean, std = encode_windows(surrogate, windows)
+    for number, name in enumerate(names):
+        if name in missing:
+            count = min(SHARD, n - SHARD * number)
+            stream = np.random.default_rng([seed, number])
+            labels = _of_two_phases(surrogate, mean, std, count, stream)
+            writer.write_shard(
+                name, Microstructures(labels=labels, n_phases=2, classes=("draw",) * count, pixel_size=pixel_size)
+            )
+        progress.count(min(n, SHARD * (number + 1)), n, "images drawn")
+    return writer.finish(names)
+
+
+def encode_windows(
+    surrogate: LocalSurrogate, windows: NDArray[np.uint8]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Posteriors of windows `(m, N, N)`, mean and standard deviation `(m, D)`, without seeing seams."""
+    model = surrogate.bundle.model
+    model.set_periodic(False)
+    try:
+        return surrogate.encode(windows)
+    finally:
+        model.set_periodic(True)
+
+
+def _of_two_phases(
+    surrogate: LocalSurrogate,
+    mean: NDArray[np.float64],
+    std: NDArray[np.float64],
+    n: int,
+    stream: np.random.Generator,
+) -> NDArray[np.uint8]:
+    found = np.empty((0, *surrogate.bundle.description.model.network.shape), np.uint8)
+    for _ in range(_MOST_ATTEMPTS):
+        labels = decode_labels(surrogate, spread_latents(mean, std, n - len(found), stream))
+        found = np.concatenate((found, labels[np.ptp(labels, axis=(1, 2)) > 0]))
+        if len(found) == n:
+            return found
+    raise MicrodesignError("The model draws images of one phase alone; the micrograph has too little of the other one.")

@@ -1,0 +1,89 @@
+"""What is checked and measured before anything is written: the micrograph, its own properties, the target."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from microdesign.core.config import validate_config
+from microdesign.core.errors import InputError
+from microdesign.core.files import digest, digest_json
+from microdesign.core.properties import quotient, standard_names
+from microdesign.core.stages import check_own_folder
+from microdesign.design.from_micrograph.config import MicrographConfig
+from microdesign.design.from_micrograph.micrograph import Micrograph, read_micrograph
+from microdesign.design.target.feasibility import check_feasible
+from microdesign.design.target.relative import resolve
+from microdesign.design.target.target import Target
+from microdesign.physics.effective_properties import homogenize
+from microdesign.physics.properties import property_values
+
+SETTINGS = "from-micrograph.yaml"
+"""File of the settings, which marks the folder of a run."""
+_MOST_PIXELS = 2048**2
+"""Pixels up to which a micrograph's own properties are those of the whole; of a larger one its middle part counts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A run that can begin.
+
+    Attributes:
+        micrograph: The image.
+        own: Its own properties by name, apparent ones by mirror boundaries.
+        target: The goals in numbers.
+        properties: What the model is conditioned on.
+        digest: Of the image.
+    """
+
+    micrograph: Micrograph
+    own: dict[str, float]
+    target: Target
+    properties: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """Identifies the image and the size of its windows."""
+        labels = np.ascontiguousarray(self.micrograph.labels)
+        return digest_json([digest(labels.tobytes()), list(labels.shape), self.micrograph.size])[:10]
+
+
+def prepare(config: MicrographConfig) -> Prepared:
+    """Reads the micrograph, measures it and states the target in numbers.
+
+    Raises:
+        InputError: The micrograph is none that can be drawn, the phases are not two, the target is unknown or cannot be
+            had, or the folder holds other things.
+    """
+    if (n := len(config.materials.phases)) != 2:
+        raise InputError(
+            f"materials: {n} phases; the decoder draws images of two, so expected those of labels 0 and 1."
+        )
+    check_own_folder(Path(config.folder).resolve(), SETTINGS, "a run from a micrograph")
+    micrograph = read_micrograph(config.micrograph, config.size)
+    names = _standard(config.target.get("properties", {}))
+    own = own_properties(micrograph, config)
+    goals = resolve(config.target.get("properties", {}), own)
+    target = validate_config(Target, {**config.target, "properties": goals}, "the target")
+    check_feasible(target, config.materials)
+    target.constraints.check_size(micrograph.size)
+    return Prepared(micrograph, own, target, names)
+
+
+def own_properties(micrograph: Micrograph, config: MicrographConfig) -> dict[str, float]:
+    """The micrograph's apparent properties, and those that the target names, by name.
+
+    Raises:
+        InputError: The target names a property that there is not.
+    """
+    found = homogenize(micrograph.labels, config.materials)
+    own = {name: float(values[0]) for name, values in found.properties.items()}
+    for name in config.target.get("properties", {}):
+        own[name] = float(property_values(found.properties, name)[0])
+    return own
+
+
+def _standard(goals: dict[str, object]) -> tuple[str, ...]:
+    """The standard properties that goals are about, in their usual order: what a model is conditioned on."""
+    named = {part for name in goals for part in quotient(name) or (name,)}
+    return tuple(name for name in standard_names(2) if name in named)

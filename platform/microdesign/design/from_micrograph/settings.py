@@ -1,0 +1,65 @@
+"""The settings of the two trainings: fine-tuning on the micrograph's windows, then prior and regressor on draws."""
+
+from pathlib import Path
+
+from microdesign.core.files import digest_json
+from microdesign.core.references import PRETRAINED
+from microdesign.design.from_micrograph.config import FINE_TUNING, TRAINING, MicrographConfig
+from microdesign.design.from_micrograph.windows import Material
+from microdesign.learning.pretraining.config import PretrainConfig, SourceConfig
+from microdesign.learning.training.config.loop_config import LoopConfig
+from microdesign.learning.training.config.resources import ResourcesConfig
+from microdesign.learning.training.config.train_config import TrainConfig
+from microdesign.learning.training.optimization import LearningRateSchedule, OptimizerConfig
+from microdesign.learning.training.registration import TrackingConfig
+from microdesign.microstructure.data.dataset import Dataset
+from microdesign.model.bundle import Bundle
+from microdesign.model.model_config import ModelConfig
+from microdesign.model.networks.config import NetworkConfig
+
+
+def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> PretrainConfig:
+    """Encoder, denoiser and draft go on from the pretrained ones, on windows from random places of the micrograph."""
+    known = [Dataset.open(material.folder).manifest.digest, material.size, material.turns, config.seed]
+    minutes = FINE_TUNING * config.minutes
+    return PretrainConfig(
+        sources=(SourceConfig(dataset=str(material.folder), window=material.size),),
+        network=NetworkConfig(size=material.size),
+        start=PRETRAINED,
+        minutes=minutes,
+        decay_minutes=minutes / 2,
+        turns=material.turns,
+        inverted=0.0,
+        pixels=16 * 64**2,
+        optimizer=OptimizerConfig(
+            learning_rate=3e-4, weight_decay=1e-3, schedule=LearningRateSchedule(kind="constant")
+        ),
+        warmup=30,
+        average=0.99,
+        threads=config.cpus,
+        seed=config.seed,
+        out=str(folder / f"fine-tuned-{digest_json(known)[:10]}"),
+    )
+
+
+def training(
+    config: MicrographConfig, properties: tuple[str, ...], bundle: Bundle, start: Path, labelled: Dataset, folder: Path
+) -> TrainConfig:
+    """The regressor, on a trunk of its own, and the prior are trained; encoder and decoder stay as fine-tuned."""
+    network = bundle.description.model.network.model_copy(update={"regressor": "own"})
+    return TrainConfig(
+        dataset=str(labelled.folder),
+        properties=properties,
+        start=str(start),
+        loop=LoopConfig(
+            model=ModelConfig(network=network),
+            trainable="regressor",
+            epochs=60,
+            max_minutes=TRAINING * config.minutes,
+            seed=config.seed,
+        ),
+        physics_feedback=None,
+        resources=ResourcesConfig(cpus=config.cpus),
+        tracking=TrackingConfig(register_as="microdesign-from-micrograph", minimum_r2=None),
+        storage=str(folder / "training"),
+    )

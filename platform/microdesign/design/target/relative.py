@@ -1,0 +1,85 @@
+"""Goals relative to an image: `Ex: {times: 1.15}`, `kx: match`, `ky: {at_most: 1.2x}`.
+
+A number may be written as a multiple of the image's own value, `1.15x`, or as `match`, which is `1x`. `times: 1.15` is
+short for `equals: 1.15x`.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from microdesign.core.errors import InputError
+
+MATCH, TIMES = "match", "times"
+_MULTIPLE = re.compile(r"\s*([-+0-9.eE]+)\s*x\s*")
+_EXPECTED = "a number, a multiple of the image's value such as 1.15x, or match"
+
+
+def is_relative(goal: Any) -> bool:
+    """Whether a goal, as a user writes it, refers to an image's own value.
+
+    Example:
+        >>> [is_relative(goal) for goal in (2.4, "1.15x", {"times": 0.9}, {"at_least": "match"}, {"at_most": 3})]
+        [False, True, True, True, False]
+    """
+    if isinstance(goal, Mapping):
+        return TIMES in goal or any(is_relative(value) for value in goal.values())
+    if isinstance(goal, list | tuple):
+        return any(is_relative(value) for value in goal)
+    return isinstance(goal, str) and (goal.strip() == MATCH or _MULTIPLE.fullmatch(goal) is not None)
+
+
+def absolute(name: str, goal: Any, own: float) -> Any:
+    """Returns a goal with numbers in the place of multiples.
+
+    Args:
+        name: Of the property, for errors.
+        goal: As a user writes it.
+        own: The image's value of the property.
+
+    Raises:
+        InputError: A multiple is no number, or the image's value is none.
+
+    Example:
+        >>> absolute("Ex", "1.5x", 2.0), absolute("Ex", {"times": 1.5, "tolerance": 0.01}, 2.0)
+        (3.0, {'equals': 3.0, 'tolerance': 0.01})
+        >>> absolute("kx", {"between": ["match", 4]}, 2.0)
+        {'between': [2.0, 4]}
+    """
+    if not is_relative(goal):
+        return goal
+    if not math.isfinite(own):
+        raise InputError(f"{name}: the image has no value of it, so that {goal!r} means nothing; give a number.")
+    if isinstance(goal, Mapping):
+        if TIMES in goal and "equals" in goal:
+            raise InputError(f"{name}: times and equals exclude each other; give one.")
+        return {
+            "equals" if key == TIMES else key: _factor(name, value) * own
+            if key == TIMES
+            else absolute(name, value, own)
+            for key, value in goal.items()
+        }
+    if isinstance(goal, list | tuple):
+        return [absolute(name, value, own) for value in goal]
+    return own if goal.strip() == MATCH else _factor(name, goal) * own
+
+
+def resolve(goals: Mapping[str, Any], own: Mapping[str, float]) -> dict[str, Any]:
+    """Returns goals with numbers in the place of multiples of an image's own values; see `absolute`.
+
+    Raises:
+        InputError: A multiple is no number, or the image has no value of its property.
+    """
+    return {str(name): absolute(name, goal, own.get(name, math.nan)) for name, goal in goals.items()}
+
+
+def _factor(name: str, value: Any) -> float:
+    match = _MULTIPLE.fullmatch(value) if isinstance(value, str) else None
+    text = match.group(1) if match else value
+    try:
+        if not isinstance(text, bool) and math.isfinite(factor := float(text)):
+            return factor
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{name}: {value!r} is no multiple; expected {_EXPECTED}.")

@@ -1,0 +1,64 @@
+"""Draws over the range of windows: latents beyond them, periodic images of two phases, shards that are kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import microdesign as md
+from microdesign.design.from_micrograph.draws import draw_dataset, encode_windows
+from microdesign.design.from_micrograph.latents import BEYOND, spread_latents
+from microdesign.model.bundle import Bundle, Description
+from microdesign.model.model_config import ModelConfig
+from microdesign.model.prior.config import STANDARD, PriorConfig
+from microdesign.model.standardization import Standardization
+from microdesign.model.vae import VAERegression
+from microdesign.surrogate.local import LocalSurrogate
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    torch.manual_seed(0)
+    network = {"size": 32, "widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "local_global"}
+    network |= {"denoiser": {"width": 8, "depth": 1, "steps": 2}}
+    config = ModelConfig.model_validate({"network": network, "prior": PriorConfig(kind=STANDARD)})
+    nothing = Standardization(names=(), units=(), offsets=(), scales=())
+    description = Description(model=config, standardization=nothing, weights="some weights")
+    return Bundle(VAERegression(config, 0).eval(), description)
+
+
+def test_latents_lie_on_lines_through_windows() -> None:
+    mean = np.array([[0.0, 0.0], [1.0, 2.0]])
+    z = spread_latents(mean, np.zeros((2, 2)), 4000, np.random.default_rng(0))
+    assert z[:, 1] == pytest.approx(2 * z[:, 0])
+    assert -BEYOND <= z[:, 0].min() < 0.95 * -BEYOND
+    assert 0.95 * (1 + BEYOND) < z[:, 0].max() <= 1 + BEYOND
+    # Of a single window what is left is its posterior's scatter.
+    alone = spread_latents(mean[:1], np.full((1, 2), 0.5), 4000, np.random.default_rng(0))
+    assert alone.std(0) == pytest.approx([0.5, 0.5], rel=0.05)
+
+
+def test_windows_are_encoded_without_their_seams(bundle: Bundle) -> None:
+    windows = md.generate("GRF", 3, (32, 32)).labels
+    surrogate = LocalSurrogate(bundle)
+    whole = surrogate.encode(windows)[0]
+    assert not np.allclose(encode_windows(surrogate, windows)[0], whole)
+    assert surrogate.encode(windows)[0] == pytest.approx(whole)  # and the model sees periodic images again
+
+
+def test_draws_are_of_two_phases_and_kept(bundle: Bundle, tmp_path: Path) -> None:
+    windows = md.generate("GRF", 6, (32, 32)).labels
+    made = draw_dataset(bundle, windows, tmp_path / "draws", 70, 0)
+    assert len(made) == 70
+    assert made.manifest.periodic
+    labels = made.load().labels
+    assert (np.ptp(labels, axis=(1, 2)) == 1).all()
+    assert len(np.unique(labels, axis=0)) > 60
+    # A shard that is lost is drawn again as it was; the other one is not touched.
+    kept, lost = sorted((tmp_path / "draws").glob("*.parquet"))
+    time, content = kept.stat().st_mtime_ns, lost.read_bytes()
+    lost.unlink()
+    assert draw_dataset(bundle, windows, tmp_path / "draws", 70, 0).manifest == made.manifest
+    assert kept.stat().st_mtime_ns == time
+    assert lost.read_bytes() == content
