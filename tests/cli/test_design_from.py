@@ -45,5 +45,8 @@ def test_a_config_keeps_the_search_s_own_defaults() -> None:
     phases = {"phases": [{"E": 1, "nu": 0.3}, {"E": 2, "nu": 0.3}]}
     given = {"micrograph": "scan.npy", "materials": phases, "target": {"Ex": {"times": 1.1}}}
     config = MicrographConfig.model_validate(given | {"campaign": {"candidates": 2}})
-    assert (config.campaign.candidates, config.campaign.goal) == (2, MicrographConfig.model_validate(given).campaign.goal)
+    assert (config.campaign.candidates, config.campaign.goal) == (
+        2,
+        MicrographConfig.model_validate(given).campaign.goal,
+    )
     assert config.target == {"properties": {"Ex": {"times": 1.1}}}

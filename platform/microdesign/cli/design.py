@@ -70,7 +70,9 @@ def design(
             help="A segmented image of two phases: a model is fine-tuned on it, and designs are like it.",
         ),
     ] = None,
-    materials: Annotated[Path | None, typer.Option(help="With --from: YAML file of the two phases.")] = None,
+    materials: Annotated[
+        Path | None, typer.Option(help="With --from: YAML file of the two phases, or names: aluminium,pore.")
+    ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -121,7 +123,7 @@ def _design_from(
 ) -> None:
     from microdesign.core.config import load_config
     from microdesign.design.from_micrograph.config import MicrographConfig
-    from microdesign.physics.materials import Materials
+    from microdesign.physics.materials import load_materials
 
     values = {} if config is None else read_yaml_mapping(config)
     values.setdefault("folder", f"microdesign-from-{micrograph.stem}")
@@ -129,7 +131,7 @@ def _design_from(
         option.removeprefix("--"): value for option, value in given.items() if value is not None
     }
     if given["--materials"] is not None:
-        values["materials"] = load_config(Materials, given["--materials"]).model_dump(mode="json", exclude_none=True)
+        values["materials"] = load_materials(given["--materials"]).model_dump(mode="json", exclude_none=True)
     if given["--target"] is not None:
         values["target"] = goals(given["--target"])
     for name in ("materials", "target"):

@@ -9,6 +9,7 @@ import typer
 import yaml
 
 from microdesign.core.errors import InputError
+from microdesign.core.strict_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from microdesign.microstructure.io.options import ReadOptions
@@ -108,8 +109,8 @@ def goals(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         name, _, text = pair.partition("=")
         try:
-            values[name.strip()] = yaml.safe_load(text)
-        except yaml.YAMLError:
+            values[name.strip()] = parse_yaml(text)
+        except (yaml.YAMLError, ValueError):
             values[name.strip()] = None
         if not name.strip() or values[name.strip()] is None:
             raise InputError(f"--target {pair}: expected NAME=VALUE, such as Ex=3.6, Ex=1.15x or kx=match.")

@@ -1,7 +1,6 @@
 """The micrograph: what is refused, the size of windows, and whether the material may be turned."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -9,13 +8,13 @@ import pytest
 import microdesign as md
 from microdesign.core.errors import InputError
 from microdesign.design.from_micrograph.micrograph import may_be_turned, read_micrograph, window_size
-from microdesign.microstructure.windows.windows_dataset import windows
+from microdesign.design.from_micrograph.windows import cut_windows
 
 STRIPES = np.arange(64) % 8 < 4
 
 
 def test_a_micrograph_of_any_size(tmp_path: Path) -> None:
-    image = md.generate("GRF", 1, (256, 256)).labels[0]
+    image = np.tile(STRIPES, (256, 4)).astype(np.uint8)
     for shape, size in (((256, 256), 64), ((100, 200), 48), ((128, 90), 32), ((40, 33), 32), ((32, 32), 32)):
         np.save(tmp_path / "a.npy", image[: shape[0], : shape[1]])
         found = read_micrograph(tmp_path / "a.npy")
@@ -44,14 +43,10 @@ def test_what_is_no_micrograph(tmp_path: Path) -> None:
 
 
 def test_only_isotropic_materials_are_turned() -> None:
-    def cut(image: np.ndarray) -> np.ndarray:
-        return windows(image, size=64, split_by_region=False).labels
+    def windows(family: str) -> np.ndarray:
+        four = md.generate(family, 4, (128, 128), seed=1).labels
+        return cut_windows(np.block([[four[0], four[1]], [four[2], four[3]]]), 64)
 
-    def of(generated: str, **settings: Any) -> np.ndarray:
-        return cut(md.generate(generated, 1, (256, 256), seed=3, **settings).labels[0])
-
-    assert may_be_turned(of("Circles"))
-    layers = np.repeat(np.random.default_rng(0).random(64) < 0.5, 4)[:, None].repeat(256, 1)
-    wavy = np.stack([np.roll(layers[:, y], round(3 * np.sin(y / 9))) for y in range(256)], 1)
-    assert not may_be_turned(cut(wavy.astype(np.uint8)))
-    assert not may_be_turned(of("Circles")[:1, :8, :8])  # too little to say
+    for family, isotropic in (("Circles", True), ("VoronoiMedium", True), ("AngEllipse", False)):
+        assert may_be_turned(windows(family)) == isotropic, family
+    assert not may_be_turned(windows("Circles")[:1, :8, :8])  # too little to say

@@ -1,6 +1,8 @@
 """The data set of draws: periodic images like the micrograph, from latents over the range of its windows."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ def draw_dataset(
     n: int,
     seed: int,
     progress: Progress = silent,
-    pixel_size: float = 1.0,
+    physical: Mapping[str, Any] | None = None,
 ) -> Dataset:
     """Draws periodic images from latents over the range of windows; shards that are there already are kept.
 
@@ -37,7 +39,7 @@ def draw_dataset(
         n: Number of draws; those of one phase are replaced.
         seed: Of the draws.
         progress: Takes the number of draws.
-        pixel_size: Edge length of a pixel.
+        physical: The micrograph's pixels, as `Microstructures.physical`.
 
     Raises:
         MicrodesignError: The model draws images of one phase alone.
@@ -54,7 +56,7 @@ def draw_dataset(
             stream = np.random.default_rng([seed, number])
             labels = _of_two_phases(surrogate, mean, std, count, stream)
             writer.write_shard(
-                name, Microstructures(labels=labels, n_phases=2, classes=("draw",) * count, pixel_size=pixel_size)
+                name, Microstructures(labels=labels, n_phases=2, classes=("draw",) * count, **(physical or {}))
             )
         progress.count(min(n, SHARD * (number + 1)), n, "images drawn")
     return writer.finish(names)

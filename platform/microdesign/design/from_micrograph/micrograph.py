@@ -14,9 +14,9 @@ from microdesign.model.networks.config import LEAST_SIZE, MULTIPLE
 
 USUAL_SIZE = 64
 """Pixels along each axis of windows where the micrograph has room for several."""
-_ISOTROPIC = 0.8
-"""Share of turned windows within the population's threshold from which a material counts as isotropic: of its own
-windows 0.95 are, and of laminates none."""
+_ISOTROPIC = 0.6
+"""Share of turned windows within the population's threshold from which a material counts as isotropic. In mosaics of
+256 pixels 0.04 and 0.3 of those of aligned ellipses are, 0.65 to 0.98 of those of discs, cells and turned ellipses."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,12 @@ def read_micrograph(path: str | Path, size: int | None = None) -> Micrograph:
     if n != 1 or len(image.shape) != 2:
         kind = "images" if len(image.shape) == 2 else "volume" if n == 1 else "volumes"
         raise InputError(f"{path}: holds {n} {kind}; expected one image (X, Y): a section, or one image of the stack.")
+    if min(image.shape) < (size or LEAST_SIZE):
+        wanted = f"of size {size}" if size else "of the smallest size"
+        raise InputError(
+            f"{path}: has {' x '.join(map(str, image.shape))} pixels; expected {size or LEAST_SIZE} or more along each "
+            f"axis, a window {wanted}."
+        )
     found = np.unique(image.labels)
     if len(found) == 1:
         raise InputError(f"{path}: is of phase {found[0]} alone; expected an image of two phases, 0 and 1.")
@@ -64,12 +70,6 @@ def read_micrograph(path: str | Path, size: int | None = None) -> Micrograph:
         what = f"{len(found)} phases" if len(found) < 10 else f"{len(found)} grey values, and is not segmented"
         raise InputError(
             f"{path}: holds {what}; the decoder draws images of two phases, so expected labels 0 and 1 alone."
-        )
-    if min(image.shape) < (size or LEAST_SIZE):
-        wanted = f"of size {size}" if size else "of the smallest size"
-        raise InputError(
-            f"{path}: has {' x '.join(map(str, image.shape))} pixels; expected {size or LEAST_SIZE} or more along each "
-            f"axis, a window {wanted}."
         )
     return Micrograph(Path(path), image, size or window_size(image.shape))
 

@@ -56,7 +56,13 @@ def design_from(
         bundle = load_bundle(fine_tuned)
         name = digest_json([bundle.digest, config.labelled_draws, config.seed])[:10]
         drawn = draw_dataset(
-            bundle, material.windows, folder / f"draws-{name}", config.labelled_draws, config.seed, report
+            bundle,
+            material.windows,
+            folder / f"draws-{name}",
+            config.labelled_draws,
+            config.seed,
+            report,
+            start.micrograph.image.physical,
         )
     with stages.stage("label") as report:
         labelled = label_dataset(
