@@ -20,6 +20,7 @@ from microdesign.design.target.training_images import TrainingImages
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.model.standardization import learnable
 from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.store import ResultStore
@@ -212,7 +213,7 @@ def _training_images(dataset: Dataset, folder: str, target: Target, surrogate: S
     for name in surrogate.properties:
         if name not in data.properties:
             raise InputError(f"{folder}: has no property '{name}', which the model is conditioned on; label it again.")
-        columns.append(data.properties[name])
+        columns.append(learnable(data.properties[name][:, None], (name,))[:, 0])
     for name in target.names:
         try:
             columns.append(property_values(data.properties, name))

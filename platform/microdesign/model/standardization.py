@@ -86,6 +86,15 @@ def _signed(names: tuple[str, ...]) -> np.ndarray:
     return np.array([is_signed(name) for name in names], bool)
 
 
+def learnable(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Physical values `(N, P)` with NaN, not known, for those that have no image under the transform.
+
+    A conductivity of 0, of a solid that is not endless, is a value, but its logarithm is none.
+    """
+    values = np.asarray(values, float)
+    return np.where(np.isfinite(values) & ((values > 0) | _signed(names)), values, np.nan)
+
+
 def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
     for name, column in zip(names, values.T, strict=True):
         signed = is_signed(name)

@@ -20,8 +20,6 @@ from microdesign.physics.properties import property_values
 
 SETTINGS = "from-micrograph.yaml"
 """File of the settings, which marks the folder of a run."""
-_MOST_PIXELS = 2048**2
-"""Pixels up to which a micrograph's own properties are those of the whole; of a larger one its middle part counts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +69,14 @@ def prepare(config: MicrographConfig) -> Prepared:
 
 
 def own_properties(micrograph: Micrograph, config: MicrographConfig) -> dict[str, float]:
-    """The micrograph's apparent properties, and those that the target names, by name.
+    """The micrograph's apparent properties by mirror boundaries, and those that the target names, by name.
+
+    A periodic solve would see the seams of the image repeated.
 
     Raises:
         InputError: The target names a property that there is not.
     """
-    found = homogenize(micrograph.labels, config.materials)
+    found = homogenize(micrograph.labels, config.materials, boundary="mirror")
     own = {name: float(values[0]) for name, values in found.properties.items()}
     for name in config.target.get("properties", {}):
         own[name] = float(property_values(found.properties, name)[0])

@@ -16,7 +16,7 @@ from torch import Tensor
 from microdesign.learning.data.samples import Samples, steps_per_epoch
 from microdesign.microstructure.data.container import property_table
 from microdesign.microstructure.data.indicators import indicators
-from microdesign.model.standardization import Standardization
+from microdesign.model.standardization import Standardization, learnable
 from microdesign.model.symmetry import Symmetry, symmetries
 
 _SHARE_OF_DEVICE = 0.25
@@ -144,8 +144,7 @@ def _kinds(of: Sequence[Symmetry]) -> list[tuple[tuple[str, ...], tuple[int, ...
 def _columns(
     properties: Mapping[str, NDArray[np.float64]], n: int, sources: Sequence[str], signs: Sequence[int]
 ) -> NDArray[np.float64]:
-    values = property_table(properties, sources, n) * np.array(signs, float)
-    return np.where(np.isfinite(values), values, np.nan)
+    return learnable(property_table(properties, sources, n) * np.array(signs, float), tuple(sources))
 
 
 def _fits(packed: Tensor, device: torch.device) -> bool:

@@ -13,6 +13,7 @@ from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.data.places import overlap
 from microdesign.microstructure.data.shards import pack
 from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.standardization import learnable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,7 +103,8 @@ def usable(dataset: Dataset, split: SplitName, names: Sequence[str], unlabelled:
         InputError: The data set lacks a property, or no sample has them all.
     """
     inside = dataset.split()[split]
-    known = np.isfinite(property_table(dataset.property_columns(), names, len(dataset))[inside]).all(1)
+    table = property_table(dataset.property_columns(), names, len(dataset))[inside]
+    known = np.isfinite(learnable(table, tuple(names))).all(1)
     if not known.any():
         raise InputError(
             f"No sample of the {split} split has finite values of {', '.join(names)}; label the data set again."
