@@ -1,5 +1,6 @@
 """The page of a result: it stands alone, says what the result says, and can be made again from it."""
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
-from microdesign.design.report.export import write_design, write_image
+from microdesign.design.report.export import write_design, write_image, write_labels
 from microdesign.design.report.figures import (
     candidates_figure,
     convergence_figure,
@@ -16,7 +17,8 @@ from microdesign.design.report.figures import (
     parity_figure,
 )
 from microdesign.design.report.html import report_campaign, write_report
-from microdesign.design.report.result_parts import Front
+from microdesign.design.report.reference_pictures import whole_picture
+from microdesign.design.report.result_parts import Front, ReferenceResult
 from microdesign.design.report.verdict import TradeOff, Verdict
 from microdesign.design.target.distance_to_data import DistanceToData
 from microdesign.design.target.feasibility import Feasibility
@@ -132,3 +134,23 @@ def test_figures_show_what_they_are_given() -> None:
 def test_a_figure_of_no_candidates() -> None:
     assert candidates_figure([], []).axes
     assert len(candidates_figure([image(), image(1)], ["a", "b"]).axes) == 2
+
+
+def test_the_image_that_a_target_comes_from_stands_beside(tmp_path: Path) -> None:
+    labels = np.tile(image(), (3, 2))
+    write_labels(tmp_path / "reference.npy", labels)
+    beside = ReferenceResult(
+        name="micrograph", properties={"Ex": 3.21, "ky": 7.0}, image=str(tmp_path / "reference.npy")
+    )
+    result = campaign_result(tmp_path).model_copy(update={"reference": beside})
+    page = write_report(result).read_text()
+    assert "<b>Micrograph</b>, 18 x 16 pixels: Ex 3.21, volume fraction" in page
+    assert "7.654" not in page  # which the target does not name
+    assert next(row for row in result.table.rows if row[0] == "micrograph")[2] == "3.21"
+    # Of a large image the picture stays small.
+    sizes = [decoded(whole_picture(np.zeros(shape, np.uint8))).shape for shape in ((60, 90), (600, 500), (3000, 2000))]
+    assert sizes == [(180, 120), (250, 300), (333, 500)]
+
+
+def decoded(uri: str) -> np.ndarray:
+    return matplotlib.image.imread(io.BytesIO(base64.b64decode(uri.partition(",")[2])))

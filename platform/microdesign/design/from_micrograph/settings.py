@@ -17,6 +17,9 @@ from microdesign.model.bundle import Bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
 
+MANY = 160
+"""Draws from which training takes batches of 64."""
+
 
 def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> PretrainConfig:
     """Encoder, denoiser and draft go on from the pretrained ones, on windows from random places of the micrograph."""
@@ -55,6 +58,7 @@ def training(
             model=ModelConfig(network=network),
             trainable="regressor",
             epochs=60,
+            batch_size=64 if len(labelled) >= MANY else 32,
             max_minutes=TRAINING * config.minutes,
             seed=config.seed,
         ),
