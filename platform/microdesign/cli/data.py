@@ -11,13 +11,17 @@ from microdesign.cli.options import (
     Dims,
     Json,
     MaterialsFile,
+    Periodic,
     Phases,
     PixelSize,
+    Preview,
     Reader,
     Set,
     Shape,
+    Threshold,
     Values,
     numbers,
+    previewed,
     read_options,
 )
 from microdesign.cli.output import print_json, print_result
@@ -71,6 +75,8 @@ def windows(
     phases: Phases = None,
     values: Values = None,
     pixel_size: PixelSize = None,
+    threshold: Threshold = None,
+    preview: Preview = None,
     reader: Reader = None,
     as_json: Json = False,
 ) -> None:
@@ -85,8 +91,8 @@ def windows(
         raise InputError(f"--shares {shares}: expected three numbers, of training, validation and test.")
     split = validate_config(SplitConfig, dict(zip(("train", "validation", "test"), parts, strict=True)), "--shares")
     cutter = WindowCutter(size, stride, split, split_by_region)
-    options = read_options(array, shape, dims, phases, values, pixel_size)
-    with working() as progress:
+    with previewed(preview, threshold) as segmented, working() as progress:
+        options = read_options(array, shape, dims, phases, values, pixel_size, threshold, preview=segmented)
         done = cut_windows(images, out, cutter, options, reader, progress)
     print_result(done, as_json)
 
@@ -167,6 +173,9 @@ def convert(
     phases: Phases = None,
     values: Values = None,
     pixel_size: PixelSize = None,
+    threshold: Threshold = None,
+    preview: Preview = None,
+    periodic: Periodic = None,
     resize: Annotated[
         int | None,
         typer.Option(
@@ -186,8 +195,8 @@ def convert(
             f"images into windows of {size} pixels by `microdesign data windows {source} {out} --size {size}`."
         )
 
-    options = read_options(array, shape, dims, phases, values, pixel_size)
-    with working() as progress:
+    with previewed(preview, threshold) as segmented, working() as progress:
+        options = read_options(array, shape, dims, phases, values, pixel_size, threshold, periodic, segmented)
         done = run(source, out, to, options, progress, resize, reader)
         if done["left_out"]:
             progress(f"left out: {', '.join(done['left_out'])}")

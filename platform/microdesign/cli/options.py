@@ -1,7 +1,8 @@
 """Options and arguments that several commands share, and the parsing of values such as `Ex=3.6`."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
@@ -13,6 +14,7 @@ from microdesign.core.strict_yaml import parse_yaml
 
 if TYPE_CHECKING:
     from microdesign.microstructure.io.options import ReadOptions
+    from microdesign.microstructure.io.segmentation_preview import SegmentationPreview
 
 Number = TypeVar("Number", int, float)
 
@@ -33,6 +35,17 @@ Values = Annotated[str | None, typer.Option(metavar="A,B,...", help="The value t
 PixelSize = Annotated[
     str | None,
     typer.Option(metavar="0.5um", help="Edge of a pixel, or its edges 0.5,0.5,2um, in place of what the file states."),
+]
+Threshold = Annotated[
+    str | None,
+    typer.Option(metavar="HOW", help="Of grey images: otsu, multi-otsu:3, a grey level, or several such as 80,160."),
+]
+Preview = Annotated[
+    Path | None, typer.Option(metavar="FILE.png", help="Draw grey images, their phases and the thresholds.")
+]
+Periodic = Annotated[
+    bool | None,
+    typer.Option("--periodic/--not-periodic", help="Whether images tile space; as the file states when left out."),
 ]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")]
 Experiment = Annotated[
@@ -59,17 +72,20 @@ def numbers(option: str, text: str, kind: Callable[[str], Number], such_as: str)
 
 
 def read_options(
-    array: str | None,
-    shape: str | None,
-    dims: int | None,
-    phases: int | None,
-    values: str | None,
+    array: str | None = None,
+    shape: str | None = None,
+    dims: int | None = None,
+    phases: int | None = None,
+    values: str | None = None,
     pixel_size: str | None = None,
+    threshold: str | None = None,
+    periodic: bool | None = None,
+    preview: "SegmentationPreview | None" = None,
 ) -> "ReadOptions":
     """Returns what the command line says about a file of images.
 
     Raises:
-        InputError: A value is no number, or out of its range.
+        InputError: A value is no number, out of its range, or contradicts another.
     """
     from microdesign.microstructure.io.options import ReadOptions
 
@@ -80,7 +96,33 @@ def read_options(
         n_phases=phases,
         values=None if values is None else numbers("--values", values, float, "0,255"),
         pixel_size=pixel_size,
+        threshold=threshold,
+        periodic=periodic,
+        on_segmented=preview,
     )
+
+
+@contextmanager
+def previewed(path: Path | None, threshold: str | None) -> "Iterator[SegmentationPreview | None]":
+    """Yields what `read_options` takes as preview; the file is written when the images were read.
+
+    Raises:
+        InputError: There is no threshold, or the file is no PNG.
+    """
+    if path is None:
+        yield None
+        return
+    from microdesign.microstructure.io.segmentation_preview import SegmentationPreview, check_png
+
+    check_png(path)
+    if threshold is None:
+        raise InputError(f"--preview {path}: goes with --threshold, which says how grey levels become phases.")
+    preview = SegmentationPreview()
+    try:
+        yield preview
+    finally:
+        # Also where the phases turned out not to be what the command needs: the picture shows why.
+        preview.write(path)
 
 
 def targets(pairs: Sequence[str]) -> dict[str, float]:

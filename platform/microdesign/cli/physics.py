@@ -6,7 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
-from microdesign.cli.options import Images, Json, MaterialsFile, PixelSize, Reader, numbers
+from microdesign.cli.options import (
+    Images,
+    Json,
+    MaterialsFile,
+    PixelSize,
+    Preview,
+    Reader,
+    Threshold,
+    numbers,
+    previewed,
+    read_options,
+)
 from microdesign.cli.output import print_json, print_table
 
 app = typer.Typer()
@@ -32,6 +43,8 @@ def homogenize(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")
     ] = False,
+    threshold: Threshold = None,
+    preview: Preview = None,
     reader: Reader = None,
     as_json: Json = False,
 ) -> None:
@@ -43,8 +56,11 @@ def homogenize(
     from microdesign.physics.label_images import read_labels
     from microdesign.physics.report import homogenize_report
 
+    with previewed(preview, threshold) as segmented:
+        options = read_options(threshold=threshold, preview=segmented)
+        named = [each for path in images for each in read_labels(path, dims, reader, options)]
     entries = homogenize_report(
-        [named for path in images for named in read_labels(path, dims, reader)],
+        named,
         phases,
         dims=dims,
         spacing=lengths,
@@ -66,6 +82,8 @@ def statistics(
         Path | None, typer.Option(help="Save the two-point statistics of all phases, .npy (n, phases, X, Y).")
     ] = None,
     pixel_size: PixelSize = None,
+    threshold: Threshold = None,
+    preview: Preview = None,
     reader: Reader = None,
     as_json: Json = False,
 ) -> None:
@@ -73,7 +91,9 @@ def statistics(
     from microdesign.microstructure.statistics.characterization import characterize_files
     from microdesign.microstructure.statistics.table import statistics_table
 
-    rows = characterize_files(images, two_point, reader, pixel_size)
+    with previewed(preview, threshold) as segmented:
+        options = read_options(pixel_size=pixel_size, threshold=threshold, preview=segmented)
+        rows = characterize_files(images, two_point, reader, options)
     if as_json:
         print_json(rows)
         return

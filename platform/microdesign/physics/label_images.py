@@ -1,6 +1,7 @@
 """Phase labels to homogenize, from arrays, containers and files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 
 LabelImages = ArrayLike | Microstructures | str | Path | Sequence[str | Path]
 """Phase labels as a user may give them; see `label_stacks`."""
@@ -82,7 +84,9 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     return [LabelStack([str(i) for i in range(len(labels))], labels)], single
 
 
-def read_labels(path: str | Path, dims: int = 2, reader: str | None = None) -> list[NamedImage]:
+def read_labels(
+    path: str | Path, dims: int = 2, reader: str | None = None, options: ReadOptions = NO_OPTIONS
+) -> list[NamedImage]:
     """Reads all images of a file or folder of any known format, each with its name.
 
     Args:
@@ -90,19 +94,19 @@ def read_labels(path: str | Path, dims: int = 2, reader: str | None = None) -> l
             decides.
         dims: 2 or 3.
         reader: Name of the reader, or `MODULE:CLASS` of one of your own; None chooses by the path.
+        options: What the file does not state itself, besides `dims`.
 
     Raises:
         InputError: The path is missing, damaged or holds no images, or `dims` is neither 2 nor 3.
     """
     # Arrays do not need the readers.
-    from microdesign.microstructure.io.options import ReadOptions
     from microdesign.microstructure.io.readers import find_reader, read_images
 
     if dims not in (2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
-    batches = list(read_images(path, reader=reader))
+    batches = list(read_images(path, options=options, reader=reader))
     if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
-        batches = list(read_images(path, options=ReadOptions(dims=3), reader=reader))
+        batches = list(read_images(path, options=replace(options, dims=3), reader=reader))
     stack = [(labels, batch.periodic, _spacing(batch)) for batch in batches for labels in batch.labels]
     return [NamedImage(str(path) if len(stack) == 1 else f"{path}[{i}]", *each) for i, each in enumerate(stack)]
 

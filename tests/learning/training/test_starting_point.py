@@ -9,7 +9,8 @@ import torch
 
 from microdesign.core.errors import InputError
 from microdesign.learning.training.config.train_config import TrainConfig
-from microdesign.learning.training.starting_point import initial_model, resolve_start
+from microdesign.learning.training.starting_point import initial_model, resolve_padding, resolve_start
+from microdesign.microstructure.data.manifest import DatasetManifest, Shard
 from microdesign.model.bundle import Bundle, Description, save_bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.standardization import Standardization
@@ -104,3 +105,20 @@ def test_the_pretrained_weights_are_taken_where_they_fit() -> None:
         config = TrainConfig.model_validate({"dataset": "", "loop": {"model": {"network": network}}})
         resolved, why = resolve_start(config)
         assert (resolved.start, reason in why) == ("pretrained" if not reason else None, True), network
+
+
+def test_the_padding_follows_the_images_unless_it_is_set() -> None:
+    manifest = DatasetManifest(
+        shape=(16, 16), n_phases=2, classes={}, shards=(Shard(file="a.parquet", rows=1, digest=""),)
+    )
+    for periodic, given, expected in [
+        (True, None, "periodic"),
+        (False, None, "zero"),
+        (True, "zero", "zero"),
+        (False, "periodic", "periodic"),
+    ]:
+        network = MODEL["network"] | ({} if given is None else {"padding": given})
+        config = TrainConfig.model_validate({"dataset": "", "loop": {"model": {"network": network}}})
+        resolved = resolve_padding(config, manifest.model_copy(update={"periodic": periodic}))
+        assert resolved.loop.model.network.padding == expected, (periodic, given)
+        assert resolve_padding(resolved, manifest) == resolved

@@ -20,7 +20,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.places import Place
 from microdesign.microstructure.data.resampling import resize
 from microdesign.microstructure.io.convert import convert
-from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.options import FLAGS, ReadOptions
 from microdesign.microstructure.io.protocol import FIELDS
 from microdesign.microstructure.io.readers import READERS, describe, find_reader, load_reader, read, read_images
 from microdesign.microstructure.io.summary import format_tree
@@ -122,11 +122,14 @@ def test_options_of_reading(tmp_path: Path) -> None:
             assert read(path, n_phases=7).n_phases == 7, writer
             with pytest.raises(InputError, match=r"labels\[.* = 2; expected 0 to 1 for 2 phases"):
                 read(path, n_phases=2)
-        # The size of a pixel can be stated of any file.
-        for option in set(ReadOptions.__dataclass_fields__) - {*takes, "pixel_size"}:
-            value = {"array": "x", "shape": (9, 6), "dims": 2, "n_phases": 4, "values": (0, 1)}[option]
+        for option in set(FLAGS) - {"periodic", "pixel_size"} - set(takes):
+            value = {"array": "x", "shape": (9, 6), "dims": 2, "n_phases": 4, "values": (0, 1), "threshold": "1"}[
+                option
+            ]
             with pytest.raises(InputError, match=f"{path}: --.* has no meaning for .*; leave it out"):
                 read(path, **{option: value})
+        for periodic in (True, False):
+            assert read(path, periodic=periodic).periodic is periodic, writer
 
 
 def test_conversion_from_and_to_every_format(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.formats.npy import write_npy
+from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.statistics.characterization import characterize, characterize_files
 from microdesign.microstructure.statistics.table import statistics, statistics_table
 from microdesign.microstructure.statistics.two_point import two_point
@@ -66,10 +67,10 @@ def test_files(tmp_path) -> None:
 def test_lengths_are_in_the_unit_of_the_pixels(tmp_path: Path) -> None:
     labels = np.repeat([0, 1], 4)[:, None].repeat(8, axis=1).astype(np.uint8)
     np.save(tmp_path / "a.npy", labels)
-    (entry,) = characterize_files([tmp_path / "a.npy"], pixel_size="0.5um")
+    (entry,) = characterize_files([tmp_path / "a.npy"], options=ReadOptions(pixel_size="0.5um"))
     assert (entry["length_unit"], entry["feature_size"], entry["specific_surface"]) == ("um", [2, 2], [0.5, 0.5])
     # Bricks: lengths along axes are known, distances in all directions are not.
-    (brick,) = characterize_files([tmp_path / "a.npy"], pixel_size="0.5,2um")
+    (brick,) = characterize_files([tmp_path / "a.npy"], options=ReadOptions(pixel_size="0.5,2um"))
     assert (brick["mean_chord"], brick["specific_surface"]) == ([[2, None]] * 2, [0.5, 0.5])
     for name in ("feature_size", "minimum_feature_size", "anisotropy"):
         assert brick[name] == [None, None], name

@@ -42,7 +42,12 @@ from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError
-from microdesign.learning.training.starting_point import initial_model, knows_images_alone, resolve_start
+from microdesign.learning.training.starting_point import (
+    initial_model,
+    knows_images_alone,
+    resolve_padding,
+    resolve_start,
+)
 from microdesign.learning.training.train import check_worker_resources, train
 from microdesign.learning.training.workers.failures import driver_error
 from microdesign.microstructure.data.dataset import Dataset
@@ -317,7 +322,7 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: 
     dataset = Dataset.open(config.train.dataset)
     names = config.train.properties
     standardization = standardization_of(config.train, dataset)
-    training, _ = resolve_start(config.train.model_copy(update={"loop": loop}))
+    training, _ = resolve_start(resolve_padding(config.train.model_copy(update={"loop": loop}), dataset.manifest))
     feed, feedback = prepare(training, dataset, standardization, device)
     evaluator = _evaluator(config, dataset)
     held_out = HeldOut(

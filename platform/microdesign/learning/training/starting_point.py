@@ -14,6 +14,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.references import PRETRAINED
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import build_model
+from microdesign.microstructure.data.manifest import DatasetManifest
 from microdesign.model.bundle import Bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.pretrained import start_bundle
@@ -87,6 +88,16 @@ def resolve_start(config: TrainConfig) -> tuple[TrainConfig, str]:
         return config, ""
     reason = _misfit(start_bundle(PRETRAINED), config.loop.model)
     return (config.model_copy(update={"start": None}), reason) if reason else (config, "")
+
+
+def resolve_padding(config: TrainConfig, data: DatasetManifest) -> TrainConfig:
+    """Returns the config with the padding that suits the images of a data set, where it leaves the padding open."""
+    network = config.loop.model.network
+    if network.padding is not None:
+        return config
+    network = network.model_copy(update={"padding": "periodic" if data.periodic else "zero"})
+    model = config.loop.model.model_copy(update={"network": network})
+    return config.model_copy(update={"loop": config.loop.model_copy(update={"model": model})})
 
 
 def _misfit(bundle: Bundle, wanted: ModelConfig) -> str:

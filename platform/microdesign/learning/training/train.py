@@ -25,7 +25,12 @@ from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
-from microdesign.learning.training.starting_point import initial_model, knows_images_alone, resolve_start
+from microdesign.learning.training.starting_point import (
+    initial_model,
+    knows_images_alone,
+    resolve_padding,
+    resolve_start,
+)
 from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
 from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
@@ -55,7 +60,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     """
     dataset = Dataset.open(config.dataset)
     uri = tracking_uri or default_uri()
-    config, reason = resolve_start(config)
+    config, reason = resolve_start(resolve_padding(config, dataset.manifest))
     if reason:
         progress(f"training starts from seeded weights: the pretrained ones do not fit ({reason})")
     if config.start not in (None, PRETRAINED):

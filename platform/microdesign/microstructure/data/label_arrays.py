@@ -70,14 +70,18 @@ def _convert(array: NDArray, labels: NDArray[np.uint8], source: str, place: tupl
     if array.dtype.kind == "f":
         _refuse(np.isnan(array), array, source, place, "expected phase labels, not missing values")
         _refuse(
-            array != np.rint(array), array, source, place, "expected integer phase labels; threshold a grey image first"
+            array != np.rint(array),
+            array,
+            source,
+            place,
+            "expected integer phase labels; threshold a grey image first (--threshold otsu)",
         )
     _refuse(
         (array < 0) | (array >= MAX_PHASES),
         array,
         source,
         place,
-        f"expected phase labels 0 to {MAX_PHASES - 1}; threshold a grey image first",
+        f"expected phase labels 0 to {MAX_PHASES - 1}; threshold a grey image first (--threshold otsu)",
     )
     labels[...] = array
 

@@ -1,11 +1,19 @@
 """What a user can state about a file that the file does not state itself."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from microdesign.core.errors import InputError
 from microdesign.core.units import read_pixel_size
 from microdesign.microstructure.data.container import MAX_PHASES
+from microdesign.microstructure.io.thresholds import check_threshold
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from microdesign.microstructure.io.thresholds import Segmentation
 
 FLAGS = {
     "array": "--array",
@@ -14,8 +22,12 @@ FLAGS = {
     "n_phases": "--phases",
     "values": "--values",
     "pixel_size": "--pixel-size",
+    "threshold": "--threshold",
+    "periodic": "--periodic",
 }
 """Each option as the command line calls it."""
+_FOR_ALL = ("pixel_size", "periodic")
+"""Options that `read_images` sees to, whatever the format."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,9 +42,13 @@ class ReadOptions:
         values: The number that stands for each phase, in the order of the labels, such as `(0, 255)`.
         pixel_size: Edge of a pixel with its unit, `0.5um`, or its edges, `0.5,0.5,2um`, in the place of what the file
             states. It means something for every format.
+        threshold: How grey levels become phases: `otsu`, `multi-otsu:3`, a grey level, or several such as `80,160`; see
+            `thresholds`.
+        periodic: Whether the images tile space without a seam; None takes what the file states.
+        on_segmented: Takes the name of a source, its first image's grey levels and their `Segmentation`.
 
     Raises:
-        InputError: A value is out of its range.
+        InputError: A value is out of its range, or two options contradict each other.
     """
 
     array: str | None = None
@@ -41,6 +57,9 @@ class ReadOptions:
     n_phases: int | None = None
     values: tuple[float, ...] | None = None
     pixel_size: str | None = None
+    threshold: str | None = None
+    periodic: bool | None = None
+    on_segmented: "Callable[[str, NDArray, Segmentation], None] | None" = None
 
     def __post_init__(self) -> None:
         if self.shape is not None and (len(self.shape) not in (2, 3) or min(self.shape) < 1):
@@ -53,10 +72,15 @@ class ReadOptions:
             raise InputError(f"--values {self.values}: expected 1 to {MAX_PHASES} different numbers, one per phase.")
         if self.pixel_size is not None:
             read_pixel_size(self.pixel_size)
+        if self.threshold is not None:
+            check_threshold(self.threshold)
+            other = "values" if self.values is not None else "n_phases" if self.n_phases is not None else None
+            if other is not None:
+                raise InputError(f"{FLAGS[other]} and --threshold both say what is which phase; leave one out.")
 
     def given(self) -> list[str]:
         """Returns the names of the options that were given."""
-        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        return [field.name for field in fields(self) if field.name in FLAGS and getattr(self, field.name) is not None]
 
     def refuse_others(self, taken: tuple[str, ...], path: Path, kind: str) -> None:
         """Refuses an option that has no meaning for a format.
@@ -65,7 +89,7 @@ class ReadOptions:
             InputError: An option outside `taken` was given.
         """
         for name in self.given():
-            if name not in (*taken, "pixel_size"):
+            if name not in (*taken, *_FOR_ALL):
                 raise InputError(f"{path}: {FLAGS[name]} has no meaning for {kind}; leave it out.")
 
 

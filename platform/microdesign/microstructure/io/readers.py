@@ -37,6 +37,8 @@ def read(
     shape: tuple[int, ...] | None = None,
     values: tuple[float, ...] | None = None,
     pixel_size: str | None = None,
+    threshold: str | None = None,
+    periodic: bool | None = None,
     reader: str | None = None,
 ) -> Microstructures:
     """Returns all images of a file or folder of any known format; axis 0 of an image is x.
@@ -55,13 +57,25 @@ def read(
         shape: Pixels along x, y (and z) of images that are stored as flat rows.
         values: The number that stands for each phase, in the order of the labels, such as `(0, 255)`.
         pixel_size: Edge of a pixel with its unit, `0.5um`, in the place of what the file states; or its edges.
+        threshold: How grey levels become phases, dark ones first: `otsu`, `multi-otsu:3`, a grey level such as `128`,
+            or several such as `80,160`.
+        periodic: Whether the images tile space without a seam; None takes what the file states.
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
 
     Raises:
         InputError: The path does not exist, is of no known format or damaged, holds other numbers than phase labels,
             or images of several shapes; or an option has no meaning for its format.
     """
-    options = ReadOptions(n_phases=n_phases, dims=dims, array=array, shape=shape, values=values, pixel_size=pixel_size)
+    options = ReadOptions(
+        n_phases=n_phases,
+        dims=dims,
+        array=array,
+        shape=shape,
+        values=values,
+        pixel_size=pixel_size,
+        threshold=threshold,
+        periodic=periodic,
+    )
     batches = list(read_images(path, options=options, reader=reader))
     try:
         return Microstructures.concatenate(batches)
@@ -89,10 +103,9 @@ def read_images(
     chosen = find_reader(path, reader)
     options.refuse_others(chosen.takes, Path(path), chosen.name)
     images = chosen.read(Path(path), chunk, options)
-    if options.pixel_size is None:
-        return images
-    fields = read_pixel_size(options.pixel_size)
-    return (replace(batch, **fields) for batch in images)
+    stated: dict[str, Any] = {} if options.pixel_size is None else read_pixel_size(options.pixel_size)
+    stated |= {} if options.periodic is None else {"periodic": options.periodic}
+    return (replace(batch, **stated) for batch in images) if stated else images
 
 
 def describe(path: str | Path, reader: str | None = None) -> dict[str, Any]:

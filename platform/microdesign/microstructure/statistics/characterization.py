@@ -13,7 +13,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.indicators import one_hot
-from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
 from microdesign.microstructure.statistics.morphology import (
@@ -84,7 +84,7 @@ def characterize_files(
     paths: Sequence[str | Path],
     two_point_file: str | Path | None = None,
     reader: str | None = None,
-    pixel_size: str | None = None,
+    options: ReadOptions = NO_OPTIONS,
 ) -> list[dict[str, Any]]:
     """Returns the statistics of all images of files that `read_images` reads, each with its name as `image`.
 
@@ -92,14 +92,13 @@ def characterize_files(
         paths: Files of images.
         two_point_file: Where to save the autocorrelations of all phases, float32 `(n, P, *shape)`, offset 0 first.
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
-        pixel_size: Edge of a pixel with its unit, `0.5um`, in the place of what the files state; or its edges.
+        options: What the files do not state themselves.
 
     Raises:
         InputError: A file cannot be read, or the autocorrelations are of several shapes.
     """
     rows: list[dict[str, Any]] = []
     correlations: list[Tensor] = []
-    options = ReadOptions(pixel_size=pixel_size)
     for path in paths:
         entries: list[dict[str, Any]] = []
         for batch in read_images(path, options=options, reader=reader):

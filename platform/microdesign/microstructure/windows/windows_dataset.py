@@ -41,6 +41,8 @@ def windows(
     array: str | None = None,
     shape: tuple[int, ...] | None = None,
     values: tuple[float, ...] | None = None,
+    pixel_size: str | None = None,
+    threshold: str | None = None,
     reader: str | None = None,
     progress: Progress = silent,
 ) -> Microstructures: ...
@@ -60,6 +62,8 @@ def windows(
     array: str | None = None,
     shape: tuple[int, ...] | None = None,
     values: tuple[float, ...] | None = None,
+    pixel_size: str | None = None,
+    threshold: str | None = None,
     reader: str | None = None,
     progress: Progress = silent,
 ) -> Dataset: ...
@@ -78,6 +82,8 @@ def windows(
     array: str | None = None,
     shape: tuple[int, ...] | None = None,
     values: tuple[float, ...] | None = None,
+    pixel_size: str | None = None,
+    threshold: str | None = None,
     reader: str | None = None,
     progress: Progress = silent,
 ) -> Microstructures | Dataset:
@@ -114,6 +120,9 @@ def windows(
         array: Which array holds the images, where a file holds several.
         shape: Pixels along x, y (and z) of images that are stored as flat rows.
         values: The number that stands for each phase, in the order of the labels, such as `(0, 255)`.
+        pixel_size: Edge of a pixel with its unit, `0.5um`, in the place of what a file states; or its edges.
+        threshold: How grey levels of files become phases, dark ones first: `otsu`, `multi-otsu:3`, a grey level such as
+            `128`, or several such as `80,160`.
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
         progress: Takes the number of windows after each few MiB.
 
@@ -122,7 +131,15 @@ def windows(
             phase; images differ in axes, phases or pixel size; or other content is at `out`.
         StorageError: The data set cannot be written.
     """
-    options = ReadOptions(n_phases=n_phases, dims=dims, array=array, shape=shape, values=values)
+    options = ReadOptions(
+        n_phases=n_phases,
+        dims=dims,
+        array=array,
+        shape=shape,
+        values=values,
+        pixel_size=pixel_size,
+        threshold=threshold,
+    )
     shares = split or SplitConfig()
     cutter = WindowCutter(size, stride, shares, split_by_region)
     if out is None:

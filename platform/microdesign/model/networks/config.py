@@ -50,7 +50,11 @@ class NetworkConfig(Config):
     size: int = Field(64, ge=4, description="pixels along each axis of the square or cubic images")
     dimensions: Literal[2, 3] = Field(2, description="2 for images, 3 for volumes")
     phases: int = Field(2, ge=2, le=256, description="number of phases")
-    padding: Padding = Field("periodic", description="what convolutions see beyond the edges")
+    padding: Padding | None = Field(
+        None,
+        description="what convolutions see beyond the edges: periodic or zero; null: zero where the training images "
+        "are not periodic, such as windows of a micrograph, else periodic",
+    )
     widths: tuple[PositiveInt, ...] = Field(
         (32, 32, 64, 96), min_length=1, description="channels per stage, finest first; one stage halves the size"
     )
@@ -116,6 +120,11 @@ class NetworkConfig(Config):
                 f"set field_channels to at least {self.channels}"
             )
         return self
+
+    @property
+    def edge_padding(self) -> Padding:
+        """The padding; periodic where neither a user nor a training has set it."""
+        return self.padding or "periodic"
 
     @property
     def any_size(self) -> bool:

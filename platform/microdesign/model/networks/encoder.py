@@ -21,7 +21,7 @@ class Trunk(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        space = (config.dimensions, config.padding)
+        space = (config.dimensions, config.edge_padding)
         first, last = config.widths[0], config.widths[-1]
         self.stem = Stem(config.channels, first, *space)
         stages: list[nn.Module] = []

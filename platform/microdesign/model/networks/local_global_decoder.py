@@ -42,7 +42,7 @@ class LocalGlobalDecoder(nn.Module):
         super().__init__()
         settings = config.denoiser
         self.start, self.steps = settings.start, settings.steps
-        self.periodic = config.padding == "periodic"
+        self.periodic = config.edge_padding == "periodic"
         self.draft = RandomFieldDecoder(config)
         self.noise = LatentNoise(config.latent, config.channels)
         self.denoiser = Denoiser(

@@ -18,7 +18,7 @@ class UpsamplingDecoder(nn.Module):
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        space = (config.dimensions, config.padding)
+        space = (config.dimensions, config.edge_padding)
         first, last = config.widths[0], config.widths[-1]
         self.latent_shape, self.coarse_shape = config.latent_shape, (last, *(config.coarse,) * config.dimensions)
         self.enter: nn.Module

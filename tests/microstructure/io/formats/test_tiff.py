@@ -80,7 +80,9 @@ def test_grey_levels(tmp_path: Path, pages: np.ndarray) -> None:
     with pytest.raises(InputError, match=r"holds 65000 at index \[.*; expected one of --values 7, 100"):
         read(tmp_path / "a.tif", values=(7, 100))
     tifffile.imwrite(tmp_path / "b.tif", np.arange(256, dtype=np.uint8).reshape(16, 16))
-    with pytest.raises(InputError, match=r"holds 256 different grey levels up to 255; threshold it first, or state"):
+    with pytest.raises(
+        InputError, match=r"holds 256 different grey levels up to 255; threshold it first \(--threshold otsu"
+    ):
         read(tmp_path / "b.tif")
     assert read(tmp_path / "b.tif", n_phases=256).labels.max() == 255
 

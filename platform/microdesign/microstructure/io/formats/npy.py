@@ -25,7 +25,7 @@ class NpyReader(Reader):
     """
 
     name = ".npy"
-    takes = ("dims", "n_phases", "values")
+    takes = ("dims", "n_phases", "values", "threshold")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffix `.npy`."""

@@ -36,7 +36,7 @@ class NpzReader(Reader):
     """
 
     name = ".npz"
-    takes = ("array", "dims", "n_phases", "values")
+    takes = ("array", "dims", "n_phases", "values", "threshold")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffix `.npz`."""

@@ -68,7 +68,7 @@ class PictureReader(Reader):
     """
 
     name = ".png, or a folder of .png or .tif pictures"
-    takes = ("dims", "n_phases", "values")
+    takes = ("dims", "n_phases", "values", "threshold")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffix `.png`, and folders with pictures, or with folders of pictures, that are no data set."""

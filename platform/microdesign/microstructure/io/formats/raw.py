@@ -1,7 +1,7 @@
 """From a file's raw numbers to batches of phase labels: the part that is common to all formats."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.thresholds import segment
 
 MOST_LEVELS = 16
 """A picture with labels from here on is taken for grey levels, unless the number of phases is stated."""
@@ -57,6 +58,9 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
     Raises:
         InputError: A number is no label or lies outside the phases, or a picture holds grey levels.
     """
+    if options.threshold is not None:
+        yield from _segmented(raw, options.threshold, options)
+        return
     values, shift = options.values, 0
     n_phases = options.n_phases or (len(values) if values is not None else raw.n_phases)
     maybe_black_and_white = raw.picture and options.n_phases == 2
@@ -68,20 +72,31 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
             values, n_phases = _BLACK_AND_WHITE, 2
         elif raw.picture and n_phases is None and present[-1] >= MOST_LEVELS:
             raise InputError(
-                f"{raw.source}: holds {len(present)} different grey levels up to {present[-1]}; threshold it first, or "
-                f"state the grey level of each phase (--values) or the number of phases (--phases)."
+                f"{raw.source}: holds {len(present)} different grey levels up to {present[-1]}; threshold it first "
+                "(--threshold otsu, a grey level, or multi-otsu:3), or state the grey level of each phase (--values) "
+                "or the number of phases (--phases)."
             )
         shift = int(raw.counts_from_one and present[0] > 0)
         n_phases = n_phases or int(present[-1]) + 1 - shift
     assert n_phases is not None
+
+    def labels(array: NDArray, start: int) -> NDArray[np.uint8]:
+        # A copy of what may be a mapped file, so that the batch does not hang on it.
+        return np.array(_labels(array, _where(raw, start), values), order="C") - np.uint8(shift)
+
+    yield from _batches(raw, n_phases, labels)
+
+
+def _batches(
+    raw: RawImages, n_phases: int, labels: Callable[[NDArray, int], NDArray[np.uint8]]
+) -> Iterator[Microstructures]:
     start = 0
     for array in raw.chunks():
         rows = slice(start, start + len(array))
-        labels = _labels(array, _where(raw, start), values)
+        found = labels(array, start)
         try:
-            # Contiguous and a copy of what may be a mapped file, so that the batch does not hang on it.
             yield Microstructures(
-                labels=np.array(labels, order="C") - np.uint8(shift),
+                labels=found,
                 n_phases=n_phases,
                 classes=raw.classes[rows],
                 generation=raw.generation[rows],
@@ -94,6 +109,24 @@ def batches(raw: RawImages, options: ReadOptions = NO_OPTIONS) -> Iterator[Micro
         except InputError as error:
             raise InputError(f"{raw.source}: from image {start} on, {error}") from None
         start = rows.stop
+
+
+def _segmented(raw: RawImages, threshold: str, options: ReadOptions) -> Iterator[Microstructures]:
+    """The images of grey levels by their thresholds; a grey image comes off an instrument and is not periodic."""
+
+    def grey() -> Iterator[NDArray]:
+        # Where 0 is white, levels are turned round, so that phases count from dark to bright.
+        return raw.chunks() if raw.black is None else (raw.black - chunk for chunk in raw.chunks())
+
+    found = segment(threshold, grey, raw.source)
+    scan = replace(raw, chunks=grey, periodic=False)
+
+    def labels(array: NDArray, start: int) -> NDArray[np.uint8]:
+        if start == 0 and options.on_segmented is not None:
+            options.on_segmented(raw.source, array[0], found)
+        return np.ascontiguousarray(found.labels(array))
+
+    yield from _batches(scan, found.n_phases, labels)
 
 
 def _white_is_zero(raw: RawImages, present: NDArray[np.int64]) -> tuple[float, ...]:

@@ -37,7 +37,7 @@ class TiffReader(Reader):
     """
 
     name = ".tif, .tiff"
-    takes = ("array", "dims", "n_phases", "values")
+    takes = ("array", "dims", "n_phases", "values", "threshold")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffixes `.tif` and `.tiff`."""

@@ -35,7 +35,7 @@ class VtiReader(Reader):
     """
 
     name = ".vti, or a folder of them"
-    takes = ("array", "dims", "n_phases", "values")
+    takes = ("array", "dims", "n_phases", "values", "threshold")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffix `.vti`, and folders with such files."""

@@ -43,7 +43,7 @@ class Hdf5Reader(Reader):
     """
 
     name = ".h5, .hdf5, .dream3d (MICRO2D, DREAM.3D, DREAM3D-NX, one data set per sample, an array, flat rows)"
-    takes = ("array", "shape", "dims", "n_phases", "values")
+    takes = ("array", "shape", "dims", "n_phases", "values", "threshold")
 
     def accepts(self, path: Path) -> bool:
         """Accepts the suffixes `.h5`, `.hdf5` and `.dream3d`, and any file that is HDF5 by its content."""
