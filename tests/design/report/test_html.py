@@ -47,7 +47,10 @@ def test_the_page_says_what_the_result_says(tmp_path: Path) -> None:
 def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
     text = write_report(campaign_result(tmp_path)).read_text()
     sources = re.findall(r'src="([^"]*)"', text)
-    assert len(sources) == 7  # candidate twice, baseline, convergence, parity, two of the gallery
+    assert len(sources) == 6  # candidate in the table, its fields, convergence, parity, two of the gallery
+    assert len(re.findall(r'class="tile"[^>]*url\(data:image/png;base64,', text)) == 2  # candidate and baseline
+    for kind in ("npy", "png", "vti"):
+        assert f'<a href="candidates/candidate-1.{kind}" download>' in text
     assert all(source.startswith("data:image/png;base64,") for source in sources)
     assert not re.search(r"<(script|link)\b", text)
     assert "&lt;GPa&gt;" in text

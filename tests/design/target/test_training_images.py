@@ -11,6 +11,9 @@ def test_a_training_image_is_not_new_and_is_realistic() -> None:
     training = TrainingImages(flat)
     shifted = np.roll(data.labels[:5], 7, axis=1)
     assert training.novelty(shifted).max() < 1e-3
+    novelty, nearest = training.nearest(shifted)
+    assert novelty.max() < 1e-3
+    np.testing.assert_array_equal(nearest, data.labels[:5])
     realism = training.realism(shifted)
     assert realism is not None
     assert np.median(realism) < 1

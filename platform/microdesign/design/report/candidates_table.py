@@ -112,7 +112,8 @@ def _spread(each: CandidateResult, name: str) -> str:
 def _error(each: CandidateResult) -> str:
     """The error of the worst property, or that it is smaller than what another discretization changes."""
     gap = max((each.discretization_gap or {"": 0.0}).values())
-    return f"{each.error:.2%}" if each.error >= gap else f"within discretization ({gap:.1%})"
+    certain = each.error >= gap or (each.error == 0 and each.holds_by_both)  # bounds that hold by both
+    return f"{each.error:.2%}" if certain else f"within discretization ({gap:.1%})"
 
 
 def _number(value: float | None) -> str:

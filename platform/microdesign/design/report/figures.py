@@ -36,12 +36,14 @@ def search_figures(search: SearchSummary, units: Mapping[str, str], tolerance: f
 
 
 def convergence_figure(history: Sequence[float], tolerance: float) -> Figure:
-    """Best error after each evaluation that succeeded, on a logarithmic axis, with the tolerance."""
+    """Best error after each evaluation that succeeded, with the tolerance."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
-    # An error of 0, all bounds kept, is drawn as the finest of all.
-    axes.semilogy(range(1, len(history) + 1), 100 * np.maximum(history, 1e-4))
+    percent = 100 * np.asarray(history, float)
+    axes.step(range(1, len(percent) + 1), percent, where="post", label="best so far")
     axes.axhline(100 * tolerance, linestyle="--", color="grey", label="tolerance")
+    # The first draws may be far off: what matters is how the tolerance was reached.
+    axes.set_ylim(0, max(4 * 100 * tolerance, 1.2 * percent[-1]) if len(percent) else None)
     axes.set(xlabel="physics evaluations", ylabel="best worst-property error / %")
     axes.legend()
     return figure

@@ -1,6 +1,7 @@
 """One HTML page that stands alone: what was asked, what was found, and how."""
 
 import io
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trials
 from microdesign.design.report.candidates_table import baseline_title
 from microdesign.design.report.export import data_uri, png_uri
+from microdesign.design.report.field_maps import field_maps
 from microdesign.design.report.figures import search_figures
 from microdesign.design.report.reference_pictures import part_picture, whole_picture
 from microdesign.design.report.result import CampaignResult, read_result
@@ -30,7 +32,7 @@ RESULT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlfl
 """Files of a campaign's folder: its result, the page, its configuration, and its MLflow run."""
 _UNFINISHED = "unfinished"
 """Folder of the images of a report before the end."""
-_DESIGN = re.compile(r"(candidate|miss|training-image)-\d+\.(npy|png|vti)")
+_DESIGN = re.compile(r"(candidate|miss|training-image)-\d+(-nearest)?\.(npy|png|vti)")
 """Files of an answer's images."""
 
 
@@ -41,6 +43,9 @@ def write_report(result: CampaignResult) -> Path:
     # What an earlier end of the campaign had more of.
     answer = (*result.candidates, *result.misses, *result.from_data)
     named = {Path(path) for each in answer for path in each.files.values()}
+    for each in (*result.candidates, *result.misses):
+        if each.nearest is not None:
+            named |= {Path(each.nearest), Path(each.nearest).with_suffix(".png")}
     for path in (path for kind in ("candidates", "misses", "from-data") for path in (folder / kind).glob("*")):
         if _DESIGN.fullmatch(path.name) and named and path not in named:
             path.unlink()
@@ -86,12 +91,16 @@ def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> Ca
 def _render(result: CampaignResult) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["images"] = lambda path: [data_uri(labels) for labels in result.labels(path)]
+    environment.filters["aspect"] = lambda path: " / ".join(map(str, result.labels(path).shape[1:3]))
+    environment.filters["relative"] = lambda path: Path(os.path.relpath(path, result.folder)).as_posix()
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
     environment.globals["baseline_title"] = baseline_title
     template = environment.from_string(files("microdesign.design.report").joinpath("template.html").read_text("utf-8"))
     page = Path(result.folder) / PAGE
     drawn = search_figures(result.search, result.units, result.target.tolerance)
+    if (fields := field_maps(list(result.images), result.materials)) is not None:
+        drawn["fields"] = fields
     figures = {name: _drawn(figure) for name, figure in drawn.items()}
     table = Markup(result.table.html(result.pictures))
     write_text(page, template.render(r=result, figures=figures, table=table, reference=_reference(result)))

@@ -67,6 +67,10 @@ class CampaignResult(ResultPart):
     after_search: AfterSearch | None = None
     evaluator: str
     model: str = Field(description="digest of the model")
+    model_name: str = Field("", description="where the model is: folder, registry or endpoint")
+    dataset: str | None = Field(None, description="folder of the data set")
+    created: str = Field("", description="when the result was made, UTC")
+    version: str = Field("", description="of microdesign")
     seed: int
     config: str = Field(description="the resolved configuration, YAML")
     folder: str = Field(description="the campaign's folder")

@@ -74,6 +74,7 @@ class CandidateResult(ResultPart):
     key: str = Field(description="its key in the ledger")
     parent: str = Field(description="key of the design that it was derived from; empty for the initial design")
     files: dict[str, str] = Field(description="its image as npy, png and vti")
+    nearest: str | None = Field(None, description="the nearest training image (.npy); None without data")
 
 
 class TrainingImageResult(ResultPart):

@@ -1,10 +1,12 @@
 """The result of a campaign from its record, finished or not: candidates, how they were found, files of their images."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+import microdesign
 from microdesign.core.config import dump_yaml
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
 from microdesign.design.campaign.progress import CampaignProgress
@@ -87,6 +89,10 @@ def summarize(
         search=summarize_search(trials.evaluations, progress, images),
         evaluator=config.evaluator,
         model=model,
+        model_name=config.model,
+        dataset=config.dataset,
+        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        version=microdesign.__version__,
         seed=config.seed,
         config=dump_yaml(config),
         folder=str(folder),
@@ -97,7 +103,11 @@ def summarize(
 def summarize_design(trial: Trial, path: Path, target: Target, training: TrainingImages | None) -> CandidateResult:
     """One design of the answer, with its files: `path` and what lies beside it."""
     images = trial.labels[None]
-    realism = None if training is None else training.realism(images)
+    realism = novelty = nearest = None
+    if training is not None:
+        realism, (novelty, alike) = training.realism(images), training.nearest(images)
+        nearest = path.with_name(f"{path.stem}-nearest.npy")
+        write_image(nearest, alike[0])
     verified = {name: trial.verified[name] for name in target.names}
     values = np.array([list(verified.values())])
     return CandidateResult(
@@ -107,7 +117,7 @@ def summarize_design(trial: Trial, path: Path, target: Target, training: Trainin
         deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
         component=trial.component,
         constraints={name: float(v[0]) for name, v in target.constraint_values(images).items()},
-        novelty=None if training is None else float(training.novelty(images)[0]),
+        novelty=None if novelty is None else float(novelty[0]),
         realism=None if realism is None else float(realism[0]),
         volume_fraction=float(trial.labels.mean()),
         all_verified=dict(trial.verified),
@@ -118,6 +128,7 @@ def summarize_design(trial: Trial, path: Path, target: Target, training: Trainin
         key=trial.key,
         parent=trial.parent,
         files=write_design(path, trial.labels, trial.verified),
+        nearest=None if nearest is None else str(nearest),
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.statistics.difference import coordinates, nearest_difference
+from microdesign.microstructure.statistics.difference import coordinates, differences
 from microdesign.microstructure.statistics.population import MOST_MEMBERS, Population
 
 
@@ -40,7 +40,12 @@ class TrainingImages:
 
     def novelty(self, labels: np.ndarray) -> np.ndarray:
         """Difference of images uint8 `(n, X, Y)` from the nearest training image, `(n,)`."""
-        return nearest_difference(coordinates(labels), self.points)
+        return self.nearest(labels)[0]
+
+    def nearest(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The novelty of images uint8 `(n, X, Y)`, `(n,)`, and the nearest training image of each, `(n, X, Y)`."""
+        found = np.stack([differences(point, self.points) for point in coordinates(labels)])
+        return found.min(1), self._data.labels[found.argmin(1)]
 
     def realism(self, labels: np.ndarray) -> np.ndarray | None:
         """Distance of images uint8 `(n, X, Y)` from the population, `(n,)`; None without one."""
