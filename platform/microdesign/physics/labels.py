@@ -96,7 +96,7 @@ def label(
     source = _opened(images) if folder is not None else None
     if source is None or folder is None:
         given = _in_memory(images, len(materials.phases))
-        physics = for_images(physics, given.periodic)
+        physics = for_images(physics, given.periodic, given.aspect)
         batch = _labelled(given, materials, physics, progress)
         return batch if folder is None else _written(batch, folder, materials, physics)
     if source.folder.resolve() == Path(folder).resolve():

@@ -78,7 +78,7 @@ def polycrystal(
     ]
     values = crystals.model_dump(mode="json", exclude_none=True) | {"phases": entries}
     images = Microstructures(
-        labels=label[grains.labels][None],
+        labels=label.astype(np.uint8)[grains.labels][None],
         n_phases=len(found),
         periodic=False,
         **pixel_fields(scan.spacing, UNIT),

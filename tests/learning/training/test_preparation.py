@@ -1,5 +1,8 @@
 """What training and a sweep's trials prepare alike: which images train, and what is refused before."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +12,7 @@ from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.io.writers import write
 from tests.cases import case
 
 LABELLED, ALL = 40, 120
@@ -64,3 +68,9 @@ def test_what_would_fail_later_is_refused(half_labelled: Dataset) -> None:
             check_training(config(half_labelled), half_labelled)
             with pytest.raises(InputError, match=message):
                 check_training(config(half_labelled, **changes), half_labelled)
+
+
+def test_pixels_that_are_no_squares_are_refused(half_labelled: Dataset, tmp_path: Path) -> None:
+    bricks = Dataset.open(write(tmp_path / "bricks", replace(half_labelled.load(), aspect=(1, 2))))
+    with pytest.raises(InputError, match="bricks: has pixels of 1 x 2; expected squares or cubes, of which models are"):
+        check_training(config(bricks), bricks)

@@ -7,6 +7,7 @@ import pytest
 
 from microdesign.core.errors import EvaluationError, InputError, NotConvergedError
 from microdesign.core.properties import standard_names
+from microdesign.physics.effective_properties import homogenize
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Evaluator, Values, evaluate_each, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
@@ -112,6 +113,17 @@ def test_a_value_that_is_not_defined_is_missing_alone() -> None:
     assert values["error"].tolist() == ["", "", "", "EvaluationError: the evaluator returned no value.", ""]
     np.testing.assert_array_equal(np.isnan(values["vxy"]), [True, False, False, True, False])
     np.testing.assert_array_equal(np.isnan(values["Ex"]), np.arange(5) == 3)
+
+
+def test_pixels_that_are_no_squares() -> None:
+    """The built-in solver takes them, as `homogenize` does with `spacing`; others are refused rather than wrong."""
+    evaluator = for_images(FFTEvaluator(), True, (1.0, 3.0))
+    assert evaluator.fingerprint != FFTEvaluator().fingerprint == for_images(FFTEvaluator(), True).fingerprint
+    known = homogenize(IMAGES, MATERIALS, spacing=(0.5, 1.5)).properties
+    np.testing.assert_allclose(evaluator.evaluate(IMAGES, MATERIALS)["kx"], known["kx"], rtol=1e-5)
+    assert FFTEvaluator(spacing=(1, 2)).for_spacing((1.0, 3.0)).spacing == (1, 2)
+    with pytest.raises(InputError, match="have pixels of 1 x 3; this evaluator takes squares and cubes alone"):
+        for_images(FractionEvaluator(), True, (1.0, 3.0))
 
 
 def test_boundaries_of_the_built_in_solver() -> None:

@@ -1,5 +1,6 @@
 """From images to labelled images: resumable by shard, a failed image costs its own row, nothing is overwritten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,14 @@ from microdesign.core.properties import standard_names
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig, generate_dataset
+from microdesign.microstructure.io.writers import write
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution.label_config import LabelConfig
 from microdesign.physics.execution.labelling import label, label_dataset
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
-from microdesign.physics.properties import volume_properties
+from microdesign.physics.properties import properties_of, volume_properties
 from microdesign.physics.solver.homogenization import homogenize
 
 MATERIALS = Materials.model_validate(
@@ -97,6 +99,17 @@ def test_volumes_are_labelled_resumed_and_stored(tmp_path: Path) -> None:
     again = label_dataset(source, made.folder, MATERIALS, NeverCalled(), store=store)
     assert again.manifest.digest == made.manifest.digest
     assert len(store) == 5
+
+
+def test_pixels_that_are_no_squares_count_as_what_they_are(source: Dataset, tmp_path: Path) -> None:
+    images = source.load().select(slice(0, 3))
+    bricks = write(tmp_path / "bricks", replace(images, pixel_size=0.5, aspect=(1, 3)))
+    made = label_dataset(Dataset.open(bricks), tmp_path / "labelled", MATERIALS, FFTEvaluator()).load()
+    direct = homogenize(images.labels, MATERIALS, spacing=(0.5, 1.5))
+    expected = properties_of(direct.stiffness, direct.conductivity, MATERIALS)
+    for name in standard_names(2):
+        np.testing.assert_allclose(made.properties[name], expected[name], rtol=1e-5, err_msg=name)
+    assert made.spacing == (0.5, 1.5)
 
 
 def test_phases_of_one_physics_give_its_properties(source: Dataset, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def match(target: Target, names: Sequence[str], evaluator: Evaluator, materials:
         raise InputError(
             f"{target.match}: has labels up to {batch.n_phases - 1}; expected phases 0 to {len(materials.phases) - 1}."
         )
-    values = evaluate_each(for_images(evaluator, batch.periodic), batch.labels, materials)
+    values = evaluate_each(for_images(evaluator, batch.periodic, batch.aspect), batch.labels, materials)
     if values["error"][0]:
         raise InputError(f"{target.match}: physics has no answer for it ({values['error'][0]}).")
     given = {name: array for name, array in values.items() if name != "error"}

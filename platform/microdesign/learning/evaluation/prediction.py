@@ -36,7 +36,11 @@ def predict_files(
     surrogate = LocalSurrogate(bundle)
     rows = []
     for path in paths:
-        for name, labels, _ in read_labels(path):
+        for image in read_labels(path):
+            name, labels = image.name, image.labels
+            if image.spacing is not None:
+                edges = " x ".join(f"{edge:g}" for edge in image.spacing)
+                raise InputError(f"{name}: has pixels of {edges}; expected squares or cubes, of which the model is.")
             try:
                 found = calibrated_prediction(surrogate, labels[None])
             except InputError as error:

@@ -34,6 +34,9 @@ class FFTEvaluator(Config):
         description="`periodic`; `mirror` of images that do not repeat; `auto`: mirror where the data set says that "
         "its images are not periodic",
     )
+    spacing: tuple[float, ...] | None = Field(
+        None, description="edge lengths of a pixel along each axis; None takes those of the data set"
+    )
     tolerance: float = Field(1e-4, ge=1e-12, le=0.1, description="relative error of the effective tensors")
     precision: Precision = Field("auto", description="floating-point type of the fields")
     max_iterations: int = Field(2000, ge=1, description="iterations after which an image counts as not converged")
@@ -51,7 +54,9 @@ class FFTEvaluator(Config):
     @property
     def fingerprint(self) -> str:
         """Digest of the solver's name and version and of the settings that change its answer."""
-        settings = self.model_dump(mode="json", exclude={"max_iterations", "device", "boundary"})
+        settings = self.model_dump(mode="json", exclude={"max_iterations", "device", "boundary", "spacing"})
+        if self.spacing is not None:
+            settings["spacing"] = list(self.spacing)
         if self.boundary == "mirror":
             settings["boundary"] = "mirror"
         return digest_json({"evaluator": "fft", "version": _VERSION, **settings})
@@ -59,6 +64,10 @@ class FFTEvaluator(Config):
     def for_images(self, periodic: bool) -> "FFTEvaluator":
         """The same solver with the boundary settled for images that repeat, or do not."""
         return self.model_copy(update={"boundary": chosen_boundary(self.boundary, periodic)})
+
+    def for_spacing(self, spacing: tuple[float, ...]) -> "FFTEvaluator":
+        """The same solver for pixels of these edges, unless it has edges set."""
+        return self.model_copy(update={"spacing": self.spacing or spacing})
 
     @property
     def alternative(self) -> "FFTEvaluator":

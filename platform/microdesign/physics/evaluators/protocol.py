@@ -26,6 +26,8 @@ class Evaluator(Protocol):
     - `given_properties(materials, dims) -> tuple[str, ...]`: the names of all the properties that it computes. A target
       or a model with another property is refused at start.
     - `for_images(periodic) -> Evaluator`: the same physics for images that repeat, or do not (windows of a scan).
+    - `for_spacing(spacing) -> Evaluator`: the same physics for pixels of these edges, which are no squares or cubes;
+      without it such images are refused.
     - `alternative`, an `Evaluator`: the same physics by another discretization. The difference between the two is
       reported as the discretization gap of a candidate.
 
@@ -62,10 +64,26 @@ def given_properties(evaluator: Evaluator, materials: Materials, dims: int = 2) 
     return None if given is None else tuple(given(materials, dims))
 
 
-def for_images(evaluator: Evaluator, periodic: bool) -> Evaluator:
-    """Returns the evaluator for images that repeat, or do not; the same one if that makes no difference to it."""
+def for_images(evaluator: Evaluator, periodic: bool, spacing: Sequence[float] = ()) -> Evaluator:
+    """Returns the evaluator for images that repeat, or do not; the same one if that makes no difference to it.
+
+    Args:
+        evaluator: Any evaluator.
+        periodic: Whether the images repeat.
+        spacing: Edges of their pixels along each axis, or the ratios of these, where they differ; else empty.
+
+    Raises:
+        InputError: The pixels are no squares or cubes, and the evaluator takes no others.
+    """
     settle = getattr(evaluator, "for_images", None)
-    return evaluator if settle is None else settle(periodic)
+    settled = evaluator if settle is None else settle(periodic)
+    if not spacing:
+        return settled
+    stretch = getattr(settled, "for_spacing", None)
+    if stretch is None:
+        edges = " x ".join(f"{edge:g}" for edge in spacing)
+        raise InputError(f"the images have pixels of {edges}; this evaluator takes squares and cubes alone.")
+    return stretch(tuple(spacing))
 
 
 def evaluate_table(evaluator: Evaluator, images: np.ndarray, materials: Materials, names: Sequence[str]) -> np.ndarray:

@@ -66,7 +66,7 @@ def label(config: LabelConfig, progress: Progress = silent) -> dict[str, Any]:
         "dataset": str(dataset.folder),
         "images": len(dataset),
         **missing_values(dataset),
-        **boundary_of(for_images(evaluator, source.manifest.periodic)),
+        **boundary_of(for_images(evaluator, source.manifest.periodic, source.manifest.aspect)),
         "digest": dataset.manifest.digest,
     }
 
@@ -134,7 +134,7 @@ def label_dataset(
     given = given_properties(evaluator, materials, dims)
     if given is not None:
         _check_complete(given, names, dims)
-    evaluator = for_images(evaluator, source.manifest.periodic)
+    evaluator = for_images(evaluator, source.manifest.periodic, source.manifest.aspect)
     settings = {"images": source.manifest.digest, "evaluator": evaluator.fingerprint} | boundary_of(evaluator)
     writer = DatasetWriter(
         folder,

@@ -71,6 +71,10 @@ class ParallelEvaluator:
         """The same for images that repeat, or do not."""
         return replace(self, evaluator=for_images(self.evaluator, periodic))
 
+    def for_spacing(self, spacing: tuple[float, ...]) -> "ParallelEvaluator":
+        """The same for pixels of these edges."""
+        return replace(self, evaluator=for_images(self.evaluator, periodic=True, spacing=spacing))
+
     @property
     def alternative(self) -> "ParallelEvaluator | None":
         """The same by the evaluator's other discretization; None if it has none."""

@@ -51,7 +51,7 @@ class TiffPages:
 
     def _describe(self) -> None:
         # Not by list(), which asks for the number of pages and then passes over what is cut off.
-        pages = [(page.axes, page.shape, page.photometric) for page in self.file.pages]
+        pages = [(page.axes, page.shape, _photometric(page)) for page in self.file.pages]
         key = self.file.pages.first
         if not pages or key.dtype is None:
             raise InputError(f"{self.path}: holds no pages; expected at least one picture.")
@@ -59,14 +59,14 @@ class TiffPages:
             raise InputError(f"{self.path}: has pages of axes {key.axes}; expected rows and columns (YX).")
         self.size = _size(key.axes, key.shape)
         self.dtype = np.dtype(key.dtype)
-        self.black = 2**key.bitspersample - 1 if key.photometric == tifffile.PHOTOMETRIC.MINISWHITE else None
+        self.black = 2**key.bitspersample - 1 if _photometric(key) == "MINISWHITE" else None
         for number, (axes, shape, photometric) in enumerate(pages):
             if _size(axes, shape) != self.size:
                 shown = " x ".join(map(str, reversed(_size(axes, shape))))
                 expected = " x ".join(map(str, reversed(self.size)))
                 raise InputError(f"{self.path}: page {number} has {shown} pixels; expected {expected}.")
-            if photometric != key.photometric:
-                raise InputError(f"{self.path}: page {number} is {photometric.name}; expected {key.photometric.name}.")
+            if photometric != pages[0][2]:
+                raise InputError(f"{self.path}: page {number} is {photometric}; expected {pages[0][2]}, as page 0.")
         series = self.file.series
         self._series = series[0] if len(series) == 1 else None
         if self._series is None:
@@ -218,6 +218,14 @@ def page_order(
 
 def _named(axes: str, lengths: tuple[int, ...]) -> str:
     return " x ".join(f"{axis} {length}" for axis, length in zip(axes, lengths, strict=True))
+
+
+def _photometric(page: Any) -> str:
+    """What the numbers of a page mean, such as MINISBLACK; of a frame, what those of its key page do."""
+    tag = getattr(page, "photometric", None)
+    if tag is None:
+        tag = page.keyframe.photometric
+    return str(getattr(tag, "name", tag))
 
 
 def _size(axes: str, shape: tuple[int, ...]) -> tuple[int, int]:
