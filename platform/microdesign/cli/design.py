@@ -54,7 +54,7 @@ def demo(
         print(result.model_dump_json(indent=2))
     else:
         _print_staged(result)
-    _exit(result)
+    exit_by_verdict(result)
 
 
 @app.command()
@@ -115,7 +115,7 @@ def design(
         print(result.model_dump_json(indent=2))
     else:
         _print_result(result)
-    _exit(result)
+    exit_by_verdict(result)
 
 
 def _design_from(
@@ -150,7 +150,7 @@ def _design_from(
         print(result.model_dump_json(indent=2))
     else:
         _print_staged(result)
-    _exit(result)
+    exit_by_verdict(result)
 
 
 @app.command()
@@ -159,6 +159,15 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]
     from microdesign.design.report.html import report_campaign
 
     print(report_campaign(folder))
+
+
+@app.command()
+def status(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")], as_json: Json = False) -> None:
+    """Show how a campaign stands that runs elsewhere, was killed or has ended."""
+    from microdesign.design.report.status import campaign_status
+
+    found = campaign_status(folder)
+    print(found.model_dump_json(indent=2) if as_json else found)
 
 
 def _print_staged(result: "StagedResult") -> None:
@@ -177,6 +186,11 @@ def _print_result(result: "CampaignResult") -> None:
         print(line)
 
 
-def _exit(result: "CampaignResult") -> None:
+def exit_by_verdict(result: "CampaignResult") -> None:
+    """Ends the process with `NOT_MET` where nothing meets the target.
+
+    Raises:
+        typer.Exit: It is so.
+    """
     if not result.verdict.is_met:
         raise typer.Exit(NOT_MET)
