@@ -41,8 +41,7 @@ def write_report(result: CampaignResult) -> Path:
     folder = Path(result.folder)
     write_text(folder / RESULT, result.model_dump_json(indent=2) + "\n")
     # What an earlier end of the campaign had more of.
-    answer = (*result.candidates, *result.misses, *result.from_data)
-    named = {Path(path) for each in answer for path in each.files.values()}
+    named = {Path(path) for files in result.files for path in files.values()}
     for each in (*result.candidates, *result.misses):
         if each.nearest is not None:
             named |= {Path(each.nearest), Path(each.nearest).with_suffix(".png")}

@@ -139,8 +139,12 @@ class CampaignResult(ResultPart):
     @property
     def pictures(self) -> list[str]:
         """The pictures of the table's rows after the target as URIs: candidates, near misses, training images."""
-        shown = (*self.candidates, *self.misses, *self.from_data)
-        return [data_uri(self.labels(each.files["npy"])[0]) for each in shown]
+        return [data_uri(self.labels(files["npy"])[0]) for files in self.files]
+
+    @property
+    def files(self) -> list[dict[str, str]]:
+        """The files of the answer's images by kind: candidates, near misses, training images."""
+        return [each.files for each in (*self.candidates, *self.misses)] + [each.files for each in self.from_data]
 
 
 class StagedResult(CampaignResult):
