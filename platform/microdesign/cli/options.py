@@ -27,8 +27,13 @@ MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of t
 Reader = Annotated[
     str | None, typer.Option(metavar="NAME", help="Reader of the file: a known one, or MODULE:CLASS of your own.")
 ]
-Array = Annotated[str | None, typer.Option(help="Which array holds the images, where there are several.")]
-Shape = Annotated[str | None, typer.Option(metavar="X,Y", help="Pixels of images stored as flat rows.")]
+Array = Annotated[
+    str | None,
+    typer.Option(help="Which array (TIFF: channel, from 0) holds the images, where there are several."),
+]
+Shape = Annotated[
+    str | None, typer.Option(metavar="X,Y", help="Pixels of an image in HDF5, also of those stored as flat rows.")
+]
 Dims = Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")]
 Phases = Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")]
 Values = Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")]

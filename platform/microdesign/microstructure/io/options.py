@@ -35,8 +35,9 @@ class ReadOptions:
     """Options of reading; None leaves it to the file.
 
     Attributes:
-        array: Which array holds the images, where a file holds several.
-        shape: Pixels along x, y (and z) of images that are stored as flat rows.
+        array: Which array holds the images, where a file holds several; of a TIFF file the number of the channel, from
+            0.
+        shape: Pixels along x, y (and z) of an image, also of those that are stored as flat rows.
         dims: 2 or 3: whether three axes, or pages, are a stack of images or one volume.
         n_phases: Number of phases; None takes the largest label plus one where the file does not state it.
         values: The number that stands for each phase, in the order of the labels, such as `(0, 255)`.

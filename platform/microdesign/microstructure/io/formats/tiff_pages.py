@@ -69,9 +69,10 @@ class TiffPages:
                 raise InputError(f"{self.path}: page {number} is {photometric}; expected {pages[0][2]}, as page 0.")
         series = self.file.series
         self._series = series[0] if len(series) == 1 else None
+        self.lengths: tuple[int, ...] = (len(pages),)
         if self._series is None:
             self._refuse_series(series)
-            self.axes, self.lengths = "I", (len(pages),)
+            self.axes = "I"
         else:
             self.axes = self._series.axes.removesuffix(key.axes)
             self.lengths = self._series.shape[: len(self.axes)]
@@ -189,7 +190,7 @@ def page_order(
         >>> page_order("TZ", (2, 3), None, None, "a.tif").tolist()
         [[0, 1, 2], [3, 4, 5]]
     """
-    pages = np.arange(math.prod(lengths)).reshape(lengths)
+    pages: NDArray[np.int64] = np.arange(math.prod(lengths)).reshape(lengths)
     if "C" in axes:
         count = lengths[axes.index("C")]
         if channel is None:
@@ -198,7 +199,7 @@ def page_order(
             )
         if not channel.isdecimal() or int(channel) >= count:
             raise InputError(f"{source}: has no channel '{channel}'; expected --array 0 to {count - 1}.")
-        pages = pages.take(int(channel), axis=axes.index("C"))
+        pages = np.take(pages, np.int64(channel), axis=axes.index("C"))
         axes, lengths = axes.replace("C", ""), pages.shape
     elif channel is not None:
         raise InputError(f"{source}: --array {channel} has no meaning for a file of one channel; leave it out.")
