@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from microdesign.physics.effective_properties import EffectiveProperties, homogenize
     from microdesign.physics.labels import label
     from microdesign.physics.materials import Materials
+    from microdesign.physics.representativeness import representativeness
 
 __version__ = "0.1.0"
 
@@ -52,6 +53,7 @@ _HOMES = {
     "statistics": "microstructure.statistics.table",
     "windows": "microstructure.windows.windows_dataset",
     "homogenize": "physics.effective_properties",
+    "representativeness": "physics.representativeness",
     "label": "physics.labels",
     "train": "learning.training.train_model:train_model",
     "load": "learning.models",
@@ -89,6 +91,7 @@ __all__ = [
     "label",
     "load",
     "read",
+    "representativeness",
     "statistics",
     "train",
     "windows",

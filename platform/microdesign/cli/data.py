@@ -1,4 +1,4 @@
-"""Commands of data sets: `data generate`, `windows`, `label`, `inspect` and `convert`."""
+"""Commands of data sets: `data generate`, `windows`, `representativeness`, `label`, `inspect` and `convert`."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ from microdesign.cli.options import (
     previewed,
     read_options,
 )
-from microdesign.cli.output import print_json, print_result
+from microdesign.cli.output import print_json, print_result, print_table
 from microdesign.cli.session import on_ray, resumable, working
 from microdesign.core.errors import InputError
 
@@ -95,6 +95,44 @@ def windows(
         options = read_options(array, shape, dims, phases, values, pixel_size, threshold, preview=segmented)
         done = cut_windows(images, out, cutter, options, reader, progress)
     print_result(done, as_json)
+
+
+@app.command()
+def representativeness(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files or folders of large images.")],
+    materials: Annotated[
+        Path | None, typer.Option("--materials", help="Measure effective properties of these phases too.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(help="Relative error at which a quantity counts as settled.")] = 0.1,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the size.")] = None,
+    array: Array = None,
+    shape: Shape = None,
+    dims: Dims = None,
+    phases: Phases = None,
+    values: Values = None,
+    threshold: Threshold = None,
+    preview: Preview = None,
+    reader: Reader = None,
+    as_json: Json = False,
+) -> None:
+    """Show how statistics and properties spread over windows of images, and recommend a size of windows."""
+    from microdesign.physics import representativeness as module
+
+    with previewed(preview, threshold) as segmented, working() as progress:
+        options = read_options(array, shape, dims, phases, values, threshold=threshold, preview=segmented)
+        entries = module.representativeness(
+            images, materials, tolerance=tolerance, options=options, reader=reader, progress=progress
+        )
+        if plot is not None:
+            module.write_figure(entries, plot)
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        print(f"{entry['image']}: {' x '.join(map(str, entry['shape']))}; mean +- standard deviation over n windows")
+        print_table(*module.representativeness_table(entry))
+        print(f"correlation ends at {entry['correlation_range']} px; the errors are 2 standard deviations")
+        print(f"recommended: --size {entry['recommended_size']} ({entry['reason']})")
 
 
 @app.command()

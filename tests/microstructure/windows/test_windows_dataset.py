@@ -125,7 +125,7 @@ def test_what_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path) -> None:
         (["two.npy", "three.npy"], {}, r"three\.npy: has 3 phases; expected 2, as in two\.npy; state the number"),
         (["two.npy", "volume.npy"], {}, r"volume\.npy\[0\]: has 3 axes; expected 2, as in two\.npy"),
         (["two.npy", "nowhere.npy"], {}, r"nowhere\.npy: does not exist"),
-        ([], {}, "windows got no images"),
+        ([], {}, "there are no images"),
         (two[0], {}, r"the images have shape \(64,\); expected"),
         (two / 2, {}, "expected integer phase labels"),
     ]:

@@ -1,26 +1,19 @@
 """The public function `windows`: from one or several large images to a data set of windows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.microstructure.data.label_arrays import as_labels
 from microdesign.microstructure.data.manifest import SplitConfig
 from microdesign.microstructure.io.formats.dataset_folder import DatasetFolderWriter
 from microdesign.microstructure.io.options import ReadOptions
-from microdesign.microstructure.io.readers import find_reader, read_images
 from microdesign.microstructure.io.staging import write_staged
 from microdesign.microstructure.windows.cutting import WindowCutter
+from microdesign.microstructure.windows.sources import Images, named, sources
 
-Images = str | Path | Sequence[str | Path] | NDArray | Microstructures
-"""Large images as a user may give them; see `windows`."""
 SIZE = 64
 """Pixels along each axis of a window when nothing else is said: what the pretrained model was trained on."""
 _SHARD_BYTES = 4 * 2**20
@@ -163,7 +156,7 @@ def cut_windows(
     """
     settings = {
         "made_by": "windows",
-        "images": [name for name, _ in _sources(images, options, reader)],
+        "images": [name for name, _ in sources(images, options, reader)],
         "size": cutter.size,
         "stride": cutter.stride,
         "split_by_region": cutter.by_region,
@@ -176,50 +169,10 @@ def cut_windows(
 def _cut(
     images: Images, cutter: WindowCutter, options: ReadOptions, reader: str | None, progress: Progress
 ) -> Iterator[Microstructures]:
-    for source, batches in _sources(images, options, reader):
-        for names, batch in _named(source, batches):
+    for source, batches in sources(images, options, reader):
+        for names, batch in named(source, batches):
             for part in cutter.cut(batch, names):
                 yield part
                 progress.count(sum(cutter.windows.values()), None, "windows cut")
     total = sum(cutter.windows.values())
     progress.count(total, total, "windows cut")
-
-
-def _sources(
-    images: Images, options: ReadOptions, reader: str | None
-) -> Iterator[tuple[str, Iterator[Microstructures]]]:
-    """Yields each file, or what was given in memory, with its images."""
-    if isinstance(images, Microstructures):
-        yield "image", iter([images])
-        return
-    if isinstance(images, np.ndarray):
-        yield "image", iter([_of_array(images, options)])
-        return
-    paths = [images] if isinstance(images, str | Path) else list(images)
-    if not paths:
-        raise InputError("windows got no images; expected at least one.")
-    for path in paths:
-        find_reader(path, reader)  # a missing file is refused before the first one is cut
-    for path in paths:
-        yield str(path), read_images(path, options=options, reader=reader)
-
-
-def _named(source: str, batches: Iterator[Microstructures]) -> Iterator[tuple[list[str], Microstructures]]:
-    """Yields batches with the name of each image: the source's, with a number where it holds several."""
-    start, held = 0, next(batches, None)
-    while held is not None:
-        following = next(batches, None)
-        alone = start == 0 and following is None and len(held) == 1
-        yield [source] if alone else [f"{source}[{start + i}]" for i in range(len(held))], held
-        start, held = start + len(held), following
-
-
-def _of_array(labels: NDArray, options: ReadOptions) -> Microstructures:
-    dims = options.dims or 2
-    if labels.ndim not in (dims, dims + 1) and (options.dims is not None or labels.ndim != 4):
-        raise InputError(
-            f"the images have shape {labels.shape}; expected (X, Y), (n, X, Y) or (n, X, Y, Z), or with dims = 3 "
-            "(X, Y, Z)."
-        )
-    labels = as_labels(labels[None] if labels.ndim == dims else labels, "the images")
-    return Microstructures(labels=labels, n_phases=options.n_phases or int(labels.max(initial=0)) + 1)
