@@ -35,6 +35,8 @@ from microdesign.model.vae import VAERegression
 
 SAVED_EVERY = 60.0
 """Seconds between states on disk."""
+GRADIENT, OUTLIER = "gradient", 20.0
+"""Name of the mean norm of the gradient of encoder and denoiser, and how many times as large a batch's may be."""
 FRACTIONS = 1.0
 """Weight of the squared error of volume fractions: one of 0.02 costs 4e-4, half of what the latent's KL costs."""
 REPORTED_EVERY = 30.0
@@ -144,10 +146,15 @@ class _Pretraining:
 
     def _update(self, total: Tensor, terms: dict[str, Tensor]) -> None:
         # Apart, since they share no gradient but that of the fractions: what the draft has too much the other keeps.
-        norm = torch.stack([self.config.optimizer.clip(part) for part in self.parts]).sum()
-        if torch.isfinite(total.detach() + norm):  # a single bad batch of many thousands is left out
+        norms = torch.stack([self.config.optimizer.clip(part) for part in self.parts])
+        norm, usual = float(norms[1]), self.means.get(GRADIENT, math.inf)
+        # One image in a hundred thousand makes the denoiser, which has no norm layers, overshoot: it is left out.
+        if torch.isfinite(total.detach() + norms.sum()) and norm < OUTLIER * usual:
             self.optimizer.step()
             self.average.update_parameters(self.model)
+            self.means[GRADIENT] = norm if math.isinf(usual) else 0.98 * usual + 0.02 * norm
+        else:
+            self.means[GRADIENT] = 1.1 * usual  # if it were not one batch but all of them, they would be taken soon
         self.step += 1
         for name, term in terms.items():
             value = float(term.detach())
