@@ -18,10 +18,9 @@ from microdesign.design.target.matching import match
 from microdesign.design.target.target import Target
 from microdesign.design.target.training_images import TrainingImages
 from microdesign.learning.models import open_surrogate
-from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.container import Microstructures, is_known
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.model.standardization import learnable
-from microdesign.physics.evaluators.protocol import Evaluator
+from microdesign.physics.evaluators.protocol import Evaluator, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials, Units
@@ -137,6 +136,9 @@ def open_setup(
     if len(materials.phases) != 2:
         raise InputError(f"The campaign's materials are {len(materials.phases)} phases; the model makes images of two.")
     evaluator = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
+    dataset = None if config.dataset is None else Dataset.open(config.dataset)
+    if dataset is not None:  # what was learned from scans is verified with their boundary
+        evaluator = for_images(evaluator, dataset.manifest.periodic)
     target = match(config.target, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
     target.constraints.check_size(size)
@@ -146,8 +148,7 @@ def open_setup(
     if trained is not None and trained.digest != materials.digest:
         surrogate = MaterialTransfer(surrogate, trained, materials)
     data, labelled = None, False
-    if config.dataset is not None:
-        dataset = Dataset.open(config.dataset)
+    if dataset is not None and config.dataset is not None:
         labelled = _is_labelled(dataset, config.dataset, materials, trained)
         data = _training_images(dataset, config.dataset, target, surrogate, size)
     return CampaignSetup(
@@ -209,17 +210,18 @@ def _training_images(dataset: Dataset, folder: str, target: Target, surrogate: S
     if shape != (size, size):
         raise InputError(f"{folder}: holds images of shape {shape}, the model makes {size} x {size}.")
     data = dataset.load("train")
-    columns = []
+    columns, targeted = [], []
     for name in surrogate.properties:
         if name not in data.properties:
             raise InputError(f"{folder}: has no property '{name}', which the model is conditioned on; label it again.")
-        columns.append(learnable(data.properties[name][:, None], (name,))[:, 0])
+        columns.append(data.properties[name])
     for name in target.names:
         try:
-            columns.append(property_values(data.properties, name))
+            targeted.append(property_values(data.properties, name))
         except InputError:
             continue  # physics has it, the data have not
-    known = np.isfinite(np.stack(columns, axis=1)).all(1)
+    known = is_known(np.stack(columns, axis=1), surrogate.properties).all(1)
+    known &= np.isfinite(targeted).all(0) if targeted else True
     if known.sum() < 2:
         raise InputError(f"{folder}: fewer than 2 samples have finite values of their properties; label it again.")
     return data.select(known)

@@ -86,15 +86,6 @@ def _signed(names: tuple[str, ...]) -> np.ndarray:
     return np.array([is_signed(name) for name in names], bool)
 
 
-def learnable(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    """Physical values `(N, P)` with NaN, not known, for those that have no image under the transform.
-
-    A conductivity of 0, of a solid that is not endless, is a value, but its logarithm is none.
-    """
-    values = np.asarray(values, float)
-    return np.where(np.isfinite(values) & ((values > 0) | _signed(names)), values, np.nan)
-
-
 def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
     for name, column in zip(names, values.T, strict=True):
         signed = is_signed(name)
@@ -107,4 +98,5 @@ def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
 
 def _transform(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     signed = _signed(names)
-    return np.where(signed, values, np.log(np.where(signed, 1.0, values)))
+    with np.errstate(divide="ignore"):  # a modulus of 0, which no model learns, is -inf
+        return np.where(signed, values, np.log(np.where(signed, 1.0, values)))

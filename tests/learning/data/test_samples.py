@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.learning.data.feed import fit_standardization
 from microdesign.learning.data.samples import (
     Samples,
     check_apart,
     check_held_out,
     check_images,
     check_varied,
+    left_out,
     usable,
 )
 from microdesign.microstructure.data.container import Microstructures
@@ -124,3 +126,27 @@ def test_windows_that_overlap_across_a_random_split_are_refused(tmp_path: Path) 
     with pytest.raises(InputError, match=r"of 10 validation and test windows overlap training .* stride of 16 or more"):
         check_apart(random)
     check_apart(made(tmp_path / "no windows"))
+
+
+def test_what_pores_leave_without_a_value_is_left_out_with_a_sentence(tmp_path: Path) -> None:
+    """A Poisson's ratio that is not defined, and a modulus of 0, whose logarithm models learn."""
+    Ex, vxy, kx = (np.linspace(1, 2, 20) for _ in range(3))
+    Ex[:3], vxy[:5], vxy[5] = 0, np.nan, 0
+    dataset = made(tmp_path / "pores", properties={"Ex": Ex, "vxy": vxy, "kx": kx})
+    names = ["Ex", "vxy", "kx"]
+    columns, train = dataset.property_columns(), dataset.split()["train"]
+    lacking, zero = np.isnan(columns["vxy"][train]).sum(), (columns["Ex"][train] == 0).sum()
+    kept = usable(dataset, "train", names)
+    assert len(kept) == len(train) - lacking
+    assert (columns["Ex"][kept] > 0).all()
+    assert (columns["vxy"][kept] == 0).any()
+    said = f"vxy is not known of {lacking}, Ex is not above 0 in {zero} (models learn its logarithm)"
+    assert left_out(dataset, names) == f"{lacking} of {len(train)} training images are left out: {said}"
+    assert f"{lacking} of {len(train)} training images train without" in left_out(dataset, names, unlabelled=True)
+    assert left_out(dataset, ["kx"]) == ""
+    assert len(usable(dataset, "train", ["kx"])) == len(train)
+    table = fit_standardization(columns, (SIZE, SIZE), ["Ex"], {})
+    assert np.exp(table.offsets[0]) == pytest.approx(np.exp(np.log(columns["Ex"][columns["Ex"] > 0]).mean()))
+    never = made(tmp_path / "never", properties={"Ex": Ex, "vxy": np.full(20, np.nan)})
+    with pytest.raises(InputError, match="values of Ex, vxy; label the data set again, or leave out vxy"):
+        usable(never, "train", ["Ex", "vxy"])

@@ -18,7 +18,7 @@ from microdesign.microstructure.io.writers import write
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.execution.label_config import LabelConfig
-from microdesign.physics.execution.labelling import label, label_dataset
+from microdesign.physics.execution.labelling import label, label_dataset, missing_values
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import properties_of, volume_properties
@@ -110,6 +110,49 @@ def test_pixels_that_are_no_squares_count_as_what_they_are(source: Dataset, tmp_
     for name in standard_names(2):
         np.testing.assert_allclose(made.properties[name], expected[name], rtol=1e-5, err_msg=name)
     assert made.spacing == (0.5, 1.5)
+
+
+def test_windows_of_a_scan_with_pores(tmp_path: Path) -> None:
+    """Mirrors, for a scan does not repeat; zeros are labels, what they leave undefined is missing alone."""
+    labels = np.zeros((4, 8, 8), np.uint8)
+    labels[0, 2:4] = 1  # a gap across x
+    labels[1] = 1  # a pore alone
+    labels[2, 3, 3] = labels[3, 5, 2] = 1
+    writer = DatasetWriter(tmp_path / "windows", settings={})
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, periodic=False))
+    source = writer.finish()
+    for void in (0, 1):
+        phases: list[dict[str, float]] = [{"E": 2, "nu": 0.3, "k": 3}, {"E": 0, "nu": 0.0, "k": 0}]
+        materials = Materials.model_validate({"phases": phases[:: -1 if void == 0 else 1]})
+        store = ResultStore(tmp_path / f"store-{void}")
+        made = label_dataset(source, tmp_path / f"void-{void}", materials, FFTEvaluator(), store=store)
+        assert made.manifest.settings["boundary"] == "mirror"
+        values, found = made.load().properties, missing_values(made)
+        assert found["failed"] == 0
+        assert not np.isnan([column for name, column in values.items() if name[0] != "v"]).any()
+        again = label_dataset(source, tmp_path / f"again-{void}", materials, NeverCalled(), store=store).load()
+        for name, column in values.items():
+            np.testing.assert_array_equal(again.properties[name], column, err_msg=name)
+        if void == 1:
+            assert values["Ex"].tolist()[:2] == values["kx"].tolist()[:2] == [0, 0]
+            assert values["Ey"][0] == pytest.approx(2 * 6 / 8, rel=1e-3)
+            assert values["ky"][0] == pytest.approx(3 * 6 / 8, rel=1e-3)
+            assert np.isnan(values["vxy"]).tolist() == [True, True, False, False]
+            assert found["undefined"][0].startswith("vxy in 2 images: the solid does not hang together")
+            assert found["zero"] == {"Ex": 2, "Ey": 1, "Gxy": 2, "kx": 2, "ky": 1}
+    with pytest.raises(
+        EvaluationError, match="the first error: AssertionError"
+    ):  # the store knows these images with mirrors only
+        label_dataset(source, tmp_path / "other", materials, NeverCalled(boundary="periodic"), store=store)
+
+
+def test_a_summary_tells_why_images_failed(source: Dataset, tmp_path: Path) -> None:
+    median = float(np.median(source.load().labels.mean((1, 2))))
+    made = label_dataset(source, tmp_path, MATERIALS, Counting(fails_above=median))
+    found = missing_values(made)
+    assert 0 < found["failed"] == int(np.isnan(made.load().properties["Ex"]).sum()) < 20
+    assert found["reasons"] == [f"{found['failed']} images: EvaluationError: too much of phase 1"]
+    assert set(found) == {"failed", "reasons"}
 
 
 def test_phases_of_one_physics_give_its_properties(source: Dataset, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.design.target.target import Target
-from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.container import Microstructures, is_known
 from microdesign.model.standardization import Standardization
 from microdesign.physics.properties import property_values
 from microdesign.surrogate.protocol import Surrogate
@@ -93,10 +93,10 @@ def _complete(table: Mapping[str, np.ndarray], surrogate: Surrogate) -> dict[str
     missing = [name for name in surrogate.properties if name not in table]
     if missing:
         raise InputError(f"The data set has no property '{missing[0]}', which the model is conditioned on.")
-    finite = np.isfinite(np.stack([table[name] for name in table])).all(0)
-    if not finite.any():
+    known = is_known(np.stack([table[name] for name in table], axis=1), list(table)).all(1)
+    if not known.any():
         raise InputError("The data set has no sample of which every property is known; label it again.")
-    return {name: np.asarray(values)[finite] for name, values in table.items()}
+    return {name: np.asarray(values)[known] for name, values in table.items()}
 
 
 def _known_columns(target: Target, known: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -46,6 +46,5 @@ def open_model(config: EvaluatedModelConfig, folder: Path, uri: str, progress: P
             "held out there"
         )
     materials = materials_of(surrogate, dataset)
-    return EvaluatedModel(
-        surrogate, dataset, TableEvaluator(physics_of(config, folder), materials, surrogate.properties)
-    )
+    physics = physics_of(config, folder).for_images(dataset.manifest.periodic)
+    return EvaluatedModel(surrogate, dataset, TableEvaluator(physics, materials, surrogate.properties))

@@ -54,7 +54,7 @@ def run(config: InverseExperiment, folder: Path, uri: str, progress: Progress) -
     searches: dict[str, dict[str, np.ndarray]] = {}
     draws: dict[str, EvaluatedDraws] = {}
     components: list[ComponentErrors] = []
-    physics = physics_of(config, folder)
+    physics = physics_of(config, folder).for_images(dataset.manifest.periodic)
     for name, bundle in bundles.items():
         progress(f"{name}: {config.draws} draws for each of {len(targets)} targets")
         surrogate = LocalSurrogate(bundle)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from microdesign.learning.data.samples import Samples, steps_per_epoch
-from microdesign.microstructure.data.container import property_table
+from microdesign.microstructure.data.container import is_known, property_table
 from microdesign.microstructure.data.indicators import indicators
-from microdesign.model.standardization import Standardization, learnable
+from microdesign.model.standardization import Standardization
 from microdesign.model.symmetry import Symmetry, symmetries
 
 _SHARE_OF_DEVICE = 0.25
@@ -45,7 +45,7 @@ def fit_standardization(
     n = len(next(iter(properties.values()), ()))
     tables = [_columns(properties, n, *kind) for kind in _kinds(symmetries(shape, names, properties))]
     values = np.concatenate(tables)
-    known = np.isfinite(values).all(1)
+    known = is_known(values, names).all(1)
     return Standardization.fit(values[known], tuple(names), tuple(units.get(name, "") for name in names))
 
 
@@ -144,7 +144,8 @@ def _kinds(of: Sequence[Symmetry]) -> list[tuple[tuple[str, ...], tuple[int, ...
 def _columns(
     properties: Mapping[str, NDArray[np.float64]], n: int, sources: Sequence[str], signs: Sequence[int]
 ) -> NDArray[np.float64]:
-    return learnable(property_table(properties, sources, n) * np.array(signs, float), tuple(sources))
+    values = property_table(properties, sources, n) * np.array(signs, float)
+    return np.where(is_known(values, sources), values, np.nan)
 
 
 def _fits(packed: Tensor, device: torch.device) -> bool:

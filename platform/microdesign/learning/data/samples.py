@@ -7,13 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.container import Microstructures, property_table
+from microdesign.microstructure.data.container import Microstructures, is_known, property_table
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.data.places import overlap
 from microdesign.microstructure.data.shards import pack
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.standardization import learnable
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -104,14 +103,38 @@ def usable(dataset: Dataset, split: SplitName, names: Sequence[str], unlabelled:
     """
     inside = dataset.split()[split]
     table = property_table(dataset.property_columns(), names, len(dataset))[inside]
-    known = np.isfinite(learnable(table, tuple(names))).all(1)
+    known_values = is_known(table, names)
+    known = known_values.all(1)
     if not known.any():
+        never = [name for name, column in zip(names, known_values.T, strict=True) if not column.any()]
+        advice = "label the data set again" + (f", or leave out {', '.join(never)}" if never else "")
         raise InputError(
-            f"No sample of the {split} split has finite values of {', '.join(names)}; label the data set again."
+            f"No sample of the {split} split has finite values of {', '.join(names)}; {advice}."
             if len(inside) and names
             else f"{dataset.folder}: the split '{split}' holds no samples; use a larger share or more samples."
         )
     return inside if unlabelled else inside[known]
+
+
+def left_out(dataset: Dataset, names: Sequence[str], unlabelled: bool = False) -> str:
+    """Returns a sentence on the training images that lack a property, and why; empty if none does.
+
+    Args:
+        dataset: The data set.
+        names: Properties that a model learns.
+        unlabelled: Whether images without them are used all the same.
+    """
+    table = property_table(dataset.property_columns(), names, len(dataset))[dataset.split()["train"]]
+    known = is_known(table, names)
+    lacking = int((~known.all(1)).sum())
+    if not lacking:
+        return ""
+    missing, zero = np.isnan(table).sum(0), (np.isfinite(table) & ~known).sum(0)
+    parts = [f"{name} is not known of {count}" for name, count in zip(names, missing, strict=True) if count]
+    parts += [f"{name} is not above 0 in {count}" for name, count in zip(names, zero, strict=True) if count]
+    learned = " (models learn its logarithm)" if zero.any() else ""
+    done = "train without their properties" if unlabelled else "are left out"
+    return f"{lacking} of {len(table)} training images {done}: {', '.join(parts)}{learned}"
 
 
 def check_images(shape: Sequence[int], n_phases: int, network: NetworkConfig) -> None:

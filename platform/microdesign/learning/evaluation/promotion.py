@@ -9,6 +9,7 @@ from microdesign.core.references import RegisteredModel
 from microdesign.learning.evaluation.comparison import compare
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
+from microdesign.physics.evaluators.protocol import for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.tracking import CHALLENGER, CHAMPION, default_uri, download_bundle, find_version, make_champion
 
@@ -46,8 +47,8 @@ def promote(
     new, old = find_version(wanted, uri), find_version(RegisteredModel(model, alias=CHAMPION), uri)
     if new == old:
         raise InputError(f"{new} is the champion already.")
-    physics = load_evaluator(evaluator)
     data = Dataset.open(dataset)
+    physics = for_images(load_evaluator(evaluator), data.manifest.periodic)
     with tempfile.TemporaryDirectory() as cache:
         bundles = {str(each): load_bundle(download_bundle(each.reference, cache, uri)) for each in (new, old)}
     foreign = [name for name, bundle in bundles.items() if bundle.description.dataset != data.manifest.digest]

@@ -51,7 +51,7 @@ from microdesign.learning.training.starting_point import (
 from microdesign.learning.training.train import check_worker_resources, train
 from microdesign.learning.training.workers.failures import driver_error
 from microdesign.microstructure.data.dataset import Dataset
-from microdesign.physics.evaluators.protocol import Evaluator, check_evaluator
+from microdesign.physics.evaluators.protocol import Evaluator, check_evaluator, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.resources import check_resources
 from microdesign.physics.materials import materials_from
@@ -140,7 +140,7 @@ def _evaluator(config: SweepConfig, dataset: Dataset) -> Evaluator | None:
     given = config.inverse_error
     if given.evaluator is None or dataset.manifest.materials is None:
         return None
-    return load_evaluator(given.evaluator, given.evaluator_settings)
+    return for_images(load_evaluator(given.evaluator, given.evaluator_settings), dataset.manifest.periodic)
 
 
 def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: SweepTrial) -> TrainConfig:

@@ -24,7 +24,7 @@ from microdesign.microstructure.data.indicators import labels_of
 from microdesign.microstructure.data.manifest import DatasetManifest
 from microdesign.model.outputs import OutputsT
 from microdesign.model.standardization import Standardization
-from microdesign.physics.evaluators.protocol import check_evaluator, check_names, evaluate_each
+from microdesign.physics.evaluators.protocol import check_evaluator, check_names, evaluate_each, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.materials import materials_from
 
@@ -49,6 +49,7 @@ class PhysicsFeedback:
         standardization: Of the properties.
         materials: The phases, as a data set's manifest has them.
         n_phases: Number of phases.
+        periodic: Whether the images that are learned from repeat; decodes get the same boundary.
 
     Raises:
         InputError: The evaluator cannot be loaded, or the materials are not known.
@@ -60,11 +61,12 @@ class PhysicsFeedback:
         standardization: Standardization,
         materials: Mapping[str, Any] | None,
         n_phases: int = 2,
+        periodic: bool = True,
     ) -> None:
         self.config, self.standardization = config, standardization
         self.materials = materials_from(materials, "the data set's materials")
         self.buffer = ReplayBuffer(config.replay_buffer, standardization, n_phases)
-        self._evaluator = load_evaluator(config.evaluator, config.evaluator_settings)
+        self._evaluator = for_images(load_evaluator(config.evaluator, config.evaluator_settings), periodic)
         self._evaluated = self._answered = 0
 
     @classmethod
@@ -74,7 +76,7 @@ class PhysicsFeedback:
         """The physics feedback of a training; None if the config asks for none or the data has an `obstacle`."""
         if config is None or obstacle(data):
             return None
-        return cls(config, standardization, data.materials, data.n_phases)
+        return cls(config, standardization, data.materials, data.n_phases, data.periodic)
 
     def replay_batch(self, device: torch.device) -> ReplayBatch | None:
         """Draws evaluated decodes of earlier steps; None until there are enough."""

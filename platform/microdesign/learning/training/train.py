@@ -16,6 +16,7 @@ from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import lock_folder, read_json, write_json, write_text
 from microdesign.core.progress import Progress, silent
 from microdesign.core.references import PRETRAINED
+from microdesign.learning.data.samples import left_out
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
 from microdesign.learning.models import bundle_folder
@@ -77,6 +78,8 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     trained = _is_trained(folder / "bundle")
     if not trained:  # what cannot be trained leaves no folder and no run
         check_training(config, dataset)
+        if lacking := left_out(dataset, config.properties, config.unlabelled):
+            progress(lacking)
         check_worker_resources(config)
     with (
         lock_folder(str(folder)) or nullcontext(),

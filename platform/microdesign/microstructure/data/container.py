@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.core.properties import is_signed
 from microdesign.core.units import length_unit, shown_unit
 from microdesign.microstructure.data.places import Place
 
@@ -208,12 +209,12 @@ class Microstructures:
         return property_table(self.properties, names, len(self))
 
     def with_known(self, names: Sequence[str]) -> Self:
-        """Leaves out the samples of which a named property is not known (NaN: physics could not answer for them).
+        """Leaves out the samples of which a named property is not known, see `is_known`.
 
         Raises:
             InputError: There is no such property, or no sample is left.
         """
-        known = np.isfinite(self.property_table(names)).all(1)
+        known = is_known(self.property_table(names), names).all(1)
         if not known.any():
             raise InputError(f"No sample has finite values of {', '.join(names)}; label the data set again.")
         return self if known.all() else self.select(known)
@@ -259,6 +260,16 @@ class Microstructures:
         from microdesign.microstructure.data.indicators import indicators
 
         return indicators(torch.from_numpy(np.ascontiguousarray(self.labels)), self.n_phases)
+
+
+def is_known(table: NDArray, names: Sequence[str]) -> NDArray[np.bool_]:
+    """Returns which values `(n, P)` of properties say something to a model, bool `(n, P)`.
+
+    NaN does not: physics has no answer, or the property is not defined for the image. Nor does the 0 of a property that
+    is positive, such as the modulus of a solid that does not hang together: models learn its logarithm.
+    """
+    signed = np.array([is_signed(name) for name in names], bool)
+    return np.isfinite(table) & ((np.asarray(table) > 0) | signed)
 
 
 def property_table(properties: Mapping[str, NDArray], names: Sequence[str], n: int) -> NDArray[np.float64]:

@@ -34,6 +34,8 @@ from microdesign.physics.solver.stencils import plane as stencil
 from microdesign.physics.solver.stencils import voxel as stencil_3d
 from microdesign.physics.tensors import PAIRS, deviatoric_part, isotropic_stiffness
 
+_SUMMED = 2**20
+"""Values that are added up in the fields' own precision, before the sums are in float64."""
 Divergence = Callable[[np.ndarray, np.ndarray, np.ndarray], None]
 """`divergence(u_LCS, strain_LK, out_LCS)` writes B^T C (E + B u)."""
 
@@ -385,10 +387,12 @@ def _key(tensor: np.ndarray) -> Matrix:
 
 def _effective_tensor(voigt: np.ndarray, f_LCS: np.ndarray, solution: Solution, pixels: int) -> np.ndarray:
     """<E_i C E_j> - f_i.u_j - u_i.r_j per pixel."""
-    L = len(voigt)
-    f, u = f_LCS.reshape(L, -1), solution.u.reshape(L, -1)
-    r = solution.residual.reshape(L, -1)
-    return voigt - (f @ u.T + u @ r.T).astype(np.float64) / pixels
+    f, u, r = (field.reshape(len(voigt), -1) for field in (f_LCS, solution.u, solution.residual))
+    work = np.zeros_like(voigt)
+    for first in range(0, f.shape[1], _SUMMED):
+        part = slice(first, first + _SUMMED)
+        work += f[:, part] @ u[:, part].T + u[:, part] @ r[:, part].T
+    return voigt - work / pixels
 
 
 def _smallest_ratio(tensor: np.ndarray, reference: np.ndarray) -> float:
