@@ -8,7 +8,7 @@ import torch
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
-from microdesign.model.standardization import Standardization, learnable
+from microdesign.model.standardization import Standardization
 
 NAMES, UNITS = ("Ex", "vxy", "kx"), ("MPa", "1", "W/m/K")
 
@@ -112,10 +112,3 @@ def test_relative_changes_are_those_of_the_physical_values() -> None:
     torch.testing.assert_close(made.relative(c)[:, :2], expected[:, :2], rtol=1e-4, atol=0)
     assert made.relative(c)[0, 2] == 1  # a coupling that is smaller than its spread
     assert made.relative(c)[1, 2] == 0  # not known
-
-
-def test_zeros_of_positive_properties_are_not_learnable() -> None:
-    values = np.array([[0.0, 0.0], [2.0, -0.1], [np.nan, 0.3]])
-    assert learnable(values, ("kx", "vxy")) == pytest.approx(
-        np.array([[np.nan, 0.0], [2.0, -0.1], [np.nan, 0.3]]), nan_ok=True
-    )

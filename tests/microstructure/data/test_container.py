@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.container import Microstructures, is_known
 
 
 @pytest.fixture
@@ -141,3 +141,12 @@ def test_the_size_of_a_pixel() -> None:
             Microstructures(labels=labels, n_phases=2, **fields)
     with pytest.raises(InputError, match="batch 1 has length_unit nm; expected um, as in batch 0"):
         Microstructures.concatenate([batch, replace(batch, length_unit="nm")])
+
+
+def test_zeros_of_positive_properties_are_not_learned_from() -> None:
+    values = np.array([[0.0, 0.0], [2.0, -0.1], [np.nan, 0.3]])
+    assert is_known(values, ("kx", "vxy")).tolist() == [[False, True], [True, True], [False, True]]
+    batch = Microstructures(
+        labels=np.zeros((3, 2, 2), int), n_phases=1, properties={"kx": values[:, 0], "vxy": values[:, 1]}
+    )
+    assert batch.with_known(["kx", "vxy"]).properties["kx"].tolist() == [2]
