@@ -138,7 +138,7 @@ def open_setup(
     evaluator = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
     dataset = None if config.dataset is None else Dataset.open(config.dataset)
     if dataset is not None:  # what was learned from scans is verified with their boundary
-        evaluator = for_images(evaluator, dataset.manifest.periodic)
+        evaluator = for_images(evaluator, dataset.manifest.periodic, dataset.manifest.aspect)
     target = match(config.target, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
     target.constraints.check_size(size)

@@ -48,7 +48,7 @@ def promote(
     if new == old:
         raise InputError(f"{new} is the champion already.")
     data = Dataset.open(dataset)
-    physics = for_images(load_evaluator(evaluator), data.manifest.periodic)
+    physics = for_images(load_evaluator(evaluator), data.manifest.periodic, data.manifest.aspect)
     with tempfile.TemporaryDirectory() as cache:
         bundles = {str(each): load_bundle(download_bundle(each.reference, cache, uri)) for each in (new, old)}
     foreign = [name for name, bundle in bundles.items() if bundle.description.dataset != data.manifest.digest]

@@ -140,7 +140,9 @@ def _evaluator(config: SweepConfig, dataset: Dataset) -> Evaluator | None:
     given = config.inverse_error
     if given.evaluator is None or dataset.manifest.materials is None:
         return None
-    return for_images(load_evaluator(given.evaluator, given.evaluator_settings), dataset.manifest.periodic)
+    return for_images(
+        load_evaluator(given.evaluator, given.evaluator_settings), dataset.manifest.periodic, dataset.manifest.aspect
+    )
 
 
 def _winner(config: SweepConfig, model: str, loop: LoopConfig, best: SweepTrial) -> TrainConfig:
