@@ -89,7 +89,7 @@ def test_classes_of_orientation() -> None:
     deviations = []
     for most in (40, 20, 5):
         classes = grouped(grains, (CUBIC,), most)
-        assert len(classes) == most
+        assert (len(classes), classes.found) == (most, count)
         # Each grain is in one class as a whole.
         assert len(np.unique(np.stack([grains.labels.ravel(), classes.labels.ravel()]), axis=1).T) == count
         assert 0 < classes.deviation[1] < classes.deviation[0]

@@ -19,10 +19,14 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.io.formats.ebsd.scan import CrystalPhase, EbsdScan, Frame
+from microdesign.microstructure.io.formats.ebsd.scan import CrystalPhase, EbsdScan, Frame, quaternion_product
 
 _PASSES = 2
 """Means are found about the first point of a grain, then about that mean."""
+_INVERSE = np.array([-1.0, -1.0, -1.0, 1.0])
+"""Factors of the inverse of a quaternion."""
+_PART = 2**16
+"""Pairs that are compared at once."""
 MOST_GROUPED = 6000
 """Grains whose misorientations with each other fit into memory (150 MB)."""
 
@@ -35,6 +39,7 @@ class Grains:
         labels: Grain of each point, int64 `(X, Y)`, from 0.
         phases: Number of the phase of each grain, from 1, `(G,)`.
         orientations: Mean orientation of each grain in the axes of the map, G rotations.
+        found: Number of grains in the scan, also where classes of them stand for them.
         filled: Share of the points that took the grain of the nearest point: not indexed, or in too small a grain.
         deviation: Largest and mean angle between a grain and the class that stands for it, degrees; 0 if each grain is
             its own.
@@ -43,6 +48,7 @@ class Grains:
     labels: NDArray[np.int64]
     phases: NDArray[np.int64]
     orientations: Rotation
+    found: int
     filled: float
     deviation: tuple[float, float] = (0.0, 0.0)
 
@@ -84,7 +90,7 @@ def find_grains(scan: EbsdScan, misorientation: float = 5.0, least: int = 5, fra
     first = np.unique(owner, return_index=True)[1]
     phases = scan.phase[kept][first].astype(np.int64)
     orientations = _means(owner, turns[kept.ravel()], np.ones(len(owner)), phases, scan.phases)
-    return Grains(labels, phases, orientations, float(1 - kept.mean()))
+    return Grains(labels, phases, orientations, len(phases), float(1 - kept.mean()))
 
 
 def grouped(grains: Grains, phases: tuple[CrystalPhase, ...], most: int) -> Grains:
@@ -186,8 +192,7 @@ def _means(
             mine = np.flatnonzero(kinds[owner] == number)
             if len(mine):
                 _, variant = _nearest_variant(centres[owner[mine]], quats[mine], phase)
-                symmetry = Rotation.from_quat(phase.rotations.as_quat()[variant])
-                aligned[mine] = (Rotation.from_quat(quats[mine]) * symmetry.inv()).as_quat()
+                aligned[mine] = quaternion_product(quats[mine], phase.rotations.as_quat()[variant] * _INVERSE)
         sums = np.empty((len(kinds), 4, 4))
         for i in range(4):
             for j in range(4):
@@ -200,10 +205,12 @@ def _nearest_variant(
     first: NDArray[np.float64], second: NDArray[np.float64], phase: CrystalPhase
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """The cosine of half the misorientation of pairs of quaternions, and the number of the s of the least angle."""
-    between = (Rotation.from_quat(first).inv() * Rotation.from_quat(second)).as_quat()
-    best, variant = np.full(len(between), -1.0), np.zeros(len(between), dtype=np.int64)
-    for index, symmetry in enumerate(phase.rotations.as_quat()):
-        cosine = np.abs(between @ symmetry)
-        better = cosine > best
-        best[better], variant[better] = cosine[better], index
+    symmetries = phase.rotations.as_quat().T
+    best, variant = np.empty(len(first)), np.empty(len(first), dtype=np.int64)
+    for start in range(0, len(first), _PART):
+        part = slice(start, start + _PART)
+        between = quaternion_product(first[part] * _INVERSE, second[part])
+        cosines = np.abs(between @ symmetries)
+        variant[part] = cosines.argmax(axis=1)
+        best[part] = cosines.max(axis=1)
     return best, variant

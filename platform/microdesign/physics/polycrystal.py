@@ -117,7 +117,7 @@ def write_polycrystal(
         "unchanged": unchanged,
         "shape": list(images.shape),
         "step": list(scan.spacing),
-        "grains": len(grains),
+        "grains": grains.found,
         "labels": images.n_phases,
         "indexed": scan.indexed,
         "filled": grains.filled,

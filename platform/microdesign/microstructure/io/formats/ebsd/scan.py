@@ -103,15 +103,43 @@ class EbsdScan:
             raise InputError(f"frame = '{frame}' is unknown; expected one of: {', '.join(FRAMES)}.")
         if frame is None and self.rotated:
             raise InputError(f"{self.source}: {self.rotated}; say what the Euler angles refer to by --frame.")
-        turn = Rotation.from_matrix(FRAMES[frame or self.frame])
-        # Intrinsic ZXZ is Bunge's convention, from the crystal to the specimen.
-        rotations = turn * Rotation.from_euler("ZXZ", self.euler.reshape(-1, 3))
-        if self.x_along_a:
-            return rotations
-        hexagonal = np.array([False, *(phase.has_hexagonal_axes for phase in self.phases)])[self.phase.ravel()]
-        # Oxford's x is along a*, 30 degrees from a towards b.
-        about_z = np.where(hexagonal, -30.0, 0.0)
-        return rotations * Rotation.from_euler("Z", about_z[:, None], degrees=True)
+        phi1, Phi, phi2 = np.moveaxis(self.euler.reshape(-1, 3), -1, 0)
+        if not self.x_along_a:
+            # Oxford's x is along a*, 30 degrees from a towards b.
+            hexagonal = np.array([False, *(phase.has_hexagonal_axes for phase in self.phases)])[self.phase.ravel()]
+            phi2 = phi2 - np.where(hexagonal, np.radians(30), 0)
+        turn = Rotation.from_matrix(FRAMES[frame or self.frame]).as_quat()
+        return Rotation.from_quat(quaternion_product(turn, _bunge_quaternions(phi1, Phi, phi2)))
+
+
+def quaternion_product(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns the quaternions (x, y, z, w) of first the second rotation, then the first one, `(..., 4)`.
+
+    SciPy's product of rotations takes some 25 times as long for a million of them.
+    """
+    x1, y1, z1, w1 = np.moveaxis(first, -1, 0)
+    x2, y2, z2, w2 = np.moveaxis(second, -1, 0)
+    return np.stack(
+        [
+            w1 * x2 + x1 * w2 + y1 * z2 - z1 * y2,
+            w1 * y2 - x1 * z2 + y1 * w2 + z1 * x2,
+            w1 * z2 + x1 * y2 - y1 * x2 + z1 * w2,
+            w1 * w2 - x1 * x2 - y1 * y2 - z1 * z2,
+        ],
+        axis=-1,
+    )
+
+
+def _bunge_quaternions(
+    phi1: NDArray[np.float64], Phi: NDArray[np.float64], phi2: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Rotations about z by phi1, about the new x by Phi, about the new z by phi2, from the crystal to the specimen."""
+    half_sum, half_difference = (phi1 + phi2) / 2, (phi1 - phi2) / 2
+    cos, sin = np.cos(Phi / 2), np.sin(Phi / 2)
+    return np.stack(
+        [sin * np.cos(half_difference), sin * np.sin(half_difference), cos * np.sin(half_sum), cos * np.cos(half_sum)],
+        axis=-1,
+    )
 
 
 def read_table(path: Path, skip: int, columns: list[int], decimal: str = ".") -> NDArray[np.float64]:
