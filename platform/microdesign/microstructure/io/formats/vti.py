@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
-from microdesign.core.units import pixel_fields
+from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length
 from microdesign.microstructure.io.formats.natural_order import natural
@@ -23,7 +23,7 @@ from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
 
 _ARRAY = "phase"
-_PHASES, _PERIODIC = "n_phases", "periodic"
+_PHASES, _PERIODIC, _UNIT = "n_phases", "periodic", "length_unit"
 
 
 class VtiReader(Reader):
@@ -31,7 +31,8 @@ class VtiReader(Reader):
 
     The image is the array that `array` names, else the only integer one, of the cells or else of the points; one cell
     thick, it is two-dimensional unless `dims` is 3. Field data of one number are properties, but for the time of a
-    series; `n_phases` there is the number of phases, and `periodic` 0 says that the images are not.
+    series; `n_phases` there is the number of phases, `periodic` 0 says that the images are not, and
+    `length_unit` is the unit of the spacing.
     """
 
     name = ".vti, or a folder of them"
@@ -83,7 +84,7 @@ class VtiReader(Reader):
             n_phases=max(phases) if min(phases) > 0 else None,
             properties=columns,
             periodic=all(image.fields.get(_PERIODIC, 1) for image in images),
-            **pixel_fields(images[0].spacing),
+            **pixel_fields(images[0].spacing, known_length_unit(images[0].texts.get(_UNIT))),
         )
         yield from batches(raw, options)
 
@@ -137,6 +138,12 @@ def write_vti(path: str | Path, batch: Microstructures) -> None:
         "</DataArray>\n"
         for name, value in {_PHASES: float(batch.n_phases), _PERIODIC: float(batch.periodic), **known}.items()
     )
+    if batch.length_unit:
+        # A text is the numbers of its characters, 0 at the end.
+        codes = " ".join(map(str, [*batch.length_unit.encode(), 0]))
+        fields += (
+            f'      <DataArray type="String" Name="{_UNIT}" NumberOfTuples="1" format="ascii">{codes}</DataArray>\n'
+        )
     head = f"""<?xml version="1.0"?>
 <VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
   <ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{spacing}">

@@ -37,11 +37,13 @@ class VtiImage:
         labels: The array as stored, `(X, Y)` or `(X, Y, Z)`; empty when it was not asked for.
         spacing: Edge length of a cell along each axis of the labels.
         fields: Field data of one number each, without ParaView's time and VisIt's cycle.
+        texts: Field data of one text each.
     """
 
     labels: NDArray
     spacing: tuple[float, ...]
     fields: dict[str, float]
+    texts: dict[str, str]
 
 
 def parse_vti(path: Path, array: str | None, with_labels: bool, dims: int | None = None) -> VtiImage:
@@ -99,12 +101,16 @@ class _File:
         spacing = tuple(float(number) for number in image.get("Spacing", "1 1 1").split())
         if len(spacing) != 3 or not all(0 < spacing[axis] < math.inf for axis in axes):
             raise InputError(f"{self.path}: has spacing {list(spacing)}; expected three lengths above 0.")
-        fields = {}
+        fields, texts = {}, {}
         for field in image.iterfind("FieldData/DataArray"):
             if field.get("type") in _TYPES and field.get("NumberOfTuples", "1") == "1":
                 values = self._decode(field)
                 if len(values) == 1 and field.get("Name", "").lower() not in _TIMES:
                     fields[field.get("Name", "")] = float(values[0])
+            elif field.get("type") == "String" and field.get("format", "ascii") == "ascii":
+                # The numbers of its characters, 0 at the end.
+                codes = bytes(int(code) for code in (field.text or "").split())
+                texts[field.get("Name", "")] = codes.rstrip(b"\0").decode("utf-8", errors="replace")
         labels = np.zeros(0)
         if with_labels:
             labels = self._decode(element)
@@ -112,7 +118,7 @@ class _File:
                 name = element.get("Name")
                 raise InputError(f"{self.path}: '{name}' holds {labels.size} values; expected {cells} by the extent.")
             labels = labels.reshape([cells[axis] for axis in axes], order="F")
-        return VtiImage(labels=labels, spacing=tuple(spacing[axis] for axis in axes), fields=fields)
+        return VtiImage(labels=labels, spacing=tuple(spacing[axis] for axis in axes), fields=fields, texts=texts)
 
     def _axes(self, cells: list[int], dims: int | None) -> list[int]:
         """The axes of the image: all of a volume, without the thin one of an image."""
