@@ -38,7 +38,8 @@ class CampaignSetup:
     """The parts of a campaign.
 
     Attributes:
-        config: The configuration; an image to match is replaced by its properties, and the materials are stated.
+        config: The configuration; an image to match is replaced by its properties, lengths are in pixels, and the
+            materials and the pixel size are stated.
         model: The model; for phases that it was not trained on, transferred to them (material transfer).
         materials: The phases.
         evaluator: The physics.
@@ -141,6 +142,9 @@ def open_setup(
         evaluator = for_images(evaluator, dataset.manifest.periodic, dataset.manifest.aspect)
     target = match(config.target, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
+    pixel_size = config.pixel_size or _model_pixel_size(surrogate)
+    config = config.model_copy(update={"pixel_size": pixel_size})
+    target = target.model_copy(update={"constraints": target.constraints.in_pixels(*config.pixel)})
     target.constraints.check_size(size)
     check_coarse(size, config.coarse_grid, evaluator, materials)
     if trained is not None:
@@ -180,6 +184,13 @@ def _image_size(surrogate: Surrogate) -> int:
         kind = "volumes" if dimensions == 3 else "images"
         raise InputError(f"The model makes {kind} of {phases} phases; campaigns design images of two.")
     return int(network["size"])
+
+
+def _model_pixel_size(surrogate: Surrogate) -> str | None:
+    """Edge of a pixel of the model's images with its unit; None where it is not known."""
+    described = surrogate.describe()
+    unit = described.get("length_unit", "")
+    return f"{described['pixel_size']:.12g} {unit}" if unit else None
 
 
 def _check_units(trained: Units, given: Units) -> None:

@@ -124,7 +124,7 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
     from_data = (
         ()
         if admitted is None
-        else summarize_training_images(admitted, config.target, config.candidates, folder / "from-data")
+        else summarize_training_images(admitted, config.target, config.candidates, folder / "from-data", config.pixel)
     )
     per_candidate = config.robustness.draws + (3 + ROUGH) * config.robustness.manufacturing
     redraws = len(candidates) * per_candidate

@@ -60,5 +60,7 @@ def draw(
     stacks = [] if like is None else label_stacks(like)[0]
     surrogate = load(model, token=token, tracking_uri=tracking_uri) if isinstance(model, str | Path) else model
     found = [surrogate.draw(request, each.labels) for each in stacks] if stacks else [surrogate.draw(request)]
-    phases = int(surrogate.describe()["model"]["network"]["phases"])
-    return Microstructures(labels=np.concatenate(found), n_phases=phases)
+    described = surrogate.describe()
+    phases = int(described["model"]["network"]["phases"])
+    size_of = {name: described[name] for name in ("pixel_size", "length_unit") if name in described}
+    return Microstructures(labels=np.concatenate(found), n_phases=phases, **size_of)

@@ -35,6 +35,8 @@ class Description(Config):
     standardization: Standardization
     materials: Mapping[str, Any] | None = Field(None, description="materials of the training labels")
     dataset: str | None = Field(None, description="digest of the training data set")
+    pixel_size: float = Field(1.0, gt=0, description="edge of a pixel of the training images")
+    length_unit: str = Field("", description="unit of the pixel size; empty where it is not known")
     metrics: Mapping[str, float] = Field(default_factory=dict, description="measured on held-out images")
     calibration: Calibration | None = Field(None, description="turns predicted deviations into intervals")
     weights: str = Field("", description="digest of the weights file")

@@ -28,6 +28,15 @@ class Symmetry(NamedTuple):
     sources: tuple[str, ...]
     signs: tuple[int, ...]
 
+    def is_among(self, turns: bool, flips: bool) -> bool:
+        """Whether it is one of turns by quarters, or of flips along axes, or of both together."""
+        identity = self.axes == tuple(range(len(self.axes)))
+        if (turns and flips) or (identity and not self.flipped):
+            return True
+        inversions = sum(a > b for a, b in itertools.combinations(self.axes, 2))
+        is_proper = (inversions + len(self.flipped)) % 2 == 0  # a determinant of 1: it mirrors nothing
+        return (turns and is_proper) or (flips and identity)
+
     def turned(self, labels: Tensor) -> Tensor:
         """Returns the images after the symmetry, `(B, *N) -> (B, *N)`."""
         labels = labels.permute(0, *(axis + 1 for axis in self.axes))

@@ -122,3 +122,26 @@ def test_what_an_image_of_that_size_cannot_keep() -> None:
     ]:
         with pytest.raises(InputError, match=message):
             validate_config(Constraints, values, "the constraints").check_size(32)
+
+
+def test_widths_with_a_unit() -> None:
+    constraints = validate_config(Constraints, {"feature_size": {1: {"at_least": "3um"}}}, "the constraints")
+    for pixel, width in {(0.5, "um"): 6, (500, "nm"): 6, (1e-3, "mm"): 3}.items():
+        there = constraints.in_pixels(*pixel)
+        assert there.feature_size[1].width == pytest.approx(width), pixel
+        assert (
+            there.admits(IMAGES).tolist() == Constraints(feature_size={1: {"at_least": width}}).admits(IMAGES).tolist()
+        )
+        there.check_size(N)
+    # Widths in pixels are those of any pixel.
+    assert Constraints(feature_size={1: {"at_least": 6}}).in_pixels(0.5, "um").feature_size[1].width == 6
+    for ask in (lambda: constraints.in_pixels(1.0, ""), lambda: constraints.check_size(N), lambda: constraints.checks):
+        with pytest.raises(
+            InputError, match=r"at_least 3um is a length, and the size of the model's pixels is not known"
+        ):
+            ask()
+    with pytest.raises(InputError, match="do not fit into an image"):
+        constraints.in_pixels(10, "nm").check_size(N)
+    for text in ("0", "-1um", "3 GPa", "thick"):
+        with pytest.raises(InputError, match=f"feature_size.1.at_least.*{text}"):
+            validate_config(Constraints, {"feature_size": {1: {"at_least": text}}}, "the constraints")

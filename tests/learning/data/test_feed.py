@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from microdesign.core.errors import InputError
+from microdesign.learning.data.augmentation import NO_AUGMENTATION
 from microdesign.learning.data.feed import Feed, _ahead, fit_standardization
 from microdesign.learning.data.samples import Samples
 from microdesign.microstructure.data.container import Microstructures
@@ -214,7 +215,7 @@ def test_three_phases_and_a_volume() -> None:
 def test_odd_sizes_are_unpacked() -> None:
     labels = np.random.default_rng(0).integers(0, 2, (6, 3, 5, 7)).astype(np.uint8)
     batch = Microstructures(labels=labels, n_phases=2, properties={"E": np.arange(1.0, 7)})
-    one = Feed(Samples.of(batch), plain("E"), 6, 0, augment=False)
+    one = Feed(Samples.of(batch), plain("E"), 6, 0, augmentation=NO_AUGMENTATION)
     ((x, c),) = one.epoch(0)
     order = c[:, 0].exp().round().int() - 1
     torch.testing.assert_close(x[:, 0], torch.from_numpy(labels)[order].float(), rtol=0, atol=0)

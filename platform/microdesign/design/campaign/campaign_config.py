@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from microdesign.core.config import Config
+from microdesign.core.units import read_length
 from microdesign.design.search.refiners.config import RefinementConfig
 from microdesign.design.target.target import Target
 from microdesign.physics.materials import Materials
@@ -119,6 +120,9 @@ class CampaignConfig(SearchConfig):
         "models:/microdesign@champion", description="bundle folder, models:/NAME@ALIAS, or http://HOST:PORT"
     )
     materials: Materials | None = Field(None, description="phases; the physics is exact for any, the regressor is not")
+    pixel_size: str | None = Field(
+        None, description="edge of a pixel of the images with its unit, such as 0.5um; None takes the model's"
+    )
     folder: str = Field("runs/campaign", description="the campaign's folder; the same folder resumes")
     dataset: str | None = Field(None, description="labelled data set, for the distance to it, novelty and baselines")
     evaluator: str = Field("fft", description="physics: fft, module:name, or command: PROGRAM ARGS")
@@ -134,6 +138,18 @@ class CampaignConfig(SearchConfig):
     token: str | None = Field(
         None, description="bearer token of the Serve endpoint; better given as MICRODESIGN_SERVE_TOKEN", exclude=True
     )
+
+    @field_validator("pixel_size")
+    @classmethod
+    def _one_length(cls, value: str | None) -> str | None:
+        if value is not None and not read_length(value, "pixel_size")[1]:
+            raise ValueError("expected a length with its unit, such as 0.5um")
+        return value
+
+    @property
+    def pixel(self) -> tuple[float, str]:
+        """Edge of a pixel and its unit; 1 and an empty text where it is not known."""
+        return (1.0, "") if self.pixel_size is None else read_length(self.pixel_size, "pixel_size")
 
     @property
     def needs_ray(self) -> bool:

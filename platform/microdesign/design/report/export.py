@@ -10,23 +10,39 @@ from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import picture, png
 from microdesign.microstructure.io.formats.vti import write_vti
+from microdesign.microstructure.scale_bar import with_scale_bar
 
 PIXEL = 4
 """Edge of an image's pixel in its picture."""
+Pixel = tuple[float, str]
+"""Edge of a pixel and its unit, which is empty where it is not known."""
+UNKNOWN: Pixel = (1.0, "")
 
 
-def write_image(path: Path, labels: np.ndarray) -> None:
-    """Writes labels uint8 `(X, Y)` as `.npy`, and beside it as `.png`."""
+def write_image(path: Path, labels: np.ndarray, pixel: Pixel = UNKNOWN) -> None:
+    """Writes labels uint8 `(X, Y)` as `.npy`, and beside it as `.png`, with a scale bar where the size is known."""
     write_labels(path, labels)
     with replacing(path.with_suffix(".png")) as temporary:
-        temporary.write_bytes(png(picture(labels, scale=PIXEL)))
+        temporary.write_bytes(_drawn(labels, pixel))
 
 
-def write_design(path: Path, labels: np.ndarray, properties: Mapping[str, float]) -> dict[str, str]:
-    """Writes a design as `.npy`, `.png` and `.vti`, the last with its properties; returns the paths by kind."""
-    write_image(path, labels)
+def write_design(
+    path: Path, labels: np.ndarray, properties: Mapping[str, float], pixel: Pixel = UNKNOWN
+) -> dict[str, str]:
+    """Writes a design as `.npy`, `.png` and `.vti`, the last with its properties; returns the paths by kind.
+
+    Args:
+        path: The `.npy`.
+        labels: uint8 `(X, Y)`.
+        properties: Of the design.
+        pixel: Edge of a pixel and its unit.
+    """
+    write_image(path, labels, pixel)
     values = {name: np.array([value]) for name, value in properties.items()}
-    write_vti(path.with_suffix(".vti"), Microstructures(labels=labels[None], n_phases=2, properties=values))
+    batch = Microstructures(
+        labels=labels[None], n_phases=2, properties=values, pixel_size=pixel[0], length_unit=pixel[1]
+    )
+    write_vti(path.with_suffix(".vti"), batch)
     return {kind: str(path.with_suffix(f".{kind}")) for kind in ("npy", "png", "vti")}
 
 
@@ -38,7 +54,11 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
 
 def data_uri(labels: np.ndarray) -> str:
     """The picture of labels uint8 `(X, Y)` as a `data:` URI, for HTML."""
-    return png_uri(png(picture(labels, scale=PIXEL)))
+    return png_uri(_drawn(labels, UNKNOWN))
+
+
+def _drawn(labels: np.ndarray, pixel: Pixel) -> bytes:
+    return png(with_scale_bar(picture(labels, scale=PIXEL), pixel[0] / PIXEL, pixel[1]))
 
 
 def png_uri(content: bytes) -> str:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import read_json, write_text
+from microdesign.core.units import shown_length
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trials
@@ -27,6 +28,7 @@ from microdesign.design.report.reference_pictures import part_picture, whole_pic
 from microdesign.design.report.result import CampaignResult, read_result
 from microdesign.design.report.summary import summarize
 from microdesign.design.target.feasibility import feasibility_of
+from microdesign.microstructure.scale_bar import bar_length
 
 RESULT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlflow.json"
 """Files of a campaign's folder: its result, the page, its configuration, and its MLflow run."""
@@ -92,6 +94,7 @@ def _render(result: CampaignResult) -> Path:
     environment.filters["images"] = lambda path: [data_uri(labels) for labels in result.labels(path)]
     environment.filters["aspect"] = lambda path: " / ".join(map(str, result.labels(path).shape[1:3]))
     environment.filters["relative"] = lambda path: Path(os.path.relpath(path, result.folder)).as_posix()
+    environment.globals["bar"] = lambda path: _bar(result, result.labels(path).shape[1])
     environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
     environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
     environment.globals["baseline_title"] = baseline_title
@@ -119,6 +122,15 @@ def _reference(result: CampaignResult) -> dict[str, Any] | None:
         "fraction": float(labels.mean()),
         "properties": {n: v for n, v in result.reference.properties.items() if n in result.target.names},
     }
+
+
+def _bar(result: CampaignResult, columns: int) -> dict[str, str] | None:
+    """A scale bar below an image of so many pixels along x: its share of the width, and its length."""
+    if not result.length_unit:
+        return None
+    width = columns * result.pixel_size
+    length = bar_length(width)
+    return {"share": f"{100 * length / width:.2f}%", "text": shown_length(length, result.length_unit)}
 
 
 def _drawn(figure: Figure) -> str:

@@ -65,6 +65,8 @@ class CampaignResult(ResultPart):
     reference: ReferenceResult | None = Field(None, description="the image beside the candidates, if there is one")
     search: SearchSummary
     after_search: AfterSearch | None = None
+    pixel_size: float = Field(1.0, description="edge of a pixel of the images")
+    length_unit: str = Field("", description="unit of the pixel size; empty where it is not known")
     evaluator: str
     model: str = Field(description="digest of the model")
     model_name: str = Field("", description="where the model is: folder, registry or endpoint")

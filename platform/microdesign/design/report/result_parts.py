@@ -170,3 +170,4 @@ class ConstraintRange(ResultPart):
     name: str
     low: float
     high: Number
+    unit: str = Field("", description="of these and of the candidates' values; empty for shares")

@@ -8,11 +8,12 @@ import numpy as np
 
 import microdesign
 from microdesign.core.config import dump_yaml
+from microdesign.core.units import shown_unit
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import AdmittedImages, Baseline, met_by_training_images
-from microdesign.design.report.export import write_design, write_image, write_labels
+from microdesign.design.report.export import UNKNOWN, Pixel, write_design, write_image, write_labels
 from microdesign.design.report.figures import GALLERY
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.result_parts import (
@@ -29,6 +30,7 @@ from microdesign.design.report.result_parts import (
 )
 from microdesign.design.report.verdict import judge
 from microdesign.design.search.distinctness import DISTINCT
+from microdesign.design.target.constraints import Check
 from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.pareto import front_numbers
 from microdesign.design.target.target import Target
@@ -66,11 +68,11 @@ def summarize(
     images = images or folder
     found = progress.candidates()
     candidates = tuple(
-        summarize_design(trial, images / "candidates" / f"candidate-{number}.npy", target, training)
+        summarize_design(trial, images / "candidates" / f"candidate-{number}.npy", target, training, config.pixel)
         for number, trial in enumerate(found, start=1)
     )
     misses = tuple(
-        summarize_design(trial, images / "misses" / f"miss-{number}.npy", target, training)
+        summarize_design(trial, images / "misses" / f"miss-{number}.npy", target, training, config.pixel)
         for number, trial in enumerate(progress.near_misses(config.candidates - len(found)), start=1)
     )
     return CampaignResult(
@@ -79,9 +81,9 @@ def summarize(
         units={name: property_unit(name, materials) for name in target.names},
         materials=materials,
         feasibility=feasibility,
-        constraints=tuple(
-            ConstraintRange(name=check.name, low=check.low, high=check.high) for check in target.constraints.checks
-        ),
+        constraints=tuple(_range(check, config.pixel) for check in target.constraints.checks),
+        pixel_size=config.pixel[0],
+        length_unit=config.pixel[1],
         distinct=DISTINCT,
         candidates=candidates,
         misses=misses,
@@ -100,8 +102,10 @@ def summarize(
     )
 
 
-def summarize_design(trial: Trial, path: Path, target: Target, training: TrainingImages | None) -> CandidateResult:
-    """One design of the answer, with its files: `path` and what lies beside it."""
+def summarize_design(
+    trial: Trial, path: Path, target: Target, training: TrainingImages | None, pixel: Pixel = UNKNOWN
+) -> CandidateResult:
+    """One design of the answer, with its files: `path` and what lies beside it; lengths in the unit of the pixel."""
     images = trial.labels[None]
     realism = novelty = nearest = None
     if training is not None:
@@ -116,7 +120,10 @@ def summarize_design(trial: Trial, path: Path, target: Target, training: Trainin
         error=float(target.errors(values)[0]),
         deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
         component=trial.component,
-        constraints={name: float(v[0]) for name, v in target.constraint_values(images).items()},
+        constraints={
+            check.name: float(check.measure(images)[0]) * (pixel[0] if check.is_length else 1.0)
+            for check in target.constraints.checks
+        },
         novelty=None if novelty is None else float(novelty[0]),
         realism=None if realism is None else float(realism[0]),
         volume_fraction=float(trial.labels.mean()),
@@ -127,19 +134,28 @@ def summarize_design(trial: Trial, path: Path, target: Target, training: Trainin
         order=trial.order,
         key=trial.key,
         parent=trial.parent,
-        files=write_design(path, trial.labels, trial.verified),
+        files=write_design(path, trial.labels, trial.verified, pixel),
         nearest=None if nearest is None else str(nearest),
     )
 
 
+def _range(check: Check, pixel: Pixel) -> ConstraintRange:
+    if not check.is_length:
+        return ConstraintRange(name=check.name, low=check.low, high=check.high)
+    edge, unit = pixel
+    return ConstraintRange(
+        name=check.name, low=edge * check.low, high=edge * check.high, unit=shown_unit(unit) if unit else "pixels"
+    )
+
+
 def summarize_training_images(
-    admitted: AdmittedImages, target: Target, n: int, folder: Path
+    admitted: AdmittedImages, target: Target, n: int, folder: Path, pixel: Pixel = UNKNOWN
 ) -> tuple[TrainingImageResult, ...]:
     """At most n distinct training images that meet the target, best first; writes their files."""
     found = []
     for number, (row, values) in enumerate(met_by_training_images(admitted, target, n), start=1):
         verified, error = dict(zip(target.names, values.tolist(), strict=True)), float(target.errors(values))
-        files = write_design(folder / f"training-image-{number}.npy", admitted.data.labels[row], verified)
+        files = write_design(folder / f"training-image-{number}.npy", admitted.data.labels[row], verified, pixel)
         found.append(TrainingImageResult(verified=verified, error=error, row=row, files=files))
     return tuple(found)
 

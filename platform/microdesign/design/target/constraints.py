@@ -5,13 +5,14 @@ Shapes: n images, X Y image.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.core.units import convert, read_length
 
 PhaseLabel = Annotated[int, Field(ge=0, le=1)]
 Axis = Literal["x", "y"]
@@ -26,6 +27,8 @@ class Check:
     measure: Callable[[np.ndarray], np.ndarray]
     low: float
     high: float
+    is_length: bool = False
+    """Whether the values are lengths, in pixels."""
 
     def holds(self, labels: np.ndarray) -> np.ndarray:
         """Whether the images keep it, bool `(n,)`; what cannot be measured (an absent phase) does not."""
@@ -36,8 +39,39 @@ class Check:
 class FeatureSize(Config):
     """Least width of a phase."""
 
-    at_least: float = Field(gt=0, description="pixels")
+    at_least: float | str = Field(description="pixels, or a length with its unit such as 4um")
     ignore: float = Field(0.05, ge=0, lt=1, description="share of the phase that may be thinner: specks, cusps")
+
+    @field_validator("at_least", mode="before")
+    @classmethod
+    def _length(cls, value: Any) -> Any:
+        number, unit = read_length(value, "at_least")
+        return value if unit else number
+
+    def in_pixels(self, pixel_size: float, length_unit: str) -> "FeatureSize":
+        """The same with the width in pixels of a size.
+
+        Raises:
+            InputError: The width is a length, and the unit of the pixel size is not known.
+        """
+        number, unit = read_length(self.at_least, "at_least")
+        if not unit:
+            return self
+        if not length_unit:
+            raise InputError(
+                f"feature_size: at_least {self.at_least} is a length, and the size of the model's pixels is not known; "
+                "state the campaign's pixel_size, such as 0.5um, or the width in pixels."
+            )
+        return self.model_copy(update={"at_least": convert(number, unit, length_unit) / pixel_size})
+
+    @property
+    def width(self) -> float:
+        """The width in pixels.
+
+        Raises:
+            InputError: It is a length; `in_pixels` comes first.
+        """
+        return float(self.in_pixels(1.0, "").at_least)
 
 
 class Similarity(Config):
@@ -92,6 +126,24 @@ class Constraints(Config):
                     )
         return self
 
+    def in_pixels(self, pixel_size: float, length_unit: str) -> Self:
+        """The same constraints with all lengths in pixels.
+
+        Args:
+            pixel_size: Edge of a pixel of the images.
+            length_unit: Its unit; empty where it is not known.
+
+        Raises:
+            InputError: A constraint is a length, and the unit of the pixel size is not known.
+
+        Example:
+            >>> constraints = Constraints(feature_size={1: {"at_least": "4um"}})
+            >>> constraints.in_pixels(0.5, "um").feature_size[1].at_least
+            8.0
+        """
+        sizes = {phase: feature.in_pixels(pixel_size, length_unit) for phase, feature in self.feature_size.items()}
+        return self.model_copy(update={"feature_size": sizes})
+
     def check_size(self, size: int) -> None:
         """Refuses constraints that no image of `size` x `size` pixels keeps.
 
@@ -99,7 +151,7 @@ class Constraints(Config):
             InputError: The phases shall be wider than the image, a phase that percolates has no room for its width, or
                 the reference has another size.
         """
-        widths = {phase: feature.at_least for phase, feature in self.feature_size.items()}
+        widths = {phase: feature.width for phase, feature in self.feature_size.items()}
         if sum(widths.values()) > size:
             asked = " and ".join(f"phase {phase} {width:g}" for phase, width in widths.items())
             raise InputError(f"feature_size: {asked} pixels wide do not fit into an image of {size} pixels.")
@@ -137,7 +189,7 @@ class Constraints(Config):
                 checks.append(Check(f"percolates_{phase}_{axis}", endless, float(wanted), float(wanted)))
         for phase, feature in self.feature_size.items():
             width = measures.feature_width(phase, feature.ignore)
-            checks.append(Check(f"feature_size_{phase}", width, feature.at_least, np.inf))
+            checks.append(Check(f"feature_size_{phase}", width, feature.width, np.inf, is_length=True))
         return tuple(checks)
 
     def admits(self, labels: np.ndarray) -> np.ndarray:

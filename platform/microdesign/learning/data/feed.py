@@ -1,7 +1,7 @@
 """Training batches: one worker's samples, decoded and augmented on its device.
 
 Shapes: n samples of the worker, B batch, C phase channels, `*N` two or three spatial axes, P properties. Periodic
-images are shifted freely; turns and flips turn the properties too (see `symmetry`).
+images are shifted freely; turns and flips turn the properties too (see `symmetry`), as far as the `augmentation` goes.
 """
 
 from collections import deque
@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from microdesign.learning.data.augmentation import ALL, Augmentation
 from microdesign.learning.data.samples import Samples, steps_per_epoch
 from microdesign.microstructure.data.container import is_known, property_table
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.standardization import Standardization
-from microdesign.model.symmetry import Symmetry, symmetries
+from microdesign.model.symmetry import Symmetry
 
 _SHARE_OF_DEVICE = 0.25
 """Of a GPU's free memory, what packed images may take; more stay in the host's memory and are sent a batch ahead."""
@@ -28,6 +29,7 @@ def fit_standardization(
     shape: Sequence[int],
     names: Sequence[str],
     units: Mapping[str, str],
+    augmentation: Augmentation = ALL,
 ) -> Standardization:
     """Fits the standardisation to the labels as training sees them: the images' own, and those of the turned images.
 
@@ -36,6 +38,7 @@ def fit_standardization(
         shape: Pixels along each axis.
         names: What to standardise.
         units: Unit of each property.
+        augmentation: Turns and flips of the training.
 
     Raises:
         InputError: A property has values that cannot be standardised, or does not vary.
@@ -43,7 +46,7 @@ def fit_standardization(
     if not names:
         return Standardization(names=(), units=(), offsets=(), scales=())
     n = len(next(iter(properties.values()), ()))
-    tables = [_columns(properties, n, *kind) for kind in _kinds(symmetries(shape, names, properties))]
+    tables = [_columns(properties, n, *kind) for kind in _kinds(augmentation.symmetries(shape, names, properties))]
     values = np.concatenate(tables)
     known = is_known(values, names).all(1)
     return Standardization.fit(values[known], tuple(names), tuple(units.get(name, "") for name in names))
@@ -52,9 +55,9 @@ def fit_standardization(
 class Feed:
     """Seeded batches of `(indicators (B, C, *N), standardised properties (B, P))` for one worker of `world`.
 
-    A worker shuffles its own samples; a batch is turned, flipped and shifted as one. What it draws for a step depends
-    on (seed, epoch, rank, step) alone, so a resumed run draws what the first would have. A property that is not known
-    stays NaN.
+    A worker shuffles its own samples; a batch is turned, flipped and shifted as one, as far as `augmentation`
+    goes. What it draws for a step depends on (seed, epoch, rank, step) alone, so a resumed run draws what the first
+    would have. A property that is not known stays NaN.
 
     Attributes:
         steps: Batches in an epoch, the same for all workers.
@@ -73,14 +76,14 @@ class Feed:
         rank: int = 0,
         world: int = 1,
         device: torch.device | None = None,
-        augment: bool = True,
+        augmentation: Augmentation = ALL,
     ) -> None:
         names, self.standardization = standardization.names, standardization
         self.steps = steps_per_epoch(samples.total, batch_size, world)
         self.batch_size, self.seed, self.rank, self.world = batch_size, seed, rank, world
         self.samples, self.device = samples, device or torch.device("cpu")
-        self.periodic = samples.periodic and augment
-        self.symmetries = symmetries(samples.shape, names, samples.properties)[: None if augment else 1]
+        self.periodic = samples.periodic and augmentation.shifts
+        self.symmetries = augmentation.symmetries(samples.shape, names, samples.properties)
         kinds = _kinds(self.symmetries)
         self._kind_of = [kinds.index((each.sources, each.signs)) for each in self.symmetries]
         tables = [standardization.forward(_columns(samples.properties, len(samples), *kind)) for kind in kinds]

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
+from microdesign.learning.data.augmentation import ALL, Augmentation
 from microdesign.learning.training.config.feedback_config import PhysicsFeedbackConfig
 from microdesign.learning.training.replay import ReplayBatch, ReplayBuffer
 from microdesign.microstructure.data.container import Microstructures
@@ -50,6 +51,7 @@ class PhysicsFeedback:
         materials: The phases, as a data set's manifest has them.
         n_phases: Number of phases.
         periodic: Whether the images that are learned from repeat; decodes get the same boundary.
+        augmentation: Turns and flips of the training, for the replayed decodes.
 
     Raises:
         InputError: The evaluator cannot be loaded, or the materials are not known.
@@ -62,21 +64,26 @@ class PhysicsFeedback:
         materials: Mapping[str, Any] | None,
         n_phases: int = 2,
         periodic: bool = True,
+        augmentation: Augmentation = ALL,
     ) -> None:
         self.config, self.standardization = config, standardization
         self.materials = materials_from(materials, "the data set's materials")
-        self.buffer = ReplayBuffer(config.replay_buffer, standardization, n_phases)
+        self.buffer = ReplayBuffer(config.replay_buffer, standardization, n_phases, augmentation)
         self._evaluator = for_images(load_evaluator(config.evaluator, config.evaluator_settings), periodic)
         self._evaluated = self._answered = 0
 
     @classmethod
     def of(
-        cls, config: PhysicsFeedbackConfig | None, standardization: Standardization, data: DatasetManifest
+        cls,
+        config: PhysicsFeedbackConfig | None,
+        standardization: Standardization,
+        data: DatasetManifest,
+        augmentation: Augmentation = ALL,
     ) -> "PhysicsFeedback | None":
         """The physics feedback of a training; None if the config asks for none or the data has an `obstacle`."""
         if config is None or obstacle(data):
             return None
-        return cls(config, standardization, data.materials, data.n_phases, data.periodic)
+        return cls(config, standardization, data.materials, data.n_phases, data.periodic, augmentation)
 
     def replay_batch(self, device: torch.device) -> ReplayBatch | None:
         """Draws evaluated decodes of earlier steps; None until there are enough."""

@@ -4,6 +4,7 @@ import torch
 from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.learning.data.augmentation import Augmentation, augmentation_of
 from microdesign.learning.data.feed import Feed, fit_standardization
 from microdesign.learning.data.samples import (
     Samples,
@@ -62,7 +63,14 @@ def standardization_of(config: TrainConfig, dataset: Dataset) -> Standardization
     """
     positions, manifest = _positions(config, dataset), dataset.manifest
     properties = {name: column[positions] for name, column in dataset.property_columns().items()}
-    return fit_standardization(properties, manifest.shape, config.properties, manifest.properties)
+    augmentation = augmentation_for(config, dataset)
+    return fit_standardization(properties, manifest.shape, config.properties, manifest.properties, augmentation)
+
+
+def augmentation_for(config: TrainConfig, dataset: Dataset) -> Augmentation:
+    """What is done to the training images: as the config asks, or as their material allows."""
+    loop = config.loop
+    return augmentation_of(loop.turns, loop.flips, loop.shifts, dataset)
 
 
 def prepare(
@@ -84,8 +92,9 @@ def prepare(
         world: Number of workers.
     """
     samples = Samples.read(dataset, _positions(config, dataset), rank, world)
-    feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device)
-    return feed, PhysicsFeedback.of(config.physics_feedback, standardization, dataset.manifest)
+    augmentation = augmentation_for(config, dataset)
+    feed = Feed(samples, standardization, config.loop.batch_size, config.loop.seed, rank, world, device, augmentation)
+    return feed, PhysicsFeedback.of(config.physics_feedback, standardization, dataset.manifest, augmentation)
 
 
 def _positions(config: TrainConfig, dataset: Dataset) -> NDArray:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from microdesign.learning.data.augmentation import ALL, Augmentation
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.standardization import Standardization
-from microdesign.model.symmetry import Symmetry, symmetries
+from microdesign.model.symmetry import Symmetry
 
 
 class ReplayBatch(NamedTuple):
@@ -28,10 +29,18 @@ class ReplayBuffer:
         size: Most decodes that are stored; the oldest ones go.
         standardization: Of the properties.
         n_phases: Number of phases.
+        augmentation: Turns and flips of the training.
     """
 
-    def __init__(self, size: int, standardization: Standardization, n_phases: int = 2) -> None:
+    def __init__(
+        self,
+        size: int,
+        standardization: Standardization,
+        n_phases: int = 2,
+        augmentation: Augmentation = ALL,
+    ) -> None:
         self.size, self.standardization, self.n_phases = size, standardization, n_phases
+        self.augmentation = augmentation
         self._labels: Tensor | None = None
         self._properties: dict[str, Tensor] = {}
         self._symmetries: list[Symmetry] = []
@@ -81,4 +90,4 @@ class ReplayBuffer:
 
     def _find_symmetries(self, shape: Sequence[int], known: Mapping[str, Tensor]) -> None:
         if not self._symmetries:
-            self._symmetries = symmetries(shape, self.standardization.names, known)
+            self._symmetries = self.augmentation.symmetries(shape, self.standardization.names, known)

@@ -23,7 +23,7 @@ from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.physics_feedback import obstacle
-from microdesign.learning.training.preparation import check_training, prepare, standardization_of
+from microdesign.learning.training.preparation import augmentation_for, check_training, prepare, standardization_of
 from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
 from microdesign.learning.training.starting_point import (
@@ -124,6 +124,7 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
 def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
     standardization = standardization_of(config, dataset)
+    progress(f"augmentation of the training images: {augmentation_for(config, dataset)}")
     state = _fit(config, standardization, folder.name, run, progress)
     bundle = _bundle(config, standardization, dataset, state, folder / "bundle")
     bundle = complete(bundle, dataset)
@@ -232,6 +233,11 @@ def _bundle(
         fit_prior(model, feed, config.loop.seed)
     manifest = dataset.manifest
     description = Description(
-        model=config.loop.model, standardization=standardization, materials=manifest.materials, dataset=manifest.digest
+        model=config.loop.model,
+        standardization=standardization,
+        materials=manifest.materials,
+        dataset=manifest.digest,
+        pixel_size=manifest.pixel_size,
+        length_unit=manifest.length_unit,
     )
     return save_bundle(folder, model, description)

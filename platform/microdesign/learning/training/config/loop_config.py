@@ -40,6 +40,15 @@ class LoopConfig(Config):
     bf16: bool = Field(True, description="bf16 autocast of the model; losses are float32 always")
     compile: bool = Field(False, description="torch.compile of the model, which takes minutes at first")
     checkpoint_minutes: float | None = Field(None, gt=0, description="time between checkpoints within an epoch")
+    turns: bool | None = Field(
+        None,
+        description="whether training images are turned by quarters, and their properties with them; null: unless the "
+        "images, or their phases, have a direction",
+    )
+    flips: bool | None = Field(
+        None, description="whether training images are mirrored; null: unless they have a slanted direction"
+    )
+    shifts: bool = Field(True, description="whether periodic training images are shifted")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of weights, order, augmentation and latent draws")
 
     @model_validator(mode="after")

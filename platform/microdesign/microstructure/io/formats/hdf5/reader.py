@@ -29,6 +29,7 @@ from microdesign.microstructure.io.formats.hdf5.layouts import (
     flat_sides,
 )
 from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5, read_micro2d
+from microdesign.microstructure.io.formats.hdf5.scale import read_scale
 from microdesign.microstructure.io.formats.hdf5.tree import hdf5_tree
 from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered, split_axes
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
@@ -97,6 +98,7 @@ def _read_samples(
             classes.append(texts.pop("class", Path(name).parent.name))
             generation.append(json.dumps(texts, sort_keys=True) if texts else "")
         itemsize = file[names[0]].dtype.itemsize
+        scale = read_scale(file[names[0]].attrs, len(shape))
 
     def images() -> Iterator[NDArray]:
         with open_hdf5(path) as file:
@@ -113,6 +115,7 @@ def _read_samples(
         classes=tuple(classes),
         generation=tuple(generation),
         properties=numbers,
+        **scale,
     )
     yield from batches(raw, options)
 
@@ -136,6 +139,7 @@ def _read_stack(path: str | Path, layout: Layout, chunk: int | None, options: Re
             # Of one image alone only what is known to be a property; where each sample has its data set, any number.
             numbers = attributes_of(array)[0]
             columns |= {key: np.array([value]) for key, value in numbers.items() if find(key) is not None}
+        scale = read_scale(array.attrs, len(shape))
         length = chunk_length(math.prod(shape) * array.dtype.itemsize, chunk)
 
     def chunks() -> Iterator[NDArray]:
@@ -145,7 +149,8 @@ def _read_stack(path: str | Path, layout: Layout, chunk: int | None, options: Re
                 where = slice(start, stop) if stored[0] == n else ()
                 yield _slice(file[name], where, source).reshape(-1, *shape)
 
-    raw = RawImages(chunks=chunks, source=source, n_phases=None if phases is None else int(phases), properties=columns)
+    stated = None if phases is None else int(phases)
+    raw = RawImages(chunks=chunks, source=source, n_phases=stated, properties=columns, **scale)
     yield from batches(raw, options)
 
 
