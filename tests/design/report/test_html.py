@@ -18,7 +18,7 @@ from microdesign.design.report.figures import (
 )
 from microdesign.design.report.html import report_campaign, write_report
 from microdesign.design.report.reference_pictures import whole_picture
-from microdesign.design.report.result_parts import Front, ReferenceResult
+from microdesign.design.report.result_parts import ConstraintRange, Front, ReferenceResult
 from microdesign.design.report.verdict import TradeOff, Verdict
 from microdesign.design.target.distance_to_data import DistanceToData
 from microdesign.design.target.feasibility import Feasibility
@@ -157,3 +157,21 @@ def test_the_image_that_a_target_comes_from_stands_beside(tmp_path: Path) -> Non
 
 def decoded(uri: str) -> np.ndarray:
     return matplotlib.image.imread(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_lengths_are_in_the_unit_of_the_pixels(tmp_path: Path) -> None:
+    assert '<div class="bar"' not in write_report(campaign_result(tmp_path)).read_text()
+    ranges = (ConstraintRange(name="feature_size_1", low=4.0, high=float("inf"), unit="µm"),)
+    values = {"feature_size_1": 4.5}
+    result = campaign_result(tmp_path, pixel_size=0.5, length_unit="um", constraints=ranges)
+    result = result.model_copy(update={"candidates": (candidate(tmp_path, constraints=values),)})
+    text = write_report(result).read_text()
+    # Images of 6 pixels along x are 3 um wide.
+    assert text.count('<div class="bar" style="width: 33.33%">1 µm</div>') == 2
+    assert "<td>at least 4 µm</td>" in text
+    assert "<td>4.5</td>" in text
+    files = write_design(tmp_path / "a.npy", image(), {}, (0.5, "um"))
+    rows = {kind: matplotlib.image.imread(files["png"]).shape[0] for kind in ("png",)}
+    assert rows["png"] > 4 * image().shape[1], "the picture has a scale bar below it"
+    (batch,) = VtiReader().read(Path(files["vti"]))
+    assert batch.pixel_size == 0.5
