@@ -45,8 +45,17 @@ def test_what_is_no_micrograph(tmp_path: Path) -> None:
 def test_only_isotropic_materials_are_turned() -> None:
     def windows(family: str) -> np.ndarray:
         four = md.generate(family, 4, (128, 128), seed=1).labels
-        return cut_windows(np.block([[four[0], four[1]], [four[2], four[3]]]), 64)
+        mosaic = np.block([[four[0], four[1]], [four[2], four[3]]])
+        return cut_windows(md.Microstructures(labels=mosaic[None], n_phases=2, periodic=False), 64)
 
     for family, isotropic in (("Circles", True), ("VoronoiMedium", True), ("AngEllipse", False)):
         assert may_be_turned(windows(family)) == isotropic, family
     assert not may_be_turned(windows("Circles")[:1, :8, :8])  # too little to say
+
+
+def test_windows_of_a_large_image_lie_further_apart() -> None:
+    for shape, least, most in (((256, 256), 49, 49), ((2000, 2400), 600, 1000)):
+        labels = np.tile(STRIPES, (shape[0], -(-shape[1] // 64)))[:, : shape[1]].astype(np.uint8)
+        found = cut_windows(md.Microstructures(labels=labels[None], n_phases=2, periodic=False), 64)
+        assert found.shape[1:] == (64, 64)
+        assert least <= len(found) <= most

@@ -1,6 +1,6 @@
 """The micrograph: read and checked, the size of its windows, and whether its material may be turned."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,8 @@ def read_micrograph(path: str | Path, size: int | None = None) -> Micrograph:
         raise InputError(
             f"{path}: holds {what}; the decoder draws images of two phases, so expected labels 0 and 1 alone."
         )
-    return Micrograph(Path(path), image, size or window_size(image.shape))
+    # Whatever a file says: the program's own formats call images periodic unless told otherwise.
+    return Micrograph(Path(path), replace(image, periodic=False), size or window_size(image.shape))
 
 
 def window_size(shape: tuple[int, ...]) -> int:

@@ -1,5 +1,6 @@
 """The micrograph and its windows on disk, and whether they may be turned."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,12 @@ from numpy.typing import NDArray
 from microdesign.core.progress import Progress
 from microdesign.design.from_micrograph.micrograph import Micrograph, may_be_turned
 from microdesign.design.report.export import write_labels
+from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import DatasetWriter
+from microdesign.microstructure.windows.windows_dataset import windows
+
+MOST_WINDOWS = 1000
+"""About as many windows tell the range of a material; training cuts its own, from any place."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,20 +42,20 @@ def write_micrograph(micrograph: Micrograph, folder: Path, turns: bool | None, p
         writer.write_shard("micrograph", micrograph.image)
     writer.finish(["micrograph"])
     write_labels(folder / "micrograph.npy", micrograph.labels)
-    windows = cut_windows(micrograph.labels, micrograph.size)
-    fractions = windows.mean((1, 2))
+    cut = cut_windows(micrograph.image, micrograph.size)
+    fractions = cut.mean((1, 2))
     progress(
-        f"{len(windows)} windows of {micrograph.size} x {micrograph.size} pixels, phase 1 takes "
+        f"{len(cut)} windows of {micrograph.size} x {micrograph.size} pixels, phase 1 takes "
         f"{fractions.min():.3g} to {fractions.max():.3g} of one, {fractions.mean():.3g} in the mean"
     )
-    turned = may_be_turned(windows) if turns is None else turns
+    turned = may_be_turned(cut) if turns is None else turns
     how = "as asked" if turns is not None else "by the likeness of its turned windows"
     progress(f"the material is {'' if turned else 'not '}turned and mirrored, {how}")
-    return Material(folder, windows, micrograph.size, turned)
+    return Material(folder, cut, micrograph.size, turned)
 
 
-def cut_windows(labels: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Windows `(m, N, N)` of two phases that overlap by half and reach all edges, of an image `(X, Y)`."""
-    starts = [np.linspace(0, n - size, max(1, -(-2 * n // size) - 1)).round().astype(int) for n in labels.shape]
-    windows = np.stack([labels[x : x + size, y : y + size] for x in starts[0] for y in starts[1]])
-    return windows[np.ptp(windows, axis=(1, 2)) > 0]
+def cut_windows(image: Microstructures, size: int) -> NDArray[np.uint8]:
+    """Windows `(m, N, N)` of two phases, which overlap by half; of a large image they lie further apart."""
+    stride = max(size // 2, math.ceil(math.sqrt(math.prod(image.shape) / MOST_WINDOWS)))
+    labels = windows(image, size=size, stride=stride, split_by_region=False).labels
+    return labels[np.ptp(labels, axis=(1, 2)) > 0]
