@@ -32,6 +32,8 @@ def fit_prior(model: VAERegression, feed: Feed, seed: int) -> float:
     parameters = list(model.prior.parameters())
     if not parameters or not feed.standardization.names:
         return 0.0
+    frozen = [not parameter.requires_grad for parameter in parameters]  # where the regressor alone is trained
+    model.prior.requires_grad_(True)
     posterior, c = _posteriors(model, feed)
     optimizer = torch.optim.AdamW(parameters, LEARNING_RATE, weight_decay=1e-3)
     stream = torch.Generator().manual_seed(seed)
@@ -47,6 +49,8 @@ def fit_prior(model: VAERegression, feed: Feed, seed: int) -> float:
         loss.backward()
         optimizer.step()
         total += float(loss.detach()) if step >= 0.9 * STEPS else 0.0
+    for parameter, was in zip(parameters, frozen, strict=True):
+        parameter.requires_grad_(not was)
     return total / (0.1 * STEPS)
 
 
