@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from microdesign.cli.options import Json, Set, as_overrides, goals, names, targets
+from microdesign.cli.options import Json, Set, Threshold, as_overrides, goals, names, targets
 from microdesign.cli.output import print_table
 from microdesign.cli.session import on_ray, resumable
 from microdesign.core.config import read_yaml_mapping
@@ -81,6 +81,7 @@ def design(
             "goal such as '{at_least: 1.1x}'; repeat for several.",
         ),
     ] = None,
+    threshold: Threshold = None,
     minutes: Annotated[
         float | None, typer.Option(help="With --from: wall time of everything, about; 30 when left out.")
     ] = None,
@@ -94,7 +95,13 @@ def design(
 
     Exits with 3 where nothing meets the target: near misses are delivered.
     """
-    given = {"--materials": materials, "--target": target, "--minutes": minutes, "--folder": folder}
+    given = {
+        "--materials": materials,
+        "--target": target,
+        "--threshold": threshold,
+        "--minutes": minutes,
+        "--folder": folder,
+    }
     if micrograph is not None:
         _design_from(config, micrograph, given, overrides or [], as_json)
         return

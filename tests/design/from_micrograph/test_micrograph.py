@@ -22,6 +22,8 @@ def test_a_micrograph_of_any_size(tmp_path: Path) -> None:
         assert found.size == window_size(shape) == size
         assert found.size % 16 == 0
     assert read_micrograph(tmp_path / "a.npy", 32).size == 32
+    np.save(tmp_path / "grey.npy", (40 + 150 * image[:64, :64] + np.arange(64)).astype(np.uint8))
+    assert np.array_equal(read_micrograph(tmp_path / "grey.npy", threshold="otsu").labels, image[:64, :64])
 
 
 def test_what_is_no_micrograph(tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ def test_multiples_become_numbers_that_are_goals() -> None:
 def test_what_is_no_multiple() -> None:
     for goal, own, message in (
         ("1.15x", math.nan, "the image has no value of it"),
+        ("1.15x", 0.0, "the image's value is 0, which has no multiples"),
         ({"times": "much"}, 1.0, "'much' is no multiple; expected a number"),
         ({"times": True}, 1.0, "True is no multiple"),
         ({"times": 1.1, "equals": 2}, 1.0, "times and equals exclude each other"),

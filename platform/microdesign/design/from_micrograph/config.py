@@ -32,6 +32,9 @@ class MicrographConfig(Config):
     )
     folder: str = Field("microdesign-from", description="where everything goes; the same folder goes on")
     minutes: float = Field(30, gt=0, description="wall time of the whole, about; the stages share it")
+    threshold: str | None = Field(
+        None, description="of a grey image: otsu, or a grey level; dark pixels become phase 0; null: it is segmented"
+    )
     size: int | None = Field(
         None,
         ge=LEAST_SIZE,

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.population import Population
 from microdesign.model.networks.config import LEAST_SIZE, MULTIPLE
 
 USUAL_SIZE = 64
 """Pixels along each axis of windows where the micrograph has room for several."""
+MOST_PHASES = 9
+"""Labels up to which an image counts as one of many phases, and not as a grey one."""
 _ISOTROPIC = 0.6
 """Share of turned windows within the population's threshold from which a material counts as isotropic. In mosaics of
 256 pixels 0.04 and 0.3 of those of aligned ellipses are, 0.65 to 0.98 of those of discs, cells and turned ellipses."""
@@ -39,17 +42,18 @@ class Micrograph:
         return self.image.labels[0]
 
 
-def read_micrograph(path: str | Path, size: int | None = None) -> Micrograph:
+def read_micrograph(path: str | Path, size: int | None = None, threshold: str | None = None) -> Micrograph:
     """Reads a micrograph.
 
     Args:
         path: A file of any known format.
         size: Pixels of windows; None chooses `window_size`.
+        threshold: How the grey levels of an image become phases, as of `read`.
 
     Raises:
         InputError: It is not one image of two phases, or smaller than a window.
     """
-    batches = list(read_images(path))
+    batches = list(read_images(path, options=ReadOptions(threshold=threshold)))
     n = sum(map(len, batches))
     image = batches[0]
     if n != 1 or len(image.shape) != 2:
@@ -67,7 +71,11 @@ def read_micrograph(path: str | Path, size: int | None = None) -> Micrograph:
     if len(found) == 2 and tuple(found) != (0, 1):
         raise InputError(f"{path}: holds the labels {found[0]} and {found[1]}; expected 0 and 1.")
     if len(found) > 2:
-        what = f"{len(found)} phases" if len(found) < 10 else f"{len(found)} grey values, and is not segmented"
+        what = (
+            f"{len(found)} phases"
+            if len(found) < 10
+            else f"{len(found)} grey values, and is not segmented (--threshold otsu)"
+        )
         raise InputError(
             f"{path}: holds {what}; the decoder draws images of two phases, so expected labels 0 and 1 alone."
         )

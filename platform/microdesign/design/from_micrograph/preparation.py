@@ -58,7 +58,7 @@ def prepare(config: MicrographConfig) -> Prepared:
             f"materials: {n} phases; the decoder draws images of two, so expected those of labels 0 and 1."
         )
     check_own_folder(Path(config.folder).resolve(), SETTINGS, "a run from a micrograph")
-    micrograph = read_micrograph(config.micrograph, config.size)
+    micrograph = read_micrograph(config.micrograph, config.size, config.threshold)
     names = _standard(config.target.get("properties", {}))
     own = own_properties(micrograph, config)
     goals = resolve(config.target.get("properties", {}), own)

@@ -114,7 +114,7 @@ def _reference(result: CampaignResult) -> dict[str, Any] | None:
     if result.reference is None:
         return None
     labels = result.labels(result.reference.image)[0]
-    size = result.images.shape[1]
+    size = next((result.labels(each.files["npy"]).shape[1] for each in (*result.candidates, *result.misses)), 0)
     return {
         "whole": whole_picture(labels),
         "part": part_picture(labels, size) if 0 < size <= min(labels.shape) else None,

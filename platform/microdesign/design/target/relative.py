@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from microdesign.core.errors import InputError
+from microdesign.core.properties import is_signed
 
 MATCH, TIMES = "match", "times"
 _MULTIPLE = re.compile(r"\s*([-+0-9.eE]+)\s*x\s*")
@@ -51,6 +52,11 @@ def absolute(name: str, goal: Any, own: float) -> Any:
         return goal
     if not math.isfinite(own):
         raise InputError(f"{name}: the image has no value of it, so that {goal!r} means nothing; give a number.")
+    if own == 0 and not is_signed(name):
+        raise InputError(
+            f"{name}: the image's value is 0, which has no multiples: its solid is not endless, or the phases are "
+            "given in the other order."
+        )
     if isinstance(goal, Mapping):
         if TIMES in goal and "equals" in goal:
             raise InputError(f"{name}: times and equals exclude each other; give one.")
