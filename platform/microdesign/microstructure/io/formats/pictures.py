@@ -220,7 +220,7 @@ def _read_index(folder: Path) -> PictureIndex | None:
 
 def _known(index: PictureIndex | None) -> dict[str, Any]:
     if index is None:
-        return {}
+        return {"periodic": False}  # another program's pictures are scans
     names = dict.fromkeys(name for sample in index.samples for name in sample.properties)
     columns = {name: np.array([_number(sample.properties.get(name)) for sample in index.samples]) for name in names}
     return {

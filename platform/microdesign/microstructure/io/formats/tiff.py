@@ -78,7 +78,7 @@ class TiffReader(Reader):
             picture=True,
             black=black,
             n_phases=note.get("n_phases"),
-            periodic=bool(note.get("periodic", True)),
+            periodic=bool(note.get("periodic", False)),  # another program's file is a scan
             **scale,
         )
         yield from batches(raw, options)

@@ -113,5 +113,6 @@ def read_cells(
         yield (layers[0].T if flat else layers.T)[None]
 
     edges = grid.spacing[:2] if flat else grid.spacing
-    raw = RawImages(chunks=chunks, source=source, counts_from_one=True, classes=(name,), **pixel_fields(edges))
+    known = pixel_fields(edges) | {"classes": (name,), "periodic": False}
+    raw = RawImages(chunks=chunks, source=source, counts_from_one=True, **known)
     yield from batches(raw, options)

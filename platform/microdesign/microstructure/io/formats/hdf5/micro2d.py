@@ -111,7 +111,7 @@ class Micro2DWriter(Writer):
     """Writes HDF5 in MICRO2D's layout: a group per class, the seven properties of the plane."""
 
     suffixes = (".h5", ".hdf5")
-    stores = ("n_phases", "classes", "generation", "properties", "pixel_size")
+    stores = ("n_phases", "classes", "generation", "properties", "periodic", "pixel_size")
 
     def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
         """Writes one file, the images grouped by class; see `write_micro2d`."""
@@ -223,6 +223,7 @@ def _read_class(
                 classes=(name,) * len(labels),
                 generation=() if made is None else tuple(_text(value) for value in made[rows]),
                 properties=properties,
+                periodic=bool(images.attrs.get("periodic", True)),
                 **pixels,
             )
         except InputError as error:
@@ -257,6 +258,8 @@ def _append_class(file: Any, name: str, batch: Microstructures, materials: Seque
     group = file.require_group(name)
     images = _append(group, name, batch.labels, chunk=16)
     images.attrs["n_phases"] = batch.n_phases
+    if not batch.periodic:
+        images.attrs["periodic"] = False
     if batch.pixel_size != 1 or batch.aspect or batch.length_unit:
         images.attrs["pixel_size"] = batch.spacing if batch.aspect else batch.pixel_size
         images.attrs["length_unit"] = batch.length_unit
