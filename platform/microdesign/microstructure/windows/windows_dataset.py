@@ -88,6 +88,7 @@ def windows(
     training one; windows that cross a boundary between blocks are left out. The same call gives the same windows.
 
     Example:
+        >>> import numpy as np
         >>> stream = np.random.default_rng(0)
         >>> scan = stream.integers(0, 2, (256, 256))
         >>> cut = windows(scan, "windows", size=64)
