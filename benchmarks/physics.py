@@ -22,7 +22,9 @@ one pair for each component and load case), `MiB` the most memory that our array
 A peer that is not installed leaves its cells empty.
 
 muSpectre has no q1 and takes odd grids, so that it has a table of its own, of the `rotated` discretisation that both
-have. The last table is the wall time a structure of `homogenize`, both physics, for batches and threads.
+have. The last table is the wall time a structure of `homogenize`, both physics, for batches and threads. `--mirror`
+prints another one alone: images mirrored at their faces, beside the periodic solve of the image of 4 or 8 times the
+size; `--taufactor-standard ZIP` the tortuosity factors of TauFactor's 500^3 standard (6 GiB).
 """
 
 import argparse
@@ -41,6 +43,8 @@ def main() -> None:
     options.add_argument("--volumes", type=int, default=2, help="volumes of a shape")
     options.add_argument("--scikit-fem-volumes", action="store_true", help="minutes and gigabytes a volume")
     options.add_argument("--muspectre", metavar="PYTHON", help="an interpreter that has muSpectre: its table")
+    options.add_argument("--mirror", action="store_true", help="the table of mirrored images alone")
+    options.add_argument("--taufactor-standard", metavar="ZIP", help="TF-500x500x500-1x2x6-v3.tiff.zip: it alone")
     options.add_argument("--shapes", nargs="*", default=["256x256", "51x51x51", "64x64x64"])
     options.add_argument("--contrasts", nargs="*", type=float, default=[10, 100, 1000])
     options.add_argument("--batches", action=argparse.BooleanOptionalAction, default=True, help="the second table too")
@@ -51,13 +55,25 @@ def main() -> None:
     from microdesign.microstructure.generators.registry import generate
 
     torch.set_num_threads(1)
+    shapes = [tuple(int(n) for n in text.split("x")) for text in settings.shapes]
+    if settings.taufactor_standard:
+        from measurements.mirror_rows import taufactor_standard
+
+        print_head(settings, "numpy", "scipy", "numba")
+        taufactor_standard(settings.taufactor_standard)
+        return
+    if settings.mirror:
+        from measurements.mirror_rows import mirror_table
+
+        print_head(settings, "numpy", "scipy", "numba")
+        mirror_table(shapes, FAMILIES, settings.repeats)
+        return
     print_head(settings, "numpy", "numba", "torch", "muGrid", "scikit-fem", "pyamg", "taufactor")
     print(
         f"one thread, CPU time, best of {settings.repeats}, of volumes one run; the first GRF images and FilteredNoise "
         "volumes of seed 0\n"
     )
     print(*HEADINGS, sep=" | ")
-    shapes = [tuple(int(n) for n in text.split("x")) for text in settings.shapes]
     for shape in shapes:
         count = settings.images if len(shape) == 2 else settings.volumes
         images = generate(FAMILIES[len(shape)], count, (shape[0],) * len(shape)).labels

@@ -10,7 +10,17 @@ import pytest
 
 from tests.cli.conftest import Command, golden_image, materials, refused
 
-KEYS = ["image", "volume_fractions", "properties", "stiffness", "conductivity", "iterations", "error_estimate", "units"]
+KEYS = [
+    "image",
+    "boundary",
+    "volume_fractions",
+    "properties",
+    "stiffness",
+    "conductivity",
+    "iterations",
+    "error_estimate",
+    "units",
+]
 EXPECTED = {"Ex": 2.489928958, "Ey": 2.165892675, "vxy": 0.204209374, "vyx": 0.177633818, "Gxy": 0.691968090}
 
 
@@ -176,3 +186,19 @@ def test_statistics_of_every_phase(command: Command) -> None:
     assert f[:, 1, 0, 0] == pytest.approx([0.25, 0.25])
     refused(command("statistics", "stripes.npy", "golden.npy", "--two-point", "f.npy"), "(2, 16, 16)]; expected one")
     refused(command("statistics", "no.npy"), "no.npy")
+
+
+def test_boundaries_and_what_is_not_defined(files: Command) -> None:
+    (periodic,), (mirror,) = document(files, "image.npy"), document(files, "image.npy", "--boundary", "mirror")
+    assert (periodic["boundary"], mirror["boundary"]) == ("periodic", "mirror")
+    assert periodic["properties"]["kx"] != mirror["properties"]["kx"]
+    shown = files("homogenize", "image.npy", "--materials", "materials.yaml", "--boundary", "mirror")
+    assert "mirror boundary: the image is reflected at its faces" in shown.out
+    wrong = files("homogenize", "image.npy", "--materials", "materials.yaml", "--boundary", "wall")
+    refused(wrong, "boundary = 'wall' is unknown; expected one of auto, periodic, mirror")
+    np.save("gap.npy", np.repeat([[0], [1]], 4, axis=0).repeat(8, axis=1))
+    porous = materials(phases=[{"E": 1, "nu": 0.3, "k": 1}, {"E": 0, "nu": 0.0, "k": 0}])
+    table = files("homogenize", "gap.npy", "--materials", porous)
+    assert "vxy is not defined for 1 of 1 images: the solid does not hang together along one of its axes" in table.out
+    (entry,) = document(files, "gap.npy")
+    assert (entry["properties"]["vxy"], entry["properties"]["Ex"]) == (None, 0)

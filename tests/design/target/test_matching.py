@@ -36,8 +36,11 @@ def test_images_that_cannot_be_matched(tmp_path: Path, materials: Materials) -> 
             match(Target(match=str(tmp_path / "a.npy")), ("Ex",), FFTEvaluator(), materials)
 
 
-def test_physics_without_an_answer(tmp_path: Path) -> None:
+def test_a_solid_that_does_not_hang_together_has_nothing_to_match(tmp_path: Path) -> None:
     porous = Materials.model_validate({"phases": [{"E": 0, "nu": 0.3, "k": 0}, {"E": 1, "nu": 0.3, "k": 1}]})
     np.save(tmp_path / "a.npy", LAMINATE)
-    with pytest.raises(InputError, match=r"a\.npy: physics has no answer for it \(EvaluationError: .*singular"):
-        match(Target(match=str(tmp_path / "a.npy")), ("Ex",), FFTEvaluator(), porous)
+    for name, found in (("Ey", "0"), ("vxy", "not defined")):
+        with pytest.raises(InputError, match=rf"a\.npy: {name} is {found}, for its solid does not hang together"):
+            match(Target(match=str(tmp_path / "a.npy")), (name,), FFTEvaluator(), porous)
+    asked = Target(match=str(tmp_path / "a.npy"), properties={"Ey": {"equals": 0.3}})
+    assert match(asked, ("Ex", "Ey"), FFTEvaluator(), porous).names == ("Ex", "Ey")

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from microdesign.core.errors import InputError
+from microdesign.core.properties import is_signed
 from microdesign.design.target.goal import Goal
 from microdesign.design.target.target import Target
 from microdesign.microstructure.io.formats.npy import read_npy
@@ -33,6 +34,13 @@ def match(target: Target, names: Sequence[str], evaluator: Evaluator, materials:
     if values["error"][0]:
         raise InputError(f"{target.match}: physics has no answer for it ({values['error'][0]}).")
     given = {name: array for name, array in values.items() if name != "error"}
-    matched = {name: float(property_values(given, name)[0]) for name in names}
-    goals = {name: Goal(equals=value) for name, value in matched.items() if math.isfinite(value)}
+    matched = {name: float(property_values(given, name)[0]) for name in names if name not in target.properties}
+    for name, value in matched.items():
+        if math.isnan(value) or (value == 0 and not is_signed(name)):
+            found = "not defined" if math.isnan(value) else "0"
+            raise InputError(
+                f"{target.match}: {name} is {found}, for its solid does not hang together; expected an image with a "
+                f"value to match, or a goal for {name} in the target's properties."
+            )
+    goals = {name: Goal(equals=value) for name, value in matched.items()}
     return target.model_copy(update={"properties": {**goals, **target.properties}, "match": None})
