@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
 
+from microdesign.cli.main import main
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.writers import write
@@ -180,3 +183,30 @@ def test_edges_of_bricks_are_those_of_the_file(tmp_path: Path) -> None:
         assert np.ravel(homogenize(given, conductive, dims=3, spacing=(1, 1, 1)).k33) == pytest.approx([cubes])
     (entry,) = homogenize_report(read_labels(path, 3), phases_from(conductive), dims=3)
     assert entry["properties"]["k33"] == pytest.approx(known)
+
+
+def test_a_file_of_images_or_volumes_is_read_by_dims(tmp_path: Path) -> None:
+    """Pages along two axes without names: the file does not say, and `dims` of homogenize does."""
+    labels = np.random.default_rng(0).integers(0, 2, (2, 3, 5, 4)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", labels, photometric="minisblack")
+    assert [each.labels.shape for each in read_labels(tmp_path / "a.tif")] == [(4, 5)] * 6
+    assert [each.labels.shape for each in read_labels(tmp_path / "a.tif", 3)] == [(4, 5, 3)] * 2
+
+
+def test_options_of_reading_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["image"] = LAYERS.reshape(1, -1)[:, :36].repeat(2, 0)
+    (tmp_path / "m.yaml").write_text("phases: [{k: 1}, {k: 4}]")
+    command = ["microdesign", "homogenize", str(tmp_path / "a.h5"), "--materials", str(tmp_path / "m.yaml"), "--json"]
+    for shape, count, code in ((None, 0, 2), ("2,36", 1, 0), ("6,6", 2, 0)):
+        monkeypatch.setattr(sys, "argv", [*command, *(["--shape", shape] if shape else [])])
+        with pytest.raises(SystemExit) as ended:
+            sys.exit(main())
+        assert (ended.value.code or 0) == code, shape
+        out = capsys.readouterr()
+        if code:
+            assert "say which by --shape 2,36 or --shape 6,6" in out.err
+        else:
+            assert len(json.loads(out.out)) == count

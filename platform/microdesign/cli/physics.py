@@ -7,13 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from microdesign.cli.options import (
+    Array,
+    Dims,
     Images,
     Json,
     MaterialsFile,
     PixelSize,
     Preview,
     Reader,
+    Shape,
     Threshold,
+    Values,
     numbers,
     previewed,
     read_options,
@@ -43,6 +47,9 @@ def homogenize(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")
     ] = False,
+    array: Array = None,
+    shape: Shape = None,
+    values: Values = None,
     threshold: Threshold = None,
     preview: Preview = None,
     reader: Reader = None,
@@ -57,7 +64,7 @@ def homogenize(
     from microdesign.physics.report import homogenize_report
 
     with previewed(preview, threshold) as segmented:
-        options = read_options(threshold=threshold, preview=segmented)
+        options = read_options(array=array, shape=shape, values=values, threshold=threshold, preview=segmented)
         named = [each for path in images for each in read_labels(path, dims, reader, options)]
     entries = homogenize_report(
         named,
@@ -81,6 +88,10 @@ def statistics(
     two_point: Annotated[
         Path | None, typer.Option(help="Save the two-point statistics of all phases, .npy (n, phases, X, Y).")
     ] = None,
+    array: Array = None,
+    shape: Shape = None,
+    dims: Dims = None,
+    values: Values = None,
     pixel_size: PixelSize = None,
     threshold: Threshold = None,
     preview: Preview = None,
@@ -92,7 +103,9 @@ def statistics(
     from microdesign.microstructure.statistics.table import statistics_table
 
     with previewed(preview, threshold) as segmented:
-        options = read_options(pixel_size=pixel_size, threshold=threshold, preview=segmented)
+        options = read_options(
+            array, shape, dims, values=values, pixel_size=pixel_size, threshold=threshold, preview=segmented
+        )
         rows = characterize_files(images, two_point, reader, options)
     if as_json:
         print_json(rows)

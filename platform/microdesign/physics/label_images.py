@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.options import NO_OPTIONS, ImagesOrVolumesError, ReadOptions
 
 LabelImages = ArrayLike | Microstructures | str | Path | Sequence[str | Path]
 """Phase labels as a user may give them; see `label_stacks`."""
@@ -104,7 +104,10 @@ def read_labels(
 
     if dims not in (2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
-    batches = list(read_images(path, options=options, reader=reader))
+    try:
+        batches = list(read_images(path, options=options, reader=reader))
+    except ImagesOrVolumesError:
+        batches = list(read_images(path, options=replace(options, dims=dims), reader=reader))
     if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
         batches = list(read_images(path, options=replace(options, dims=3), reader=reader))
     stack = [(labels, batch.periodic, _spacing(batch)) for batch in batches for labels in batch.labels]

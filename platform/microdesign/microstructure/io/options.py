@@ -30,6 +30,10 @@ _FOR_ALL = ("pixel_size", "periodic")
 """Options that `read_images` sees to, whatever the format."""
 
 
+class ImagesOrVolumesError(InputError):
+    """A file may hold images or volumes; the option `dims` has to tell."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReadOptions:
     """Options of reading; None leaves it to the file.

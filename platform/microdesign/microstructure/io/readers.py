@@ -50,7 +50,8 @@ def read(
         Microstructures(1 image of 4 x 8 pixels, 2 phases, volume fractions 0.5 and 0.5)
 
     Args:
-        path: A `.npy`, `.npz`, TIFF, PNG, `.vti` or HDF5 file, a folder of pictures or of `.vti` files, or a data set.
+        path: A `.npy`, `.npz`, TIFF, PNG, `.vti`, HDF5 or EBSD file, a folder of pictures or of `.vti` files, or a data
+            set.
         n_phases: Number of phases; None takes what the file states, else the largest label plus one.
         dims: 3 where three axes, or the pages of a TIFF file, are one volume and not a stack of images.
         array: Which array holds the images, where a file holds several.

@@ -13,6 +13,7 @@ from PIL import Image
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.label_arrays import refuse_pickle
+from microdesign.microstructure.io.options import ImagesOrVolumesError
 
 _PAGE_AXES = ("YX", "YXS", "SYX")
 """Rows and columns, with the samples of a pixel side by side or as planes."""
@@ -205,7 +206,7 @@ def page_order(
         raise InputError(f"{source}: --array {channel} has no meaning for a file of one channel; leave it out.")
     if dims is None and len(axes) > 1 and "Z" not in axes:
         depth = lengths[-1]
-        raise InputError(
+        raise ImagesOrVolumesError(
             f"{source}: has pages of several axes ({_named(axes, lengths)}): give --dims 2 for {pages.size} images, or "
             f"--dims 3 for {pages.size // depth} volumes of {depth} slices."
         )

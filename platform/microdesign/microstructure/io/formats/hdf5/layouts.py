@@ -18,7 +18,7 @@ from microdesign.microstructure.io.formats.hdf5.dream3d import is_dream3d
 from microdesign.microstructure.io.formats.hdf5.dream3d_nx import is_dream3d_nx
 from microdesign.microstructure.io.formats.hdf5.micro2d import PROPERTY_DATASETS, open_hdf5
 from microdesign.microstructure.io.formats.natural_order import natural
-from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.options import NO_OPTIONS, ImagesOrVolumesError, ReadOptions
 
 MICRO2D, DREAM3D, DREAM3D_NX, SAMPLES, IMAGE, ROWS, STACK = (
     "MICRO2D",
@@ -140,7 +140,7 @@ def _single(array: ArrayInfo, arrays: list[ArrayInfo], path: str | Path, options
         return Layout(_of_two_axes(array, arrays, path, options), (array.name,))
     several = len(array.shape) == 3 and min(array.shape) > 1
     if several and array.labelled and options.dims is None and options.shape is None:
-        raise InputError(
+        raise ImagesOrVolumesError(
             f"{path}: '{array.name}' has shape {array.shape} and attributes of numbers: a stack of {array.shape[0]} "
             f"images, or one volume with its properties; say which by --dims 2 or --dims 3."
         )
