@@ -36,7 +36,7 @@ Shape = Annotated[
 ]
 Dims = Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")]
 Phases = Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")]
-Values = Annotated[str | None, typer.Option(metavar="A,B,...", help="The value that stands for each phase.")]
+Values = Annotated[str | None, typer.Option(metavar="A,B", help="The value that stands for each phase.")]
 PixelSize = Annotated[
     str | None,
     typer.Option(metavar="0.5um", help="Edge of a pixel, or its edges 0.5,0.5,2um, in place of what the file states."),
