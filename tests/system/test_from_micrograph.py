@@ -60,8 +60,3 @@ def test_from_a_micrograph_to_a_report(environment: dict[str, str], cluster: dic
     assert result.search.evaluations > 0
     assert np.array_equal(result.labels(result.reference.image)[0], micrograph())
     assert "Micrograph" in Path(document["report"]).read_text()
-    # Nothing is left to do.
-    again = subprocess.run(line, cwd=tmp_path, env=values, capture_output=True, text=True, timeout=400, check=False)
-    assert again.returncode == done.returncode, again.stderr
-    assert json.loads(again.stdout)["search"]["resumed_evaluations"] == document["search"]["evaluations"]
-    assert "trained already" in again.stderr
