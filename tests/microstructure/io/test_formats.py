@@ -241,7 +241,7 @@ def test_the_writer_by_name_and_suffix() -> None:
 
 def test_the_size_of_a_pixel_is_kept_with_its_unit_and_its_edges(tmp_path: Path) -> None:
     for writer, _, file in FORMATS:
-        if writer in ("npy", "vti"):  # without a place for it; VTK has none for a unit
+        if writer == "npy":  # without a place for it
             continue
         for number, fields in enumerate(({"length_unit": "um"}, {"aspect": (1, 4)}, {"length_unit": "micron"})):
             batch = replace(made(), pixel_size=0.5, **fields)
