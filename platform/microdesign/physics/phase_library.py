@@ -49,7 +49,7 @@ class LibraryPhase(Config):
         """The moduli as a phase of the materials has them: `E` and `nu`, or a `6 x 6` `stiffness`, in GPa."""
         if self.E is not None:
             return {"E": self.E, "nu": self.nu}
-        C11, C12, C44 = self.C11, self.C12, self.C44
+        C11, C12, C44 = (float(value or 0) for value in (self.C11, self.C12, self.C44))
         normal = [[C11 if i == j else C12 for j in range(3)] + [0.0] * 3 for i in range(3)]
         shear = [[0.0] * 3 + [C44 if i == j else 0.0 for j in range(3)] for i in range(3)]
         return {"stiffness": normal + shear}
