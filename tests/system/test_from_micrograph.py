@@ -30,7 +30,7 @@ def test_from_a_micrograph_to_a_report(environment: dict[str, str], cluster: dic
     np.save(tmp_path / "scan.npy", micrograph())
     (tmp_path / "materials.yaml").write_text(yaml.safe_dump(MATERIALS))
     small = {"candidates": 1, "samples": 32, "screened": 4, "evaluations": 8, "random_baseline": False}
-    small |= {"robustness": {"draws": 1}, "refinement": {"pool": 16}}
+    small |= {"robustness": {"draws": 1}, "refinement": {"pool": 16}, "minutes": 5}
     settings = {"draws": 60, "within": 4.0, "size": 32, "cpus": 1, "campaign": small}
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
     line = [BIN / "microdesign", "design", "--from", "scan.npy", "settings.yaml", "--materials", "materials.yaml"]
