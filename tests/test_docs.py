@@ -17,6 +17,7 @@ import microdesign as md
 from microdesign.cli.main import app
 from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
+from microdesign.design.from_micrograph.config import MicrographConfig
 from microdesign.jobs.job_configs import config_class
 from microdesign.physics.materials import Materials
 
@@ -26,9 +27,12 @@ NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 FENCE = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MINIMAL: dict[str, dict[str, Any]] = {
     "train": {"dataset": "labelled"},
+    "micrograph": {"micrograph": "scan.npy"},
     "design": {"target": {"properties": {"Ex": 3.4}}},
 }
 """What a block that shows some keys of a config leaves out."""
+FILES: dict[str, type[Config]] = {"materials": Materials, "crystals": Materials, "micrograph": MicrographConfig}
+"""Files that are no job's config."""
 
 
 def blocks(language: str) -> Iterator[tuple[str, str, str]]:
@@ -42,8 +46,8 @@ def blocks(language: str) -> Iterator[tuple[str, str, str]]:
 def config_of(title: str) -> type[Config]:
     """The config class of a file that a page shows, by the file's name."""
     name = title.removesuffix(".yaml")
-    if name == "materials":
-        return Materials
+    if name in FILES:
+        return FILES[name]
     return config_class("evaluate", name) if name == "fidelity" else config_class(name)
 
 

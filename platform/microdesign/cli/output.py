@@ -19,7 +19,13 @@ def print_result(document: Mapping[str, Any], as_json: bool) -> None:
         print_json(document)
     else:
         for key, value in document.items():
-            print(f"{key}: {value}")
+            lines = value if isinstance(value, list) else [_listed(value)]
+            print("\n".join(f"{key}: {line}" for line in lines))
+
+
+def _listed(value: Any) -> Any:
+    """A mapping as `name value, name value`; anything else as it is."""
+    return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, Mapping) else value
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

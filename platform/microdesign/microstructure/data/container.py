@@ -150,9 +150,10 @@ class Microstructures:
         from microdesign.microstructure.drawing import html_picture
 
         shown = self.select(slice(0, _MOST_PICTURES))
-        size = {"pixel_size": self.pixel_size, "length_unit": self.length_unit}
-        pairs = zip(shown.labels, shown.classes, strict=True)
-        pictures = "".join(html_picture(labels, self.n_phases, title, **size) for labels, title in pairs)
+        pictures = "".join(
+            html_picture(labels, self.n_phases, title, pixel_size=self.pixel_size, length_unit=self.length_unit)
+            for labels, title in zip(shown.labels, shown.classes, strict=True)
+        )
         return f"<div>{html.escape(repr(self))}</div><div>{pictures}</div>"
 
     @property

@@ -85,12 +85,16 @@ def missing_values(dataset: Dataset) -> dict[str, Any]:
         paths = (dataset.folder / shard.file for shard in dataset.manifest.shards)
         texts = [text for path in paths for text in read_column(path, "generation")]
         reasons = Counter(texts[i] for i in np.flatnonzero(failed)).most_common(_SHOWN_REASONS)
-        found["reasons"] = [f"{count} images: {reason}" for reason, count in reasons]
+        found["reasons"] = [f"{_images(count)}: {reason}" for reason, count in reasons]
     undefined = {name: int((column & ~failed).sum()) for name, column in missing.items()}
-    sentences = [f"{name} in {count} images: {undefined_because(name)}" for name, count in undefined.items() if count]
+    sentences = [f"{name} in {_images(count)}: {undefined_because(name)}" for name, count in undefined.items() if count]
     zero = {name: int((column == 0).sum()) for name, column in columns.items() if not is_signed(name)}
     found |= {"undefined": sentences} if sentences else {}
     return found | ({"zero": {name: count for name, count in zero.items() if count}} if any(zero.values()) else {})
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
 
 
 def boundary_of(evaluator: Evaluator) -> dict[str, str]:
