@@ -48,7 +48,9 @@ class PretrainConfig(Config):
         description="optimizer; the rate rises over the first steps, see `warmup`",
     )
     warmup: int = Field(300, ge=1, description="steps over which the learning rate rises")
-    average: float = Field(0.999, ge=0, lt=1, description="decay of the moving average of the weights, which is kept")
+    average: float = Field(
+        0.99, ge=0, lt=1, description="decay of the moving average of the weights, which is kept: a long one lags"
+    )
     threads: int = Field(1, ge=1, description="threads")
     seed: int = Field(0, ge=0, description="seed of weights, batches and noise")
     out: str = Field("runs/pretrained", description="folder of the bundle; the training state lies beside it")
