@@ -24,6 +24,9 @@ from microdesign.physics.execution.parallel import evaluate_shards
 from microdesign.physics.execution.store import ResultStore
 from microdesign.tracking import default_uri
 
+LEAST_SEARCH = 1.0
+"""Minutes of a search, below which it may end before its first answer."""
+
 
 def design_from(
     config: MicrographConfig,
@@ -75,7 +78,7 @@ def design_from(
             progress=report,
         )
     with stages.stage("train") as report:
-        trained = train(training(config, start.properties, bundle, fine_tuned, labelled, folder), report, uri)
+        trained = train(training(config, material, start.properties, bundle, fine_tuned, labelled, folder), report, uri)
     with stages.stage("design") as report:
         campaign = _campaign(config, start, trained, str(labelled.folder), str(material.folder), folder)
         result = run_design(campaign, report, uri)
@@ -92,7 +95,7 @@ def _campaign(
         constraints = constraints.model_copy(update={"similar_to": similar})
     target = start.target.model_copy(update={"constraints": constraints})
     search = dict(config.campaign)
-    search["minutes"] = search["minutes"] or SEARCH * config.minutes
+    search["minutes"] = search["minutes"] or max(LEAST_SEARCH, SEARCH * config.minutes)
     search["seed"] = search["seed"] or config.seed
     identity = [target.model_dump(mode="json"), search["seed"], trained.parent.name]
     return CampaignConfig(

@@ -46,7 +46,13 @@ def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> P
 
 
 def training(
-    config: MicrographConfig, properties: tuple[str, ...], bundle: Bundle, start: Path, labelled: Dataset, folder: Path
+    config: MicrographConfig,
+    material: Material,
+    properties: tuple[str, ...],
+    bundle: Bundle,
+    start: Path,
+    labelled: Dataset,
+    folder: Path,
 ) -> TrainConfig:
     """The regressor, on a trunk of its own, and the prior are trained; encoder and decoder stay as fine-tuned."""
     network = bundle.description.model.network.model_copy(update={"regressor": "own"})
@@ -60,6 +66,8 @@ def training(
             epochs=60,
             batch_size=64 if len(labelled) >= MANY else 32,
             max_minutes=TRAINING * config.minutes,
+            turns=material.turns,
+            flips=material.turns,
             seed=config.seed,
         ),
         physics_feedback=None,
