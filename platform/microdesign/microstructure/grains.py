@@ -147,7 +147,7 @@ def misorientations(
 
     Example:
         >>> cubic = CrystalPhase("Ni", "m-3m")
-        >>> turns = Rotation.from_euler("Z", [0, 80], degrees=True)
+        >>> turns = Rotation.from_euler("Z", [[0], [80]], degrees=True)
         >>> misorientations(turns, np.array([0]), np.array([1]), cubic).round(6).tolist()
         [10.0]
     """

@@ -21,7 +21,7 @@ from microdesign.core.files import lock_folder
 from microdesign.core.progress import Lines, Recorded
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.registration import NotRegisteredError
-from microdesign.learning.training.starting_point import resolve_start
+from microdesign.learning.training.starting_point import resolve_padding, resolve_start
 from microdesign.learning.training.train import train
 from microdesign.learning.training.train_model import train_model
 from microdesign.microstructure.data.container import Microstructures
@@ -168,7 +168,7 @@ def test_more_workers_than_the_machine_holds(local_ray: None, config: Callable[.
 def test_two_processes_are_not_at_one_training(
     local_ray: None, dataset: Dataset, config: Callable[..., TrainConfig], uri: str, tmp_path: Path
 ) -> None:
-    resolved, _ = resolve_start(config())
+    resolved, _ = resolve_start(resolve_padding(config(), dataset.manifest))
     folder = tmp_path / "runs" / resolved.run_name(dataset.manifest.digest)
     locked = lock_folder(str(folder)) or nullcontext()
     with locked, pytest.raises(InputError, match=f"{folder.name}: is in use by another"):
@@ -247,7 +247,7 @@ def test_training_starts_from_a_registered_model(
         progress=progress,
         tracking_uri=uri,
         start="models:/start@champion",
-        loop=LOOP,
+        loop=LOOP | {"epochs": 15},
         **other,
     ).bundle.description
     assert third.standardization.offsets[0] > first.description.standardization.offsets[0] + 0.3
@@ -277,7 +277,7 @@ def test_what_fine_tuning_needs(config: Callable[..., TrainConfig]) -> None:
     loop = LOOP | FINE_TUNING | {"model": {"network": network, "prior": {"kind": "standard"}}}
     whole = {"start": "bundle", "properties": ["Ex"], "physics_feedback": {}, "loop": loop}
     config(**whole)
-    for missing, value in (("start", None), ("properties", []), ("physics_feedback", None)):
+    for missing, value in (("start", None), ("properties", [])):
         with pytest.raises(ValidationError, match=f"trainable regressor is not supported without {missing}"):
             config(**whole | {missing: value})
 
