@@ -5,6 +5,7 @@ import itertools
 import resource
 import time
 import zipfile
+from functools import partial
 
 import numpy as np
 import tifffile
@@ -32,7 +33,7 @@ def mirror_row(shape: tuple[int, ...], family: str, physics: str, contrast: floa
     seconds, iterations = [], []
     for labels, boundary in ((image, "mirror"), (_mirrored(image), "periodic")):
         equations = kind(materials(contrast), labels.shape, np.ones(len(shape)), scheme, "float32", boundary)
-        run = timed(lambda: equations.solve(labels, 1e-4, 5000, keep_fields=False), repeats)  # noqa: B023
+        run = timed(partial(equations.solve, labels, 1e-4, 5000, keep_fields=False), repeats)
         seconds.append(run.cpu)
         iterations.append(run.result[1].iterations)
     small = generate(family, 1, ({2: 32, 3: 16}[len(shape)],) * len(shape)).labels[0]

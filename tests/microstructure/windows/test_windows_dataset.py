@@ -55,7 +55,7 @@ def test_no_window_of_one_part_shares_a_pixel_with_one_of_another(tmp_path: Path
     split, places = dataset.split(), dataset.places
     assert all(len(part) > 2 for part in split.values())
     for a, b in itertools.combinations(split.values(), 2):
-        assert not any(shared_pixels(places[i], places[j]) for i in a for j in b)  # type: ignore[arg-type]
+        assert not any(shared_pixels(places[i], places[j]) for i in a for j in b)
     assert overlap(places, split) is None
 
 
@@ -79,7 +79,7 @@ def test_a_random_split_of_windows_that_overlap_is_found(tmp_path: Path) -> None
         dataset = windows(scan(), tmp_path / f"{stride}", size=16, stride=stride, split_by_region=False)
         found, split, places = overlap(dataset.places, dataset.split()), dataset.split(), dataset.places
         held_out = [*split["validation"], *split["test"]]
-        count = sum(any(shared_pixels(places[i], places[j]) for j in split["train"]) for i in held_out)  # type: ignore
+        count = sum(any(shared_pixels(places[i], places[j]) for j in split["train"]) for i in held_out)
         assert (found is not None) is overlaps
         assert (found["windows"] if found else 0) == count
 
@@ -132,7 +132,7 @@ def test_what_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path) -> None:
         with case(settings=settings, message=message), pytest.MonkeyPatch.context() as patch:
             patch.chdir(tmp_path)
             with pytest.raises(InputError, match=message):
-                windows(images, tmp_path / "set", **{"size": 16, **settings})  # type: ignore[call-overload]
+                windows(images, tmp_path / "set", **{"size": 16, **settings})
             assert not (tmp_path / "set").exists()
     assert (
         windows(

@@ -100,7 +100,7 @@ def test_a_sample_that_was_turned_needs_a_frame(tmp_path: Path) -> None:
         read_scan(path).rotations()
     assert len(read_scan(path).rotations("oxford")) == 20
     with pytest.raises(InputError, match="frame = 'tsl' is unknown; expected one of: map, oxford, edax"):
-        read_scan(path).rotations("tsl")  # type: ignore[arg-type]
+        read_scan(path).rotations("tsl")
 
 
 def test_decimal_commas(tmp_path: Path) -> None:
