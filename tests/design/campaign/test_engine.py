@@ -228,7 +228,7 @@ def test_a_campaign_that_was_cut_off_goes_on_where_it_was(
 
 
 def test_the_model_learns_on_the_way(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
-    """It learns from the first answers, and again from more; how many answers come meanwhile is the machine's affair."""
+    """It learns from the first answers, and again from more: how many come meanwhile depends on the machine."""
     seen: list[int] = []
 
     def retrain(trials: list[Any]) -> LocalSurrogate:
