@@ -17,4 +17,4 @@ def run(config: "PretrainConfig", progress: Progress) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    run_job("pretrain", run, on_ray=False)
+    run_job("pretrain", run)

@@ -1,5 +1,6 @@
 """Pretraining: batches, a state from which it goes on, and a bundle that training starts from."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import microdesign as md
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.learning.pretraining.config import PretrainConfig, SourceConfig
+from microdesign.learning.pretraining.loop import GRADIENT, Pretraining, initial_model
 from microdesign.learning.pretraining.pretrain import pretrain
 from microdesign.learning.pretraining.sources import Batches
+from microdesign.learning.training.loop import State
 from microdesign.model.bundle import load_bundle
 
 NETWORK = {"size": 32, "widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "local_global"}
@@ -34,40 +37,78 @@ def config(images: Path, **changes: Any) -> PretrainConfig:
     return validate_config(PretrainConfig, values | changes, "the test's settings")
 
 
-def test_batches_follow_from_seed_and_step(images: Path) -> None:
+def test_batches_follow_from_seed_and_number(images: Path) -> None:
     sources = config(images).sources
     batches = Batches(sources, 8 * 48**2, 0.5, seed=0)
     seen = {True: 0, False: 0}
     for step in range(30):
-        x, periodic = batches.step(step)
+        x, periodic = batches.batch(step)
         assert x.shape == ((8, 1, 48, 48) if periodic else (18, 1, 32, 32))
         assert set(x.unique().tolist()) <= {0.0, 1.0}
         seen[periodic] += 1
-        assert torch.equal(x, Batches(sources, 8 * 48**2, 0.5, seed=0).step(step)[0])
+        assert torch.equal(x, Batches(sources, 8 * 48**2, 0.5, seed=0).batch(step)[0])
     assert seen[False] > seen[True] > 0
 
 
-def test_a_run_goes_on_and_its_bundle_loads(images: Path, tmp_path: Path) -> None:
-    lines: list[str] = []
-    settings = config(images, out=str(tmp_path / "made"))
-    folder = pretrain(settings, lines.append)
-    state = torch.load(tmp_path / "made.state", weights_only=True)
-    assert state["step"] > 0
-    bundle = load_bundle(folder)
-    assert bundle.properties == ()
-    assert all(each.isfinite().all() for each in bundle.model.state_dict().values())
-    # The same command finds nothing left to do; more time goes on from there.
-    pretrain(settings)
-    assert torch.load(tmp_path / "made.state", weights_only=True)["step"] == state["step"]
-    pretrain(settings.model_copy(update={"minutes": 0.08}))
-    assert torch.load(tmp_path / "made.state", weights_only=True)["step"] > state["step"]
-    with pytest.raises(InputError, match="is the state of other settings"):
-        pretrain(settings.model_copy(update={"seed": 1}))
+def loop(config: PretrainConfig) -> Pretraining:
+    return Pretraining(config, initial_model(config))
+
+
+def test_a_state_goes_on_to_the_same_weights(images: Path) -> None:
+    """Four steps at once, or two, a state and two more."""
+
+    class Clock(Pretraining):
+        """Takes a second a step: the time that is over is the number of steps."""
+
+        def _agreed(self, seconds: float) -> float:
+            return float(self.step)
+
+    def run(seconds: int, state: State | None) -> State:
+        settings = config(images, minutes=seconds / 60, decay_minutes=0)
+        clock, states = Clock(settings, initial_model(settings)), list[State]()
+        if state is not None:
+            clock.load(state)
+        clock.run(lambda save: states.append(copy.deepcopy(save())))
+        assert states[-1]["step"] == seconds
+        return states[-1]
+
+    whole, parts = run(4, None), run(4, run(2, None))
+    for kind in ("model", "average"):
+        assert all(torch.equal(each, parts[kind][name]) for name, each in whole[kind].items())
+    assert whole["means"] == parts["means"]
+    assert not all(torch.equal(each, whole["average"][name]) for name, each in whole["model"].items())
+
+
+def test_an_outlier_is_left_out(images: Path) -> None:
+    settings = config(images, minutes=1 / 60)
+    run = loop(settings)
+    run.means[GRADIENT] = 1e-9  # next to which every batch is one
+    before = {name: each.clone() for name, each in run.model.state_dict().items()}
+    run._take_step()
+    assert all(torch.equal(each, before[name]) for name, each in run.model.state_dict().items())
+    assert set(run.means) == {GRADIENT}
+    assert run.means[GRADIENT] > 1e-9
+
+
+@pytest.mark.ray
+def test_two_workers_learn_and_one_goes_on(images: Path, tmp_path: Path, local_ray: None) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    settings = config(images, out=str(tmp_path / "made"), resources={"workers": 2})
+    folder = pretrain(settings, tracking_uri=uri)
+    first = load_bundle(folder)
+    assert first.properties == ()
+    assert all(each.isfinite().all() for each in first.model.state_dict().values())
+    with pytest.raises(InputError, match="is the folder of other settings"):
+        pretrain(settings.model_copy(update={"seed": 1}), tracking_uri=uri)
+    more = config(images, out=str(tmp_path / "made"), resources={"workers": 1}, minutes=0.08)
+    assert pretrain(more, tracking_uri=uri) == folder
+    assert load_bundle(folder).digest != first.digest
     drawn = md.draw(str(folder), like=np.eye(32, dtype=np.uint8), size=64)
     assert drawn.labels.shape == (1, 64, 64)
 
 
-def test_what_cannot_be_pretrained(images: Path, tmp_path: Path) -> None:
+@pytest.mark.ray
+def test_what_cannot_be_pretrained(images: Path, tmp_path: Path, local_ray: None) -> None:
     many = md.write(tmp_path / "many", md.generate("Polycrystal", 20, (32, 32), n_phases=3))
     for changes, message in (
         ({"sources": [{"dataset": str(many)}]}, "holds no square images of two phases"),
@@ -79,8 +120,5 @@ def test_what_cannot_be_pretrained(images: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             pretrain(config(images, out=str(tmp_path / "out"), **changes))
     assert not (tmp_path / "out").exists()
-    (tmp_path / "damaged.state").write_bytes(b"no state")
-    with pytest.raises(InputError, match="is no training state, or damaged"):
-        pretrain(config(images, out=str(tmp_path / "damaged")))
     with pytest.raises(InputError, match=r"window"):
         validate_config(SourceConfig, {"dataset": "x", "window": 40}, "the source")

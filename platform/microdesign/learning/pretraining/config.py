@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from microdesign.core.config import Config
+from microdesign.learning.training.config.resources import ResourcesConfig
 from microdesign.learning.training.optimization import LearningRateSchedule, OptimizerConfig
 from microdesign.model.networks.config import NetworkConfig
 
@@ -42,7 +43,7 @@ class PretrainConfig(Config):
     kl: float = Field(2e-5, ge=0, description="weight of KL(q(z|x) || N(0, 1)) in nats: 1e-3 loses the latent")
     turns: bool = Field(True, description="whether images are turned by 90 degrees and mirrored")
     inverted: float = Field(0.15, ge=0, le=1, description="share of the steps with the phases exchanged")
-    pixels: int = Field(64**3, ge=64**2, description="pixels of a batch")
+    pixels: int = Field(64**3, ge=64**2, description="pixels of a worker's batch")
     optimizer: OptimizerConfig = Field(
         OptimizerConfig(learning_rate=1e-3, weight_decay=1e-3, schedule=LearningRateSchedule(kind="constant")),
         description="optimizer; the rate rises over the first steps, see `warmup`",
@@ -51,6 +52,9 @@ class PretrainConfig(Config):
     average: float = Field(
         0.99, ge=0, lt=1, description="decay of the moving average of the weights, which is kept: a long one lags"
     )
-    threads: int = Field(1, ge=1, description="threads")
+    resources: ResourcesConfig = Field(
+        ResourcesConfig(), description="workers, each with batches of its own; gradients are their mean"
+    )
     seed: int = Field(0, ge=0, description="seed of weights, batches and noise")
-    out: str = Field("runs/pretrained", description="folder of the bundle; the training state lies beside it")
+    out: str = Field("runs/pretrained", description="folder of the run's checkpoints and, in the end, of `bundle`")
+    experiment: str = Field("microdesign-pretraining", description="MLflow experiment")

@@ -1,181 +1,138 @@
-"""The pretraining loop: a state on disk every few minutes, from which the same command goes on; a bundle in the end.
+"""Pretraining under Ray Train: checkpoints every minute, from which the same command goes on; a bundle in the end."""
 
-The denoiser and the encoder learn from the denoiser's loss, with a light KL divergence to a standard normal prior. The
-draft learns from the reconstruction losses of training, on the same latents, through which no gradient flows: the
-latent holds what the images are, and the draft takes of it what it can. Volume fractions alone are asked of encoder and
-draft together, since properties depend on them most.
-"""
-
-import math
-import pickle
-import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import ray.train
 import torch
-from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from ray.train.torch import get_device, prepare_model
+from ray.util.queue import Queue
+from torch import nn
 
-from microdesign.core.config import dump_yaml
-from microdesign.core.errors import InputError
-from microdesign.core.files import digest, replacing
+from microdesign.core.config import dump_yaml, read_yaml_mapping, validate_config
+from microdesign.core.errors import InputError, MicrodesignError
+from microdesign.core.files import lock_folder, write_text
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.pretraining.config import PretrainConfig
-from microdesign.learning.pretraining.sources import Batches
+from microdesign.learning.pretraining.loop import Pretraining, initial_model, model_config
+from microdesign.learning.training.loop import State
+from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
+from microdesign.learning.training.workers.failures import driver_error
+from microdesign.learning.training.workers.interrupts import interruptible
+from microdesign.learning.training.workers.relay import relayed
+from microdesign.learning.training.workers.trainer import build_trainer
 from microdesign.model.bundle import Description, save_bundle
-from microdesign.model.losses.reconstruction import build_losses
-from microdesign.model.model_config import ModelConfig
-from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
-from microdesign.model.objective_config import ObjectiveConfig
-from microdesign.model.pretrained import start_bundle
-from microdesign.model.prior.config import STANDARD, PriorConfig
-from microdesign.model.prior.mixture import Gaussian, gaussian_kl
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
+from microdesign.physics.execution.resources import check_resources
+from microdesign.tracking import continued, default_uri, ending, start_run
 
-SAVED_EVERY = 60.0
-"""Seconds between states on disk."""
-GRADIENT, OUTLIER = "gradient", 20.0
-"""Name of the mean norm of the gradient of encoder and denoiser, and how many times as large a batch's may be."""
-FRACTIONS = 1.0
-"""Weight of the squared error of volume fractions: one of 0.02 costs 4e-4, half of what the latent's KL costs."""
-REPORTED_EVERY = 30.0
-"""Seconds between lines of progress."""
+_SETTINGS = "config.yaml"
+_OF_TIME = ("minutes", "decay_minutes", "resources")
+"""Settings that may change between a run and its continuation."""
 
 
-def pretrain(config: PretrainConfig, progress: Progress = silent) -> Path:
-    """Pretrains, or goes on with it; returns the bundle's folder.
+def pretrain(config: PretrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
+    """Pretrains, or goes on with it; returns the bundle's folder, `bundle` in `out`.
+
+    A run that was killed goes on from its last checkpoint, and one that is over does, where `minutes` is more now.
+
+    Args:
+        config: What to learn from what.
+        progress: Told of the terms of the loss as they fall.
+        tracking_uri: MLflow address; the environment's or the embedded default when None.
 
     Raises:
-        InputError: A data set does not fit, the decoder is not local_global, or there is no bundle to start from.
+        InputError: A data set does not fit, the decoder is not local_global, there is no bundle to start from, or
+            `out` is the folder of other settings.
+        MicrodesignError: Pretraining failed on every try; the message carries the worker's error.
     """
-    torch.set_num_threads(config.threads)
-    run = _Pretraining(config, progress)
-    run.train()
-    return run.finish()
+    resources = config.resources
+    check_resources("Pretraining", resources.of_worker, "resources", resources.workers_range[0])
+    config = _resolved(config)
+    Pretraining(config, initial_model(config))  # what cannot be learned from leaves no folder and no run
+    folder, uri = Path(config.out), tracking_uri or default_uri()
+    _check_folder(folder, config)
+    with (
+        lock_folder(str(folder)) or nullcontext(),
+        ending(continued(folder / "mlflow.json", uri, lambda: start_run(config.experiment, folder.name, uri))) as run,
+    ):
+        write_text(folder / _SETTINGS, dump_yaml(config))
+        run.log_text(dump_yaml(config), _SETTINGS)
 
+        def tell(seconds: float, means: Mapping[str, float]) -> None:
+            terms = ", ".join(f"{name} {value:.4g}" for name, value in means.items() if name != "step")
+            progress(f"{seconds / 60:.1f} of {config.minutes:g} min, step {means['step']:.0f}: {terms}")
+            progress.count(round(seconds), round(60 * config.minutes), "s")
+            run.log_metrics(means, step=round(means["step"]))
 
-class _Pretraining:
-    """A run and its position."""
-
-    def __init__(self, config: PretrainConfig, progress: Progress) -> None:
-        self.config, self.progress = config, progress
-        self.folder = Path(config.out)
-        self.batches = Batches(config.sources, config.pixels, config.inverted, config.seed, config.turns)
-        torch.manual_seed(config.seed)
-        self.description = Description(
-            model=ModelConfig(network=config.network, prior=PriorConfig(kind=STANDARD)),
-            standardization=Standardization(names=(), units=(), offsets=(), scales=()),
+        messages = Queue(actor_options={"num_cpus": 0})
+        trainer = build_trainer(
+            _worker, {"config": config.model_dump(mode="json"), "messages": messages}, resources, folder
         )
-        self.model = VAERegression(self.description.model, 0)
-        if not isinstance(self.model.decoder, LocalGlobalDecoder):
-            raise InputError(f"The decoder {config.network.decoder} has no denoiser; expected local_global.")
-        self.decoder = self.model.decoder
-        if config.start is not None:
-            try:
-                self.model.load_state_dict(start_bundle(config.start).model.state_dict())
-            except RuntimeError as error:
-                reason = str(error).strip().splitlines()[-1].strip()
-                raise InputError(f"start: {config.start} is of another architecture ({reason}).") from None
-        objective = ObjectiveConfig()
-        self.losses = build_losses(objective.loss + "+lineal_path", objective.weights, objective.settings)
-        self.decoder.draft.requires_grad_(config.draft > 0)
-        draft = list(self.decoder.draft.parameters())
-        of_draft = {id(each) for each in draft}
-        self.parts = draft, [each for each in self.model.parameters() if id(each) not in of_draft]
-        self.optimizer = config.optimizer.build([each for each in self.model.parameters() if each.requires_grad])
-        self.average = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.average))
-        self.step, self.seconds = 0, 0.0
-        self.means: dict[str, float] = {}
-        self.state = self.folder.with_name(self.folder.name + ".state")
-        self.identity = digest(dump_yaml(config.model_copy(update={"minutes": 1, "decay_minutes": 0})).encode())
-        if self.state.is_file():
-            try:
-                state = torch.load(self.state, map_location="cpu", weights_only=True)
-            except (RuntimeError, EOFError, pickle.UnpicklingError):
-                raise InputError(f"{self.state}: is no training state, or damaged; remove it to start anew.") from None
-            self._load(state)
+        try:
+            with relayed(messages, tell), interruptible():
+                result = trainer.fit()
+        except ray.train.TrainingFailedError as error:
+            raise driver_error(error, f"Pretraining {folder.name}") from error
+        state = load_state(result.checkpoint)
+        if state is None:
+            raise MicrodesignError(f"Pretraining {folder.name} ended without a checkpoint.")
+        return _save(config, state, folder / "bundle")
 
-    def train(self) -> None:
-        """Takes steps until the time is over."""
-        began, saved, reported = time.monotonic() - self.seconds, time.monotonic(), self.seconds
-        limit, decay = 60 * self.config.minutes, 60 * self.config.decay_minutes
-        while self.seconds < limit:
-            rate = min(1.0, (self.step + 1) / self.config.warmup) * min(1.0, (limit - self.seconds) / max(decay, 1e-9))
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.config.optimizer.learning_rate * rate
-            self._take_step()
-            if self.seconds - reported >= REPORTED_EVERY:
-                reported = self.seconds
-                terms = ", ".join(f"{name} {value:.4g}" for name, value in self.means.items())
-                self.progress(f"{self.seconds / 60:.1f} of {self.config.minutes:g} min, step {self.step}: {terms}")
-            if time.monotonic() - saved >= SAVED_EVERY:
-                self._save()
-                saved = time.monotonic()
-            self.seconds = time.monotonic() - began
-        self._save()
 
-    def finish(self) -> Path:
-        """Writes the bundle of the averaged weights."""
-        self.model.load_state_dict(self.average.module.state_dict())
-        save_bundle(self.folder, self.model.half(), self.description)  # half the size; loaded, they are float32 again
-        return self.folder
+def _resolved(config: PretrainConfig) -> PretrainConfig:
+    """The settings with whole paths: workers run in folders of their own."""
+    sources = [each.model_copy(update={"dataset": str(Path(each.dataset).resolve())}) for each in config.sources]
+    paths: dict[str, Any] = {"sources": tuple(sources), "out": str(Path(config.out).resolve())}
+    if config.start is not None and Path(config.start).is_dir():
+        paths["start"] = str(Path(config.start).resolve())
+    return config.model_copy(update=paths)
 
-    def _take_step(self) -> None:
-        torch.manual_seed((self.config.seed << 32) + self.step)
-        x, periodic = self.batches.step(self.step)
-        self.model.set_periodic(periodic)
-        with torch.autocast("cpu", torch.bfloat16):
-            posterior = self.model.infer(x)
-            z = posterior.sample()
-            terms = {"denoising": self.decoder.denoising_loss(x, z).mean()}
-            fractions = self.decoder.draft.fractions(z)
-            known = x[: math.ceil(self.config.draft * len(x))]
-            logits = self.decoder.draft(z[: len(known)].detach(), tuple(x.shape[2:])) if len(known) else None
-        standard = Gaussian(torch.zeros_like(posterior.mean), torch.zeros_like(posterior.mean))
-        terms["kl"] = gaussian_kl(posterior, standard).mean()
-        terms["fractions"] = (fractions - x.flatten(2).mean(2)).square().mean()
-        total = terms["denoising"] + self.config.kl * terms["kl"] + FRACTIONS * terms["fractions"]
-        if logits is not None:
-            parts = [weight * loss(logits, known).mean() for weight, loss in self.losses.values()]
-            terms["draft"] = torch.stack(parts).sum()
-            total = total + terms["draft"]
-        self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self._update(total, terms)
 
-    def _update(self, total: Tensor, terms: dict[str, Tensor]) -> None:
-        # Apart, since they share no gradient but that of the fractions: what the draft has too much the other keeps.
-        norms = torch.stack([self.config.optimizer.clip(part) for part in self.parts])
-        norm, usual = float(norms[1]), self.means.get(GRADIENT, math.inf)
-        # One image in a hundred thousand makes the denoiser, which has no norm layers, overshoot: it is left out.
-        if torch.isfinite(total.detach() + norms.sum()) and norm < OUTLIER * usual:
-            self.optimizer.step()
-            self.average.update_parameters(self.model)
-            self.means[GRADIENT] = norm if math.isinf(usual) else 0.98 * usual + 0.02 * norm
-        else:
-            self.means[GRADIENT] = 1.1 * usual  # if it were not one batch but all of them, they would be taken soon
-        self.step += 1
-        for name, term in terms.items():
-            value = float(term.detach())
-            self.means[name] = value if name not in self.means else 0.98 * self.means[name] + 0.02 * value
+def _check_folder(folder: Path, config: PretrainConfig) -> None:
+    if (folder / _SETTINGS).is_file():
+        before = validate_config(PretrainConfig, read_yaml_mapping(folder / _SETTINGS), str(folder / _SETTINGS))
+        same = dict.fromkeys(_OF_TIME)
+        if before.model_copy(update=same) != config.model_copy(update=same):
+            raise InputError(f"{folder}: is the folder of other settings; remove it, or choose another `out`.")
 
-    def _save(self) -> None:
-        state: dict[str, Any] = {
-            "identity": self.identity,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "means": self.means,
-        }
-        with replacing(self.state) as temporary:
-            torch.save(state, temporary)
 
-    def _load(self, state: dict[str, Any]) -> None:
-        if state["identity"] != self.identity:
-            raise InputError(f"{self.state}: is the state of other settings; remove it, or choose another `out`.")
-        for part in ("model", "optimizer", "average"):
-            getattr(self, part).load_state_dict(state[part])
-        self.step, self.seconds, self.means = state["step"], state["seconds"], state["means"]
+def _worker(settings: dict[str, Any]) -> None:
+    """What each Ray Train worker runs."""
+    config = validate_config(PretrainConfig, settings["config"], "the settings of pretraining")
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    torch.set_num_threads(max(1, round(config.resources.cpus)))
+    model = initial_model(config).to(get_device())
+
+    def wrap(objective: nn.Module) -> nn.Module:
+        wrapped: nn.Module = prepare_model(objective, parallel_strategy="ddp" if world > 1 else None)
+        return wrapped
+
+    run = Pretraining(config, model, wrap, rank, world)
+    state = load_state(ray.train.get_checkpoint(), rank)
+    if state is not None:
+        run.load(state)
+
+    def on_checkpoint(save: Callable[[], State]) -> None:
+        with state_checkpoint(save, rank) as checkpoint:
+            ray.train.report({}, checkpoint=checkpoint)
+
+    def on_report(seconds: float, means: Mapping[str, float]) -> None:
+        if rank == 0:
+            settings["messages"].put((seconds, means))
+
+    run.run(on_checkpoint, on_report)
+
+
+def _save(config: PretrainConfig, state: State, folder: Path) -> Path:
+    """Writes the bundle of the averaged weights."""
+    model = VAERegression(model_config(config), 0)
+    model.load_state_dict(state["average"])
+    standardization = Standardization(names=(), units=(), offsets=(), scales=())
+    # Half the size; loaded, the weights are float32 again.
+    save_bundle(folder, model.half(), Description(model=model_config(config), standardization=standardization))
+    return folder

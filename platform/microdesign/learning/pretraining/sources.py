@@ -53,7 +53,7 @@ class Source:
 
 
 class Batches:
-    """A batch for every step, which depends on the seed and the step alone.
+    """Batches by number, each of which depends on its number and the seed alone.
 
     Args:
         configs: The sources.
@@ -71,9 +71,9 @@ class Batches:
         self.shares, self.pixels, self.inverted, self.seed = shares / shares.sum(), pixels, inverted, seed
         self.turns = turns
 
-    def step(self, step: int) -> tuple[Tensor, bool]:
+    def batch(self, number: int) -> tuple[Tensor, bool]:
         """Indicators `(B, 1, N, N)`, channels last, and whether they are periodic."""
-        stream = np.random.default_rng([self.seed, step])
+        stream = np.random.default_rng([self.seed, number])
         source = self.sources[int(stream.choice(len(self.sources), p=self.shares))]
         labels = source.draw(max(1, self.pixels // source.size**2), stream)
         if source.periodic:

@@ -1,14 +1,13 @@
 """Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
-from ray.train.torch import TorchTrainer, get_device, prepare_model
+from ray.train.torch import get_device, prepare_model
 from ray.util.queue import Queue
 
 from microdesign.core.config import dump_yaml, validate_config
@@ -33,9 +32,10 @@ from microdesign.learning.training.starting_point import (
     resolve_start,
 )
 from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
-from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
+from microdesign.learning.training.workers.failures import driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
-from microdesign.learning.training.workers.relay import relayed
+from microdesign.learning.training.workers.relay import describe, expected_epochs, relayed
+from microdesign.learning.training.workers.trainer import build_trainer
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
 from microdesign.model.pretrained import start_bundle
@@ -141,41 +141,25 @@ def check_worker_resources(config: TrainConfig) -> None:
     check_resources("Training", resources.of_worker, "resources", resources.workers_range[0])
 
 
-def build_trainer(config: TrainConfig, standardization: Standardization, name: str, messages: Any) -> TorchTrainer:
-    """The Ray trainer of a run; `messages.put` gets (epochs done, metrics) after each epoch, in worker 0."""
-    # Ray Train takes up a worker's report when it polls, and the worker waits: no epoch would be shorter than 2 s.
-    os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.2")
-    paths = {"dataset": config.dataset} | ({} if config.start in (None, PRETRAINED) else {"start": config.start})
-    resources = config.resources
-    # Of several workers Ray's types know a number alone, and of callbacks those of the older Ray Train.
-    workers: Any = resources.workers
-    callbacks: list[Any] = [NoSecondTry()]
-    resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
-    return TorchTrainer(
-        _worker,
-        train_loop_config={
-            "config": config.model_dump(mode="json") | resolved,
-            "standardization": standardization.model_dump(mode="json"),
-            "messages": messages,
-        },
-        scaling_config=ray.train.ScalingConfig(
-            num_workers=workers, use_gpu=resources.gpu, resources_per_worker=resources.of_worker
-        ),
-        run_config=ray.train.RunConfig(
-            name=name,
-            storage_path=str(Path(config.storage).resolve()),
-            failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
-            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
-            callbacks=callbacks,
-        ),
-    )
-
-
 def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Run, progress: Progress) -> State:
+    epochs = config.loop.total_epochs
+
+    def tell(done: int, metrics: Mapping[str, float]) -> None:
+        progress(f"epoch {done}/{epochs}: {describe(metrics)}")
+        progress.count(done, expected_epochs(done, metrics["progress"]), "epochs")
+        run.log_metrics(metrics, step=done)
+
     messages = Queue(actor_options={"num_cpus": 0})
-    trainer = build_trainer(config, standardization, name, messages)
+    paths = {"dataset": config.dataset} | ({} if config.start in (None, PRETRAINED) else {"start": config.start})
+    resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
+    settings = {
+        "config": config.model_dump(mode="json") | resolved,
+        "standardization": standardization.model_dump(mode="json"),
+        "messages": messages,
+    }
+    trainer = build_trainer(_worker, settings, config.resources, Path(config.storage).resolve() / name)
     try:
-        with relayed(messages, config.loop.total_epochs, run, progress), interruptible():
+        with relayed(messages, tell), interruptible():
             result = trainer.fit()
     except ray.train.TrainingFailedError as error:
         raise driver_error(error, f"Training {name}") from error

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 
 from microdesign.core.errors import InputError, MicrodesignError
 
+_TRIES = 4
+"""Starts of a local Ray: Ray gives its node half a minute, which a machine with other work may need longer than."""
+
 
 @contextmanager
 def connected() -> Iterator[None]:
@@ -30,21 +33,26 @@ def connected() -> Iterator[None]:
     if address is None:  # nobody takes this machine away; the watcher is one more process of every training
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
-    try:
-        # Workers' output goes to Ray's log files: standard output belongs to the command's own answer.
-        ray.init(
-            # Not None: that would quietly join whatever Ray happens to run on this machine.
-            address=address or "local",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            include_dashboard=False if address is None else None,
-        )
-    except Exception as error:  # no narrower: of a node that does not start in time Ray says so in a bare one
-        if address is None:
-            raise MicrodesignError(
-                f"A local Ray did not start ({_reason(error)}); free the machine, or name a cluster by RAY_ADDRESS."
-            ) from None
-        raise InputError(f"The Ray cluster at {address} {_why(error)}") from None
+    for tries_left in reversed(range(1 if address else _TRIES)):
+        try:
+            # Workers' output goes to Ray's log files: standard output belongs to the command's own answer.
+            ray.init(
+                # Not None: that would quietly join whatever Ray happens to run on this machine.
+                address=address or "local",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                include_dashboard=False if address is None else None,
+            )
+            break
+        except Exception as error:  # no narrower: of a node that does not start in time Ray says so in a bare one
+            if address is not None:
+                raise InputError(f"The Ray cluster at {address} {_why(error)}") from None
+            ray.shutdown()
+            if not tries_left:
+                raise MicrodesignError(
+                    f"A local Ray did not start in {_TRIES} tries ({_reason(error)}); free the machine, or name a "
+                    "cluster by RAY_ADDRESS."
+                ) from None
     try:
         yield
     finally:

@@ -1,13 +1,10 @@
-"""From the workers to people: each epoch's metrics go to MLflow, and a line and a count to the progress."""
+"""From the workers to people: what they put into a queue is told while they go on."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ray.util.queue import Empty, Queue
-
-from microdesign.core.progress import Progress
-from microdesign.tracking import Run
 
 _NOT_TERMS = ("loss", "learning_rate", "samples_per_second", "progress", "physics_answered")
 
@@ -35,27 +32,28 @@ def expected_epochs(done: int, progress: float) -> int:
 
 
 @contextmanager
-def relayed(messages: Queue, epochs: int, run: Run, progress: Progress) -> Iterator[None]:
-    """Takes (epochs done, metrics) from the queue while the block runs; the workers wait for neither reader.
+def relayed(messages: Queue, tell: Callable[..., None]) -> Iterator[None]:
+    """Takes messages from the queue while the block runs and passes what they hold to `tell`; workers do not wait.
+
+    Args:
+        messages: Tuples of arguments for `tell`.
+        tell: For people and for MLflow.
 
     Raises:
-        Exception: What MLflow or the progress raised first, after the block: training itself goes on.
+        Exception: What `tell` raised first, after the block: training itself goes on.
     """
     finished, failure = threading.Event(), list[Exception]()
 
     def relay() -> None:
         while True:
             try:
-                done, metrics = messages.get(timeout=0.5)
+                message = messages.get(timeout=0.5)
             except Empty:
                 if finished.is_set():
                     return
                 continue
             try:
-                progress(f"epoch {done}/{epochs}: {describe(metrics)}")
-                progress.count(done, expected_epochs(done, metrics["progress"]), "epochs")
-                if not failure:
-                    run.log_metrics(metrics, step=done)
+                tell(*message)
             except Exception as error:
                 failure.append(error)
 
