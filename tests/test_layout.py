@@ -38,7 +38,13 @@ NOT_FOR = {
 """Rooms below that a room does without all the same: computation knows no MLflow, and networks know no physics."""
 INSIDE = {"design": ("target", "search", "campaign", "report", "setup", "workflow", "from_micrograph", "api")}
 """The order of the rooms inside a room: each imports itself and those before it."""
-RAY_EDGE = ("physics/execution/", "learning/training/", "learning/sweep/", "design/campaign/runners/")
+RAY_EDGE = (
+    "physics/execution/",
+    "learning/training/",
+    "learning/pretraining/pretrain.py",
+    "learning/sweep/",
+    "design/campaign/runners/",
+)
 """Where Ray may be imported, besides jobs and serving."""
 LONGEST = 500
 
