@@ -14,7 +14,6 @@ from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trial
 from microdesign.design.report.html import report_campaign
-from microdesign.design.report.manufacturing import ROUGH
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.setup import open_setup
 from microdesign.design.workflow import run_design
@@ -25,6 +24,7 @@ from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.vae import VAERegression
 from microdesign.physics.evaluators.fft import FFTEvaluator
+from microdesign.physics.evaluators.manufacturing import VARIANTS
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import coarsened
@@ -182,7 +182,7 @@ def test_the_same_run_goes_on(result: CampaignResult, folder: Path) -> None:
     again = run_design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
     assert again.search.resumed_evaluations == 12
     assert again.search.evaluations == 14
-    assert again.after_search.evaluations == 14 + (8 + 3 + ROUGH) * len(again.candidates)
+    assert again.after_search.evaluations == 14 + (8 + len(VARIANTS)) * len(again.candidates)
     named = {path for candidate in again.candidates for path in candidate.files.values()}
     nearest = {str(Path(each.nearest).with_suffix(kind)) for each in again.candidates for kind in (".npy", ".png")}
     assert {str(path) for path in (folder / "campaign" / "candidates").iterdir()} == named | nearest

@@ -88,6 +88,13 @@ def design(
     folder: Annotated[
         Path | None, typer.Option(help="With --from: where everything goes; microdesign-from-NAME when left out.")
     ] = None,
+    robust: Annotated[
+        bool,
+        typer.Option(
+            "--robust",
+            help="Let the worst case count, with outlines half a pixel off or rough: 7 evaluations a design.",
+        ),
+    ] = False,
     overrides: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +110,8 @@ def design(
         "--folder": folder,
     }
     if micrograph is not None:
-        _design_from(config, micrograph, given, overrides or [], as_json)
+        changes = [*(overrides or []), *(["campaign.robust=true"] if robust else [])]
+        _design_from(config, micrograph, given, changes, as_json)
         return
     if config is None:
         raise InputError("design: expected CONFIG, or --from MICROGRAPH with --materials and --target.")
@@ -112,7 +120,7 @@ def design(
     from microdesign.core.config import load_config
     from microdesign.design.campaign.campaign_config import CampaignConfig
 
-    settings = load_config(CampaignConfig, config, overrides or [])
+    settings = load_config(CampaignConfig, config, [*(overrides or []), *(["robust=true"] if robust else [])])
     from microdesign.design.campaign.retraining import retrainer
     from microdesign.design.workflow import run_design
 

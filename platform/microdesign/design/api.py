@@ -27,6 +27,7 @@ from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.effective_properties import Phases, phases_from
+from microdesign.physics.evaluators.manufacturing import VARIANTS, manufactured, named_variants
 from microdesign.physics.evaluators.protocol import Evaluator, Values
 from microdesign.physics.execution.cluster import connected
 from microdesign.physics.materials import Materials
@@ -35,6 +36,8 @@ from microdesign.tracking import default_uri
 
 Model = str | Path | Surrogate
 """A bundle folder, `models:/NAME@ALIAS`, the address of a Serve endpoint, or a loaded model."""
+Told = Mapping[str, float] | Mapping[str, Mapping[str, float]] | str
+"""What is told of a trial: its properties, those of its variants by their names, or why there are none."""
 
 
 def design(
@@ -201,23 +204,28 @@ class Campaign(AskTell):
         self._setup = open_setup(config, Path(config.folder).resolve(), uri, surrogate, evaluator=_Elsewhere(method))
         super().__init__(self._setup.config, *self._setup.campaign_parts)
 
-    def tell(self, results: Sequence[TrialResult] | Mapping[str, Mapping[str, float] | str]) -> list[Trial]:
+    def tell(self, results: Sequence[TrialResult] | Mapping[str, Told]) -> list[Trial]:
         """Records results; on disk when this returns. Returns the trials as they are then.
 
         Args:
             results: For the key of each trial its properties by name, in the materials' units, or a text that says why
-                there are none; or a list of `TrialResult`.
+                there are none; or a list of `TrialResult`. In a robust campaign (`robust=True`) those of each of the
+                trial's `variants`, by its name.
 
         Raises:
             InputError: A key is of no trial, or of one that was told; a property of the target is missing, or a value
                 is no number. Nothing is recorded then.
         """
         if isinstance(results, Mapping):
-            results = [
-                TrialResult(key, error=values) if isinstance(values, str) else TrialResult(key, values)
-                for key, values in results.items()
-            ]
+            results = [_trial_result(key, values) for key, values in results.items()]
         return super().tell(results)
+
+    def variants(self, trial: Trial) -> dict[str, np.ndarray]:
+        """The images of a robust campaign's trial that are to be evaluated, uint8 `(2 X, 2 Y)` each.
+
+        `tell` takes the properties of each: `{trial.key: {"as drawn": {"Ex": 2.4}, "thicker": {"Ex": 2.6}, ...}}`.
+        """
+        return dict(zip(VARIANTS, manufactured(trial.labels, self.config.seed), strict=True))
 
     def result(self) -> CampaignResult:
         """The result so far; writes the images that it names into the campaign's folder."""
@@ -228,6 +236,20 @@ class Campaign(AskTell):
         )
         search = result.search.model_copy(update={"stopped": self.reason_to_stop()})
         return result.model_copy(update={"search": search})
+
+
+def _trial_result(key: str, told: Told) -> TrialResult:
+    if isinstance(told, str):
+        return TrialResult(key, error=told)
+    nested = {name: value for name, value in told.items() if isinstance(value, Mapping)}
+    if not nested:
+        return TrialResult(key, {name: value for name, value in told.items() if not isinstance(value, Mapping)})
+    if single := [name for name in told if name not in nested]:
+        raise InputError(f"The result of {key[:12]}: '{single[0]}' stands beside images; expected values by image.")
+    try:
+        return TrialResult(key, named_variants(nested))
+    except InputError as error:
+        raise InputError(f"The result of {key[:12]}: {error}") from None
 
 
 class _Elsewhere:

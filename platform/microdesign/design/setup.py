@@ -42,7 +42,8 @@ class CampaignSetup:
             materials and the pixel size are stated.
         model: The model; for phases that it was not trained on, transferred to them (material transfer).
         materials: The phases.
-        evaluator: The physics.
+        evaluator: The physics of a design: of its image, or, of a robust campaign, of all its variants.
+        image_evaluator: The physics of an image.
         store: Results of physics.
         data: Training images; None without.
         labelled: Whether their properties are those of `materials`.
@@ -53,6 +54,7 @@ class CampaignSetup:
     model: Surrogate
     materials: Materials
     evaluator: Evaluator
+    image_evaluator: Evaluator
     store: ResultStore
     data: Microstructures | None
     labelled: bool
@@ -61,7 +63,7 @@ class CampaignSetup:
     def predicting(self, model: Surrogate) -> Surrogate:
         """A model with the predictions that the campaign asks for: its own, or those of physics on a coarse grid."""
         factor = self.config.coarse_grid
-        return model if factor == 1 else CoarseGrid(model, self.evaluator, self.materials, factor)
+        return model if factor == 1 else CoarseGrid(model, self.image_evaluator, self.materials, factor)
 
     @cached_property
     def surrogate(self) -> Surrogate:
@@ -159,7 +161,8 @@ def open_setup(
         config=config.model_copy(update={"target": target, "materials": materials}),
         model=surrogate,
         materials=materials,
-        evaluator=evaluator,
+        evaluator=config.physics(evaluator),
+        image_evaluator=evaluator,
         store=ResultStore(config.store or folder / "results"),
         data=data,
         labelled=labelled,

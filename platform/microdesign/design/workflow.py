@@ -22,9 +22,10 @@ from microdesign.design.report.baselines import (
     admitted_images,
     best_of_random_draws,
     best_of_training_set,
+    worst_cases,
 )
 from microdesign.design.report.html import CONFIG, PAGE, RUN, write_report
-from microdesign.design.report.manufacturing import ROUGH, manufacturing
+from microdesign.design.report.manufacturing import manufacturing
 from microdesign.design.report.mlflow_logger import MLflowLogger
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.result_parts import AfterSearch, BaselineResult, CandidateResult, Manufacturing
@@ -32,6 +33,7 @@ from microdesign.design.report.robustness import other_discretization, robustnes
 from microdesign.design.report.summary import summarize, summarize_baseline, summarize_training_images
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.setup import CampaignSetup, open_setup
+from microdesign.physics.evaluators.manufacturing import VARIANTS
 from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.execution.store import evaluation_keys
 from microdesign.surrogate.protocol import Surrogate
@@ -92,7 +94,10 @@ def run_design(
             config, *setup.campaign_parts
         ) as campaign:  # from here on the folder is known to be this campaign's, and is locked
             write_text(folder / CONFIG, dump_yaml(config))
-            with ending(continued(folder / RUN, uri, started)) as run, MLflowLogger(run, config.target) as logger:
+            with (
+                ending(continued(folder / RUN, uri, started)) as run,
+                MLflowLogger(run, config.target, config.images_per_design) as logger,
+            ):
                 run.log_changes(config.model_dump(mode="json"))
                 fine_tune = None if retrain is None else lambda trials: setup.predicting(retrain(trials))
                 outcome = run_search(campaign, runner, progress, logger, setup.store, fine_tune)
@@ -110,15 +115,19 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
     """The result with baselines and redraws; writes the images that it names."""
     config = setup.config
     trials, digest = Trials(outcome.evaluations), setup.surrogate.digest
-    admitted = None if setup.data is None or not setup.labelled else admitted_images(setup.data, config.target)
-    known = None if admitted is None else admitted.values
-    result = summarize(config, trials, setup.materials, setup.feasibility, digest, folder, setup.training, known)
     started = time.monotonic()
 
     def evaluate(images: np.ndarray) -> dict[str, np.ndarray]:
         keys = evaluation_keys(images, setup.materials, setup.evaluator)
         return evaluate_images(runner, images, keys, setup.materials, setup.store, config.retries)
 
+    admitted = None if setup.data is None or not setup.labelled else admitted_images(setup.data, config.target)
+    compared = 0
+    if config.robust and admitted is not None:  # labels are of images as drawn
+        admitted = worst_cases(admitted, config.target, evaluate)
+        compared = len(admitted.rows)
+    known = None if admitted is None else admitted.values
+    result = summarize(config, trials, setup.materials, setup.feasibility, digest, folder, setup.training, known)
     candidates = _with_robustness(setup, outcome.candidates, result.candidates, evaluate)
     baselines, draws = _baselines(setup, admitted, len(outcome.evaluations), folder / "baselines", evaluate)
     from_data = (
@@ -126,16 +135,17 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
         if admitted is None
         else summarize_training_images(admitted, config.target, config.candidates, folder / "from-data", config.pixel)
     )
-    per_candidate = config.robustness.draws + (3 + ROUGH) * config.robustness.manufacturing
-    redraws = len(candidates) * per_candidate
+    images = config.images_per_design
+    outlines = len(VARIANTS) * (config.robustness.manufacturing and not config.robust)
+    redraws = len(candidates) * (config.robustness.draws * images + outlines)
     search = result.search.model_copy(
         update={
-            "resumed_evaluations": outcome.resumed,
+            "resumed_evaluations": outcome.resumed * images,
             "utilization": outcome.utilization,
             "stopped": outcome.stopped,
         }
     )
-    after = AfterSearch(evaluations=redraws + draws, seconds=time.monotonic() - started)
+    after = AfterSearch(evaluations=redraws + (draws + compared) * images, seconds=time.monotonic() - started)
     return result.model_copy(
         update={
             "candidates": candidates,
@@ -166,8 +176,8 @@ def _with_robustness(
     others = [
         other_discretization(trial.labels, trial.verified, target, setup.evaluator, setup.materials) for trial in trials
     ]
-    made: Sequence[Manufacturing | None] = [None for _ in trials]
-    if config.robustness.manufacturing:
+    made: Sequence[Manufacturing | None] = [each.manufacturing for each in candidates]
+    if config.robustness.manufacturing and not config.robust:  # a robust campaign has them on record
         made = manufacturing([trial.labels for trial in trials], target, evaluate, config.seed)
     return tuple(
         candidate.model_copy(

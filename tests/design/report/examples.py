@@ -65,6 +65,7 @@ def search(folder: Path, **changes: Any) -> SearchSummary:
     )
     values = {
         "evaluations": 17,
+        "designs": 17,
         "stopped": "the budget of 17 evaluations is spent",
         "history": (0.2, 0.0123),
         "rounds": (shown,),

@@ -86,3 +86,37 @@ def test_bad_targets() -> None:
     ]:
         with pytest.raises(InputError, match=message):
             validate_config(Target, values, "the target")
+
+
+def test_the_worst_case_has_the_largest_error_and_the_worst_optimum() -> None:
+    """Of each property by itself, so that no variant need be the worst in all of them."""
+    target = Target(
+        properties={
+            "Ex": 2.0,
+            "ky": {"at_most": 3.0},
+            "kx": {"between": (1.0, 2.0)},
+            "kx/ky": {"maximize": True, "at_most": 4.0},
+            "Gxy": {"minimize": True},
+        }
+    )
+    values = np.random.default_rng(0).uniform(0.5, 5.0, (5, 40, 5))
+    worst = target.worst_case(values)
+    np.testing.assert_allclose(target.errors(worst), target.errors(values.reshape(-1, 5)).reshape(5, 40).max(0))
+    np.testing.assert_array_equal(worst[:, 4], values[:, :, 4].max(0))
+    np.testing.assert_array_equal(worst[:, 1], values[:, :, 1].max(0))
+    kept = (values[:, :, 3] <= 4).all(0)
+    np.testing.assert_array_equal(worst[kept, 3], values[:, kept, 3].min(0))
+    np.testing.assert_array_equal(target.worst_case(values[:1]), values[0])
+    values[2, 3, 1] = np.nan
+    assert np.isnan(target.worst_case(values)).tolist() == [
+        [(row, column) == (3, 1) for column in range(5)] for row in range(40)
+    ]
+
+
+def test_a_table_of_designs_as_they_may_come_out_has_their_worst_case() -> None:
+    target = Target(properties={"kx/ky": 2.0})
+    values = {"kx": np.array([2.0]), "ky": np.array([1.0])}
+    assert target.table(values)[0, 0] == 2.0
+    made = values | {f"{n} (as drawn)": v for n, v in values.items()}
+    made |= {"kx (thicker)": np.array([3.0]), "ky (thicker)": np.array([2.0])}
+    assert target.table(made)[0, 0] == 1.5

@@ -22,6 +22,7 @@ from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.proposals import Proposals
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
 from microdesign.design.target.feasibility import check_bounds
+from microdesign.physics.evaluators.manufacturing import DRAWN, VARIANTS, by_variant, variant_name
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate
 
@@ -116,7 +117,7 @@ class AskTell(CampaignProgress):
         """What `ask` proposes, not yet on record: it changes nothing, so that it may run beside `tell`."""
         started = time.monotonic()
         trials = self.ledger.trials
-        n = min(n, self.config.evaluations - sum(trial.state is not TrialState.ABANDONED for trial in trials))
+        n = min(n, self.config.most_designs - sum(trial.state is not TrialState.ABANDONED for trial in trials))
         if n < 1:
             return []
         staged = self.proposals.propose(self, self.ledger, n)
@@ -192,7 +193,7 @@ class AskTell(CampaignProgress):
         whole = len(candidates) == config.candidates and several and not self.target.senses.any()
         if whole and max(self.error(candidate) for candidate in candidates) <= config.goal:
             return f"all {len(candidates)} candidates are within {config.goal:.2%}"
-        if len(done) >= config.evaluations:
+        if len(done) >= config.most_designs:
             return f"the budget of {config.evaluations} evaluations is spent"
         if config.minutes is not None and self.clock >= 60 * config.minutes:
             return f"the budget of {config.minutes:g} minutes is spent"
@@ -216,14 +217,32 @@ class AskTell(CampaignProgress):
         if result.error:
             return trial.moved(TrialState.FAILED, timings, error=result.error, **ended)
         columns = {name: np.array([_number(trial, name, value)]) for name, value in result.values.items()}
-        values = self.target.table(columns)[0]
         verified = {name: float(array[0]) for name, array in columns.items()}
+        if self.config.robust:
+            drawn = self._complete(trial, columns)
+            verified |= {variant_name(name, DRAWN): value for name, value in drawn.items()}
+        values = self.target.table(columns)[0]
         verified |= dict(zip(self.target.names, values.tolist(), strict=True))
         if not np.isfinite(values).all():
             name = self.target.names[int(np.flatnonzero(~np.isfinite(values))[0])]
             return trial.moved(TrialState.FAILED, timings, error=f"{name} = {verified[name]}: no finite value", **ended)
         verified = {name: value for name, value in verified.items() if np.isfinite(value)}
         return replace(trial.moved(TrialState.SUCCEEDED, timings, error="", **ended), verified=verified)
+
+    def _complete(self, trial: Trial, columns: Mapping[str, np.ndarray]) -> dict[str, float]:
+        """The target's properties as drawn.
+
+        Raises:
+            InputError: The result lacks one of the variants of a design.
+        """
+        variants = by_variant(columns)
+        for variant in VARIANTS:
+            if variant not in variants:
+                raise InputError(
+                    f"Trial {trial.number}: the campaign is robust, and there are no values of the image '{variant}'; "
+                    f"expected each property of {', '.join(VARIANTS)}."
+                )
+        return dict(zip(self.target.names, self.target.table(variants[DRAWN])[0].tolist(), strict=True))
 
 
 def campaign_identity(

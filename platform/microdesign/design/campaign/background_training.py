@@ -55,7 +55,7 @@ class BackgroundTraining:
         succeeded = trials.succeeded
         due = len(succeeded) // every
         proposed = sum(trial.state is not TrialState.ABANDONED for trial in trials.trials)
-        if due > self._trained and proposed < self._config.evaluations:  # or nothing would be proposed with it
+        if due > self._trained and proposed < self._config.most_designs:  # or nothing would be proposed with it
             self._trained, self._since = due, time.monotonic()
             self._progress(f"fine-tuning the model on {due * every} evaluated designs")
             self._future = _in_background(self._retrain, succeeded[: due * every])

@@ -1,14 +1,16 @@
 """The configuration of a campaign: how long and how widely to search, which model and physics, where the record is."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.units import read_length
 from microdesign.design.search.refiners.config import RefinementConfig
 from microdesign.design.target.target import Target
+from microdesign.physics.evaluators.manufacturing import VARIANTS, Manufactured
+from microdesign.physics.evaluators.protocol import Evaluator
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.endpoint import PATIENCE
 
@@ -96,12 +98,41 @@ class SearchConfig(Config):
     )
     retraining: RetrainingConfig = RetrainingConfig()
     refinement: RefinementConfig = RefinementConfig()
+    robust: bool = Field(
+        False,
+        description="whether the worst case counts: of a design as drawn, with phase 1 half a pixel larger and smaller "
+        "all around, and with 1 % of the pixels along its outlines in the other phase, four times; a design then takes "
+        "7 evaluations, on a grid of twice the pixels, and all of them count in the budget",
+    )
     robustness: RobustnessConfig = RobustnessConfig()
     random_baseline: bool = Field(
         True,
         description="after the search, outside its budgets: the best of as many blind draws as it took evaluations",
     )
     seed: int = Field(0, ge=0, description="seed of every draw")
+
+    @model_validator(mode="after")
+    def _affords_designs(self) -> Self:
+        if self.most_designs < 2:
+            raise ValueError(
+                f"robust: a design takes {self.images_per_design} evaluations, so that evaluations = "
+                f"{self.evaluations} are of {self.most_designs}; expected at least {2 * self.images_per_design}"
+            )
+        return self
+
+    @property
+    def images_per_design(self) -> int:
+        """Physics evaluations that a design takes."""
+        return len(VARIANTS) if self.robust else 1
+
+    @property
+    def most_designs(self) -> int:
+        """Designs that the budget of evaluations is enough for."""
+        return self.evaluations // self.images_per_design
+
+    def physics(self, evaluator: Evaluator) -> Evaluator:
+        """What evaluates the designs: the evaluator itself, or, of a robust campaign, that of all their variants."""
+        return Manufactured(evaluator, self.seed) if self.robust else evaluator
 
 
 class ReferenceImage(Config):

@@ -96,6 +96,7 @@ def run_campaign(
         EvaluationError: Physics has values for none of the first designs.
     """
     check_feasible(config.target, materials, evaluator)
+    evaluator = config.physics(evaluator)
     with AskTell(config, surrogate, materials, evaluator.fingerprint, table) as campaign:
         runner = open_campaign_runner(config, evaluator, materials)
         try:
@@ -287,8 +288,11 @@ class _Engine:
         before, self._reported = self._reported, len(campaign.ledger)
         candidates, history = campaign.candidates(), campaign.history()
         errors = ", ".join(f"{100 * campaign.error(candidate):.2f} %" for candidate in candidates)
+        count = f"{self._reported * campaign.config.images_per_design} evaluations"
+        if campaign.config.robust:
+            count += f" of {self._reported} designs"
         best = f"errors {errors}" if errors else f"none within tolerance, best {min(history, default=np.inf):.1%}"
-        self._progress(f"{self._reported} evaluations, {len(candidates)} candidates, {best}")
+        self._progress(f"{count}, {len(candidates)} candidates, {best}")
         if self._logger is not None:
             evaluations = campaign.ledger.evaluations
             self._logger.log_round(evaluations, evaluations[before:], len(candidates))

@@ -228,7 +228,7 @@ class Proposals:
         if not self.target.senses.any():
             return self.strata
         names = self.surrogate.properties
-        points = [{name: i.verified[name] for name in names} for i in incumbents if set(names) <= set(i.verified)]
+        points = [{name: i.drawn[name] for name in names} for i in incumbents if set(names) <= set(i.drawn)]
         return self.strata.joined(Strata.of(self.surrogate, points)) if points else self.strata
 
     def _new(self, trials: Trials, designs: Designs) -> Designs:

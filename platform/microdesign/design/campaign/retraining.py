@@ -118,7 +118,7 @@ def joined(dataset: Dataset, trials: Sequence[Trial], folder: Path) -> Dataset:
     for number, shard in enumerate(manifest.shards):
         if not writer.has_shard(shard.name):
             writer.write_shard(shard.name, dataset.read_shard(number))
-    values = {name: [trial.verified.get(name, np.nan) for trial in trials] for name in manifest.properties}
+    values = {name: [trial.drawn.get(name, np.nan) for trial in trials] for name in manifest.properties}
     new = Microstructures(
         labels=np.stack([trial.labels for trial in trials]),
         n_phases=manifest.n_phases,

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from microdesign.core.errors import InputError
+from microdesign.physics.evaluators.manufacturing import without_variants
 
 
 class TrialState(StrEnum):
@@ -56,7 +57,8 @@ class Trial:
         model: Digest of the model that proposed it.
         predicted: Property name to the regressor's mean; NaN where the model says nothing.
         state: Where it is in its life.
-        verified: Property name to the physics value; empty unless it succeeded.
+        verified: Property name to the physics value; empty unless it succeeded. In a robust campaign the target's have
+            their worst case, and those of the variants follow (`physics.evaluators.manufacturing`).
         error: Why physics has no values, or why the last attempt was lost; empty otherwise.
         order: Its place in the order of results; -1 while there is none.
         attempts: How often it was started, but for what ended with the process that had started it.
@@ -82,6 +84,11 @@ class Trial:
     attempts: int = 0
     worker: str = ""
     timings: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def drawn(self) -> dict[str, float]:
+        """Property name to the physics value of the image as drawn; `verified` unless the worst case counts."""
+        return without_variants(self.verified)
 
     @property
     def seconds(self) -> float:

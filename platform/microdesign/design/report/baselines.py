@@ -15,6 +15,9 @@ from microdesign.surrogate.protocol import Surrogate, decode_labels
 MOST_COMPARED = 64
 """Training images that meet a target best, among which distinct ones are chosen."""
 
+MOST_WORST_CASES = 16
+"""Training images, the best as drawn, whose worst cases a robust campaign compares itself with."""
+
 
 @dataclass(frozen=True)
 class Baseline:
@@ -50,6 +53,22 @@ def admitted_images(data: Microstructures, target: Target) -> AdmittedImages | N
     rows = np.flatnonzero(np.isfinite(table).all(1))
     rows = rows[target.admits(data.labels[rows])]
     return AdmittedImages(data, rows, table[rows])
+
+
+def worst_cases(admitted: AdmittedImages, target: Target, evaluate: Evaluate) -> AdmittedImages:
+    """Those of the training images that are the best as drawn, with the worst cases of their properties.
+
+    Args:
+        admitted: Training images with the properties of their labels.
+        target: What was asked.
+        evaluate: Physics of all variants of an image.
+    """
+    if not len(admitted.rows):
+        return admitted
+    rows = admitted.rows[np.argsort(target.ranks(admitted.values), kind="stable")[:MOST_WORST_CASES]]
+    values = target.table(evaluate(admitted.data.labels[rows]))
+    solved = np.isfinite(values).all(1)
+    return AdmittedImages(admitted.data, rows[solved], values[solved])
 
 
 def best_of_training_set(admitted: AdmittedImages, target: Target) -> Baseline | None:

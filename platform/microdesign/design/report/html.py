@@ -66,7 +66,7 @@ def report_campaign(folder: Path) -> Path:
     if ended is not None and not (folder / CONFIG).is_file():
         return _render(ended)
     trials, identity = read_trials(str(folder))
-    if ended is not None and ended.search.evaluations >= len(trials):
+    if ended is not None and ended.search.designs >= len(trials):
         return _render(ended)
     page = _render(_unfinished(folder, trials, identity))
     if (folder / RESULT).is_file() and (now := read_result(folder)) != ended:  # the campaign has ended meanwhile

@@ -1,58 +1,17 @@
 """How much of a candidate's properties survives its making: outlines that are moved, and rough ones.
 
-Shapes: m candidates, X Y image, P target properties.
+Shapes: m candidates, X Y image, P target properties, V variants of a candidate.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 
 from microdesign.core.metrics import relative_deviations, relative_spread
 from microdesign.design.campaign.runners.evaluation import Evaluate
 from microdesign.design.report.result_parts import Manufacturing
 from microdesign.design.target.target import Target
-
-REFINED = 2
-"""Fine pixels a pixel: half a pixel is one of them."""
-ROUGH = 4
-"""Images with rough outlines, of each candidate."""
-FLIPPED = 0.01
-"""Share of the pixels along an outline that a rough one has in the other phase."""
-
-
-def grown(labels: np.ndarray) -> np.ndarray:
-    """A periodic two-phase image `(X, Y)` whose phase 1 has grown by a pixel along each axis, uint8 `(X, Y)`."""
-    wide = np.pad(labels.astype(bool), 1, mode="wrap")
-    inside = (slice(1, -1),) * labels.ndim
-    return np.asarray(binary_dilation(wide)[inside]).astype(np.uint8)
-
-
-def along_outlines(labels: np.ndarray) -> np.ndarray:
-    """Which pixels of a periodic two-phase image `(X, Y)` have a neighbour of the other phase, bool `(X, Y)`."""
-    return (grown(labels) != labels) | (grown(1 - labels) != 1 - labels)
-
-
-def manufactured(labels: np.ndarray, seed: int) -> np.ndarray:
-    """An image `(X, Y)` as it may come out, uint8 `(3 + ROUGH, 2 X, 2 Y)`.
-
-    As it is, with phase 1 grown and shrunk by half a pixel, and with random pixels along the outlines in the other
-    phase.
-    """
-    stream = np.random.default_rng([seed, 5])
-
-    def refined(image: np.ndarray) -> np.ndarray:
-        for axis in range(image.ndim):
-            image = image.repeat(REFINED, axis)
-        return image
-
-    fine, places = refined(labels), np.flatnonzero(along_outlines(labels))
-    rough = []
-    for _ in range(ROUGH):
-        image = labels.copy()
-        image.flat[stream.permutation(places)[: max(1, round(FLIPPED * len(places)))]] ^= 1
-        rough.append(refined(image))
-    return np.stack([fine, grown(fine), 1 - grown(1 - fine), *rough])
+from microdesign.physics.evaluators.manufacturing import VARIANTS, by_variant, manufactured
 
 
 def manufacturing(
@@ -75,7 +34,16 @@ def manufacturing(
     return [_measured(target, rows) for rows in np.split(table, len(candidates))]
 
 
+def manufacturing_of(verified: Mapping[str, float], target: Target) -> Manufacturing | None:
+    """The same of a design of a robust campaign, by what is on its record; None of another one."""
+    variants = by_variant({name: np.array([value]) for name, value in verified.items()})
+    if not variants:
+        return None
+    return _measured(target, np.concatenate([target.table(variants[each]) for each in VARIANTS]))
+
+
 def _measured(target: Target, rows: np.ndarray) -> Manufacturing | None:
+    """Of the properties `(V, P)` of a candidate's variants."""
     if not np.isfinite(rows).all():
         return None
 

@@ -35,10 +35,11 @@ class MLflowLogger:
     Args:
         run: The campaign's run.
         target: What was asked.
+        images: Physics evaluations of a design.
     """
 
-    def __init__(self, run: Run, target: Target) -> None:
-        self._run, self._target = run, target
+    def __init__(self, run: Run, target: Target, images: int = 1) -> None:
+        self._run, self._target, self._images = run, target, images
         self._thread = ThreadPoolExecutor(1, "mlflow-logger")
         self._pending: list[Future[None]] = []
 
@@ -85,7 +86,7 @@ class MLflowLogger:
         values = self._values(solved)
         metrics = {
             "best_error": float(self._target.errors(values).min()),
-            "evaluations": float(step),
+            "evaluations": float(step * self._images),
             "candidates": float(candidates),
             "failed": float(len(evaluations) - len(solved)),
             **self._optima(values),
@@ -122,7 +123,7 @@ class MLflowLogger:
         for name, figure in search_figures(search, result.units, result.target.tolerance).items():
             self._run.log_figure(figure, f"{name}.png")
         final = {f"seconds_{name}": seconds for name, seconds in search.timings}
-        self._run.log_metrics(final | {"utilization": search.utilization or 0.0}, step=search.evaluations)
+        self._run.log_metrics(final | {"utilization": search.utilization or 0.0}, step=search.designs)
 
     def _values(self, trials: Sequence[Trial]) -> np.ndarray:
         return np.array([[trial.verified[name] for name in self._target.names] for trial in trials])

@@ -114,11 +114,21 @@ class CampaignResult(ResultPart):
             *trade_offs,
             "" if distance is None else str(distance),
             *self.feasibility.warnings,
-            f"{self.search.evaluations} physics evaluations; {self.search.stopped or 'the search has not ended'}",
+            f"{self._spent}; {self.search.stopped or 'the search has not ended'}",
             f"report: {self.report}" if self.report else "",
             f"MLflow: {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}" if uri else "",
         ]
         return tuple(line for line in lines if line)
+
+    @property
+    def is_robust(self) -> bool:
+        """Whether the worst case of each design counted."""
+        return self.search.evaluations > self.search.designs
+
+    @property
+    def _spent(self) -> str:
+        designs = f" of {self.search.designs} designs, whose worst cases count" if self.is_robust else ""
+        return f"{self.search.evaluations} physics evaluations{designs}"
 
     def labels(self, path: str) -> np.ndarray:
         """The images of one of the result's files, `(n, X, Y)`, also after the campaign's folder was moved.

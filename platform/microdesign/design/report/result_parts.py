@@ -43,7 +43,12 @@ class Manufacturing(ResultPart):
 class CandidateResult(ResultPart):
     """One design of the answer: a candidate, within the target's tolerance, or a near miss."""
 
-    verified: dict[str, float] = Field(description="the target's properties by physics, in `units`")
+    verified: dict[str, float] = Field(
+        description="the target's properties by physics, in `units`; of a robust campaign their worst case"
+    )
+    as_drawn: dict[str, float] | None = Field(
+        None, description="of a robust campaign the properties of the image as drawn; else None"
+    )
     predicted: dict[str, Number] = Field(description="the same by the regressor; None where the model has none")
     error: float = Field(description="error of the worst property (`Target.errors`)")
     deviations: dict[str, float] = Field(description="signed relative deviation of each property from its goal")
@@ -142,8 +147,9 @@ class Timings(ResultPart):
 class SearchSummary(ResultPart):
     """How the candidates were found."""
 
-    evaluations: int = Field(description="designs that were evaluated by physics")
-    resumed_evaluations: int = Field(0, description="of those, the ones on record before this run")
+    evaluations: int = Field(description="physics evaluations, failed ones included")
+    designs: int = Field(description="designs that were evaluated; of a robust campaign several evaluations each")
+    resumed_evaluations: int = Field(0, description="evaluations that were on record before this run")
     stopped: str = Field("", description="why the search ended; empty while it has not")
     history: tuple[float, ...] = Field(description="best error after each evaluation that succeeded")
     rounds: tuple[RoundResult, ...]

@@ -20,7 +20,7 @@ class CampaignStatus(BaseModel):
 
     Attributes:
         state: `running`; `ended`; `stopped`, which the same command goes on with.
-        evaluations: Designs that physics has answered for.
+        evaluations: Evaluations that physics has answered; in a robust campaign several of each design.
         budget: Evaluations at most.
         candidates: Distinct designs that meet the target so far.
         wanted: How many are asked for.
@@ -66,15 +66,15 @@ def campaign_status(folder: str | Path) -> CampaignStatus:
     history = progress.history()
     age = max((trial.timings.get("answered_at", 0.0) for trial in evaluations), default=0.0)
     written = max((path.stat().st_mtime for path in (folder / "evaluations").glob("*")), default=None)
-    ended = (folder / RESULT).is_file() and read_result(folder).search.evaluations >= len(evaluations)
+    ended = (folder / RESULT).is_file() and read_result(folder).search.designs >= len(evaluations)
     return CampaignStatus(
         state="running" if _is_locked(folder) else "ended" if ended else "stopped",
-        evaluations=len(evaluations),
+        evaluations=len(evaluations) * config.images_per_design,
         budget=config.evaluations,
         candidates=len(progress.candidates()),
         wanted=config.candidates,
         best_error=history[-1] if history else None,
-        per_minute=60 * len(evaluations) / age if age else None,
+        per_minute=60 * len(evaluations) * config.images_per_design / age if age else None,
         last_answer=None if written is None else max(0.0, time.time() - written),
         verdict=read_result(folder).verdict.sentence if ended else "",
     )

@@ -15,6 +15,7 @@ from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import AdmittedImages, Baseline, met_by_training_images
 from microdesign.design.report.export import UNKNOWN, Pixel, write_design, write_image, write_labels
 from microdesign.design.report.figures import GALLERY
+from microdesign.design.report.manufacturing import manufacturing_of
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.result_parts import (
     BaselineResult,
@@ -113,9 +114,12 @@ def summarize_design(
         nearest = path.with_name(f"{path.stem}-nearest.npy")
         write_image(nearest, alike[0])
     verified = {name: trial.verified[name] for name in target.names}
+    made = manufacturing_of(trial.verified, target)
     values = np.array([list(verified.values())])
     return CandidateResult(
         verified=verified,
+        as_drawn=None if made is None else {name: trial.drawn[name] for name in target.names},
+        manufacturing=made,
         predicted=dict(trial.predicted),
         error=float(target.errors(values)[0]),
         deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
@@ -134,7 +138,7 @@ def summarize_design(
         order=trial.order,
         key=trial.key,
         parent=trial.parent,
-        files=write_design(path, trial.labels, trial.verified, pixel),
+        files=write_design(path, trial.labels, trial.drawn, pixel),
         nearest=None if nearest is None else str(nearest),
     )
 
@@ -192,12 +196,13 @@ def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, f
     values = progress.verified(solved).reshape(-1, len(target.names))
     errors = target.errors(values) if len(solved) else np.empty(0)
     return SearchSummary(
-        evaluations=len(evaluations),
+        evaluations=len(evaluations) * progress.config.images_per_design,
+        designs=len(evaluations),
         history=tuple(progress.history()),
         rounds=tuple(_rounds(solved, values, errors, target, progress.config.per_round, folder)),
         parity={
             name: tuple(
-                (t.predicted[name], t.verified[name]) for t in solved if np.isfinite(t.predicted.get(name, np.nan))
+                (t.predicted[name], t.drawn[name]) for t in solved if np.isfinite(t.predicted.get(name, np.nan))
             )
             for name in target.names
         },

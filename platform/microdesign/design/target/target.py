@@ -1,6 +1,6 @@
 """What a campaign is asked for: goals of properties and constraints on the microstructure.
 
-Shapes: n designs, P target properties, M of them to be maximised or minimised.
+Shapes: n designs, P target properties, M of them to be maximised or minimised, V variants of a design.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from microdesign.core.properties import is_signed
 from microdesign.design.target.constraints import Constraints
 from microdesign.design.target.goal import Goal
 from microdesign.design.target.pareto import crowding, front_numbers
+from microdesign.physics.evaluators.manufacturing import by_variant
 from microdesign.physics.properties import property_values
 
 _ROUNDING = 1e-9
@@ -82,10 +83,28 @@ class Target(Config):
     def table(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """The target's properties `(n, P)` out of named ones, each `(n,)`: quotients and derived ones are computed.
 
+        Where the values are of designs as drawn and as they may come out (`physics.evaluators.manufacturing`), it is
+        the worst case of each.
+
         Raises:
             InputError: A property is not among them and cannot be computed from them.
         """
-        return np.stack([property_values(values, name) for name in self.names], axis=-1)
+        each = by_variant(values).values() or [values]
+        return self.worst_case(
+            np.stack([np.stack([property_values(given, name) for name in self.names], axis=-1) for given in each])
+        )
+
+    def worst_case(self, values: np.ndarray) -> np.ndarray:
+        """Of each property the value that is farthest from its goal, `(V, n, P) -> (n, P)`, NaN where one is.
+
+        The error of these is the largest of the V errors, and an optimised property has its worst value. Where a bound
+        is kept by all it is the value nearest to the bound.
+        """
+        beyond = np.abs(self.deviations(values))
+        worse = np.where(self.senses, -self.senses * values, np.fmax(self.lows - values, values - self.highs))
+        farthest = np.where(beyond >= beyond.max(0), worse, -np.inf)
+        chosen = np.take_along_axis(values, np.nan_to_num(farthest, nan=-np.inf).argmax(0)[None], axis=0)[0]
+        return np.where(np.isnan(values).any(0), np.nan, chosen)
 
     def deviations(self, values: np.ndarray) -> np.ndarray:
         """Signed relative deviations from the nearest value that meets each goal, `(n, P) -> (n, P)`.
