@@ -15,6 +15,9 @@ def test_what_cannot_be_designed_from_leaves_nothing(command: Command) -> None:
     np.save("one.npy", np.zeros((64, 64), np.uint8))
     np.save("small.npy", image[:20, :20])
     given = ("design", "--from", "scan.npy", "--materials", materials())
+    islands = np.pad(np.ones((8, 8), np.uint8), 4)
+    np.save("islands.npy", np.tile(islands, (4, 4)))
+    np.save("grey.npy", np.arange(64 * 64).reshape(64, 64).astype(np.uint16) % 251)
     phases = [{"E": 1, "nu": 0.3, "k": 1}] * 3
     three = materials(phases=phases).rename("three.yaml")
     materials()
@@ -32,6 +35,20 @@ def test_what_cannot_be_designed_from_leaves_nothing(command: Command) -> None:
         ((*given, "--target", "Ex=1.1x", "--set", "colour=red"), ("colour",)),
         ((*given, "--target", "Ex=1.1x", "--folder", "."), ("holds other files",)),
         ((*given[:-1], three, "--target", "Ex=1.1x"), ("materials: 3 phases",)),
+        (
+            ("design", "--from", "islands.npy", "--materials", "pore,quartz", "--target", "Ex=10"),
+            ("Ex is 0 for it", "phase 1, which alone carries load, takes 25 % of it", "the other order"),
+        ),
+        (
+            ("design", "--from", "islands.npy", "--materials", "water,quartz", "--target", "vxy=match"),
+            ("vxy is not defined for it", "or ask for what it has: kx, ky."),
+        ),
+        (("design", "--from", "grey.npy", *given[3:], "--target", "Ex=2"), ("not segmented", "--threshold otsu")),
+        (
+            ("design", "--from", "grey.npy", *given[3:], "--target", "Ex=2", "--threshold", "otsu", "--values", "0,1"),
+            ("--values and --threshold both say",),
+        ),
+        (("design", "a.yaml", "--pixel-size", "1um"), ("--pixel-size goes with --from MICROGRAPH alone",)),
         (("design", "--from", "none.npy", *given[3:], "--target", "Ex=2"), ("none.npy: does not exist",)),
         (("design", "--from", "one.npy", *given[3:], "--target", "Ex=2"), ("one.npy: is of phase 0 alone",)),
         (("design", "--from", "small.npy", *given[3:], "--target", "Ex=2"), ("small.npy: has 20 x 20 pixels",)),

@@ -50,6 +50,17 @@ def test_bad_materials(tmp_path: Path, subtests: pytest.Subtests) -> None:
             load_materials(written(tmp_path, f"phases: {phases}"))
 
 
+def test_a_void_needs_no_poisson_ratio() -> None:
+    short = Materials.model_validate({"phases": [{"E": 0, "k": 0}, {"E": 1, "nu": 0.3, "k": 1}]})
+    full = Materials.model_validate({"phases": [{"E": 0, "nu": 0, "k": 0}, {"E": 1, "nu": 0.3, "k": 1}]})
+    assert short.digest == full.digest
+    assert short.voids("E") == short.voids("k") == [True, False]
+    assert Materials.model_validate({"phases": ["quartz", {"E": "0 GPa", "k": "0.5 W/(m K)"}]}).voids("k") == [
+        False,
+        False,
+    ]
+
+
 def test_phases_of_one_physics() -> None:
     elastic = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3}, {"E": 50, "nu": 0.3}]})
     conductive = Materials.model_validate({"phases": [{"k": 1}, {"k": 20}]})

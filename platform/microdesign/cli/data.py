@@ -6,23 +6,12 @@ from typing import Annotated
 
 import typer
 
+from microdesign.cli.image_options import AS_STATED, ImageOptions, Reader, takes_image_options
 from microdesign.cli.options import (
-    Array,
-    Dims,
     Json,
     MaterialsFile,
-    Periodic,
-    Phases,
-    PixelSize,
-    Preview,
-    Reader,
     Set,
-    Shape,
-    Threshold,
-    Values,
     numbers,
-    previewed,
-    read_options,
 )
 from microdesign.cli.output import print_json, print_result, print_table
 from microdesign.cli.session import on_ray, resumable, working
@@ -51,6 +40,7 @@ def generate(
 
 
 @app.command()
+@takes_image_options()
 def windows(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files or folders of large images.")],
     out: Annotated[Path, typer.Argument(help="Folder for the data set of windows.")],
@@ -69,15 +59,7 @@ def windows(
     shares: Annotated[
         str, typer.Option(metavar="A,B,C", help="Shares of training, validation and test.")
     ] = "0.8,0.1,0.1",
-    array: Array = None,
-    shape: Shape = None,
-    dims: Dims = None,
-    phases: Phases = None,
-    values: Values = None,
-    pixel_size: PixelSize = None,
-    threshold: Threshold = None,
-    preview: Preview = None,
-    reader: Reader = None,
+    images_as: ImageOptions = AS_STATED,
     as_json: Json = False,
 ) -> None:
     """Cut large images into the windows of a data set, split by region."""
@@ -91,13 +73,13 @@ def windows(
         raise InputError(f"--shares {shares}: expected three numbers, of training, validation and test.")
     split = validate_config(SplitConfig, dict(zip(("train", "validation", "test"), parts, strict=True)), "--shares")
     cutter = WindowCutter(size, stride, split, split_by_region)
-    with previewed(preview, threshold) as segmented, working() as progress:
-        options = read_options(array, shape, dims, phases, values, pixel_size, threshold, preview=segmented)
-        done = cut_windows(images, out, cutter, options, reader, progress)
+    with images_as.reading() as options, working() as progress:
+        done = cut_windows(images, out, cutter, options, images_as.reader, progress)
     print_result(done, as_json)
 
 
 @app.command()
+@takes_image_options()
 def representativeness(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files or folders of large images.")],
     materials: Annotated[
@@ -105,23 +87,15 @@ def representativeness(
     ] = None,
     tolerance: Annotated[float, typer.Option(help="Relative error at which a quantity counts as settled.")] = 0.1,
     plot: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the errors over the size.")] = None,
-    array: Array = None,
-    shape: Shape = None,
-    dims: Dims = None,
-    phases: Phases = None,
-    values: Values = None,
-    threshold: Threshold = None,
-    preview: Preview = None,
-    reader: Reader = None,
+    images_as: ImageOptions = AS_STATED,
     as_json: Json = False,
 ) -> None:
     """Show how statistics and properties spread over windows of images, and recommend a size of windows."""
     from microdesign.physics import representativeness as module
 
-    with previewed(preview, threshold) as segmented, working() as progress:
-        options = read_options(array, shape, dims, phases, values, threshold=threshold, preview=segmented)
+    with images_as.reading() as options, working() as progress:
         entries = module.representativeness(
-            images, materials, tolerance=tolerance, options=options, reader=reader, progress=progress
+            images, materials, tolerance=tolerance, options=options, reader=images_as.reader, progress=progress
         )
         if plot is not None:
             module.write_figure(entries, plot)
@@ -197,6 +171,7 @@ def inspect(
 
 
 @app.command()
+@takes_image_options(periodic=True)
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A file or folder of any known format.")],
     out: Annotated[Path, typer.Argument(help="The file, or without a suffix the folder, to make.")],
@@ -204,16 +179,7 @@ def convert(
         str | None,
         typer.Option(help="npy, npz, tiff, png, vti, micro2d, dataset, or MODULE:CLASS; by the suffix when left out."),
     ] = None,
-    reader: Reader = None,
-    array: Array = None,
-    shape: Shape = None,
-    dims: Dims = None,
-    phases: Phases = None,
-    values: Values = None,
-    pixel_size: PixelSize = None,
-    threshold: Threshold = None,
-    preview: Preview = None,
-    periodic: Periodic = None,
+    images_as: ImageOptions = AS_STATED,
     resize: Annotated[
         int | None,
         typer.Option(
@@ -233,9 +199,8 @@ def convert(
             f"images into windows of {size} pixels by `microdesign data windows {source} {out} --size {size}`."
         )
 
-    with previewed(preview, threshold) as segmented, working() as progress:
-        options = read_options(array, shape, dims, phases, values, pixel_size, threshold, periodic, segmented)
-        done = run(source, out, to, options, progress, resize, reader)
+    with images_as.reading() as options, working() as progress:
+        done = run(source, out, to, options, progress, resize, images_as.reader)
         if done["left_out"]:
             progress(f"left out: {', '.join(done['left_out'])}")
     print_result(done, as_json)

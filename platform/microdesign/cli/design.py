@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from microdesign.cli.options import Json, Set, Threshold, as_overrides, goals, names, targets
+from microdesign.cli.image_options import AS_STATED, ImageOptions, takes_image_options
+from microdesign.cli.options import Json, Set, as_overrides, goals, names, targets
 from microdesign.cli.output import print_table
 from microdesign.cli.session import on_ray, resumable
 from microdesign.core.config import read_yaml_mapping
@@ -58,6 +59,7 @@ def demo(
 
 
 @app.command()
+@takes_image_options()
 def design(
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG]", help="YAML file of settings; with --from it may be left out.")
@@ -67,7 +69,8 @@ def design(
         typer.Option(
             "--from",
             metavar="MICROGRAPH",
-            help="A segmented image of two phases: a model is fine-tuned on it, and designs are like it.",
+            help="An image of two phases: a model is fine-tuned on it, and designs are like it. The options of images "
+            "are about this file.",
         ),
     ] = None,
     materials: Annotated[
@@ -81,7 +84,7 @@ def design(
             "goal such as '{at_least: 1.1x}'; repeat for several.",
         ),
     ] = None,
-    threshold: Threshold = None,
+    images_as: ImageOptions = AS_STATED,
     minutes: Annotated[
         float | None, typer.Option(help="With --from: wall time of everything, about; 30 when left out.")
     ] = None,
@@ -102,20 +105,16 @@ def design(
 
     Exits with 3 where nothing meets the target: near misses are delivered.
     """
-    given = {
-        "--materials": materials,
-        "--target": target,
-        "--threshold": threshold,
-        "--minutes": minutes,
-        "--folder": folder,
-    }
+    options = {"materials": materials, "target": target, "minutes": minutes, "folder": folder}
+    given = {name: value for name, value in (options | images_as.given()).items() if value is not None}
     if micrograph is not None:
         changes = [*(overrides or []), *(["campaign.robust=true"] if robust else [])]
-        _design_from(config, micrograph, given, changes, as_json)
+        _design_from(config, micrograph, given, images_as, changes, as_json)
         return
     if config is None:
         raise InputError("design: expected CONFIG, or --from MICROGRAPH with --materials and --target.")
-    for option in (option for option, value in given.items() if value is not None):
+    for name in given:
+        option = f"--{name.replace('_', '-')}"
         raise InputError(f"{option} goes with --from MICROGRAPH alone; a config states it itself.")
     from microdesign.core.config import load_config
     from microdesign.design.campaign.campaign_config import CampaignConfig
@@ -134,7 +133,12 @@ def design(
 
 
 def _design_from(
-    config: Path | None, micrograph: Path, given: Mapping[str, Any], overrides: Sequence[str], as_json: bool
+    config: Path | None,
+    micrograph: Path,
+    given: Mapping[str, Any],
+    images_as: ImageOptions,
+    overrides: Sequence[str],
+    as_json: bool,
 ) -> None:
     from microdesign.core.config import load_config
     from microdesign.design.from_micrograph.config import MicrographConfig
@@ -142,21 +146,20 @@ def _design_from(
 
     values = {} if config is None else read_yaml_mapping(config)
     values.setdefault("folder", f"microdesign-from-{micrograph.stem}")
-    values |= {"micrograph": str(micrograph)} | {
-        option.removeprefix("--"): value for option, value in given.items() if value is not None
-    }
-    if given["--materials"] is not None:
-        values["materials"] = load_materials(given["--materials"]).model_dump(mode="json", exclude_none=True)
-    if given["--target"] is not None:
-        values["target"] = goals(given["--target"])
+    values |= {"micrograph": str(micrograph)} | {name: value for name, value in given.items() if name != "preview"}
+    if "materials" in given:
+        values["materials"] = load_materials(given["materials"]).model_dump(mode="json", exclude_none=True)
+    if "target" in given:
+        values["target"] = goals(given["target"])
     for name in ("materials", "target"):
         if name not in values and not any(override.startswith(f"{name}") for override in overrides):
             raise InputError(f"--from {micrograph}: expected --{name} as well.")
     settings = load_config(MicrographConfig, None, [*as_overrides(values), *overrides])
     from microdesign.design.from_micrograph.preparation import prepare
 
-    with resumable() as progress:
-        prepared = prepare(settings)  # What cannot be had is refused before Ray starts and before anything is written.
+    with resumable(), images_as.previewing() as preview:
+        # What cannot be had is refused before Ray starts and before anything is written.
+        prepared = prepare(settings, preview)
     from microdesign.design.from_micrograph.run import design_from
 
     with on_ray() as progress:

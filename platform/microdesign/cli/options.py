@@ -1,20 +1,15 @@
 """Options and arguments that several commands share, and the parsing of values such as `Ex=3.6`."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 import yaml
 
 from microdesign.core.errors import InputError
 from microdesign.core.strict_yaml import parse_yaml
-
-if TYPE_CHECKING:
-    from microdesign.microstructure.io.options import ReadOptions
-    from microdesign.microstructure.io.segmentation_preview import SegmentationPreview
 
 Number = TypeVar("Number", int, float)
 
@@ -24,34 +19,6 @@ Set = Annotated[
 ]
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of settings.")]
 MaterialsFile = Annotated[Path, typer.Option("--materials", help="YAML file of the phases, or names: aluminium,pore.")]
-Reader = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Reader of the file: a known one, or MODULE:CLASS of your own.")
-]
-Array = Annotated[
-    str | None,
-    typer.Option(help="Which array (TIFF: channel, from 0) holds the images, where there are several."),
-]
-Shape = Annotated[
-    str | None, typer.Option(metavar="X,Y", help="Pixels of an image in HDF5, also of those stored as flat rows.")
-]
-Dims = Annotated[int | None, typer.Option(help="2: a stack of images; 3: one volume.")]
-Phases = Annotated[int | None, typer.Option(help="Number of phases; the largest label + 1 when left out.")]
-Values = Annotated[str | None, typer.Option(metavar="A,B", help="The value that stands for each phase.")]
-PixelSize = Annotated[
-    str | None,
-    typer.Option(metavar="0.5um", help="Edge of a pixel, or its edges 0.5,0.5,2um, in place of what the file states."),
-]
-Threshold = Annotated[
-    str | None,
-    typer.Option(metavar="HOW", help="Of grey images: otsu, multi-otsu:3, a grey level, or several such as 80,160."),
-]
-Preview = Annotated[
-    Path | None, typer.Option(metavar="FILE.png", help="Draw grey images, their phases and the thresholds.")
-]
-Periodic = Annotated[
-    bool | None,
-    typer.Option("--periodic/--not-periodic", help="Whether images tile space; as the file states when left out."),
-]
 Images = Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files of phase labels.")]
 Experiment = Annotated[
     Literal["fidelity", "reconstruction", "forward", "inverse", "latent"] | None,
@@ -74,60 +41,6 @@ def numbers(option: str, text: str, kind: Callable[[str], Number], such_as: str)
         return tuple(kind(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"{option} {text}: expected numbers with commas between them, such as {such_as}.") from None
-
-
-def read_options(
-    array: str | None = None,
-    shape: str | None = None,
-    dims: int | None = None,
-    phases: int | None = None,
-    values: str | None = None,
-    pixel_size: str | None = None,
-    threshold: str | None = None,
-    periodic: bool | None = None,
-    preview: "SegmentationPreview | None" = None,
-) -> "ReadOptions":
-    """Returns what the command line says about a file of images.
-
-    Raises:
-        InputError: A value is no number, out of its range, or contradicts another.
-    """
-    from microdesign.microstructure.io.options import ReadOptions
-
-    return ReadOptions(
-        array=array,
-        shape=None if shape is None else numbers("--shape", shape, int, "64,64"),
-        dims=dims,
-        n_phases=phases,
-        values=None if values is None else numbers("--values", values, float, "0,255"),
-        pixel_size=pixel_size,
-        threshold=threshold,
-        periodic=periodic,
-        on_segmented=preview,
-    )
-
-
-@contextmanager
-def previewed(path: Path | None, threshold: str | None) -> "Iterator[SegmentationPreview | None]":
-    """Yields what `read_options` takes as preview; the file is written when the images were read.
-
-    Raises:
-        InputError: There is no threshold, or the file is no PNG.
-    """
-    if path is None:
-        yield None
-        return
-    from microdesign.microstructure.io.segmentation_preview import SegmentationPreview, check_png
-
-    check_png(path)
-    if threshold is None:
-        raise InputError(f"--preview {path}: goes with --threshold, which says how grey levels become phases.")
-    preview = SegmentationPreview()
-    try:
-        yield preview
-    finally:
-        # Also where the phases turned out not to be what the command needs: the picture shows why.
-        preview.write(path)
 
 
 def targets(pairs: Sequence[str]) -> dict[str, float]:

@@ -6,21 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
+from microdesign.cli.image_options import AS_STATED, ImageOptions, takes_image_options
 from microdesign.cli.options import (
-    Array,
-    Dims,
     Images,
     Json,
     MaterialsFile,
-    PixelSize,
-    Preview,
-    Reader,
-    Shape,
-    Threshold,
-    Values,
     numbers,
-    previewed,
-    read_options,
 )
 from microdesign.cli.output import print_json, print_table
 
@@ -28,6 +19,7 @@ app = typer.Typer()
 
 
 @app.command()
+@takes_image_options("dims", "phases", "pixel_size")
 def homogenize(
     images: Annotated[
         list[Path],
@@ -47,12 +39,7 @@ def homogenize(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Also solve by rotated; show the gap and bounds of plane conduction.")
     ] = False,
-    array: Array = None,
-    shape: Shape = None,
-    values: Values = None,
-    threshold: Threshold = None,
-    preview: Preview = None,
-    reader: Reader = None,
+    images_as: ImageOptions = AS_STATED,
     as_json: Json = False,
 ) -> None:
     """Compute the effective properties of images."""
@@ -63,9 +50,8 @@ def homogenize(
     from microdesign.physics.label_images import read_labels
     from microdesign.physics.report import homogenize_report
 
-    with previewed(preview, threshold) as segmented:
-        options = read_options(array=array, shape=shape, values=values, threshold=threshold, preview=segmented)
-        named = [each for path in images for each in read_labels(path, dims, reader, options)]
+    with images_as.reading() as options:
+        named = [each for path in images for each in read_labels(path, dims, images_as.reader, options)]
     entries = homogenize_report(
         named,
         phases,
@@ -83,30 +69,21 @@ def homogenize(
 
 
 @app.command()
+@takes_image_options()
 def statistics(
     images: Images,
     two_point: Annotated[
         Path | None, typer.Option(help="Save the two-point statistics of all phases, .npy (n, phases, X, Y).")
     ] = None,
-    array: Array = None,
-    shape: Shape = None,
-    dims: Dims = None,
-    values: Values = None,
-    pixel_size: PixelSize = None,
-    threshold: Threshold = None,
-    preview: Preview = None,
-    reader: Reader = None,
+    images_as: ImageOptions = AS_STATED,
     as_json: Json = False,
 ) -> None:
     """Print statistics of every phase of images: fractions, surface, run lengths, feature size, percolation."""
     from microdesign.microstructure.statistics.characterization import characterize_files
     from microdesign.microstructure.statistics.table import statistics_table
 
-    with previewed(preview, threshold) as segmented:
-        options = read_options(
-            array, shape, dims, values=values, pixel_size=pixel_size, threshold=threshold, preview=segmented
-        )
-        rows = characterize_files(images, two_point, reader, options)
+    with images_as.reading() as options:
+        rows = characterize_files(images, two_point, images_as.reader, options)
     if as_json:
         print_json(rows)
         return

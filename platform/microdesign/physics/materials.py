@@ -40,11 +40,19 @@ Modulus = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_modulus)]
 class Phase(Config):
     """One isotropic phase, in the units of the materials: E and nu, or k, or all three."""
 
-    E: Modulus | None = Field(None, description="Young's modulus; 0 is a void")
+    E: Modulus | None = Field(None, description="Young's modulus; 0 is a void, which needs no nu")
     nu: float | None = Field(
         None, gt=-1, lt=0.5, allow_inf_nan=False, description="Poisson's ratio (of the three-dimensional solid)"
     )
     k: Modulus | None = Field(None, description="conductivity; 0 is a perfect insulator")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _void(cls, values: Any) -> Any:
+        """A void has no Poisson's ratio that anything depends on."""
+        if isinstance(values, Mapping) and values.get("nu") is None and values.get("E") in (0, "0"):
+            return {**values, "nu": 0.0}
+        return values
 
     @model_validator(mode="after")
     def _moduli(self) -> Self:
@@ -141,12 +149,14 @@ class Materials(Config):
 
     @model_validator(mode="after")
     def _solid(self) -> "Materials":
+        given: list[bool]
+        name: Literal["E", "k"]
         for name, given in (("E", self._stiffness_given), ("k", self._conductivity_given)):
             if any(given) and not all(given):
                 lacking = given.index(False)
                 what = "stiffness (E and nu)" if name == "E" else "conductivity (k)"
                 raise _located(lacking, name, f"phase {lacking} has no {what}, but another phase has one")
-            zero = [_is_void(phase, name) for phase in self.phases]
+            zero = self.voids(name)
             if all(given) and all(zero):
                 raise _located(0, name, f"{name} is 0 in every phase; expected at least one phase that is no void", 0)
         return self
@@ -247,6 +257,10 @@ class Materials(Config):
     def has_voids(self) -> bool:
         """Whether a phase has no stiffness or no conductivity."""
         return any(_is_void(phase, name) for phase in self.phases for name in ("E", "k"))
+
+    def voids(self, name: Literal["E", "k"]) -> list[bool]:
+        """Returns which phases have a stiffness (`E`), or a conductivity (`k`), of 0."""
+        return [_is_void(phase, name) for phase in self.phases]
 
     @property
     def digest(self) -> str:

@@ -9,6 +9,7 @@ import microdesign as md
 from microdesign.core.errors import InputError
 from microdesign.design.from_micrograph.micrograph import may_be_turned, read_micrograph, window_size
 from microdesign.design.from_micrograph.windows import cut_windows
+from microdesign.microstructure.io.options import ReadOptions
 
 STRIPES = np.arange(64) % 8 < 4
 
@@ -23,7 +24,9 @@ def test_a_micrograph_of_any_size(tmp_path: Path) -> None:
         assert found.size % 16 == 0
     assert read_micrograph(tmp_path / "a.npy", 32).size == 32
     np.save(tmp_path / "grey.npy", (40 + 150 * image[:64, :64] + np.arange(64)).astype(np.uint8))
-    assert np.array_equal(read_micrograph(tmp_path / "grey.npy", threshold="otsu").labels, image[:64, :64])
+    assert np.array_equal(
+        read_micrograph(tmp_path / "grey.npy", options=ReadOptions(threshold="otsu")).labels, image[:64, :64]
+    )
 
 
 def test_what_is_no_micrograph(tmp_path: Path) -> None:

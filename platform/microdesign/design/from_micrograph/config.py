@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from microdesign.core.config import Config, validate_config
+from microdesign.core.config import validate_config
 from microdesign.design.campaign.campaign_config import SearchConfig
 from microdesign.design.target.relative import is_relative
 from microdesign.design.target.target import Target
+from microdesign.microstructure.io.image_settings import ImageSettings
 from microdesign.model.networks.config import LEAST_SIZE, MULTIPLE
 from microdesign.physics.materials import Materials
 
@@ -21,7 +22,7 @@ _SEARCH: Mapping[str, Any] = {"goal": 0.02, "patience": 40}
 """Where the search differs from a campaign's own defaults: it has minutes."""
 
 
-class MicrographConfig(Config):
+class MicrographConfig(ImageSettings):
     """From one micrograph to designs like it with a target's properties."""
 
     micrograph: str = Field(description="file of one segmented image of two phases, of any known format")
@@ -32,9 +33,6 @@ class MicrographConfig(Config):
     )
     folder: str = Field("microdesign-from", description="where everything goes; the same folder goes on")
     minutes: float = Field(30, gt=0, description="wall time of the whole, about; the stages share it")
-    threshold: str | None = Field(
-        None, description="of a grey image: otsu, or a grey level; dark pixels become phase 0; null: it is segmented"
-    )
     size: int | None = Field(
         None,
         ge=LEAST_SIZE,

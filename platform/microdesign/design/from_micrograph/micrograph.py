@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.population import Population
 from microdesign.model.networks.config import LEAST_SIZE, MULTIPLE
@@ -42,18 +42,21 @@ class Micrograph:
         return self.image.labels[0]
 
 
-def read_micrograph(path: str | Path, size: int | None = None, threshold: str | None = None) -> Micrograph:
+def read_micrograph(
+    path: str | Path, size: int | None = None, options: ReadOptions = NO_OPTIONS, reader: str | None = None
+) -> Micrograph:
     """Reads a micrograph.
 
     Args:
         path: A file of any known format.
         size: Pixels of windows; None chooses `window_size`.
-        threshold: How the grey levels of an image become phases, as of `read`.
+        options: What the file does not state itself.
+        reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
 
     Raises:
         InputError: It is not one image of two phases, or smaller than a window.
     """
-    batches = list(read_images(path, options=ReadOptions(threshold=threshold)))
+    batches = list(read_images(path, options=options, reader=reader))
     n = sum(map(len, batches))
     image = batches[0]
     if n != 1 or len(image.shape) != 2:

@@ -12,9 +12,11 @@ from microdesign.core.properties import quotient, standard_names
 from microdesign.core.stages import check_own_folder
 from microdesign.design.from_micrograph.config import MicrographConfig
 from microdesign.design.from_micrograph.micrograph import Micrograph, read_micrograph
+from microdesign.design.from_micrograph.not_connected import check_not_zero
 from microdesign.design.target.feasibility import check_feasible
 from microdesign.design.target.relative import resolve
 from microdesign.design.target.target import Target
+from microdesign.microstructure.io.options import OnSegmented
 from microdesign.physics.effective_properties import homogenize
 from microdesign.physics.properties import property_values
 
@@ -46,8 +48,12 @@ class Prepared:
         return digest_json([digest(labels.tobytes()), list(labels.shape), self.micrograph.size])[:10]
 
 
-def prepare(config: MicrographConfig) -> Prepared:
+def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -> Prepared:
     """Reads the micrograph, measures it and states the target in numbers.
+
+    Args:
+        config: What to do.
+        on_segmented: As of `ReadOptions`, for a picture of a grey micrograph's phases.
 
     Raises:
         InputError: The micrograph is none that can be drawn, the phases are not two, the target is unknown or cannot be
@@ -58,9 +64,10 @@ def prepare(config: MicrographConfig) -> Prepared:
             f"materials: {n} phases; the decoder draws images of two, so expected those of labels 0 and 1."
         )
     check_own_folder(Path(config.folder).resolve(), SETTINGS, "a run from a micrograph")
-    micrograph = read_micrograph(config.micrograph, config.size, config.threshold)
+    micrograph = read_micrograph(config.micrograph, config.size, config.read_options(on_segmented), config.reader)
     names = _standard(config.target.get("properties", {}))
     own = own_properties(micrograph, config)
+    check_not_zero(list(config.target.get("properties", {})), own, micrograph, config.materials)
     goals = resolve(config.target.get("properties", {}), own)
     target = validate_config(Target, {**config.target, "properties": goals}, "the target")
     check_feasible(target, config.materials)

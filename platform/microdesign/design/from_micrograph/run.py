@@ -9,6 +9,7 @@ from microdesign.core.stages import Stages
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
 from microdesign.design.from_micrograph.config import SEARCH, MicrographConfig
 from microdesign.design.from_micrograph.draws import draw_dataset
+from microdesign.design.from_micrograph.not_connected import check_draws
 from microdesign.design.from_micrograph.preparation import SETTINGS, Prepared, prepare
 from microdesign.design.from_micrograph.settings import fine_tuning, training
 from microdesign.design.from_micrograph.windows import write_micrograph
@@ -77,6 +78,7 @@ def design_from(
             store=ResultStore(folder / "results"),
             progress=report,
         )
+        check_draws(labelled, start.properties)
     with stages.stage("train") as report:
         trained = train(training(config, material, start.properties, bundle, fine_tuned, labelled, folder), report, uri)
     with stages.stage("design") as report:

@@ -53,10 +53,7 @@ def absolute(name: str, goal: Any, own: float) -> Any:
     if not math.isfinite(own):
         raise InputError(f"{name}: the image has no value of it, so that {goal!r} means nothing; give a number.")
     if own == 0 and not is_signed(name):
-        raise InputError(
-            f"{name}: the image's value is 0, which has no multiples: its solid is not endless, or the phases are "
-            "given in the other order."
-        )
+        raise InputError(f"{name}: the image's value is 0, which has no multiples; give a number.")
     if isinstance(goal, Mapping):
         if TIMES in goal and "equals" in goal:
             raise InputError(f"{name}: times and equals exclude each other; give one.")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from microdesign.microstructure.io.thresholds import Segmentation
 
+OnSegmented = Callable[[str, "NDArray", "Segmentation"], None]
+"""Takes the name of a source, its first image's grey levels and their `Segmentation`."""
+
 FLAGS = {
     "array": "--array",
     "shape": "--shape",
@@ -50,7 +53,7 @@ class ReadOptions:
         threshold: How grey levels become phases: `otsu`, `multi-otsu:3`, a grey level, or several such as `80,160`; see
             `thresholds`.
         periodic: Whether the images tile space without a seam; None takes what the file states.
-        on_segmented: Takes the name of a source, its first image's grey levels and their `Segmentation`.
+        on_segmented: Called when grey images became phases.
 
     Raises:
         InputError: A value is out of its range, or two options contradict each other.
@@ -64,7 +67,7 @@ class ReadOptions:
     pixel_size: str | None = None
     threshold: str | None = None
     periodic: bool | None = None
-    on_segmented: "Callable[[str, NDArray, Segmentation], None] | None" = None
+    on_segmented: OnSegmented | None = None
 
     def __post_init__(self) -> None:
         if self.shape is not None and (len(self.shape) not in (2, 3) or min(self.shape) < 1):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.core.units import length_unit
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.formats.hdf5.dream3d_nx import read_dream3d_nx
 from microdesign.microstructure.io.options import ReadOptions
@@ -50,6 +51,17 @@ def test_x_comes_first_and_labels_count_from_0(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_any(path, array="FeatureIds").labels[0], GRAINS)
     with pytest.raises(InputError, match="--shape has no meaning for a DREAM3D-NX file"):
         read_any(path, shape=(5, 4, 3))
+
+
+def test_the_unit_of_length(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dream3d")
+    units = ((6, "um"), (5, "nm"), (7, "mm"), (21, "angstrom"), (10, ""), (100, ""), (101, ""), ("micron", "um"))
+    for stated, unit in units:  # 10, the metre, is what stands there where nobody said
+        with h5py.File(path, "r+") as f:
+            f["DataStructure/Image Geometry"].attrs["Units"] = stated if isinstance(stated, str) else np.uint32(stated)
+        batch = read_any(path)
+        assert batch.pixel_size == 0.1, stated
+        assert batch.length_unit == length_unit(unit), stated
 
 
 def test_one_layer_is_an_image(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.formats.hdf5.dream3d_cells import choose_array, read_cells, read_grid
 from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.hdf5.scale import length_unit_of
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 
 GEOMETRY = "_SIMPL_GEOMETRY"
@@ -37,7 +38,9 @@ def read_dream3d(path: str | Path, options: ReadOptions = NO_OPTIONS) -> Iterato
         if not isinstance(geometry.get("DIMENSIONS"), h5py.Dataset):
             raise InputError(f"{source} has no DIMENSIONS; expected the cells along x, y and z.")
         names = ("DIMENSIONS", "SPACING")
-        grid = read_grid(geometry["DIMENSIONS"][()], geometry["SPACING"][()], source, names)
+        # The program itself writes no unit; others that use its layout may.
+        unit = length_unit_of(geometry.attrs)
+        grid = read_grid(geometry["DIMENSIONS"][()], geometry["SPACING"][()], source, names, unit)
         array = choose_array(_arrays(container), options.array, f"{path}: '{name}'")
         place, shape = array.name, array.shape
     yield from read_cells(path, place, shape, grid, name, options, "DIMENSIONS")

@@ -20,13 +20,14 @@ _PREFERRED = ("Phases", "FeatureIds")
 
 
 class Grid(NamedTuple):
-    """Cells and their edge lengths along x, y and z."""
+    """Cells and their edge lengths along x, y and z; the unit of these, empty where it is not known."""
 
     cells: tuple[int, int, int]
     spacing: tuple[float, float, float]
+    unit: str
 
 
-def read_grid(dimensions: Any, spacing: Any, source: str, names: tuple[str, str]) -> Grid:
+def read_grid(dimensions: Any, spacing: Any, source: str, names: tuple[str, str], unit: str) -> Grid:
     """Returns the grid of an image geometry.
 
     Args:
@@ -34,6 +35,7 @@ def read_grid(dimensions: Any, spacing: Any, source: str, names: tuple[str, str]
         spacing: Edge lengths of a cell along x, y and z.
         source: What the message names.
         names: What the file calls the two.
+        unit: Of the edge lengths, empty where the file states none.
 
     Raises:
         InputError: They are not three positive numbers each.
@@ -49,7 +51,7 @@ def read_grid(dimensions: Any, spacing: Any, source: str, names: tuple[str, str]
         raise InputError(
             f"{source} has {names[0]} {cells}, {names[1]} {edges}; expected three positive numbers each, along x, y, z."
         )
-    return Grid((cells[0], cells[1], cells[2]), (edges[0], edges[1], edges[2]))
+    return Grid((cells[0], cells[1], cells[2]), (edges[0], edges[1], edges[2]), unit)
 
 
 def choose_array(arrays: Mapping[str, Any], wanted: str | None, source: str) -> Any:
@@ -113,6 +115,6 @@ def read_cells(
         yield (layers[0].T if flat else layers.T)[None]
 
     edges = grid.spacing[:2] if flat else grid.spacing
-    known = pixel_fields(edges) | {"classes": (name,), "periodic": False}
+    known = pixel_fields(edges, grid.unit) | {"classes": (name,), "periodic": False}
     raw = RawImages(chunks=chunks, source=source, counts_from_one=True, **known)
     yield from batches(raw, options)

@@ -1,23 +1,42 @@
 """DREAM3D-NX files (simplnx, FileVersion 8): image geometries are groups in `DataStructure`.
 
 A geometry has the attributes `_DIMENSIONS` (cells along x, y, z) and `_SPACING`; its cell arrays `(z, y, x, 1)` lie in
-attribute matrices, groups in it (BlueQuartzSoftware/simplnx, `ImageGeomIO.cpp` and `DataStoreIO.hpp`).
+attribute matrices, groups in it (BlueQuartzSoftware/simplnx, `ImageGeomIO.cpp` and `DataStoreIO.hpp`). Later versions
+write the unit of length as a number, `Units`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from microdesign.core.errors import InputError
+from microdesign.core.units import length_unit
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.formats.hdf5.dream3d_cells import choose_array, read_cells, read_grid
 from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.hdf5.scale import length_unit_of
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 
 ROOT = "DataStructure"
 _CELLS, _SPACING = "_DIMENSIONS", "_SPACING"
+_UNITS = {
+    4: "pm",
+    5: "nm",
+    6: "um",
+    7: "mm",
+    8: "cm",
+    9: "dm",
+    13: "km",
+    21: "angstrom",
+    22: "thou",
+    23: "in",
+    24: "ft",
+}
+"""Units of length by their number (`IGeometry.hpp`, `LengthUnit`). 10, the metre, is not taken: every geometry has it
+that was given none."""
 
 
 def is_dream3d_nx(file: Any) -> bool:
@@ -38,10 +57,19 @@ def read_dream3d_nx(path: str | Path, options: ReadOptions = NO_OPTIONS) -> Iter
     with open_hdf5(path) as file:
         geometry = _geometry(file[ROOT], options.array, path)
         name, source = geometry.name.split("/")[-1], f"{path}: '{geometry.name.lstrip('/')}'"
-        grid = read_grid(geometry.attrs[_CELLS], geometry.attrs.get(_SPACING, ()), source, (_CELLS, _SPACING))
+        names = (_CELLS, _SPACING)
+        unit = _length_unit(geometry.attrs)
+        grid = read_grid(geometry.attrs[_CELLS], geometry.attrs.get(_SPACING, ()), source, names, unit)
         array = choose_array(_arrays(geometry), options.array, source)
         place, shape = array.name, array.shape
     yield from read_cells(path, place, shape, grid, name, options, _CELLS)
+
+
+def _length_unit(attributes: Mapping[str, Any]) -> str:
+    number = np.asarray(attributes.get("Units", ()))
+    if number.size == 1 and number.dtype.kind in "ui":
+        return length_unit(_UNITS.get(int(number.ravel()[0]), ""))
+    return length_unit_of(attributes)
 
 
 def _geometry(group: Any, wanted: str | None, path: str | Path) -> Any:
