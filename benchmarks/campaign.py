@@ -10,6 +10,12 @@ best value after the budget. What is in OUT is not repeated. Evaluations run in 
 
     python benchmarks/campaign.py --dataset labelled --model BUNDLE --out OUT --targets 0 --no-optima --workers 4
 
+`--kind` asks for harder targets: `beyond` (1 to 3 standard deviations outside the convex hull of the data, of images
+that exist); `contrast-100`, `contrast-1000`, `porous` (E = 0, k = 0) and `other-plane`, held-out images of other
+phases, for which `--labels` training images are labelled, too; `constraints`, six at once. One command a row, such as
+
+    python benchmarks/campaign.py --dataset labelled --model BUNDLE --out OUT --kind beyond --no-optima --designs 1
+
 A bundle that was trained for other phases than the data set's is carried over to these; `--coarse 2` lets physics on
 half the grid predict in its place (and names its searches so).
 
@@ -21,6 +27,8 @@ import argparse
 
 from common import parser, print_head
 
+KINDS = ("held-out", "beyond", "contrast-100", "contrast-1000", "porous", "other-plane", "constraints")
+
 
 def main() -> None:
     """Prints the tables."""
@@ -30,6 +38,8 @@ def main() -> None:
     options.add_argument("--standard", help="bundle with a standard prior; without it two searches are left out")
     options.add_argument("--out", required=True, help="folder of the runs")
     options.add_argument("--targets", type=int, default=20)
+    options.add_argument("--kind", choices=KINDS, default="held-out", help="which targets")
+    options.add_argument("--labels", type=int, default=400, help="training images that are labelled for other phases")
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--budget", type=int, default=256, help="evaluations of the other searches")
     options.add_argument("--ours", type=int, default=64, help="evaluations of a campaign")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
+from measurements.harder_targets import target_set
 from peers.searches import SEARCHES, Problem, SpentError
 
 from microdesign.design.campaign.ask_tell import AskTell
@@ -141,24 +142,31 @@ def print_tables(settings: argparse.Namespace) -> None:
     """Runs what is not recorded yet, and prints the tables."""
     torch.set_num_threads(1)
     data = Dataset.open(settings.dataset)
-    materials = Materials.model_validate(data.manifest.materials)
+    folder = Path(settings.out)
+    folder.mkdir(parents=True, exist_ok=True)
+    asked = target_set(
+        settings.kind,
+        settings.targets,
+        data.load("train"),
+        held_out := data.load("test"),
+        Materials.model_validate(data.manifest.materials),
+        LocalSurrogate(load_bundle(settings.model)).properties,
+        settings.labels,
+        folder,
+    )
+    materials, training = asked.materials, asked.training
     model = opened(settings.model, materials, settings.coarse)
     standard = LocalSurrogate(load_bundle(settings.standard)) if settings.standard else model
-    training, held_out = data.load("train"), data.load("test")
     names = [OURS, *(name for name in SEARCHES if settings.standard or not name.startswith("standard"))]
     if settings.searches:
         names = [name for name in names if name.startswith(tuple(settings.searches))]
-    record = Path(settings.out) / "runs.jsonl"
-    record.parent.mkdir(parents=True, exist_ok=True)
+    record = folder / "runs.jsonl"
     lines = record.read_text().splitlines() if record.exists() else []
     done = {(row["search"], row["problem"], row["seed"]): row for row in map(json.loads, lines)}
 
     name = model.digest[:8] + ("" if settings.coarse == 1 else f"/{settings.coarse}")
-    rows = np.random.default_rng(0).choice(len(held_out), settings.targets, replace=False)
-    properties = [{n: float(held_out.properties[n][row]) for n in model.properties} for row in rows]
     problems: dict[str, tuple[Target, float]] = {
-        f"{data.manifest.digest[:8]} {name} test {row}": (Target(properties=values), ENOUGH)
-        for row, values in zip(rows, properties, strict=True)
+        f"{data.manifest.digest[:8]} {name} {which}": (target, ENOUGH) for which, target in asked.targets.items()
     }
     optima = {
         f"{materials.digest[:8]}-{name} {each}": (Target.model_validate(OPTIMA[each]), -np.inf) for each in OPTIMA
@@ -169,18 +177,20 @@ def print_tables(settings: argparse.Namespace) -> None:
                 if (search, problem_name, seed) in done:
                     continue
                 budget = settings.ours if search == OURS or enough < 0 else settings.budget
+                wanted = 1 if enough < 0 else settings.designs  # of an optimum there is one, as of the other searches
                 problem = Problem(target, materials, FFTEvaluator(), budget, enough, training, model, standard)
                 row = {
                     "search": search,
                     "problem": problem_name,
                     "seed": seed,
-                    **run(search, problem, seed, settings.batch, settings.designs),
+                    **run(search, problem, seed, settings.batch, wanted),
                 }
                 done[search, problem_name, seed] = row
                 with record.open("a") as file:
                     file.write(json.dumps(row) + "\n")
                 print(f"{problem_name}, seed {seed}, {search}: {row['evaluations']}, {row['best']:.4f}", flush=True)
 
+    print(f"\nTargets: {settings.kind}")
     print_targets(names, [row for row in done.values() if row["problem"] in problems], len(model.properties))
     if settings.optima:
         known = partial(best_known, training)

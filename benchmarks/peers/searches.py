@@ -132,29 +132,55 @@ def standard_latents(problem: Problem, seed: int) -> None:
         problem.evaluate(decode_labels(problem.standard, stream.standard_normal((16, size))))
 
 
-def plain_bayesian(problem: Problem, seed: int, first: int = 16, batch: int = 4) -> None:
-    """BoTorch in a standard VAE's latent space: a process of the distance itself, in the box [-3, 3]^D."""
-    torch.manual_seed(seed)
+def plain_bayesian(problem: Problem, seed: int) -> None:
+    """BoTorch in a standard VAE's latent space, in the box [-3, 3]^D."""
     size = problem.standard.describe()["model"]["network"]["latent"]
+    _plain_bayesian(problem, seed, problem.standard, np.zeros(size), np.ones(size))
+
+
+def plain_bayesian_here(problem: Problem, seed: int) -> None:
+    """BoTorch in this model's latent space, in a box of three standard deviations of the prior, all components."""
+    prior = problem.model.prior(_point(problem))
+    middle = prior.weights @ prior.mean
+    spread = np.sqrt(prior.weights @ (np.square(prior.std) + np.square(prior.mean - middle)))
+    _plain_bayesian(problem, seed, problem.model, middle, spread)
+
+
+def _plain_bayesian(
+    problem: Problem,
+    seed: int,
+    model: Surrogate,
+    middle: np.ndarray,
+    spread: np.ndarray,
+    first: int = 16,
+    batch: int = 4,
+) -> None:
+    """A process of the cost itself over latents `(D,)` in standard deviations, in the box [-3, 3]^D."""
+    torch.manual_seed(seed)
+    size = len(middle)
+
+    def evaluated(x: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(problem.evaluate(decode_labels(model, middle + spread * x.numpy())))
+
     bounds = torch.tensor([[-3.0] * size, [3.0] * size], dtype=torch.double)
     z = torch.randn(first, size, dtype=torch.double).clamp(-3, 3)
-    costs = torch.from_numpy(problem.evaluate(decode_labels(problem.standard, z.numpy())))
+    costs = evaluated(z)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         while True:
-            model = SingleTaskGP(z, -costs[:, None], input_transform=Normalize(size, bounds=bounds))
+            process = SingleTaskGP(z, -costs[:, None], input_transform=Normalize(size, bounds=bounds))
             fit_gpytorch_mll(
-                ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": {"maxiter": 50}}
+                ExactMarginalLogLikelihood(process.likelihood, process), optimizer_kwargs={"options": {"maxiter": 50}}
             )
             best = (-costs).max()
             acquisition = (
-                LogExpectedImprovement(model, best) if batch == 1 else qLogExpectedImprovement(model, best_f=best)
+                LogExpectedImprovement(process, best) if batch == 1 else qLogExpectedImprovement(process, best_f=best)
             )
             new, _ = optimize_acqf(
                 acquisition, bounds, q=batch, num_restarts=2, raw_samples=64, options={"maxiter": 30}
             )
             z = torch.cat((z, new.detach()))
-            costs = torch.cat((costs, torch.from_numpy(problem.evaluate(decode_labels(problem.standard, new.numpy())))))
+            costs = torch.cat((costs, evaluated(new.detach())))
 
 
 def evolution_of_latents(problem: Problem, seed: int) -> None:
@@ -219,6 +245,7 @@ SEARCHES: dict[str, Callable[[Problem, int], None]] = {
     "random draws of p(z|c*)": random_draws,
     "standard VAE, random latents": standard_latents,
     "standard VAE, plain BoTorch": plain_bayesian,
+    "plain BoTorch, this model's latents": plain_bayesian_here,
     "CMA-ES from p(z|c*)": evolution_of_latents,
     "genetic, generator parameters": genetic,
 }

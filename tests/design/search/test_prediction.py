@@ -5,6 +5,7 @@ import pytest
 
 from microdesign.design.search.prediction import predict_target, target_jacobian
 from microdesign.design.target.target import Target
+from microdesign.surrogate.further_properties import FurtherProperties, with_further_properties
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import decode_labels
 
@@ -33,3 +34,26 @@ def test_the_jacobian_of_computed_properties_follows_the_chain_rule(surrogate: L
     expected = own[:, 0] / kx[:, None] - (Ex / kx**2)[:, None] * own[:, 1]
     np.testing.assert_allclose(jacobian[:, 1], expected, rtol=0.02, atol=1e-3 * np.abs(expected).max())
     assert np.isnan(jacobian[:, 2]).all()  # the model does not have it
+
+
+def test_a_property_that_labels_alone_have_is_predicted_with_its_jacobian(surrogate: LocalSurrogate) -> None:
+    rows = np.exp(np.random.default_rng(0).normal(1, 0.4, (2, 300)))
+    table = {"Ex": rows[0], "kx": rows[1], "ky": rows[0] ** 2 / rows[1]}
+    assert with_further_properties(surrogate, ["Ex", "Ex/kx"], table) is surrogate  # the model has these
+    assert with_further_properties(surrogate, ["ky"], None) is surrogate
+    model = with_further_properties(surrogate, ["Ex", "kx/ky", "hardness"], table)
+    assert isinstance(model, FurtherProperties)
+    assert list(model.regressions) == ["kx/ky"]
+    target = Target(properties={"kx/ky": {"maximize": True}, "hardness": 1.0})
+    z = np.random.default_rng(0).standard_normal((3, 4))
+    labels = decode_labels(model, z)
+    Ex, kx = surrogate.predict(labels)[0].T
+    mean, std = predict_target(target, model, labels)
+    assert mean[:, 0] == pytest.approx(kx**2 / Ex**2, rel=2e-3)
+    assert (std[:, 0] > 0).all()
+    assert np.isnan(mean[:, 1]).all()
+    jacobian, own = target_jacobian(target, model, z), surrogate.jacobian(z)
+    assert jacobian is not None
+    expected = (2 * kx / Ex**2)[:, None] * own[:, 1] - (2 * kx**2 / Ex**3)[:, None] * own[:, 0]
+    np.testing.assert_allclose(jacobian[:, 0], expected, rtol=0.03, atol=1e-3 * np.abs(expected).max())
+    assert np.isnan(jacobian[:, 1]).all()

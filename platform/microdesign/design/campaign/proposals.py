@@ -21,6 +21,7 @@ from microdesign.design.search.screening import Designs, decode_designs, screen
 from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.physics.execution.store import evaluation_key
 from microdesign.physics.materials import Materials
+from microdesign.surrogate.further_properties import with_further_properties
 from microdesign.surrogate.protocol import Surrogate
 
 _MOST_INITIAL = 4
@@ -53,7 +54,7 @@ class Proposals:
         reference: np.ndarray | None = None,
         known_images: np.ndarray | None = None,
     ) -> None:
-        self.config, self.target, self.surrogate = config, config.target, surrogate
+        self.config, self.target = config, config.target
         self._digest, self._fingerprint = materials.digest, fingerprint
         self._table, self._reference, self._known_images = table, reference, known_images
         self._refiner = load_refiner(config.refiner)
@@ -62,7 +63,8 @@ class Proposals:
 
     def adopt(self, surrogate: Surrogate) -> None:
         """Goes on with another model, as a retrained one: trials that another one proposed are encoded anew."""
-        self.surrogate, config = surrogate, self.config
+        config = self.config
+        self.surrogate = with_further_properties(surrogate, self.target.names, self._table)
         self._initial: InitialDesign | None = None
         points = conditions(self.target, surrogate, self._table, config.conditions, config.seed)
         self.strata = strata_around(surrogate, points, config.neighbours, config.spread, config.seed)
