@@ -1,6 +1,7 @@
 """The model bundle on disk: whole, without code, or refused with a sentence."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest
-from microdesign.model.bundle import Bundle, Description, load_bundle, save_bundle
+from microdesign.model.bundle import Bundle, Description, description_digest, load_bundle, save_bundle
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.upsampling_decoder import UpsamplingDecoder
@@ -34,8 +35,10 @@ def saved(folder: Path, kind: str = "mixture", network: NetworkConfig = NETWORK)
 
 
 def edit(folder: Path, **changes: Any) -> None:
+    """Changes the description, and its digest with it, as nobody but a test would."""
     path = folder / "model.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    values = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps(values | {"digest": description_digest(values)}))
 
 
 class OwnPrior(ConditionalPrior):
@@ -138,6 +141,51 @@ def test_weights_of_another_model(tmp_path: Path) -> None:
     edit(tmp_path, model=ModelConfig(network=narrow).model_dump(mode="json"))
     with pytest.raises(InputError, match=r"weights\.safetensors: does not fit model\.json"):
         load_bundle(tmp_path)
+
+
+def test_no_entry_of_the_description_changes_unnoticed(tmp_path: Path) -> None:
+    saved(tmp_path)
+    path = tmp_path / "model.json"
+    values = json.loads(path.read_text())
+    standardization = values["standardization"]
+    reversed_names = {**standardization, "names": standardization["names"][::-1]}
+    for changes in ({"standardization": reversed_names}, {"pixel_size": 2.0}, {"metrics": {"r2": 0.6}}, {"digest": ""}):
+        with case(changes=changes):
+            path.write_text(json.dumps(values | changes))
+            with pytest.raises(InputError, match=r"model\.json: does not match its own digest; it was changed"):
+                load_bundle(tmp_path)
+
+
+def test_sizes_of_a_stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that its description makes too large is refused before it is built."""
+    monkeypatch.setenv("MICRODESIGN_READ_BUDGET", "16MiB")
+    saved(tmp_path)
+    load_bundle(tmp_path)
+    model = json.loads((tmp_path / "model.json").read_text())["model"]
+    for change in (
+        {"widths": [8, 8, 10**9]},
+        {"widths": [8, 8, 2**14]},
+        {"widths": [8] * 10**5},
+        {"depth": 10**9},
+        {"latent": 10**12},
+        {"latent": 2**14},
+        {"hidden": 2**14, "latent": 2**10},
+        {"size": 2**40},
+        {"size": 2**14},
+        {"size": 2**9, "dimensions": 3},
+        {"field_channels": 10**9},
+    ):
+        with case(change=change):
+            edit(tmp_path, model={**model, "network": {**model["network"], **change}})
+            before = peak_memory()
+            with pytest.raises(InputError, match=r"model\.json"):
+                load_bundle(tmp_path)
+            assert peak_memory() - before < 2**26
+
+
+def peak_memory() -> int:
+    """Peak of this process's memory, bytes."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def test_weights_that_are_no_safetensors(tmp_path: Path) -> None:

@@ -13,7 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from microdesign.core.budget import read_whole
 from microdesign.core.errors import InputError, StorageError
+
+_JSON_COPIES = 32
+"""How many times its size a JSON text of short numbers takes as Python objects."""
 
 
 @contextmanager
@@ -89,12 +93,39 @@ def read_json(path: str | Path) -> Any:
     Raises:
         InputError: The file is missing or no JSON.
     """
+    data = read_whole(path, "a JSON file", copies=_JSON_COPIES)
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a JSON file.") from None
-    except ValueError as error:
-        raise InputError(f"{path}: is not valid JSON ({error}).") from None
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: is not valid JSON ({' '.join(str(error).split())}).") from None
+
+
+def path_inside(folder: str | Path, name: str, stated_in: str) -> Path:
+    """Returns the path of what a file names in its own folder; nothing elsewhere may be named, by links neither.
+
+    Args:
+        folder: The folder.
+        name: As the file states it, such as `000001.png`.
+        stated_in: Which file states it, for the message.
+
+    Raises:
+        InputError: The name leads out of the folder.
+
+    Example:
+        >>> path_inside("pictures", "../secret.png", "images.json")
+        Traceback (most recent call last):
+        ...
+        microdesign.core.errors.InputError: pictures: images.json names '../secret.png', which lies outside the \
+folder; expected a name in it.
+    """
+    path = Path(folder) / name
+    try:
+        inside = not Path(name).is_absolute() and path.resolve().is_relative_to(Path(folder).resolve())
+    except (OSError, ValueError, RuntimeError):  # no path at all, or links in a circle
+        inside = False
+    if not inside:
+        raise InputError(f"{folder}: {stated_in} names {name!r}, which lies outside the folder; expected a name in it.")
+    return path
 
 
 def digest(*parts: bytes | str) -> str:
@@ -104,6 +135,16 @@ def digest(*parts: bytes | str) -> str:
         data = part.encode() if isinstance(part, str) else part
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)
+    return state.hexdigest()
+
+
+def digest_file(path: str | Path) -> str:
+    """Returns `digest` of a file's content, without holding it."""
+    state = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        state.update(os.fstat(file.fileno()).st_size.to_bytes(8, "little"))
+        while block := file.read(2**20):
+            state.update(block)
     return state.hexdigest()
 
 

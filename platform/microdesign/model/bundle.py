@@ -16,7 +16,8 @@ from torch import Tensor
 
 from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
-from microdesign.core.files import digest, read_json, replacing, write_json
+from microdesign.core.files import digest_file, digest_json, read_json, replacing, write_json
+from microdesign.model.bounded import build_bounded
 from microdesign.model.calibration import Calibration
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.reference_set import ReferenceSet
@@ -41,6 +42,7 @@ class Description(Config):
     calibration: Calibration | None = Field(None, description="turns predicted deviations into intervals")
     weights: str = Field("", description="digest of the weights file")
     reference_set: str = Field("", description="digest of the file of the reference set; empty where there is none")
+    digest: str = Field("", description="digest of all of the above, and so of the whole bundle")
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,25 @@ def save_bundle(
     if reference_set is not None:
         digests["reference_set"] = _write(folder / REFERENCE_SET, reference_set.tensors())
     written = description.model_copy(update=digests)
+    written = written.model_copy(update={"digest": description_digest(written.model_dump(mode="json"))})
     write_json(folder / DESCRIPTION, written.model_dump(mode="json"))
     return Bundle(model.eval(), written, reference_set)
+
+
+def description_digest(values: Mapping[str, Any]) -> str:
+    """Returns the digest of what `model.json` holds, which includes those of the other files, without its own.
+
+    A file that is changed after it was written, such as names of properties in another order, does not match it.
+    """
+    return digest_json({name: value for name, value in values.items() if name != "digest"})
 
 
 def load_bundle(folder: str | Path) -> Bundle:
     """Reads a bundle.
 
     Raises:
-        InputError: The folder is no bundle, its files do not belong together, or the format is not this version's.
+        InputError: The folder is no bundle, its files do not belong together or are damaged, the format is not this
+            version's, or the model takes more memory than the budget of `core.budget`.
     """
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file() or not (folder / WEIGHTS).is_file():
@@ -97,8 +109,10 @@ def load_bundle(folder: str | Path) -> Bundle:
             f"{folder / DESCRIPTION}: format {found} is of another version; expected {FORMAT}; train the model again."
         )
     description = validate_config(Description, values, str(folder / DESCRIPTION))
+    if description.digest != description_digest(values):
+        raise InputError(f"{folder / DESCRIPTION}: does not match its own digest; it was changed after it was saved.")
     tensors = _read(folder / WEIGHTS, description.weights)
-    model = VAERegression(description.model, len(description.standardization.names))
+    model = build_bounded(description.model, len(description.standardization.names), str(folder / DESCRIPTION))
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:
@@ -107,7 +121,7 @@ def load_bundle(folder: str | Path) -> Bundle:
     if description.reference_set:
         try:
             reference_set = ReferenceSet.from_tensors(_read(folder / REFERENCE_SET, description.reference_set))
-        except TypeError:
+        except (TypeError, ValueError, RuntimeError, IndexError):
             raise InputError(
                 f"{folder / REFERENCE_SET}: holds other tensors than a reference set; train the model again."
             ) from None
@@ -118,11 +132,11 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:
     """Writes tensors; returns the file's digest."""
     with replacing(path) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary)
-    return digest(path.read_bytes())
+    return digest_file(path)
 
 
 def _read(path: Path, expected: str) -> dict[str, Tensor]:
-    if not path.is_file() or digest(path.read_bytes()) != expected:
+    if not path.is_file() or digest_file(path) != expected:
         raise InputError(f"{path}: does not match the digest in {DESCRIPTION}; the bundle is damaged.")
     try:
         return load_file(path)

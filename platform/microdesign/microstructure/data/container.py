@@ -295,7 +295,8 @@ def _check_range(labels: NDArray, n_phases: int) -> None:
     if labels.size == 0 or (int(labels.min()) >= 0 and int(labels.max()) < n_phases):
         return
     # Only a failing batch pays for the search of the place.
-    index = tuple(int(i) for i in np.argwhere((labels < 0) | (labels >= n_phases))[0])
+    bad = (labels < 0) | (labels >= n_phases)
+    index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
     raise InputError(
         f"labels[{', '.join(map(str, index))}] = {labels[index]}; expected 0 to {n_phases - 1} for {n_phases} phases."
     )

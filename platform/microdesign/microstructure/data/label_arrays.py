@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.core.budget import refuse_large, refuse_special
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import MAX_PHASES
 
@@ -34,24 +35,31 @@ def as_labels(array: NDArray, source: str) -> NDArray[np.uint8]:
     return labels
 
 
-def chunk_length(bytes_per_image: int, chunk: int | None) -> int:
+def chunk_length(bytes_per_image: int, chunk: int | None, source: str) -> int:
     """Returns how many images to read at once: `chunk`, but never more than fit into `CHUNK_BYTES`.
 
+    Args:
+        bytes_per_image: As the file states it, before anything is read.
+        chunk: How many are asked for; None leaves it to the size.
+        source: What a message names.
+
     Raises:
-        InputError: `chunk` is below one.
+        InputError: `chunk` is below one, or a single image is above the budget of `core.budget`.
     """
+    refuse_large(bytes_per_image, source)
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
     fitting = max(1, CHUNK_BYTES // max(bytes_per_image, 1))
     return fitting if chunk is None else min(chunk, fitting)
 
 
-def refuse_pickle(path: str | Path, expected: str) -> None:
-    """Refuses a file that is a pickle by its first bytes; a file that cannot be read is left to its reader.
+def refuse_unsafe(path: str | Path, expected: str) -> None:
+    """Refuses a device or a pipe, and a file that is a pickle by its first bytes; what is missing is its reader's.
 
     Raises:
-        InputError: The file is a pickle.
+        InputError: The path is one of these.
     """
+    refuse_special(path, expected)
     try:
         with Path(path).open("rb") as file:
             start = file.read(2)
@@ -88,5 +96,5 @@ def _convert(array: NDArray, labels: NDArray[np.uint8], source: str, place: tupl
 
 def _refuse(bad: NDArray[np.bool_], array: NDArray, source: str, place: tuple[int, ...], expected: str) -> None:
     if bad.any():
-        index = tuple(int(i) for i in np.argwhere(bad)[0])
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
         raise InputError(f"{source}: holds {array[index]} at index {[*place, *index]}; {expected}.")

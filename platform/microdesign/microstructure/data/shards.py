@@ -1,6 +1,7 @@
 """One Parquet shard: encoding to and from `Microstructures`, and the record in its metadata."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
+from pydantic import PositiveInt
 
+from microdesign.core.budget import refuse_large, refuse_special
 from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest, replacing
@@ -32,7 +35,7 @@ _PLACE = pa.struct(
 class ShardRecord(Config):
     """The description of a shard in its Parquet metadata, enough to resume without reading the images."""
 
-    shape: tuple[int, ...]
+    shape: tuple[PositiveInt, ...]
     """Number of pixels along each spatial axis."""
     n_phases: int
     """Number of phases."""
@@ -44,7 +47,7 @@ class ShardRecord(Config):
     """Edge lengths along each axis over that along x; empty for squares and cubes."""
     length_unit: str = ""
     """Unit of the pixel size; empty where it is not known."""
-    rows: int
+    rows: PositiveInt
     """Number of samples."""
     classes: dict[str, int]
     """Number of samples of each class."""
@@ -114,13 +117,24 @@ def read_shard_record(path: Path) -> ShardRecord:
     Raises:
         InputError: The file is missing, no complete Parquet file, or not a shard of a data set.
     """
+    refuse_special(path, "a shard of a data set")
     try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException) as error:
+        file = pq.read_metadata(path)
+        metadata = file.metadata or {}
+        # Arrow has its own metadata in the schema, which is not always that of the file.
+        metadata = metadata if _KEY in metadata else pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())}).") from None
     if _KEY not in metadata:
         raise InputError(f"{path}: is a Parquet file but not a shard of a microdesign data set.")
-    return validate_config(ShardRecord, json.loads(metadata[_KEY]), source=str(path))
+    try:
+        values = json.loads(metadata[_KEY])
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: its record is damaged ({' '.join(str(error).split())}).") from None
+    record = validate_config(ShardRecord, values, source=str(path))
+    if file.num_rows != record.rows:
+        raise InputError(f"{path}: is damaged: it holds {file.num_rows} samples and states {record.rows}.")
+    return record
 
 
 def read_shard_file(path: Path, expected_digest: str | None = None) -> Microstructures:
@@ -130,6 +144,7 @@ def read_shard_file(path: Path, expected_digest: str | None = None) -> Microstru
         InputError: The file is missing, damaged, or its content does not match the digest.
     """
     record = read_shard_record(path)
+    refuse_large(record.rows * math.prod(record.shape), str(path), "a shard")
     try:
         table = pq.read_table(path, partitioning=None)
         image = table.column("image").combine_chunks()
@@ -150,7 +165,7 @@ def read_shard_file(path: Path, expected_digest: str | None = None) -> Microstru
             aspect=record.aspect,
             length_unit=record.length_unit,
         )
-    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, pa.ArrowException) as error:
         raise InputError(f"{path}: is damaged ({' '.join(str(error).split())}).") from None
     if expected_digest is not None and content_digest(batch, packed) != expected_digest:
         raise InputError(f"{path}: its content does not match the digest in the manifest; the file was changed.")
@@ -165,7 +180,7 @@ def read_column(path: Path, name: str) -> list[Any]:
     """
     try:
         return pq.read_table(path, columns=[name], partitioning=None).column(name).to_pylist()
-    except (OSError, KeyError, pa.ArrowException) as error:
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise InputError(f"{path}: column '{name}' cannot be read ({' '.join(str(error).split())}).") from None
 
 

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from microdesign.core.errors import InputError
+from microdesign.core.budget import BUDGET_VARIABLE, refuse_large, refuse_special
+from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.references import load_named
 from microdesign.core.units import read_pixel_size
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.label_arrays import refuse_pickle
+from microdesign.microstructure.data.label_arrays import refuse_unsafe
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader
 
+PartT = TypeVar("PartT")
 _FORMATS = "microdesign.microstructure.io.formats"
 READERS: dict[str, str] = {
     "npy": f"{_FORMATS}.npy:NpyReader",
@@ -77,7 +79,11 @@ def read(
         threshold=threshold,
         periodic=periodic,
     )
-    batches = list(read_images(path, options=options, reader=reader))
+    batches, size = [], 0
+    for batch in read_images(path, options=options, reader=reader):
+        batches.append(batch)
+        size += batch.labels.nbytes
+        refuse_large(size, str(path), "the whole set of images, which `read_images` reads in parts,")
     try:
         return Microstructures.concatenate(batches)
     except InputError as error:
@@ -103,7 +109,7 @@ def read_images(
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
     chosen = find_reader(path, reader)
     options.refuse_others(chosen.takes, Path(path), chosen.name)
-    images = chosen.read(Path(path), chunk, options)
+    images = _refusing_damage(path, chosen.read(Path(path), chunk, options))
     stated: dict[str, Any] = {} if options.pixel_size is None else read_pixel_size(options.pixel_size)
     stated |= {} if options.periodic is None else {"periodic": options.periodic}
     return (replace(batch, **stated) for batch in images) if stated else images
@@ -122,7 +128,24 @@ def describe(path: str | Path, reader: str | None = None) -> dict[str, Any]:
         InputError: The path does not exist, is of no known format, or its content is not valid.
     """
     chosen = find_reader(path, reader)
-    return {"path": str(path), "format": chosen.name, **chosen.describe(Path(path))}
+    (described,) = _refusing_damage(path, (each.describe(Path(path)) for each in [chosen]))
+    return {"path": str(path), "format": chosen.name, **described}
+
+
+def _refusing_damage(path: str | Path, parts: Iterator[PartT]) -> Iterator[PartT]:
+    """Passes on what a reader yields; what a library makes of a damaged file beyond the reader's own checks, too.
+
+    The libraries of the formats have dozens of kinds of errors for content that contradicts itself, and get more.
+    """
+    try:
+        yield from parts
+    except MicrodesignError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{path}: takes more memory than there is; {BUDGET_VARIABLE} lowers the limit.") from error
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InputError(f"{path}: is damaged, or holds what its reader does not know ({said}).") from error
 
 
 def find_reader(path: str | Path, name: str | None = None) -> Reader:
@@ -138,6 +161,7 @@ def find_reader(path: str | Path, name: str | None = None) -> Reader:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: does not exist; expected a file or folder of images.")
+    refuse_special(path, "a file or folder of images")
     if name is not None:
         return load_reader(name)
     for known in READERS:
@@ -145,7 +169,7 @@ def find_reader(path: str | Path, name: str | None = None) -> Reader:
         if reader.accepts(path):
             return reader
     if path.is_file():
-        refuse_pickle(path, "a file of images")
+        refuse_unsafe(path, "a file of images")
     formats = "; ".join(load_reader(known).name for known in READERS)
     raise InputError(f"{path}: the suffix '{path.suffix}' is not known; expected one of: {formats}.")
 

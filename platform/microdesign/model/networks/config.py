@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from microdesign.core.config import Config
 from microdesign.microstructure.data.channels import channels
@@ -19,6 +19,8 @@ PRETRAINED_SIZES = ("dimensions", "phases", "widths", "latent_kind", "latent", "
 """Settings at whose defaults the weights that the package brings fit."""
 MULTIPLE = 16
 """Sizes that the denoiser of default patches draws are its multiples."""
+MOST_PIXELS, MOST_CHANNELS, MOST_STAGES, MOST_BLOCKS = 2**14, 2**14, 14, 64
+"""Beyond any model of ours; a config without bounds, perhaps a stranger's, could have no end."""
 LEAST_SIZE = 32
 """Pixels along each axis of the smallest image that the encoder of a network of any size takes."""
 
@@ -26,16 +28,16 @@ LEAST_SIZE = 32
 class DenoiserConfig(Config):
     """The denoiser of the local_global decoder, and how it draws."""
 
-    width: int = Field(64, ge=1, description="channels of the denoiser")
-    patch: int = Field(4, ge=2, multiple_of=2, description="pixels along each axis of its patches")
-    depth: int = Field(2, ge=1, description="residual blocks on each level")
+    width: int = Field(64, ge=1, le=MOST_CHANNELS, description="channels of the denoiser")
+    patch: int = Field(4, ge=2, le=256, multiple_of=2, description="pixels along each axis of its patches")
+    depth: int = Field(2, ge=1, le=MOST_BLOCKS, description="residual blocks on each level")
     start: float = Field(
         0.15, ge=0, lt=1, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
     )
     share: float = Field(
         0.25, gt=0, le=1, description="share of each training batch that the denoiser learns from; it costs the most"
     )
-    steps: int = Field(8, ge=1, description="steps of drawing: more are slower and finer")
+    steps: int = Field(8, ge=1, le=10_000, description="steps of drawing: more are slower and finer")
 
 
 class NetworkConfig(Config):
@@ -47,7 +49,7 @@ class NetworkConfig(Config):
 
     renamed: ClassVar[Mapping[str, str]] = {"textures": "field_channels"}
 
-    size: int = Field(64, ge=4, description="pixels along each axis of the square or cubic images")
+    size: int = Field(64, ge=4, le=MOST_PIXELS, description="pixels along each axis of the square or cubic images")
     dimensions: Literal[2, 3] = Field(2, description="2 for images, 3 for volumes")
     phases: int = Field(2, ge=2, le=256, description="number of phases")
     padding: Padding | None = Field(
@@ -55,26 +57,31 @@ class NetworkConfig(Config):
         description="what convolutions see beyond the edges: periodic or zero; null: zero where the training images "
         "are not periodic, such as windows of a micrograph, else periodic",
     )
-    widths: tuple[PositiveInt, ...] = Field(
-        (32, 32, 64, 96), min_length=1, description="channels per stage, finest first; one stage halves the size"
+    widths: tuple[Annotated[int, Field(ge=1, le=MOST_CHANNELS)], ...] = Field(
+        (32, 32, 64, 96),
+        min_length=1,
+        max_length=MOST_STAGES,
+        description="channels per stage, finest first; one stage halves the size",
     )
-    depth: int = Field(1, ge=1, description="residual blocks per stage")
+    depth: int = Field(1, ge=1, le=MOST_BLOCKS, description="residual blocks per stage")
     latent_kind: Literal["vector", "spatial"] = Field(
         "vector", description="one latent vector per image, or one per pixel of the coarsest map"
     )
-    latent: int = Field(32, ge=1, description="size of a latent vector")
+    latent: int = Field(32, ge=1, le=MOST_CHANNELS, description="size of a latent vector")
     decoder: str = Field(
         LOCAL_GLOBAL,
         description="local_global: a random field with the latent's power spectrum, which a denoiser refines; "
         "random_field: the field alone; upsampling: convolutions from coarse to fine; or module:name. Where it is left "
         "out and pretrained weights do not fit the network, random_field: a denoiser takes hours to train",
     )
-    field_channels: int = Field(6, ge=1, description="random fields that the decoder random_field shapes")
+    field_channels: int = Field(
+        6, ge=1, le=MOST_CHANNELS, description="random fields that the decoder random_field shapes"
+    )
     denoiser: DenoiserConfig = DenoiserConfig()
     smoothing: float = Field(
         1.0, ge=0, description="pixels, standard deviation of the blur of the random_field decoder's logits: no specks"
     )
-    hidden: int = Field(192, ge=1, description="width of the dense layers")
+    hidden: int = Field(192, ge=1, le=MOST_CHANNELS, description="width of the dense layers")
     regressor: Literal["shared", "own"] = Field(
         "shared", description="feature maps of the property regressor: the encoder's, or those of a trunk of its own"
     )

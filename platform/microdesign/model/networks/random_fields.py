@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from microdesign.model.networks.spectrum import angular_waves, radial_bumps, wave_vectors
 
+REALISATIONS = 32
+"""Fixed draws of white noise that the fields are mixed of."""
+
 
 class RandomFields(nn.Module):
     """Random periodic fields whose amplitude spectrum is set per image.
@@ -27,7 +30,7 @@ class RandomFields(nn.Module):
     blur: Tensor
     noise: Tensor
 
-    def __init__(self, size: int, channels: int, dimensions: int = 2, realisations: int = 32) -> None:
+    def __init__(self, size: int, channels: int, dimensions: int = 2, realisations: int = REALISATIONS) -> None:
         super().__init__()
         self.shape = (size,) * dimensions
         self.channels, self.realisations = channels, realisations
@@ -78,7 +81,7 @@ class LatentNoise(nn.Module):
 
     projection: Tensor
 
-    def __init__(self, latent: int, channels: int, realisations: int = 32) -> None:
+    def __init__(self, latent: int, channels: int, realisations: int = REALISATIONS) -> None:
         super().__init__()
         self.channels, self.realisations = channels, realisations
         self.register_buffer("projection", torch.randn(latent + 1, channels * realisations))

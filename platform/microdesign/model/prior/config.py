@@ -13,7 +13,7 @@ class PriorConfig(Config):
 
     kind: str = Field(MIXTURE, description="family of p(z|c): standard, conditional, mixture, or module:name")
     components: int = Field(4, ge=1, le=64, description="K, for `mixture`")
-    hidden: int = Field(64, ge=1, description="width of the mixture's network")
+    hidden: int = Field(64, ge=1, le=2**14, description="width of the mixture's network")
     spread: float = Field(1.5, gt=0, description="distance scale of the components' initial means, in latent units")
 
     @field_validator("kind")

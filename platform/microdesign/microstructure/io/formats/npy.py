@@ -1,8 +1,10 @@
 """Images in NumPy's `.npy` files, memory-mapped; nothing is ever unpickled."""
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from tokenize import TokenError
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,13 @@ from numpy.typing import NDArray
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
+from microdesign.microstructure.data.label_arrays import chunk_length, refuse_unsafe
 from microdesign.microstructure.io.formats.raw import RawImages, batches, split_axes
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
 
 _MAGIC = b"\x93NUMPY"
+_LONGEST_HEADER = 2**16
 
 
 class NpyReader(Reader):
@@ -41,7 +44,7 @@ class NpyReader(Reader):
                 label or lies outside the phases.
         """
         images = open_npy(path, options.dims)
-        length = chunk_length(images[0].nbytes, chunk)
+        length = chunk_length(images[0].nbytes, chunk, str(path))
 
         def chunks() -> Iterator[NDArray]:
             if len(images) == 1 or not isinstance(images, np.memmap) or not images.flags.c_contiguous:
@@ -84,16 +87,22 @@ def open_npy(path: str | Path, dims: int | None = None) -> NDArray:
     Raises:
         InputError: The file is missing, no `.npy` file, truncated, a pickle, or of another shape.
     """
-    refuse_pickle(path, "a .npy file of integer phase labels")
+    refuse_unsafe(path, "a .npy file of integer phase labels")
     try:
         with Path(path).open("rb") as file:
-            start = file.read(len(_MAGIC))
-        if start != _MAGIC:
-            raise InputError(f"{path}: is no NumPy array file; expected a .npy file of integer phase labels.")
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise InputError(f"{path}: is no NumPy array file; expected a .npy file of integer phase labels.")
+            file.seek(0)
+            shape, _, dtype = read_header(file)
+            place, size = file.tell(), math.prod(shape) * dtype.itemsize
+        if not dtype.hasobject and Path(path).stat().st_size < place + size:
+            raise InputError(f"{path}: is damaged or truncated: it states {shape} values of {dtype} and holds fewer.")
         array = np.lib.format.open_memmap(path, mode="r")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a .npy file.") from None
-    except ValueError as error:
+    except InputError:
+        raise
+    except (ValueError, TypeError, OverflowError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         if "object" in str(error).lower():
             raise InputError(
                 f"{path}: holds pickled Python objects, which are never loaded; expected integer phase labels."
@@ -101,6 +110,33 @@ def open_npy(path: str | Path, dims: int | None = None) -> NDArray:
         raise InputError(f"{path}: is damaged or truncated ({' '.join(str(error).split())}).") from None
     n, shape = split_axes(array.shape, dims, str(path))
     return array.reshape(n, *shape)
+
+
+def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Returns shape, whether stored by columns, and dtype of a `.npy` stream, which then stands at its numbers.
+
+    Raises:
+        ValueError: The header is damaged, or longer than any that NumPy writes; other errors of NumPy's parser pass.
+    """
+    bounded: Any = _Bounded(file)
+    version = np.lib.format.read_magic(bounded)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(bounded)
+    if any(not isinstance(length, int) or length < 0 for length in shape):
+        raise ValueError(f"the shape {shape} is not valid")
+    return shape, fortran, dtype
+
+
+class _Bounded:
+    """A stream that reads no more at once than a header may be long: its stated length may be 4 GiB of zeros."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        if size > _LONGEST_HEADER:
+            raise ValueError(f"its header states {size} bytes; expected at most {_LONGEST_HEADER}")
+        return self._file.read(size)
 
 
 def write_npy(path: str | Path, batch: Microstructures) -> None:

@@ -1,20 +1,23 @@
 """NumPy's `.npz` archives, read and written as streams; nothing is ever unpickled."""
 
+import math
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.core.budget import refuse_large
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
-from microdesign.microstructure.io.formats.npy import append_npy
+from microdesign.microstructure.data.label_arrays import chunk_length, refuse_unsafe
+from microdesign.microstructure.io.formats.npy import append_npy, read_header
 from microdesign.microstructure.io.formats.raw import RawImages, batches, split_axes
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader, Writer
@@ -57,20 +60,22 @@ class NpzReader(Reader):
         source = f"{path}: '{name}'"
         n, image = split_axes(shape, options.dims, source)
         # Stored by columns, an image is spread over the whole archive.
-        length = n if fortran else chunk_length(int(np.prod(image)) * dtype.itemsize, chunk)
+        if fortran:
+            refuse_large(math.prod(shape) * dtype.itemsize, source, "an array stored by columns")
+        length = n if fortran else chunk_length(math.prod(image) * dtype.itemsize, chunk, source)
 
         def chunks() -> Iterator[NDArray]:
-            with _opened(path) as archive, archive.open(f"{name}.npy") as member:
+            with _opened(path) as archive, _member(archive, name, source) as member:
                 _header(member, source)
                 for start in range(0, n, length):
-                    count = min(length, n - start) * int(np.prod(image))
+                    count = min(length, n - start) * math.prod(image)
                     array = np.frombuffer(_read(member, count * dtype.itemsize, source), dtype)
                     yield (array.reshape(shape, order="F") if fortran else array).reshape(-1, *image)
 
         extras = _small_arrays(path, headers, n)
         raw = RawImages(chunks=chunks, source=source, **extras)
         for batch in batches(raw, options):
-            step = chunk_length(0, chunk) if chunk else len(batch)
+            step = chunk_length(0, chunk, source) if chunk else len(batch)
             for start in range(0, len(batch), step):
                 yield batch.select(slice(start, start + step))
 
@@ -145,8 +150,10 @@ def list_npz(path: str | Path) -> Headers:
     with _opened(path) as archive:
         for file in archive.namelist():
             if file.endswith(".npy"):
-                with archive.open(file) as member:
-                    headers[file.removesuffix(".npy")] = _header(member, f"{path}: '{file.removesuffix('.npy')}'")
+                name = file.removesuffix(".npy")
+                source = f"{path}: '{name}'"
+                with _member(archive, name, source) as member:
+                    headers[name] = _header(member, source)
     if not headers:
         raise InputError(f"{path}: holds no arrays; expected a .npz archive with an array of phase labels.")
     return headers
@@ -160,33 +167,43 @@ def _entry(name: str) -> zipfile.ZipInfo:
 
 
 def _opened(path: str | Path) -> zipfile.ZipFile:
-    refuse_pickle(path, "a .npz archive of integer phase labels")
+    refuse_unsafe(path, "a .npz archive of integer phase labels")
     try:
         return zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError) as error:
         raise InputError(f"{path}: is no .npz archive, or truncated ({' '.join(str(error).split())}).") from None
 
 
+@contextmanager
+def _member(archive: zipfile.ZipFile, name: str, source: str) -> Iterator[IO[bytes]]:
+    with _refusing_damage(source):
+        member = archive.open(f"{name}.npy")
+    with member:
+        yield member
+
+
 def _header(member: IO[bytes], source: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    try:
-        version = np.lib.format.read_magic(member)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(member)
-        return shape, fortran, dtype
-    # What zipfile raises for a compression that it does not know is a NotImplementedError.
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise InputError(f"{source} is damaged ({' '.join(str(error).split())}).") from None
+    with _refusing_damage(source):
+        return read_header(member)
 
 
 def _read(member: IO[bytes], size: int, source: str) -> bytes:
-    try:
+    with _refusing_damage(source):
         data = member.read(size)
-    except Exception as error:
-        # zlib, zipfile and the file system each have their own kind of error for a damaged archive.
-        raise InputError(f"{source} is damaged ({' '.join(str(error).split())}).") from None
     if len(data) < size:
         raise InputError(f"{source} is damaged: it ends before its last image.")
     return data
+
+
+@contextmanager
+def _refusing_damage(source: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        # zlib, lzma, zipfile, the parser of headers and the file system have their own kinds of error each.
+        raise InputError(f"{source} is damaged ({' '.join(str(error).split())}).") from None
 
 
 def _choose(headers: Headers, wanted: str | None, path: str | Path) -> str:
@@ -227,9 +244,11 @@ def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
             )
             if not wanted:
                 continue
-            with archive.open(f"{name}.npy") as member:
-                _header(member, f"{path}: '{name}'")
-                data = _read(member, max(int(np.prod(shape)), 1) * dtype.itemsize, f"{path}: '{name}'")
+            source, size = f"{path}: '{name}'", math.prod(shape) * dtype.itemsize
+            refuse_large(size, source, "an array beside the images")
+            with _member(archive, name, source) as member:
+                _header(member, source)
+                data = _read(member, size, source)
             array = np.frombuffer(data, dtype)
             if name == _PHASES:
                 extras["n_phases"] = int(array[0])

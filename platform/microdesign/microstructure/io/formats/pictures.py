@@ -15,11 +15,12 @@ from pydantic import Field
 
 from microdesign.core.config import Config, validate_config
 from microdesign.core.errors import InputError
-from microdesign.core.files import read_json, write_json
+from microdesign.core.files import path_inside, read_json, write_json
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.label_arrays import chunk_length, refuse_pickle
+from microdesign.microstructure.data.label_arrays import chunk_length
 from microdesign.microstructure.data.manifest import MANIFEST_FILE
 from microdesign.microstructure.io.formats.natural_order import natural
+from microdesign.microstructure.io.formats.png import read_png
 from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered
 from microdesign.microstructure.io.formats.tiff import read_page
 from microdesign.microstructure.io.formats.tiff_pages import single_channel
@@ -86,7 +87,9 @@ class PictureReader(Reader):
         """
         index = None if path.is_file() else _read_index(path)
         if index is not None and (options.dims or index.dimension) == index.dimension:
-            samples = [_sample_files(path / sample.image, index.dimension) for sample in index.samples]
+            samples = [
+                _sample_files(path_inside(path, sample.image, INDEX_FILE), index.dimension) for sample in index.samples
+            ]
             classes = [sample.class_name for sample in index.samples]
             dimension = index.dimension
         else:
@@ -109,7 +112,7 @@ class PictureReader(Reader):
                 raise InputError(f"{files[0].parent}: holds {len(files)} slices; expected {len(samples[0])}.")
             return slices[0] if dimension == 2 else np.stack(slices, axis=-1)
 
-        length = chunk_length(first.nbytes * len(samples[0]), chunk)
+        length = chunk_length(first.nbytes * len(samples[0]), chunk, str(path))
         raw = RawImages(
             chunks=lambda: gathered(map(image, samples), length),
             source=str(path),
@@ -128,13 +131,7 @@ def read_picture(path: Path) -> NDArray:
     """
     if path.suffix.lower() != ".png":
         return read_page(path)
-    refuse_pickle(path, "a PNG picture")
-    try:
-        with Image.open(path) as picture:
-            array = np.asarray(picture)
-    except Exception as error:
-        raise InputError(f"{path}: is no PNG picture, or truncated ({' '.join(str(error).split())}).") from None
-    return single_channel(array, str(path))
+    return single_channel(read_png(path), str(path))
 
 
 class PictureWriter(Writer):

@@ -14,6 +14,7 @@ from microdesign.microstructure.io.thresholds import segment
 
 MOST_LEVELS = 16
 """A picture with labels from here on is taken for grey levels, unless the number of phases is stated."""
+_PART = 4 * 2**20
 _BLACK_AND_WHITE = (0.0, 255.0)
 
 
@@ -198,9 +199,10 @@ def _present(raw: RawImages) -> NDArray[np.int64]:
     start = 0
     for array in raw.chunks():
         labels = _labels(array, _where(raw, start), None)
-        # Layer by layer: counting casts to eight bytes a pixel.
-        for layer in labels.reshape(-1, *labels.shape[2:]) if labels.ndim == 4 else labels:
-            seen |= np.bincount(layer.ravel(), minlength=MAX_PHASES) > 0
+        # Part by part: counting casts to eight bytes a pixel.
+        flat = labels.ravel(order="K")
+        for first in range(0, flat.size, _PART):
+            seen |= np.bincount(flat[first : first + _PART], minlength=MAX_PHASES) > 0
         start += len(array)
     if start == 0:
         raise InputError(f"{raw.source}: holds no images; expected at least one.")
@@ -217,7 +219,7 @@ def _labels(array: NDArray, source: str, values: tuple[float, ...] | None) -> ND
         labels[same] = label
         known |= same
     if not known.all():
-        index = tuple(int(i) for i in np.argwhere(~known)[0])
+        index = tuple(int(i) for i in np.unravel_index(int(np.argmin(known)), known.shape))
         expected = ", ".join(f"{value:g}" for value in values)
         raise InputError(f"{source}: holds {array[index]} at index {list(index)}; expected one of --values {expected}.")
     return labels

@@ -14,6 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from microdesign.core.budget import refuse_large
 from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import replacing
 from microdesign.core.units import known_length_unit
@@ -58,12 +59,13 @@ class TiffReader(Reader):
             (height, width), dtype, black = file.size, file.dtype, file.black
             axes = 2 if order.ndim == 1 else 3
             scale = _physical(note, axes) if note else read_scale(file.file, axes)
+            refuse_large(order[0].size * width * height * dtype.itemsize, str(path), "an image or a volume")
 
         def chunks() -> Iterator[NDArray]:
             with TiffPages(path) as file:
                 if order.ndim == 1:
                     pages = (file.read(int(number)).T for number in order)
-                    yield from gathered(pages, chunk_length(width * height * dtype.itemsize, chunk))
+                    yield from gathered(pages, chunk_length(width * height * dtype.itemsize, chunk, str(path)))
                     return
                 for numbers in order:
                     # Filled in the pages' own order, then seen with x first.

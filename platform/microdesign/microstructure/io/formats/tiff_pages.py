@@ -11,8 +11,11 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
+from microdesign.core.budget import refuse_large
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.label_arrays import refuse_pickle
+from microdesign.microstructure.data.label_arrays import refuse_unsafe
+from microdesign.microstructure.io.formats.png import without_pillow_limit
+from microdesign.microstructure.io.formats.tiff_bounds import refuse_endless, refuse_packed
 from microdesign.microstructure.io.options import ImagesOrVolumesError
 
 _PAGE_AXES = ("YX", "YXS", "SYX")
@@ -36,9 +39,13 @@ class TiffPages:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        refuse_pickle(path, "a TIFF file")
+        refuse_unsafe(path, "a TIFF file")
         try:
-            self.file = tifffile.TiffFile(path)
+            refuse_endless(path)
+            # Not in several files: OME's names of other files would be followed wherever they lead.
+            self.file = tifffile.TiffFile(path, _multifile=False)
+        except InputError:
+            raise
         except Exception as error:
             raise InputError(f"{path}: is no TIFF file, or truncated ({' '.join(str(error).split())}).") from None
         try:
@@ -60,6 +67,7 @@ class TiffPages:
             raise InputError(f"{self.path}: has pages of axes {key.axes}; expected rows and columns (YX).")
         self.size = _size(key.axes, key.shape)
         self.dtype = np.dtype(key.dtype)
+        refuse_large(math.prod(key.shape) * self.dtype.itemsize, str(self.path), "a page")
         self.black = 2**key.bitspersample - 1 if _photometric(key) == "MINISWHITE" else None
         for number, (axes, shape, photometric) in enumerate(pages):
             if _size(axes, shape) != self.size:
@@ -120,7 +128,10 @@ class TiffPages:
         if page is None:
             raise InputError(f"{source}: is missing.")
         try:
+            refuse_packed(page, source)
             array = page.asarray()
+        except InputError:
+            raise
         except Exception as error:
             array = self._by_pillow(page.index, error)
         return single_channel(np.moveaxis(array, 0, -1) if page.axes == "SYX" and array.ndim == 3 else array, source)
@@ -140,8 +151,10 @@ class TiffPages:
     def _by_pillow(self, number: int, why: Exception) -> NDArray:
         # tifffile alone knows no LZW and no fax compression; Pillow does.
         try:
-            with Image.open(self.path) as picture:
+            with without_pillow_limit(), Image.open(self.path) as picture:
                 picture.seek(number)
+                if picture.size != self.size[::-1]:
+                    raise ValueError("Pillow reads another size")
                 array = np.asarray(picture)
         except Exception:
             raise InputError(

@@ -67,7 +67,7 @@ class VtiReader(Reader):
         }
 
         first = parse_vti(files[0], options.array, True, options.dims).labels
-        length = chunk_length(first.nbytes, chunk)
+        length = chunk_length(first.nbytes, chunk, str(path))
 
         def stored() -> Iterator[NDArray]:
             for file in files:

@@ -7,14 +7,15 @@ import xml.etree.ElementTree as ET
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.core.budget import inflate, read_whole, refuse_large
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.label_arrays import refuse_pickle
+from microdesign.microstructure.data.label_arrays import refuse_unsafe
 
 _TYPES = {
     **{f"{sign}Int{8 * size}": f"{kind}{size}" for sign, kind in (("", "i"), ("U", "u")) for size in (1, 2, 4, 8)},
@@ -23,9 +24,11 @@ _TYPES = {
 }
 _TIMES = ("timevalue", "time", "cycle", "timestep")
 """Field data by which ParaView and VisIt tell the steps of a series apart."""
-_UNPACK: dict[str, Callable[[bytes], bytes]] = {
-    "vtkZLibDataCompressor": zlib.decompress,
-    "vtkLZMADataCompressor": lzma.decompress,
+_FIELD = 1024
+"""Numbers of an array of field data, of which arrays of one are taken."""
+_UNPACK: dict[str, Callable[[bytes, int], bytes]] = {
+    "vtkZLibDataCompressor": inflate,
+    "vtkLZMADataCompressor": lambda data, most: lzma.LZMADecompressor().decompress(data, most + 1),
 }
 
 
@@ -59,11 +62,8 @@ def parse_vti(path: Path, array: str | None, with_labels: bool, dims: int | None
         InputError: The file is missing, damaged, a pickle or no image data, it does not fit `dims`, or the array is
             missing, one of several, or of another length than the extent.
     """
-    refuse_pickle(path, "a .vti file of VTK image data")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a .vti file.") from None
+    refuse_unsafe(path, "a .vti file of VTK image data")
+    data = read_whole(path, "a .vti file")
     try:
         return _File(path, data).image(array, with_labels, dims)
     except InputError:
@@ -76,13 +76,15 @@ class _File:
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
         end = data.find(b"<AppendedData")
+        if b"<!ENTITY" in (data if end < 0 else data[:end]):
+            raise InputError(f"{path}: declares entities, which VTK does not; expected VTK ImageData.")
         # Raw binary is no XML: only what stands before it is parsed.
         self.root = ET.fromstring(data if end < 0 else data[:end] + b"</VTKFile>")
         if self.root.tag != "VTKFile" or self.root.get("type") != "ImageData":
             raise InputError(f"{path}: holds {self.root.get('type', self.root.tag)}; expected VTK ImageData.")
         tag_end = data.find(b">", end)
         self.appended_raw = b"raw" in data[end:tag_end]
-        self.appended = b"" if end < 0 else data[data.index(b"_", tag_end) + 1 :]
+        self.appended = memoryview(b"" if end < 0 else data)[data.index(b"_", tag_end) + 1 if end >= 0 else 0 :]
         self.order = ">" if self.root.get("byte_order") == "BigEndian" else "<"
         self.count_type = np.dtype(self.order + _TYPES[self.root.get("header_type", "UInt32")])
         self.compressor = self.root.get("compressor")
@@ -104,7 +106,7 @@ class _File:
         fields, texts = {}, {}
         for field in image.iterfind("FieldData/DataArray"):
             if field.get("type") in _TYPES and field.get("NumberOfTuples", "1") == "1":
-                values = self._decode(field)
+                values = self._decode(field, _FIELD)
                 if len(values) == 1 and field.get("Name", "").lower() not in _TIMES:
                     fields[field.get("Name", "")] = float(values[0])
             elif field.get("type") == "String" and field.get("format", "ascii") == "ascii":
@@ -113,7 +115,8 @@ class _File:
                 texts[field.get("Name", "")] = codes.rstrip(b"\0").decode("utf-8", errors="replace")
         labels = np.zeros(0)
         if with_labels:
-            labels = self._decode(element)
+            refuse_large(math.prod(cells) * np.dtype(_TYPES[element.attrib["type"]]).itemsize, str(self.path))
+            labels = self._decode(element, math.prod(cells))
             if labels.size != math.prod(cells):
                 name = element.get("Name")
                 raise InputError(f"{self.path}: '{name}' holds {labels.size} values; expected {cells} by the extent.")
@@ -149,17 +152,18 @@ class _File:
             raise InputError(f"{self.path}: {problem}; name one by --array out of: {names}.")
         return found[0]
 
-    def _decode(self, element: ET.Element) -> NDArray:
+    def _decode(self, element: ET.Element, count: int) -> NDArray:
+        """The numbers of an array that should hold `count`."""
         dtype = np.dtype(self.order + _TYPES[element.attrib["type"]])
         if element.get("format", "ascii") == "ascii":
-            return np.array((element.text or "").split(), dtype=dtype)
+            return _parsed(element.text or "", dtype)
         if element.get("format") == "appended":
             blocks = _Blocks(self.appended, self.appended_raw, int(element.get("offset", "0")))
         else:
-            blocks = _Blocks((element.text or "").strip().encode(), False, 0)
-        return np.frombuffer(self._bytes(blocks), dtype)
+            blocks = _Blocks(memoryview((element.text or "").strip().encode()), False, 0)
+        return np.frombuffer(self._bytes(blocks, count * dtype.itemsize), dtype)
 
-    def _bytes(self, blocks: "_Blocks") -> bytes:
+    def _bytes(self, blocks: "_Blocks", most: int) -> bytes:
         width = self.count_type.itemsize
 
         def counts(data: bytes) -> list[int]:
@@ -171,24 +175,38 @@ class _File:
         first = counts(blocks.read(width))[0]
         if self.compressor is None:
             return blocks.read(width + first)[width:]
-        sizes = counts(blocks.read(width * (3 + first)))[3:]
+        _, size, last, *packed_sizes = counts(blocks.read(width * (3 + first)))
         blocks.skip(width * (3 + first))
-        packed = blocks.read(sum(sizes))
-        ends = np.cumsum([0, *sizes])
-        return b"".join(_UNPACK[self.compressor](packed[a:b]) for a, b in pairwise(ends))
+        if size * max(first - 1, 0) + last > most:
+            raise ValueError(f"{first} blocks of {size} bytes where {most} bytes are expected")
+        packed = blocks.read(sum(packed_sizes))
+        ends = list(accumulate(packed_sizes, initial=0))
+        return b"".join(_UNPACK[self.compressor](packed[a:b], size) for a, b in pairwise(ends))
+
+
+def _parsed(text: str, dtype: np.dtype) -> NDArray:
+    """Numbers of a text, without a Python object for each of them."""
+    wide = np.dtype(np.float64 if dtype.kind == "f" else np.uint64 if dtype.kind == "u" else np.int64)
+    numbers = np.fromstring(text, wide, sep=" ")
+    values = numbers.astype(dtype)
+    if dtype.kind != "f" and (values != numbers).any():
+        raise ValueError(f"a number does not fit {dtype}")
+    return values
 
 
 @dataclass
 class _Blocks:
-    data: bytes
+    data: memoryview
     raw: bool
     position: int
 
     def read(self, size: int) -> bytes:
         """Returns the next `size` bytes, without moving on."""
         span = size if self.raw else 4 * math.ceil(size / 3)
-        piece = self.data[self.position : self.position + span]
-        piece = piece if self.raw else base64.b64decode(piece)
+        if self.position < 0:
+            raise ValueError(f"an array begins at byte {self.position}")
+        stored = self.data[self.position : self.position + span]
+        piece = bytes(stored) if self.raw else base64.b64decode(stored)
         if len(piece) < size:
             raise ValueError(f"{len(piece)} bytes where {size} are stated; the file is truncated")
         return piece[:size]

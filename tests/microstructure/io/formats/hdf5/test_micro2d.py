@@ -193,7 +193,7 @@ def test_damage_inside_is_named(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[place.byte_offset : place.byte_offset + place.size] = b"\xff" * place.size
     path.write_bytes(data)
-    with pytest.raises(InputError, match="class 'GRF' is damaged"):
+    with pytest.raises(InputError, match="'GRF/GRF' is damaged"):
         list(read_micro2d(path))
 
 

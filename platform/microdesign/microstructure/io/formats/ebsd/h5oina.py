@@ -8,7 +8,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.io.formats.ebsd.scan import CrystalPhase, EbsdScan, laue_group, made_scan
-from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5, read_stored, refusing_damage
 
 _HEADER = ("X Cells", "Y Cells", "X Step", "Y Step")
 
@@ -32,16 +32,17 @@ def read_h5oina(path: Path, array: str | None = None) -> EbsdScan:
             problem = f"has no acquisition '{array}'" if array and found else f"holds {len(found)} EBSD maps"
             raise InputError(f"{path}: {problem}; expected one of --array {', '.join(found) or '(none)'}.")
         group = f"{chosen[0]}/EBSD"
-        try:
+        with refusing_damage(f"{path}: '{group}'"):
             phases = [
                 CrystalPhase(_text(phase["Phase Name"]), _laue(phase["Laue Group"], path))
                 for _, phase in sorted(file[f"{group}/Header/Phases"].items(), key=lambda item: int(item[0]))
             ]
             header = {key: float(_scalar(file[f"{group}/Header/{key}"])) for key in _HEADER}
-            phase = np.asarray(file[f"{group}/Data/Phase"], dtype=np.float64).reshape(-1)
-            euler = np.asarray(file[f"{group}/Data/Euler"], dtype=np.float64).reshape(-1, 3)
-        except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
-            raise InputError(f"{path}: '{group}' is damaged ({' '.join(str(error).split())}).") from None
+            phase, euler = (
+                read_stored(file[f"{group}/Data/{name}"], f"{path}: '{group}/Data/{name}'").astype(np.float64)
+                for name in ("Phase", "Euler")
+            )
+            phase, euler = phase.reshape(-1), euler.reshape(-1, 3)
     if len(euler) != len(phase):
         raise InputError(f"{path}: '{group}/Data' has {len(phase)} phases and {len(euler)} orientations.")
     return made_scan(
@@ -56,7 +57,7 @@ def read_h5oina(path: Path, array: str | None = None) -> EbsdScan:
 
 
 def _scalar(item: Any) -> Any:
-    return np.asarray(item[()]).reshape(-1)[0]
+    return read_stored(item, str(item.name)).reshape(-1)[0]
 
 
 def _text(item: Any) -> str:

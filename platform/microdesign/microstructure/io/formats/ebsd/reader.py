@@ -7,7 +7,7 @@ from typing import Any
 from microdesign.core.errors import InputError
 from microdesign.core.units import pixel_fields
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.label_arrays import refuse_pickle
+from microdesign.microstructure.data.label_arrays import refuse_unsafe
 from microdesign.microstructure.io.formats.ebsd.ang import read_ang
 from microdesign.microstructure.io.formats.ebsd.ctf import read_ctf
 from microdesign.microstructure.io.formats.ebsd.h5oina import read_h5oina
@@ -76,7 +76,7 @@ def read_scan(path: str | Path, array: str | None = None) -> EbsdScan:
     parser = _PARSERS.get(path.suffix.lower())
     if parser is None or not path.is_file():
         raise InputError(f"{path}: is no EBSD scan; expected an .ang, .ctf or .h5oina file.")
-    refuse_pickle(path, "an EBSD scan")
+    refuse_unsafe(path, "an EBSD scan")
     if parser is read_h5oina:
         return read_h5oina(path, array)
     ReadOptions(array=array).refuse_others((), path, f"a {path.suffix} file")

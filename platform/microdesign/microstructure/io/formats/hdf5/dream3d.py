@@ -9,7 +9,7 @@ import h5py
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.formats.hdf5.dream3d_cells import choose_array, read_cells, read_grid
-from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5, read_stored
 from microdesign.microstructure.io.formats.hdf5.scale import length_unit_of
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 
@@ -40,7 +40,7 @@ def read_dream3d(path: str | Path, options: ReadOptions = NO_OPTIONS) -> Iterato
         names = ("DIMENSIONS", "SPACING")
         # The program itself writes no unit; others that use its layout may.
         unit = length_unit_of(geometry.attrs)
-        grid = read_grid(geometry["DIMENSIONS"][()], geometry["SPACING"][()], source, names, unit)
+        grid = read_grid(*(read_stored(geometry[name], source) for name in names), source, names, unit)
         array = choose_array(_arrays(container), options.array, f"{path}: '{name}'")
         place, shape = array.name, array.shape
     yield from read_cells(path, place, shape, grid, name, options, "DIMENSIONS")

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.core.budget import refuse_large
 from microdesign.core.errors import InputError
 from microdesign.core.units import pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
-from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5, read_stored
 from microdesign.microstructure.io.formats.raw import RawImages, batches
 from microdesign.microstructure.io.options import ReadOptions
 
@@ -102,15 +103,14 @@ def read_cells(
             f"{source} has shape {shape}; expected {(*stored, 1)} = (z, y, x, 1), by {names} {grid.cells}."
         )
 
+    refuse_large(math.prod(stored), source)
+
     def chunks() -> Iterator[NDArray]:
         # Layer by layer as 8-bit labels: the stored integers are four times the size.
         layers = np.empty(stored, dtype=np.uint8)
         with open_hdf5(path) as file:
             for z in range(stored[0]):
-                try:
-                    layer = np.asarray(file[place][z]).reshape(stored[1:])
-                except (OSError, RuntimeError) as error:
-                    raise InputError(f"{source} is damaged ({' '.join(str(error).split())}).") from None
+                layer = read_stored(file[place], source, z).reshape(stored[1:])
                 layers[z] = as_labels(layer, f"{source}, layer {z} along z")
         yield (layers[0].T if flat else layers.T)[None]
 

@@ -16,7 +16,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.units import length_unit
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.formats.hdf5.dream3d_cells import choose_array, read_cells, read_grid
-from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5
 from microdesign.microstructure.io.formats.hdf5.scale import length_unit_of
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 

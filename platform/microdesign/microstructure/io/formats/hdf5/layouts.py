@@ -16,7 +16,8 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.io.formats.hdf5.attributes import attributes_of, is_dimension_scale
 from microdesign.microstructure.io.formats.hdf5.dream3d import is_dream3d
 from microdesign.microstructure.io.formats.hdf5.dream3d_nx import is_dream3d_nx
-from microdesign.microstructure.io.formats.hdf5.micro2d import PROPERTY_DATASETS, open_hdf5
+from microdesign.microstructure.io.formats.hdf5.micro2d import PROPERTY_DATASETS
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5
 from microdesign.microstructure.io.formats.natural_order import natural
 from microdesign.microstructure.io.options import NO_OPTIONS, ImagesOrVolumesError, ReadOptions
 

@@ -5,6 +5,7 @@ pair of materials `homogenized_mechanical` `(N, M, 5)` and `homogenized_thermal`
 INSTRUCTIONS that states what each index is.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,8 +19,9 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.label_arrays import as_labels, chunk_length, refuse_pickle
+from microdesign.microstructure.data.label_arrays import as_labels, chunk_length
 from microdesign.microstructure.io.formats.hdf5.append import Hdf5Sink
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5, read_stored, refusing_damage
 from microdesign.microstructure.io.protocol import Writer
 
 MECHANICAL = ("Ex", "vxy", "Ey", "vyx", "Gxy")
@@ -101,10 +103,8 @@ def read_micro2d(
         for name in known if classes is None else classes:
             if name not in known:
                 raise InputError(f"{path}: has no class '{name}'; expected one of: {', '.join(known)}.")
-            try:
+            with refusing_damage(f"{path}: class '{name}'"):
                 yield from _read_class(file[name], name, str(path), chunk, pair, n_phases)
-            except (OSError, RuntimeError) as error:
-                raise InputError(f"{path}: class '{name}' is damaged ({' '.join(str(error).split())}).") from None
 
 
 class Micro2DWriter(Writer):
@@ -148,21 +148,6 @@ def instructions(path: str | Path) -> dict[str, str]:
             for key in PROPERTY_DATASETS
             if key in file[name]
         }
-
-
-def open_hdf5(path: str | Path) -> Any:
-    """Opens an HDF5 file for reading.
-
-    Raises:
-        InputError: The file is missing, truncated, a pickle or no HDF5 file.
-    """
-    refuse_pickle(path, "an HDF5 file")
-    if not Path(path).is_file():
-        raise InputError(f"{path}: does not exist; expected an HDF5 file.")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise InputError(f"{path}: is no HDF5 file, or truncated ({' '.join(str(error).split())}).") from None
 
 
 def _class_names(file: Any, path: str | Path) -> list[str]:
@@ -209,19 +194,25 @@ def _read_class(
         if pair is not None and not 0 <= pair < table.shape[1]:
             raise InputError(f"{path}: '{name}/{key}' has no pair {pair}; expected 0 to {table.shape[1] - 1}.")
         tables[key] = table
-    length = chunk_length(int(np.prod(images.shape[1:])) * images.dtype.itemsize, chunk)
+    length = chunk_length(math.prod(images.shape[1:]) * images.dtype.itemsize, chunk, f"{path}: '{name}/{name}'")
     for start in range(0, n, length):
         rows = slice(start, min(start + length, n))
-        labels = as_labels(images[rows], f"{path}: '{name}/{name}' from image {start} on")
+        stored = read_stored(images, f"{path}: '{name}/{name}'", rows)
+        labels = as_labels(stored, f"{path}: '{name}/{name}' from image {start} on")
         properties: dict[str, NDArray[np.float64]] = {}
         for key, table in tables.items():
-            properties |= _columns(table, PROPERTY_DATASETS[key], rows, pair)
+            source = f"{path}: '{name}/{key}'"
+            values = read_stored(table, source, rows).astype(np.float64, copy=False)
+            order = _order(_text(table.attrs.get("INSTRUCTIONS", "")), PROPERTY_DATASETS[key])
+            properties |= _columns(values, order, pair)
         try:
             yield Microstructures(
                 labels=labels,
                 n_phases=n_phases,
                 classes=(name,) * len(labels),
-                generation=() if made is None else tuple(_text(value) for value in made[rows]),
+                generation=()
+                if made is None
+                else tuple(_text(value) for value in read_stored(made, f"{path}: '{name} - labels'", rows)),
                 properties=properties,
                 periodic=bool(images.attrs.get("periodic", True)),
                 **pixels,
@@ -230,9 +221,7 @@ def _read_class(
             raise InputError(f"{path}: '{name}/{name}' from image {start} on: {error}") from None
 
 
-def _columns(table: Any, names: tuple[str, ...], rows: slice, pair: int | None) -> dict[str, NDArray[np.float64]]:
-    values = np.asarray(table[rows], dtype=np.float64)
-    order = _order(_text(table.attrs.get("INSTRUCTIONS", "")), names)
+def _columns(values: NDArray[np.float64], order: tuple[str, ...], pair: int | None) -> dict[str, NDArray[np.float64]]:
     pairs = range(values.shape[1]) if pair is None else [pair]
     count = len(pairs)
     return {property_name(name, p, count): values[:, p, i].copy() for p in pairs for i, name in enumerate(order)}

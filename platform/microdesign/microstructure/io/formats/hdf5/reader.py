@@ -28,7 +28,8 @@ from microdesign.microstructure.io.formats.hdf5.layouts import (
     find_layout,
     flat_sides,
 )
-from microdesign.microstructure.io.formats.hdf5.micro2d import open_hdf5, read_micro2d
+from microdesign.microstructure.io.formats.hdf5.micro2d import read_micro2d
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5, read_stored, refusing_damage
 from microdesign.microstructure.io.formats.hdf5.scale import read_scale
 from microdesign.microstructure.io.formats.hdf5.tree import hdf5_tree
 from microdesign.microstructure.io.formats.raw import RawImages, batches, gathered, split_axes
@@ -59,6 +60,10 @@ class Hdf5Reader(Reader):
             InputError: The file is damaged, a pickle, of no known layout, or its content is not valid; several arrays
                 could be the images; or the length of flat rows does not tell the shape.
         """
+        with refusing_damage(str(path)):
+            yield from self._read(path, chunk, options)
+
+    def _read(self, path: Path, chunk: int | None, options: ReadOptions) -> Iterator[Microstructures]:
         layout = find_layout(path, options)
         if layout.kind == MICRO2D:
             options.refuse_others(("n_phases",), path, "a file in MICRO2D's layout")
@@ -76,11 +81,12 @@ class Hdf5Reader(Reader):
 
     def describe(self, path: Path) -> dict[str, Any]:
         """Returns the tree of any HDF5 file (shapes, types, attributes) and which layout it has."""
-        tree = hdf5_tree(path)
-        try:
-            layout = find_layout(path).kind
-        except InputError as error:
-            layout = str(error)
+        with refusing_damage(str(path)):
+            tree = hdf5_tree(path)
+            try:
+                layout = find_layout(path).kind
+            except InputError as error:
+                layout = str(error)
         return {"layout": layout} | tree
 
 
@@ -103,12 +109,12 @@ def _read_samples(
     def images() -> Iterator[NDArray]:
         with open_hdf5(path) as file:
             for name in names:
-                array = _slice(file[name], (), f"{path}: '{name}'")
+                array = read_stored(file[name], f"{path}: '{name}'")
                 if array.size != math.prod(shape) or _sides(array.shape) not in (shape, (array.size,)):
                     raise InputError(f"{path}: '{name}' has shape {array.shape}; expected {shape}, as '{names[0]}'.")
                 yield array.reshape(shape)
 
-    length = chunk_length(math.prod(shape) * itemsize, chunk)
+    length = chunk_length(math.prod(shape) * itemsize, chunk, f"{path}: '{names[0]}'")
     raw = RawImages(
         chunks=lambda: gathered(images(), length),
         source=f"{path}: '{names[0]}' and on" if len(names) > 1 else f"{path}: '{names[0]}'",
@@ -131,7 +137,7 @@ def _read_stack(path: str | Path, layout: Layout, chunk: int | None, options: Re
             raise InputError(f"{source} has shape {stored}, without images; expected at least one.")
         phases = array.attrs.get("n_phases")
         columns = {
-            Path(other.name).name: np.asarray(file[other.name][()], dtype=np.float64)
+            Path(other.name).name: read_stored(file[other.name], f"{path}: '{other.name}'").astype(np.float64)
             for other in arrays_of(file)
             if other.shape == (n,) and other.kind == "f"
         }
@@ -140,14 +146,14 @@ def _read_stack(path: str | Path, layout: Layout, chunk: int | None, options: Re
             numbers = attributes_of(array)[0]
             columns |= {key: np.array([value]) for key, value in numbers.items() if find(key) is not None}
         scale = read_scale(array.attrs, len(shape))
-        length = chunk_length(math.prod(shape) * array.dtype.itemsize, chunk)
+        length = chunk_length(math.prod(shape) * array.dtype.itemsize, chunk, source)
 
     def chunks() -> Iterator[NDArray]:
         with open_hdf5(path) as file:
             for start in range(0, n, length):
                 stop = min(start + length, n)
                 where = slice(start, stop) if stored[0] == n else ()
-                yield _slice(file[name], where, source).reshape(-1, *shape)
+                yield read_stored(file[name], source, where).reshape(-1, *shape)
 
     stated = None if phases is None else int(phases)
     raw = RawImages(chunks=chunks, source=source, n_phases=stated, properties=columns, **scale)
@@ -203,10 +209,3 @@ def _sides(shape: tuple[int, ...]) -> tuple[int, ...]:
     if len(shape) == 4:
         return shape[1:] if shape[0] == 1 else shape[:-1] if shape[-1] == 1 else shape
     return shape
-
-
-def _slice(array: Any, where: Any, source: str) -> NDArray:
-    try:
-        return np.asarray(array[where])
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{source} is damaged ({' '.join(str(error).split())}).") from None

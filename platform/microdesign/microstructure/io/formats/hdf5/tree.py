@@ -6,7 +6,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from microdesign.core.errors import InputError
+from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5, refusing_damage
 
 
 def hdf5_tree(path: str | Path) -> dict[str, Any]:
@@ -25,12 +25,9 @@ def hdf5_tree(path: str | Path) -> dict[str, Any]:
         attributes = _attributes(item)
         entries[name] = entry | ({"attributes": attributes} if attributes else {})
 
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(visit)
-            return {"attributes": _attributes(file), "tree": entries}
-    except (OSError, RuntimeError) as error:
-        raise InputError(f"{path}: is no HDF5 file, or truncated ({' '.join(str(error).split())}).") from None
+    with open_hdf5(path) as file, refusing_damage(str(path)):
+        file.visititems(visit)
+        return {"attributes": _attributes(file), "tree": entries}
 
 
 def _attributes(item: Any) -> dict[str, Any]:
