@@ -13,6 +13,7 @@ from microdesign.core.progress import Progress, silent
 from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.background_training import Retrain
 from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.discretizations import SecondDiscretization
 from microdesign.design.campaign.engine import SearchOutcome, open_campaign_runner, run_search
 from microdesign.design.campaign.runners.evaluation import Evaluate, evaluate_images
 from microdesign.design.campaign.runners.protocol import Runner
@@ -22,6 +23,7 @@ from microdesign.design.report.baselines import (
     admitted_images,
     best_of_random_draws,
     best_of_training_set,
+    checked_by,
     worst_cases,
 )
 from microdesign.design.report.html import CONFIG, PAGE, RUN, write_report
@@ -29,7 +31,7 @@ from microdesign.design.report.manufacturing import manufacturing
 from microdesign.design.report.mlflow_logger import MLflowLogger
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.result_parts import AfterSearch, BaselineResult, CandidateResult, Manufacturing
-from microdesign.design.report.robustness import other_discretization, robustness
+from microdesign.design.report.robustness import robustness
 from microdesign.design.report.summary import summarize, summarize_baseline, summarize_training_images
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.setup import CampaignSetup, open_setup
@@ -100,9 +102,10 @@ def run_design(
             ):
                 run.log_changes(config.model_dump(mode="json"))
                 fine_tune = None if retrain is None else lambda trials: setup.predicting(retrain(trials))
-                outcome = run_search(campaign, runner, progress, logger, setup.store, fine_tune)
+                second = SecondDiscretization(config, setup.evaluator, setup.materials, setup.store)
+                outcome = run_search(campaign, runner, progress, logger, setup.store, fine_tune, second)
                 progress(f"the search ends: {outcome.stopped}")
-                result = _result(setup, outcome, runner, folder)
+                result = _result(setup, outcome, runner, folder, second)
                 result = result.model_copy(update={"tracking_uri": uri, "report": str(folder / PAGE)})
                 write_report(result)
                 logger.log_result(result)
@@ -111,11 +114,12 @@ def run_design(
     return result
 
 
-def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder: Path) -> CampaignResult:
+def _result(
+    setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder: Path, second: SecondDiscretization
+) -> CampaignResult:
     """The result with baselines and redraws; writes the images that it names."""
-    config = setup.config
+    config, started, before = setup.config, time.monotonic(), second.evaluations
     trials, digest = Trials(outcome.evaluations), setup.surrogate.digest
-    started = time.monotonic()
 
     def evaluate(images: np.ndarray) -> dict[str, np.ndarray]:
         keys = evaluation_keys(images, setup.materials, setup.evaluator)
@@ -126,8 +130,9 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
     if config.robust and admitted is not None:  # labels are of images as drawn
         admitted = worst_cases(admitted, config.target, evaluate)
         compared = len(admitted.rows)
-    known = None if admitted is None else admitted.values
-    result = summarize(config, trials, setup.materials, setup.feasibility, digest, folder, setup.training, known)
+    if admitted is not None and second.exists and config.checks:
+        admitted = checked_by(admitted, config.target, config.candidates, second.errors)
+    result = summarize(config, trials, setup.materials, setup.feasibility, digest, folder, setup.training, admitted)
     candidates = _with_robustness(setup, outcome.candidates, result.candidates, evaluate)
     baselines, draws = _baselines(setup, admitted, len(outcome.evaluations), folder / "baselines", evaluate)
     from_data = (
@@ -145,7 +150,9 @@ def _result(setup: CampaignSetup, outcome: SearchOutcome, runner: Runner, folder
             "stopped": outcome.stopped,
         }
     )
-    after = AfterSearch(evaluations=redraws + (draws + compared) * images, seconds=time.monotonic() - started)
+    checks = second.evaluations - before
+    spent = redraws + (draws + compared) * images + checks
+    after = AfterSearch(evaluations=spent, seconds=time.monotonic() - started)
     return result.model_copy(
         update={
             "candidates": candidates,
@@ -173,18 +180,12 @@ def _with_robustness(
         config.robustness,
         config.seed,
     )
-    others = [
-        other_discretization(trial.labels, trial.verified, target, setup.evaluator, setup.materials) for trial in trials
-    ]
     made: Sequence[Manufacturing | None] = [each.manufacturing for each in candidates]
     if config.robustness.manufacturing and not config.robust:  # a robust campaign has them on record
         made = manufacturing([trial.labels for trial in trials], target, evaluate, config.seed)
     return tuple(
-        candidate.model_copy(
-            update={"robustness": spread, "manufacturing": outlines}
-            | ({} if other is None else {"discretization_gap": other.gap, "holds_by_both": other.holds})
-        )
-        for candidate, spread, outlines, other in zip(candidates, spreads, made, others, strict=True)
+        candidate.model_copy(update={"robustness": spread, "manufacturing": outlines})
+        for candidate, spread, outlines in zip(candidates, spreads, made, strict=True)
     )
 
 

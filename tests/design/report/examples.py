@@ -42,6 +42,7 @@ def candidate(folder: Path, **changes: Any) -> CandidateResult:
         "all_verified": {"Ex": 3.456, "Ey": 2.0},
         "robustness": Robustness(draws=8, spread={"Ex": 0.0321}, worst_error=0.2, share_within=0.75),
         "discretization_gap": {"Ex": 0.0654},
+        "error_by_both": 0.0789,
         "z": (0.0, 1.0),
         "stage": "bayesian",
         "round": 2,

@@ -43,14 +43,20 @@ def test_a_folder_that_was_moved(tmp_path: Path) -> None:
 
 def test_one_table_for_every_reader(tmp_path: Path) -> None:
     nothing = candidate(
-        tmp_path, predicted={"Ex": None}, novelty=None, realism=None, component=7, discretization_gap=None
+        tmp_path,
+        predicted={"Ex": None},
+        novelty=None,
+        realism=None,
+        component=7,
+        discretization_gap=None,
+        error_by_both=0.0123,
     )
     result = campaign_result(tmp_path, candidates=(candidate(tmp_path), nothing))
     table = result.table
     assert table.titles == ("", "component", "Ex [<GPa>] predicted / verified", "error", "novelty", "realism")
     assert table.rows == (
         ("target", "", "3.5", "", "", ""),
-        ("candidate 1", "2", "3.141 / 3.456 ± 0.23", "within discretization (6.5%)", "0.05", "0.78"),
+        ("candidate 1", "2", "3.141 / 3.456 ± 0.23", "7.89%, within discretization", "0.05", "0.78"),
         ("candidate 2", "7", "- / 3.456", "1.23%", "", ""),
         ("best of 17, random", "", "3.9", "11.10%", "", ""),
     )

@@ -1,12 +1,31 @@
 """What a campaign's answer comes to, from values of physics alone."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from microdesign.design.report.verdict import judge
+from microdesign.design.report.verdict import Values, Verdict
+from microdesign.design.report.verdict import judge as judge_values
 from microdesign.design.target.target import Target
 from tests.cases import case
 
 TARGET = Target(properties={"Ex": 2.0, "kx": 4.0}, tolerance=0.05)
+
+
+def judge(
+    target: Target, designs: Sequence[Sequence[float]] | np.ndarray, candidates: int, data: np.ndarray | None = None
+) -> Verdict:
+    """By one discretization, the candidates the best of the designs."""
+
+    def values(rows: Sequence[Sequence[float]] | np.ndarray) -> Values:
+        found = np.array(rows, float).reshape(-1, len(target.names))
+        return Values(found, target.errors(found))
+
+    found = values(designs)
+    best = values(found.properties[np.argsort(target.ranks(found.properties))[:candidates]])
+    return judge_values(target, found, best, None if data is None else values(data))
+
+
 GOOD, FAIR, BAD = [2.02, 4.0], [2.0, 4.16], [2.5, 4.0]
 
 
@@ -14,7 +33,7 @@ def test_every_kind() -> None:
     for designs, candidates, data, kind, words in (
         ([GOOD, BAD], 1, None, "met", "Met: 1 distinct design, the best of which is within 1.00% of it."),
         ([GOOD, BAD], 1, [FAIR], "met", "the nearest of 1 training images is within 4.00% of it"),
-        ([GOOD], 2, [BAD, [np.nan, 4]], "met beyond the data", "Met beyond the data: 2 distinct designs"),
+        ([GOOD, FAIR], 2, [BAD], "met beyond the data", "Met beyond the data: 2 distinct designs"),
         ([FAIR], 1, [GOOD], "not better than the data", "Met, but not better than the training images"),
         (
             [BAD],
@@ -66,3 +85,17 @@ def test_without_any_value() -> None:
     verdict = judge(TARGET, np.empty((0, 2)), 0)
     assert verdict.kind == "not met"
     assert "physics has values of no design" in verdict.sentence
+
+
+def test_what_counts_is_the_error_by_both_discretizations() -> None:
+    """A training image that only one of them finds good does not meet the target, nor does a design."""
+    designs, data = Values(np.array([GOOD, FAIR]), np.array([0.03, 0.04])), np.array([GOOD])
+    for error, kind in ((0.02, "not better than the data"), (0.035, "met"), (0.06, "met beyond the data")):
+        verdict = judge_values(TARGET, designs, designs, Values(data, np.array([error])))
+        assert verdict.kind == kind, error
+        assert f"training images {'misses it by' if error > 0.05 else 'is within'} {error:.2%}" in verdict.sentence
+    refuted, none = Values(np.array([GOOD]), np.array([0.07])), Values(np.empty((0, 2)), np.empty(0))
+    verdict = judge_values(TARGET, refuted, none)
+    assert verdict.kind == "not met"
+    assert "meets it by one discretization and misses it by 7.00% by another" in verdict.sentence
+    assert "more pixels" in verdict.suggestion

@@ -80,6 +80,12 @@ class SearchConfig(Config):
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
     minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
     core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
+    checks: int = Field(
+        64,
+        ge=0,
+        description="designs at most that are checked by a second discretization, of those that would be candidates; "
+        "0: none, and values have no gap",
+    )
     patience: int = Field(64, ge=1, description="evaluations without a better result after which the search stops")
     least_gain: float = Field(
         0.2, ge=0, lt=1, description="relative decrease of a candidate's error, down to the goal, that counts as better"

@@ -20,6 +20,7 @@ from microdesign.core.progress import Progress, silent
 from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.background_training import BackgroundTraining, Retrain
 from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.discretizations import SecondDiscretization
 from microdesign.design.campaign.runners.evaluation import known_results, store_results
 from microdesign.design.campaign.runners.protocol import Runner, RunnerTask, open_runner
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
@@ -99,8 +100,9 @@ def run_campaign(
     evaluator = config.physics(evaluator)
     with AskTell(config, surrogate, materials, evaluator.fingerprint, table) as campaign:
         runner = open_campaign_runner(config, evaluator, materials)
+        second = SecondDiscretization(config, evaluator, materials, store)
         try:
-            return run_search(campaign, runner, progress, None, store, retrain)
+            return run_search(campaign, runner, progress, None, store, retrain, second)
         finally:
             runner.stop()
 
@@ -122,6 +124,7 @@ def run_search(
     logger: RoundLogger | None = None,
     store: ResultStore | None = None,
     retrain: Retrain | None = None,
+    second: SecondDiscretization | None = None,
 ) -> SearchOutcome:
     """Runs an open campaign to its end.
 
@@ -132,12 +135,14 @@ def run_search(
         logger: Takes each round.
         store: Results of physics that are known already; new ones are added to it.
         retrain: Makes a model of the trials with values, every `config.retrain_every` of them.
+        second: Checks the candidates whenever the search would end: those that it refutes are none, and the search goes
+            on unless a budget is spent. None checks none.
 
     Raises:
         InputError: No design satisfies the target's constraints.
         EvaluationError: Physics has values for none of the first designs.
     """
-    return _Engine(campaign, runner, store, progress, logger, retrain).run()
+    return _Engine(campaign, runner, store, progress, logger, retrain, second).run()
 
 
 class _Engine:
@@ -154,9 +159,11 @@ class _Engine:
         progress: Progress,
         logger: RoundLogger | None,
         retrain: Retrain | None,
+        second: SecondDiscretization | None,
     ) -> None:
         self.campaign, self._runner, self._store = campaign, runner, store
         self._progress, self._logger = progress, logger
+        self._second = second if second is not None and second.exists else None
         self._training = BackgroundTraining(campaign.config, retrain, lambda: runner.width, progress)
         self._queue: deque[Trial] = deque()
         self._running = 0
@@ -180,6 +187,7 @@ class _Engine:
                 self._runner.stop()
         self._training.let_end(stopped)
         campaign.abandon()
+        self._check_candidates()  # where nothing could be proposed any more
         if not campaign.ledger.succeeded:
             errors = [trial.error for trial in campaign.ledger.evaluations]
             reason = f"Physics has values for none of the first {len(errors)} designs: {errors[0]}" if errors else ""
@@ -200,7 +208,7 @@ class _Engine:
         """Evaluates and proposes until the campaign has a reason to stop, which is returned."""
         proposal: Future[list[Trial]] | None = None
         exhausted = False
-        while not (stopped := self.campaign.reason_to_stop()):
+        while not (stopped := self._reason_to_stop()):
             self._start_queued()
             self._training.begin_if_due(self.campaign.ledger)
             # A proposal in the making is of the present model.
@@ -229,6 +237,18 @@ class _Engine:
         if proposal is not None:
             proposal.cancel()
         return stopped
+
+    def _reason_to_stop(self) -> str:
+        """Why the search ends now, after a second look at its candidates; empty when it goes on."""
+        if not self.campaign.reason_to_stop():
+            return ""
+        self._check_candidates()
+        return self.campaign.reason_to_stop()
+
+    def _check_candidates(self) -> None:
+        """Has candidates checked, and those that take the place of refuted ones, until all have been."""
+        while self._second is not None and (open_ones := self.campaign.unchecked()):
+            self.campaign.ledger.record(self._second.check(open_ones))
 
     def _ahead(self) -> int:
         """Designs that are evaluated while others are being proposed; at least one, at most a round."""

@@ -158,6 +158,9 @@ _SCHEMA = pa.schema(
         "predicted": _VALUES,
         "state": pa.string(),
         "verified": _VALUES,
+        "second": _VALUES,
+        "fine": _VALUES,
+        "fine_second": _VALUES,
         "error": pa.string(),
         "order": pa.int32(),
         "attempts": pa.int32(),
@@ -165,7 +168,7 @@ _SCHEMA = pa.schema(
         "timings": _VALUES,
     }
 )
-_MAPS = ("predicted", "verified", "timings")
+_MAPS = ("predicted", "verified", "second", "fine", "fine_second", "timings")
 
 
 def _to_table(trials: Sequence[Trial]) -> pa.Table:

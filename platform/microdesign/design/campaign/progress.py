@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from microdesign.design.campaign.campaign_config import CampaignConfig
+from microdesign.design.campaign.discretizations import errors_by_both
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.search.distinctness import distinct_best
 from microdesign.microstructure.statistics.difference import coordinates
@@ -24,24 +25,51 @@ class CampaignProgress:
     def __init__(self, config: CampaignConfig, trials: Trials) -> None:
         self.config, self.target, self._trials = config, config.target, trials
         self._points: dict[str, np.ndarray] = {}
-        self._best: dict[int, list[Trial]] = {}
+        self._best: dict[tuple[int, int], list[Trial]] = {}
 
     def verified(self, trials: Sequence[Trial]) -> np.ndarray:
         """Physics' values of the target's properties, `(n, P)`."""
         return np.array([[trial.verified[name] for name in self.target.names] for trial in trials])
 
     def error(self, trial: Trial) -> float:
-        """Error of a verified trial's worst property, as the target counts it."""
+        """Error of a verified trial's worst property, by the evaluator's own discretization."""
         return float(self.target.errors(self.verified([trial]))[0])
 
+    def errors(self, trials: Sequence[Trial]) -> np.ndarray:
+        """Errors by which trials count, `(n,)`: by the worse of two discretizations where the second was asked.
+
+        When as many were checked as `checks` allows, those that were not are beyond the tolerance.
+        """
+        errors = errors_by_both(self.target, trials)
+        if 0 < self.config.checks <= self.checks:
+            unknown = np.array([not trial.is_checked for trial in trials], dtype=bool)
+            errors[unknown & (errors <= self.target.tolerance)] += 1.001 * self.target.tolerance
+        return errors
+
+    @property
+    def checks(self) -> int:
+        """How many designs were checked by a second discretization."""
+        return sum(trial.is_checked for trial in self._trials.trials)
+
     def candidates(self) -> list[Trial]:
-        """The best distinct designs within tolerance, from as many components as possible, best first."""
-        return self._candidates(self._trials.succeeded)
+        """The best distinct designs within tolerance, from as many components as possible, best first.
+
+        Those within it by the evaluator alone are chosen by its errors; they stand in the order of `errors`.
+        """
+        found = self._candidates(self._trials.succeeded)
+        if self.target.senses.any():
+            return found
+        return [found[index] for index in np.argsort(self.errors(found), kind="stable")]
+
+    def unchecked(self) -> list[Trial]:
+        """The candidates that no second discretization has been asked about, as many as `checks` still allows."""
+        left = max(0, self.config.checks - self.checks)
+        return [trial for trial in self.candidates() if not trial.is_checked][:left]
 
     def near_misses(self, n: int) -> list[Trial]:
         """The best n distinct designs that miss the tolerance, best first."""
         done = self._trials.succeeded
-        errors = self.target.errors(self.verified(done)).tolist() if done and n > 0 else []
+        errors = self.errors(done).tolist() if done and n > 0 else []
         missed = [trial for trial, error in zip(done, errors, strict=False) if error > self.target.tolerance]
         return self.incumbents(missed)[: max(0, n)]
 
@@ -52,11 +80,10 @@ class CampaignProgress:
         """
         if not trials:
             return []
-        verified = self.verified(trials)
-        ranks = self.target.ranks(verified).astype(float)
-        good = (self.target.errors(verified) <= self.target.tolerance) & (not self.target.senses.any())
+        met, ranks = self._ranked(trials)
+        good = met & (not self.target.senses.any())
         component = np.array([trial.component for trial in trials])
-        best = distinct_best(ranks, component, self.points(trials), self.config.candidates, good)
+        best = distinct_best(ranks.astype(float), component, self.points(trials), self.config.candidates, good)
         return [trials[index] for index in best]
 
     def points(self, trials: Sequence[Trial]) -> np.ndarray:
@@ -84,7 +111,7 @@ class CampaignProgress:
             return len(done) > len(before)
         now, then = self._candidates(done), self._candidates(before)
         if self.target.senses.any():
-            best = done[int(self.target.ranks(self.verified(done)).argmin())]
+            best = done[int(self._ranked(done)[1].argmin())]
             return any(trial.order >= order for trial in [best, *now])
         if len(now) > len(then):
             return True
@@ -96,8 +123,18 @@ class CampaignProgress:
 
     def _candidates(self, done: list[Trial]) -> list[Trial]:
         """The candidates of the first evaluations, `done`; selected once."""
-        if len(done) not in self._best:
-            errors = self.target.errors(self.verified(done)).tolist() if done else []
+        state = len(done), self.checks
+        if state not in self._best:
+            errors = self.errors(done).tolist()
             met = [trial for trial, error in zip(done, errors, strict=True) if error <= self.target.tolerance]
-            self._best[len(done)] = self.incumbents(met)
-        return self._best[len(done)]
+            self._best[state] = self.incumbents(met)
+        return self._best[state]
+
+    def _ranked(self, trials: Sequence[Trial]) -> tuple[np.ndarray, np.ndarray]:
+        """Which trials meet the target, bool `(n,)`, and the rank of each: of these by the evaluator's own errors.
+
+        A smaller error of another discretization is nothing that the search could aim at.
+        """
+        verified, errors = self.verified(trials), self.errors(trials)
+        met = errors <= self.target.tolerance
+        return met, self.target.ranks(verified, np.where(met, self.target.errors(verified), errors))

@@ -59,12 +59,16 @@ class Trial:
         state: Where it is in its life.
         verified: Property name to the physics value; empty unless it succeeded. In a robust campaign the target's have
             their worst case, and those of the variants follow (`physics.evaluators.manufacturing`).
+        second: The same by a second discretization, NaN where that has no value; empty while it has not been asked.
+        fine: The same as `verified` on twice the pixels; empty unless the two discretizations left doubt.
+        fine_second: The same as `second` there.
         error: Why physics has no values, or why the last attempt was lost; empty otherwise.
         order: Its place in the order of results; -1 while there is none.
         attempts: How often it was started, but for what ended with the process that had started it.
         worker: Who evaluated it: host and process, `store` for a result that was known, or what `tell` was given.
         timings: Seconds: `proposing`, its share of the making of its round; `waiting` between that and physics, and
-            `evaluating`, both of all attempts; `proposed_at` and `answered_at`, the campaign's age, pauses left out.
+            `evaluating`, both of all attempts; `checking` by the second discretization; `proposed_at` and
+            `answered_at`, the campaign's age, pauses left out.
     """
 
     number: int
@@ -79,6 +83,9 @@ class Trial:
     predicted: Mapping[str, float]
     state: TrialState = TrialState.PROPOSED
     verified: Mapping[str, float] = field(default_factory=dict)
+    second: Mapping[str, float] = field(default_factory=dict)
+    fine: Mapping[str, float] = field(default_factory=dict)
+    fine_second: Mapping[str, float] = field(default_factory=dict)
     error: str = ""
     order: int = -1
     attempts: int = 0
@@ -92,8 +99,13 @@ class Trial:
 
     @property
     def seconds(self) -> float:
-        """Seconds of physics, all attempts together."""
-        return self.timings.get("evaluating", 0.0)
+        """Seconds of physics, all attempts and the second discretization together."""
+        return self.timings.get("evaluating", 0.0) + self.timings.get("checking", 0.0)
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether a second discretization has been asked."""
+        return bool(self.second)
 
     def moved(self, state: TrialState, timings: Mapping[str, float] | None = None, **changes: Any) -> "Trial":
         """The trial in another state; seconds are added to those of the same name.

@@ -1,6 +1,7 @@
 """What a campaign is measured against: the best of the training set, and the best of as many random draws."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,11 +38,13 @@ class AdmittedImages:
         data: All training images.
         rows: Places of the admitted ones, `(m,)`.
         values: The target's properties of these, `(m, P)`, finite.
+        errors: Errors by which they count, `(m,)`: by the worse of two discretizations where a second was asked.
     """
 
     data: Microstructures
     rows: np.ndarray
     values: np.ndarray
+    errors: np.ndarray
 
 
 def admitted_images(data: Microstructures, target: Target) -> AdmittedImages | None:
@@ -52,7 +55,33 @@ def admitted_images(data: Microstructures, target: Target) -> AdmittedImages | N
         return None
     rows = np.flatnonzero(np.isfinite(table).all(1))
     rows = rows[target.admits(data.labels[rows])]
-    return AdmittedImages(data, rows, table[rows])
+    return AdmittedImages(data, rows, table[rows], target.errors(table[rows]))
+
+
+def checked_by(
+    admitted: AdmittedImages, target: Target, n: int, errors: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> AdmittedImages:
+    """The training images with the n distinct ones that meet the target best checked, as designs are.
+
+    Args:
+        admitted: They, by their labels.
+        target: What was asked.
+        n: How many.
+        errors: Errors `(m,)` by two discretizations of images `(m, X, Y)` with values `(m, P)` by the first.
+    """
+    known = np.zeros(len(admitted.rows), dtype=bool)
+    while True:
+        found = [int(np.searchsorted(admitted.rows, row)) for row, _ in met_by_training_images(admitted, target, n)]
+        new = [index for index in found if not known[index]]
+        judged = admitted.errors.copy()
+        if not new:
+            return admitted
+        if known.sum() >= MOST_COMPARED:
+            judged[~known & (judged <= target.tolerance)] += 1.001 * target.tolerance
+            return replace(admitted, errors=judged)
+        judged[new] = errors(admitted.data.labels[admitted.rows[new]], admitted.values[new])
+        known[new] = True
+        admitted = replace(admitted, errors=judged)
 
 
 def worst_cases(admitted: AdmittedImages, target: Target, evaluate: Evaluate) -> AdmittedImages:
@@ -65,21 +94,22 @@ def worst_cases(admitted: AdmittedImages, target: Target, evaluate: Evaluate) ->
     """
     if not len(admitted.rows):
         return admitted
-    rows = admitted.rows[np.argsort(target.ranks(admitted.values), kind="stable")[:MOST_WORST_CASES]]
+    rows = admitted.rows[np.sort(np.argsort(target.ranks(admitted.values), kind="stable")[:MOST_WORST_CASES])]
     values = target.table(evaluate(admitted.data.labels[rows]))
     solved = np.isfinite(values).all(1)
-    return AdmittedImages(admitted.data, rows[solved], values[solved])
+    return AdmittedImages(admitted.data, rows[solved], values[solved], target.errors(values[solved]))
 
 
 def best_of_training_set(admitted: AdmittedImages, target: Target) -> Baseline | None:
     """The labelled image that comes closest; None when none satisfies the constraints."""
-    return _best(admitted.data.labels, admitted.rows, admitted.values, target)
+    return _best(admitted.data.labels, admitted.rows, admitted.values, target, admitted.errors)
 
 
 def met_by_training_images(admitted: AdmittedImages, target: Target, n: int) -> list[tuple[int, np.ndarray]]:
     """Training images that meet the target, at most n, distinct, best first: their places and properties `(P,)`."""
-    met = np.flatnonzero(target.errors(admitted.values) <= target.tolerance)
-    best = met[np.argsort(target.ranks(admitted.values[met]), kind="stable")[:MOST_COMPARED]] if len(met) else met
+    met = np.flatnonzero(admitted.errors <= target.tolerance)
+    ranks = target.ranks(admitted.values[met], admitted.errors[met])
+    best = met[np.argsort(ranks, kind="stable")[:MOST_COMPARED]] if len(met) else met
     if not len(best):
         return []
     points = coordinates(admitted.data.labels[admitted.rows[best]])
@@ -120,9 +150,11 @@ def best_of_random_draws(
     return _best(labels, possible, table[possible], target)
 
 
-def _best(labels: np.ndarray, rows: np.ndarray, values: np.ndarray, target: Target) -> Baseline | None:
+def _best(
+    labels: np.ndarray, rows: np.ndarray, values: np.ndarray, target: Target, errors: np.ndarray | None = None
+) -> Baseline | None:
     if not len(rows):
         return None
-    best = int(target.ranks(values).argmin())
+    best = int(target.ranks(values, errors).argmin())
     verified = dict(zip(target.names, values[best].tolist(), strict=True))
     return Baseline(labels[rows[best]], verified, float(target.errors(values[best])), len(labels))

@@ -34,7 +34,7 @@ RESULT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlfl
 """Files of a campaign's folder: its result, the page, its configuration, and its MLflow run."""
 _UNFINISHED = "unfinished"
 """Folder of the images of a report before the end."""
-_DESIGN = re.compile(r"(candidate|miss|training-image)-\d+(-nearest)?\.(npy|png|vti)")
+_DESIGN = re.compile(r"(candidate|miss|training-image)-\d+(-nearest|-fine)?\.(npy|png|vti)")
 """Files of an answer's images."""
 
 
@@ -45,6 +45,8 @@ def write_report(result: CampaignResult) -> Path:
     # What an earlier end of the campaign had more of.
     named = {Path(path) for files in result.files for path in files.values()}
     for each in (*result.candidates, *result.misses):
+        if each.refined is not None:
+            named |= {Path(path) for path in each.refined.files.values()}
         if each.nearest is not None:
             named |= {Path(each.nearest), Path(each.nearest).with_suffix(".png")}
     for path in (path for kind in ("candidates", "misses", "from-data") for path in (folder / kind).glob("*")):

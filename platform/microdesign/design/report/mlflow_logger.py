@@ -10,6 +10,7 @@ import torch
 from botorch.utils.multi_objective.hypervolume import Hypervolume
 
 from microdesign.core.metrics import mape
+from microdesign.design.campaign.discretizations import errors_by_both
 from microdesign.design.campaign.trials import Trial
 from microdesign.design.report.figures import (
     GALLERY,
@@ -83,13 +84,14 @@ class MLflowLogger:
         if not solved:
             return
         step = len(evaluations)
-        values = self._values(solved)
+        values, errors = self._values(solved), errors_by_both(self._target, solved)
         metrics = {
-            "best_error": float(self._target.errors(values).min()),
+            "best_error": float(errors.min()),
             "evaluations": float(step * self._images),
             "candidates": float(candidates),
             "failed": float(len(evaluations) - len(solved)),
-            **self._optima(values),
+            "checks": float(sum(trial.is_checked for trial in solved)),
+            **self._optima(values, errors),
         }
         self._run.log_metrics(metrics, step=step)
         child = self._run.child(f"evaluations {step - len(new) + 1} to {step}")
@@ -98,7 +100,8 @@ class MLflowLogger:
             new = [trial for trial in new if trial.verified]
             child.log_metrics(metrics | spent | self._parity(new), step=step)
             if new:
-                order = np.argsort(self._target.ranks(self._values(new)), kind="stable")[:GALLERY]
+                ranks = self._target.ranks(self._values(new), errors_by_both(self._target, new))
+                order = np.argsort(ranks, kind="stable")[:GALLERY]
                 child.log_figure(gallery_figure([[new[i].labels for i in order]], ["best first"]), "gallery.png")
         finally:
             child.end()
@@ -118,20 +121,23 @@ class MLflowLogger:
                 self._run.log_folder(folder / kind, kind)
         self._run.log_tags({"verdict": result.verdict.kind})
         self._run.log_text(result.table.markdown(), "candidates.md")
-        titles = [f"{100 * candidate.error:.2f} %" for candidate in result.candidates]
+        titles = [f"{100 * candidate.error_by_both:.2f} %" for candidate in result.candidates]
         self._run.log_figure(candidates_figure(list(result.images), titles), "candidates.png")
         for name, figure in search_figures(search, result.units, result.target.tolerance).items():
             self._run.log_figure(figure, f"{name}.png")
         final = {f"seconds_{name}": seconds for name, seconds in search.timings}
-        self._run.log_metrics(final | {"utilization": search.utilization or 0.0}, step=search.designs)
+        final |= {"utilization": search.utilization or 0.0, "second_discretization": float(search.checks)}
+        if result.candidates:
+            final["best_error_by_both"] = min(each.error_by_both for each in result.candidates)
+        self._run.log_metrics(final, step=search.designs)
 
     def _values(self, trials: Sequence[Trial]) -> np.ndarray:
         return np.array([[trial.verified[name] for name in self._target.names] for trial in trials])
 
-    def _optima(self, values: np.ndarray) -> dict[str, float]:
+    def _optima(self, values: np.ndarray, errors: np.ndarray) -> dict[str, float]:
         """Best values of the optimised properties and, of several, the hypervolume, where the other goals are met."""
         chosen = np.flatnonzero(self._target.senses)
-        met = values[self._target.errors(values) <= self._target.tolerance]
+        met = values[errors <= self._target.tolerance]
         if not len(chosen) or not len(met):
             return {}
         objectives = self._target.objectives(met)

@@ -108,13 +108,17 @@ class CampaignResult(ResultPart):
             + f" (error {each.error:.2%})"
             for each in self.verdict.trade_offs
         ]
+        checks = f" and {self.search.checks} by a second discretization" if self.search.checks else ""
+        stopped = self.search.stopped or "the search has not ended"
+        refined = any(each.refined for each in (*self.candidates, *self.misses))
         lines = [
             self.verdict.suggestion,
             "the goals against each other:" if trade_offs else "",
             *trade_offs,
             "" if distance is None else str(distance),
             *self.feasibility.warnings,
-            f"{self._spent}; {self.search.stopped or 'the search has not ended'}",
+            f"{self._spent}{checks}; {stopped}",
+            "values after -> are of the same image on twice the pixels" if refined else "",
             f"report: {self.report}" if self.report else "",
             f"MLflow: {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}" if uri else "",
         ]

@@ -40,6 +40,15 @@ class Manufacturing(ResultPart):
     worst_error: float = Field(description="largest error of one of these")
 
 
+class RefinedResult(ResultPart):
+    """A design on twice the pixels, each pixel as 2 x 2: the same shape, resolved better."""
+
+    verified: dict[str, float] = Field(description="the target's properties by physics")
+    error: float = Field(description="error of the worst property")
+    discretization_gap: dict[str, float] = Field(description="relative distance of each by another discretization")
+    files: dict[str, str] = Field(description="its image as npy, png and vti")
+
+
 class CandidateResult(ResultPart):
     """One design of the answer: a candidate, within the target's tolerance, or a near miss."""
 
@@ -69,8 +78,16 @@ class CandidateResult(ResultPart):
     discretization_gap: dict[str, float] | None = Field(
         None, description="relative distance of each property by another discretization; None where there is none"
     )
+    refined: RefinedResult | None = Field(
+        None, description="the same on twice the pixels, where the two discretizations left doubt"
+    )
     holds_by_both: bool | None = Field(
-        None, description="whether the target is met by both discretizations; None where there is no other one"
+        None,
+        description="whether the target is met by both discretizations, on twice the pixels where it was refined; None "
+        "where no other one was asked",
+    )
+    error_by_both: float = Field(
+        description="error of the worst property by the worse of the two, by which the target counts as met"
     )
     z: tuple[float, ...] = Field(description="its latent")
     stage: str = Field(description="what proposed it: initial, or the refiner")
@@ -86,7 +103,7 @@ class TrainingImageResult(ResultPart):
     """A training image that meets the target and its constraints."""
 
     verified: dict[str, float] = Field(description="the target's properties by its labels")
-    error: float = Field(description="error of the worst property")
+    error: float = Field(description="error of the worst property, by the worse of two discretizations")
     row: int = Field(description="its place among the training images whose properties are known")
     files: dict[str, str] = Field(description="its image as npy, png and vti")
 
@@ -142,6 +159,7 @@ class Timings(ResultPart):
     proposing: float = 0.0
     waiting: float = Field(0.0, description="between proposal and evaluation")
     evaluating: float = 0.0
+    checking: float = Field(0.0, description="by the second discretization")
 
 
 class SearchSummary(ResultPart):
@@ -149,6 +167,9 @@ class SearchSummary(ResultPart):
 
     evaluations: int = Field(description="physics evaluations, failed ones included")
     designs: int = Field(description="designs that were evaluated; of a robust campaign several evaluations each")
+    checks: int = Field(
+        0, description="evaluations by a second discretization and on twice the pixels, beside `evaluations`"
+    )
     resumed_evaluations: int = Field(0, description="evaluations that were on record before this run")
     stopped: str = Field("", description="why the search ended; empty while it has not")
     history: tuple[float, ...] = Field(description="best error after each evaluation that succeeded")
@@ -164,7 +185,10 @@ class SearchSummary(ResultPart):
 
 
 class AfterSearch(ResultPart):
-    """Evaluations after the search, of redraws, changed outlines and blind draws, which count in no budget."""
+    """Evaluations after the search, which count in no budget.
+
+    They are of redraws, changed outlines and blind draws, and of training images by a second discretization.
+    """
 
     evaluations: int
     seconds: float

@@ -1,20 +1,15 @@
-"""How much a candidate can be trusted: redraws near its latent, and another discretization of its image.
+"""How much a candidate can be trusted: redraws near its latent.
 
 Shapes: n redraws, D latent, P target properties.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 
-from microdesign.core.metrics import relative_deviations, relative_spread
+from microdesign.core.metrics import relative_spread
 from microdesign.design.campaign.campaign_config import RobustnessConfig
 from microdesign.design.campaign.runners.evaluation import Evaluate
 from microdesign.design.report.result_parts import Robustness
 from microdesign.design.target.target import Target
-from microdesign.physics.evaluators.protocol import Evaluator, evaluate_each
-from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -72,37 +67,3 @@ def robustness(
             )
         )
     return found
-
-
-@dataclass(frozen=True)
-class Discretization:
-    """A design by two discretizations.
-
-    Attributes:
-        gap: How far they are apart, relative to the evaluator's own value, for each target property.
-        holds: Whether the target is met by both.
-    """
-
-    gap: dict[str, float]
-    holds: bool
-
-
-def other_discretization(
-    labels: np.ndarray, verified: Mapping[str, float], target: Target, evaluator: Evaluator, materials: Materials
-) -> Discretization | None:
-    """Compares an image `(X, Y)` by the evaluator's own discretization and by its `alternative`.
-
-    Only the latter is computed; `verified` holds what the evaluator itself found. None for an evaluator without an
-    alternative, and where that has no answer.
-    """
-    alternative = getattr(evaluator, "alternative", None)
-    if alternative is None:
-        return None
-    values = evaluate_each(alternative, labels[None], materials)
-    if values["error"][0]:
-        return None
-    one = target.table({name: np.array([value]) for name, value in verified.items()})[0]
-    other = target.table(values)[0]
-    gaps = np.abs(relative_deviations(other, one))
-    holds = bool((target.errors(np.stack([one, other])) <= target.tolerance).all())
-    return Discretization(dict(zip(target.names, gaps.tolist(), strict=True)), holds)

@@ -10,6 +10,7 @@ import microdesign
 from microdesign.core.config import dump_yaml
 from microdesign.core.units import shown_unit
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
+from microdesign.design.campaign.discretizations import FINER, errors_by_both, gap, holds_by_both, on_twice_the_pixels
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import AdmittedImages, Baseline, met_by_training_images
@@ -24,12 +25,13 @@ from microdesign.design.report.result_parts import (
     FailedEvaluation,
     Front,
     ReferenceResult,
+    RefinedResult,
     RoundResult,
     SearchSummary,
     Timings,
     TrainingImageResult,
 )
-from microdesign.design.report.verdict import judge
+from microdesign.design.report.verdict import Values, judge
 from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.target.constraints import Check
 from microdesign.design.target.feasibility import Feasibility
@@ -49,7 +51,7 @@ def summarize(
     model: str,
     folder: Path,
     training: TrainingImages | None = None,
-    known: np.ndarray | None = None,
+    known: AdmittedImages | None = None,
     images: Path | None = None,
 ) -> CampaignResult:
     """What the record of a campaign says, finished or not; writes the images that it names.
@@ -62,7 +64,7 @@ def summarize(
         model: Digest of the model.
         folder: The campaign's.
         training: The training images.
-        known: The target's properties of those that satisfy its constraints, `(m, P)`; None without labels.
+        known: Those that satisfy the constraints; None without labels.
         images: Where images go; None takes the campaign's folder.
     """
     progress, target = CampaignProgress(config, trials), config.target
@@ -77,7 +79,12 @@ def summarize(
         for number, trial in enumerate(progress.near_misses(config.candidates - len(found)), start=1)
     )
     return CampaignResult(
-        verdict=judge(target, progress.verified(trials.succeeded), len(found), known),
+        verdict=judge(
+            target,
+            _values(progress, trials.succeeded),
+            _values(progress, found),
+            None if known is None else Values(known.values, known.errors),
+        ),
         target=target,
         units={name: property_unit(name, materials) for name in target.names},
         materials=materials,
@@ -103,6 +110,11 @@ def summarize(
     )
 
 
+def _values(progress: CampaignProgress, trials: Sequence[Trial]) -> Values:
+    """What physics has found of trials, for the verdict."""
+    return Values(progress.verified(trials).reshape(-1, len(progress.target.names)), progress.errors(trials))
+
+
 def summarize_design(
     trial: Trial, path: Path, target: Target, training: TrainingImages | None, pixel: Pixel = UNKNOWN
 ) -> CandidateResult:
@@ -122,6 +134,10 @@ def summarize_design(
         manufacturing=made,
         predicted=dict(trial.predicted),
         error=float(target.errors(values)[0]),
+        error_by_both=float(errors_by_both(target, [trial])[0]),
+        holds_by_both=holds_by_both(target, trial),
+        discretization_gap=gap(target, trial.verified, trial.second),
+        refined=_refined(trial, path.with_name(f"{path.stem}-fine.npy"), target, pixel),
         deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
         component=trial.component,
         constraints={
@@ -143,6 +159,20 @@ def summarize_design(
     )
 
 
+def _refined(trial: Trial, path: Path, target: Target, pixel: Pixel) -> RefinedResult | None:
+    """A trial on twice the pixels, where it was refined; writes its files."""
+    distance = gap(target, trial.fine, trial.fine_second)
+    if distance is None:
+        return None
+    verified = {name: trial.fine[name] for name in target.names}
+    return RefinedResult(
+        verified=verified,
+        error=float(target.errors(np.array([list(verified.values())]))[0]),
+        discretization_gap=distance,
+        files=write_design(path, on_twice_the_pixels(trial.labels), trial.fine, (pixel[0] / FINER, pixel[1])),
+    )
+
+
 def _range(check: Check, pixel: Pixel) -> ConstraintRange:
     if not check.is_length:
         return ConstraintRange(name=check.name, low=check.low, high=check.high)
@@ -158,7 +188,8 @@ def summarize_training_images(
     """At most n distinct training images that meet the target, best first; writes their files."""
     found = []
     for number, (row, values) in enumerate(met_by_training_images(admitted, target, n), start=1):
-        verified, error = dict(zip(target.names, values.tolist(), strict=True)), float(target.errors(values))
+        verified = dict(zip(target.names, values.tolist(), strict=True))
+        error = float(admitted.errors[np.searchsorted(admitted.rows, row)])
         files = write_design(folder / f"training-image-{number}.npy", admitted.data.labels[row], verified, pixel)
         found.append(TrainingImageResult(verified=verified, error=error, row=row, files=files))
     return tuple(found)
@@ -194,10 +225,12 @@ def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, f
     target = progress.target
     solved = [trial for trial in evaluations if trial.verified]
     values = progress.verified(solved).reshape(-1, len(target.names))
-    errors = target.errors(values) if len(solved) else np.empty(0)
+    errors = progress.errors(solved)
     return SearchSummary(
         evaluations=len(evaluations) * progress.config.images_per_design,
         designs=len(evaluations),
+        checks=progress.config.images_per_design
+        * sum(trial.is_checked + 2 * bool(trial.fine) for trial in evaluations),
         history=tuple(progress.history()),
         rounds=tuple(_rounds(solved, values, errors, target, progress.config.per_round, folder)),
         parity={
@@ -225,7 +258,7 @@ def _rounds(
     rounds = []
     for number, start in enumerate(range(0, len(solved), per_round)):
         mine = np.arange(start, min(start + per_round, len(solved)))
-        best = mine[np.argsort(target.ranks(values[mine]), kind="stable")[:GALLERY]]
+        best = mine[np.argsort(target.ranks(values[mine], errors[mine]), kind="stable")[:GALLERY]]
         path = folder / "rounds" / f"round-{number:03d}.npy"
         write_labels(path, np.stack([solved[i].labels for i in best.tolist()]))
         stages = [solved[i].stage for i in mine.tolist()]

@@ -4,7 +4,7 @@ Shapes: n designs, P target properties.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -16,6 +16,18 @@ from microdesign.design.target.target import Target
 MOST_ROWS = 6
 """Rows of a trade-off at most."""
 Kind = Literal["met", "met beyond the data", "not better than the data", "not met"]
+
+
+class Values(NamedTuple):
+    """What physics has found of designs.
+
+    Attributes:
+        properties: The target's, `(n, P)`, finite, of designs that satisfy the constraints.
+        errors: Errors by which they count, `(n,)`: by the worse of two discretizations where a second was asked.
+    """
+
+    properties: np.ndarray
+    errors: np.ndarray
 
 
 class TradeOff(ResultPart):
@@ -50,35 +62,37 @@ class Verdict(ResultPart):
         return self.kind != "not met"
 
 
-def judge(target: Target, designs: np.ndarray, candidates: int, data: np.ndarray | None = None) -> Verdict:
+def judge(target: Target, designs: Values, candidates: Values, data: Values | None = None) -> Verdict:
     """Judges a campaign by what physics has found.
 
     Args:
         target: What was asked.
-        designs: The target's properties of every evaluated design, `(n, P)`, finite, the constraints satisfied.
-        candidates: How many distinct designs meet the target.
-        data: The same of the training images that satisfy the constraints; None without labelled data.
+        designs: Every evaluated design.
+        candidates: Those that are delivered: distinct, and within the tolerance.
+        data: The training images that satisfy the constraints; None without labelled data.
 
     Returns:
         The verdict. Where the target is met by an optimum, closer means a better value of the optimised property.
     """
-    known = np.empty((0, len(target.names))) if data is None else data[np.isfinite(data).all(1)]
-    best, rival = _best(target, designs), _best(target, known)
-    rival_error = None if rival is None else float(target.errors(rival[None])[0])
-    if not candidates or best is None:
-        if rival is not None and rival_error is not None and rival_error <= target.tolerance:
+    known = Values(np.empty((0, len(target.names))), np.empty(0)) if data is None else data
+    rival, n = _best(target, known), len(candidates.errors)
+    if not n:
+        if rival is not None and rival.errors[0] <= target.tolerance:
             sentence = f"Met by training images alone: the best of them {_how_near(target, rival)}"
-            if best is not None:
-                sentence += f", the best of {_count(len(designs), 'design')} {_how_near(target, best)}"
+            if (best := _best(target, designs)) is not None:
+                sentence += f", the best of {_count(len(designs.errors), 'design')} {_how_near(target, best)}"
             return Verdict(kind="not better than the data", sentence=f"{sentence}.")
         return _not_met(target, designs, known)
-    found = f"{_count(candidates, 'distinct design')}, the best of which {_how_near(target, best)}"
-    if rival is None or rival_error is None:
+    best = _best(target, candidates)
+    assert best is not None
+    found = f"{_count(n, 'distinct design')}, the best of which {_how_near(target, best)}"
+    if rival is None:
         return Verdict(kind="met", sentence=f"Met: {found}.")
-    others = f"the nearest of {len(known)} training images {_how_near(target, rival)}"
-    if rival_error > target.tolerance:
+    others = f"the nearest of {len(known.errors)} training images {_how_near(target, rival)}"
+    if rival.errors[0] > target.tolerance:
         return Verdict(kind="met beyond the data", sentence=f"Met beyond the data: {found}; {others}.")
-    ranks = target.ranks(np.stack([best, rival]))
+    two = (np.concatenate(pair) for pair in zip(best, rival, strict=True))
+    ranks = target.ranks(*two)
     if ranks[0] < ranks[1]:
         return Verdict(kind="met", sentence=f"Met: {found}; {others}.")
     return Verdict(
@@ -86,13 +100,17 @@ def judge(target: Target, designs: np.ndarray, candidates: int, data: np.ndarray
     )
 
 
-def _best(target: Target, values: np.ndarray) -> np.ndarray | None:
-    return values[target.ranks(values).argmin()] if len(values) else None
+def _best(target: Target, values: Values) -> Values | None:
+    """The best one alone; None of none."""
+    if not len(values.errors):
+        return None
+    row = int(target.ranks(*values).argmin())
+    return Values(values.properties[row : row + 1], values.errors[row : row + 1])
 
 
-def _how_near(target: Target, values: np.ndarray) -> str:
+def _how_near(target: Target, best: Values) -> str:
     """`is within 2.1 % of it`, `misses it by 7 %`, or, of optima that meet the other goals, `has kx/ky = 3.2`."""
-    error = float(target.errors(values[None])[0])
+    error, values = float(best.errors[0]), best.properties[0]
     if target.senses.any() and error <= target.tolerance:
         chosen = np.flatnonzero(target.senses)
         return "has " + " and ".join(f"{target.names[i]} = {values[i]:.4g}" for i in chosen)
@@ -101,26 +119,30 @@ def _how_near(target: Target, values: np.ndarray) -> str:
     return f"is within {error:.2%} of it" if error <= target.tolerance else f"misses it by {error:.2%}"
 
 
-def _not_met(target: Target, designs: np.ndarray, known: np.ndarray) -> Verdict:
+def _not_met(target: Target, designs: Values, known: Values) -> Verdict:
     """What is missed by how much, and what could be had."""
-    both = np.concatenate([designs.reshape(-1, len(target.names)), known])
-    if not len(both):
+    both = Values(*(np.concatenate(pair) for pair in zip(designs, known, strict=True)))
+    if not len(both.errors):
         return Verdict(
             kind="not met", sentence="Not met: physics has values of no design that satisfies the constraints."
         )
-    source = ["design"] * len(designs) + ["training image"] * len(known)
-    best = both[target.ranks(both).argmin()]
-    binding = int(_misses(target, best[None])[0].argmax())
+    values, n = both.properties, (len(designs.errors), len(known.errors))
+    source = ["design"] * n[0] + ["training image"] * n[1]
+    nearest = int(target.ranks(*both).argmin())
+    misses = _misses(target, values[nearest : nearest + 1])[0]
+    binding = int(misses.argmax())
     name, goal = target.names[binding], target.goals[binding]
-    of = [_count(len(designs), "design")] + ([f"{len(known)} training images"] if len(known) else [])
-    sentence = (
-        f"Not met: the nearest of {' and '.join(of)} misses {name} by {_misses(target, best[None])[0, binding]:.2%} "
-        f"({best[binding]:.4g}; asked was {goal})."
-    )
+    of = [_count(n[0], "design")] + ([f"{n[1]} training images"] if n[1] else [])
+    how = f"misses {name} by {misses[binding]:.2%} ({values[nearest, binding]:.4g}; asked was {goal})"
+    if float(target.errors(values[nearest : nearest + 1])[0]) <= target.tolerance:
+        how = f"meets it by one discretization and misses it by {both.errors[nearest]:.2%} by another"
+        suggestion = "Its pixels do not resolve it: use a model of more pixels, or widen the tolerance."
+    else:
+        suggestion = _suggestion(target, values, binding, source)
     return Verdict(
         kind="not met",
-        sentence=sentence,
-        suggestion=_suggestion(target, both, binding, source),
+        sentence=f"Not met: the nearest of {' and '.join(of)} {how}.",
+        suggestion=suggestion,
         trade_offs=_trade_offs(target, both, source),
     )
 
@@ -135,8 +157,7 @@ def _suggestion(target: Target, values: np.ndarray, binding: int, source: Sequen
     name = target.names[binding]
     others = np.delete(np.arange(len(target.names)), binding)
     misses = _misses(target, values)
-    allowed = np.array([target.tolerance if goal.tolerance is None else goal.tolerance for goal in target.goals])
-    met = (misses[:, others] <= allowed[others]).all(1)
+    met = (misses[:, others] <= target.tolerances[others]).all(1)
     if not len(others):
         return f"Ask for what was reached, {name} = {values[misses[:, binding].argmin(), binding]:.4g}."
     if not met.any():
@@ -146,9 +167,9 @@ def _suggestion(target: Target, values: np.ndarray, binding: int, source: Sequen
     return f"At {given} a {source[reached]} reaches {name} = {values[reached, binding]:.4g}."
 
 
-def _trade_offs(target: Target, values: np.ndarray, source: Sequence[str]) -> tuple[TradeOff, ...]:
+def _trade_offs(target: Target, found: Values, source: Sequence[str]) -> tuple[TradeOff, ...]:
     """The Pareto front of the misses, the nearest to the target first."""
-    errors = target.errors(values)
+    values, errors = found
     near = np.argsort(errors, kind="stable")[:2000]
     front = near[front_numbers(-_misses(target, values[near])) == 0]
     rows = front[np.unique(np.linspace(0, len(front) - 1, min(MOST_ROWS, len(front))).astype(int))]

@@ -76,6 +76,11 @@ class Target(Config):
         return np.array([goal.sense for goal in self.goals])
 
     @property
+    def tolerances(self) -> np.ndarray:
+        """Relative tolerance of each property, `(P,)`: its own, or the target's."""
+        return np.array([self.tolerance if goal.tolerance is None else goal.tolerance for goal in self.goals])
+
+    @property
     def fixed(self) -> dict[str, float]:
         """Value of each property that has to equal one."""
         return {name: goal.equals for name, goal in self.properties.items() if goal.equals is not None}
@@ -131,13 +136,13 @@ class Target(Config):
         chosen = np.flatnonzero(self.senses)
         return np.asarray(values, float)[..., chosen] * self.senses[chosen]
 
-    def ranks(self, values: np.ndarray) -> np.ndarray:
-        """Position of each of the designs, int `(n, P) -> (n,)`, 0 the best.
+    def ranks(self, values: np.ndarray, errors: np.ndarray | None = None) -> np.ndarray:
+        """Position of each of the designs, int `(n, P) -> (n,)`, 0 the best; `errors` `(n,)` replace their own.
 
         Without optima by error. With optima those that meet the other goals come first: by the objective, or, of
         several, front by front (Pareto), within a front those that stand most alone first; then the others, by error.
         """
-        errors, objectives = self.errors(values), self.objectives(values)
+        errors, objectives = self.errors(values) if errors is None else errors, self.objectives(values)
         keys = [errors]
         if objectives.shape[-1]:
             missed = np.where(errors <= self.tolerance, 0, errors)
