@@ -66,7 +66,11 @@ def test_the_search_in_rounds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pictures[2], TRIALS[2].labels)  # it misses Ex: last
     assert found.parity["Ex"] == tuple((2.2, values[0]) for values in VALUES)
     assert found.parity["kx"] == ()
-    assert dict(found.timings) == total_seconds(TRIALS) == {"proposing": 3.0, "waiting": 1.5, "evaluating": 6.0, "checking": 0.0}
+    assert (
+        dict(found.timings)
+        == total_seconds(TRIALS)
+        == {"proposing": 3.0, "waiting": 1.5, "evaluating": 6.0, "checking": 0.0}
+    )
     assert [(failure.key, failure.error) for failure in found.failed] == [(TRIALS[5].key, "EvaluationError: no answer")]
     assert found.best_values == {"kx": (1, 4, 4, 4, 4), "ky": (3, 3, 3, 3, 3)}
     assert found.front is not None
