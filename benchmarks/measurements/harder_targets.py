@@ -125,7 +125,8 @@ def _of_phases(phases: Callable[[Materials], dict[str, Any]], name: str) -> Call
     def make(sources: _Sources, n: int) -> TargetSet:
         materials = Materials.model_validate(phases(sources.materials))
         rows = np.random.default_rng(0).permutation(len(sources.training))[: sources.most_labels]
-        training = _labelled(sources.training.select(np.sort(rows)), materials, sources.folder / f"{name}-labels.npz")
+        file = sources.folder / f"{name}-labels.npz"
+        training = _labelled(sources.training.select(rows), materials, sources.properties, file)
         targets: dict[str, Target] = {}
         for row in np.random.default_rng(0).permutation(len(sources.held_out)):
             values = evaluate_each(FFTEvaluator(), sources.held_out.labels[row][None], materials)
@@ -139,8 +140,8 @@ def _of_phases(phases: Callable[[Materials], dict[str, Any]], name: str) -> Call
     return make
 
 
-def _labelled(images: Microstructures, materials: Materials, file: Path) -> Microstructures:
-    """Images with labels for other phases, of those that have all; what is computed is kept in the file."""
+def _labelled(images: Microstructures, materials: Materials, properties: Sequence[str], file: Path) -> Microstructures:
+    """Images with labels for other phases, those with positive `properties`; what is computed is kept in the file."""
     done: dict[str, np.ndarray] = dict(np.load(file)) if file.exists() else {}
     known = len(next(iter(done.values()))) if done else 0
     while known < len(images):
@@ -149,9 +150,9 @@ def _labelled(images: Microstructures, materials: Materials, file: Path) -> Micr
         done = {name: np.concatenate((done.get(name, np.empty(0)), array)) for name, array in part.items()}
         np.savez(file, **done)  # type: ignore[arg-type]
         known += _PART
-    values = {name: done[name] for name in images.properties if name in done}
-    finite = np.isfinite(np.stack(list(values.values()))).all(0) & (values["kx"] > 0) & (values["ky"] > 0)
-    chosen = np.flatnonzero(finite)
+    values = {name: done[name][: len(images)] for name in images.properties if name in done}
+    # The others carry nothing, and have no Poisson's ratio, where pores cut them.
+    chosen = np.flatnonzero(np.all([np.isfinite(values[name]) & (values[name] > 0) for name in properties], axis=0))
     return Microstructures(
         labels=images.labels[chosen], n_phases=2, properties={name: array[chosen] for name, array in values.items()}
     )

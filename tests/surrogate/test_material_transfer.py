@@ -1,6 +1,7 @@
 """A model carried over to phases that are new to it; with all moduli scaled by one factor it is exact."""
 
 import numpy as np
+import pytest
 
 from microdesign.model.standardization import Standardization
 from microdesign.physics.evaluators.fft import FFTEvaluator
@@ -61,7 +62,27 @@ def test_the_standardization_is_carried_over_too(surrogate: LocalSurrogate, mate
     np.testing.assert_allclose(new.forward(moved), old.forward(points))
 
 
-def test_a_void_has_no_lower_end(surrogate: LocalSurrogate, materials: Materials) -> None:
+def test_with_pores_ends_go_to_ends_and_the_prior_is_asked_for_what_it_knows(
+    surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    """The softer phase becomes a void: what was as soft as it carries nothing, and nothing is out of the old range."""
     carried = MaterialTransfer(surrogate, materials, phases(0, 20))
-    np.testing.assert_allclose(carried.predict(IMAGES)[0][:, 0], 2 * surrogate.predict(IMAGES)[0][:, 0])
-    assert carried.sample({"Ex": 4.0, "kx": 2.0}, 3, seed=0).z.shape == (3, 4)
+    ends = carried.transfer({"Ex": np.array([0.9, 1.0, 4.0, 10.0])})["Ex"]
+    assert ends[0] == ends[1] < 0.01 < ends[2] < 8
+    assert ends[3] == pytest.approx(20)
+    for value in (0.05, 1.0, 8.0, 19.0):  # there and back
+        old = next(
+            old for old in np.linspace(1, 10, 9001) if carried.transfer({"Ex": np.array([old])})["Ex"][0] >= value
+        )
+        np.testing.assert_allclose(
+            carried.prior({"Ex": value, "kx": 2.0}).mean, surrogate.prior({"Ex": old, "kx": 2.0}).mean, atol=1e-3
+        )
+    mean, std = carried.predict(IMAGES)
+    old_mean, old_std = surrogate.predict(IMAGES)
+    step = 1e-5
+    slope = (carried.transfer({"Ex": old_mean[:, 0] + step})["Ex"] - mean[:, 0]) / step
+    np.testing.assert_allclose(std[:, 0], old_std[:, 0] * slope, rtol=1e-3)
+    assert np.isfinite(carried.jacobian(np.zeros((1, 4)))).all()
+    new = Standardization.model_validate(carried.describe()["standardization"])
+    middle = np.exp(np.array([1.2]))
+    assert new.offsets[0] == pytest.approx(np.log(carried.transfer({"Ex": middle})["Ex"][0]))

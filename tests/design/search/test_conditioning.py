@@ -83,3 +83,15 @@ def test_bounds_that_no_sample_keeps_are_kept_by_the_point(surrogate: LocalSurro
 def test_a_data_set_without_the_models_property(surrogate: LocalSurrogate) -> None:
     with pytest.raises(InputError, match="no property 'kx', which the model is conditioned on"):
         conditions(Target(properties={"Ex": 1}), surrogate, {"Ex": np.ones(3)}, 1, seed=0)
+
+
+def test_samples_without_a_property_that_nobody_asks_for_are_taken(surrogate: LocalSurrogate) -> None:
+    """Where pores cut the solid there is no Poisson's ratio, and at a stiffness of 0 no prior."""
+    known = table() | {"vxy": np.full(400, np.nan)}
+    known["Ex"] = np.where(known["Ex"] < 3, 0.0, known["Ex"])
+    known["Gxy"] = np.where(known["Ex"] > 8, np.nan, known["Gxy"])
+    points = conditions(Target(properties={"Gxy": {"at_least": 2}}), surrogate, known, 8, seed=0)
+    assert len(points) == 8
+    assert all(4 <= point["Ex"] <= 8 for point in points)
+    with pytest.raises(InputError, match="no sample of which the model's and the target's properties are known"):
+        conditions(Target(properties={"vxy": 0.3}), surrogate, known, 8, seed=0)

@@ -56,6 +56,12 @@ class SearchConfig(Config):
     )
     correction_rounds: int = Field(3, ge=0, description="corrections of each one's condition")
     gauss_newton_steps: int = Field(2, ge=0, description="Gauss-Newton steps of each one's latent after these")
+    ascent_steps: int = Field(
+        10,
+        ge=0,
+        description="steps of the most promising draws and known images, an eighth of `corrected`, towards an optimum "
+        "by the Jacobian, before physics",
+    )
     use_jacobian: bool = Field(
         True, description="whether to use the Jacobian of a model in process, in these steps and in the refiner"
     )

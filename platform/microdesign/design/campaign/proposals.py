@@ -121,7 +121,13 @@ class Proposals:
         if self._initial is None:
             config = self.config
             steps = config.gauss_newton_steps if config.use_jacobian else 0
-            correction = CorrectionEffort(config.corrected, config.correction_rounds, steps)
+            correction = CorrectionEffort(
+                draws=config.corrected,
+                rounds=config.correction_rounds,
+                steps=steps,
+                ascent=config.ascent_steps if config.use_jacobian else 0,
+                quantile=config.refinement.optimum_quantile,
+            )
             self._initial = make_initial_design(
                 self.target, self.surrogate, self.strata, config.samples, correction, config.seed, self._known_images
             )

@@ -7,6 +7,7 @@ Shapes: N samples, C properties of the model, P of the target.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -42,7 +43,7 @@ def conditions(
     if set(surrogate.properties) <= set(fixed):
         return [{name: fixed[name] for name in surrogate.properties}]
     standardization = _standardization(surrogate)
-    known = _imagined(standardization, seed) if table is None else _complete(table, surrogate)
+    known = _imagined(standardization, seed) if table is None else _complete(table, surrogate, target)
     points = np.stack([known[name] for name in surrogate.properties], axis=1)
     promising = _promising(target, _known_columns(target, known), 4 * n, seed)
     chosen = [_moved(dict(zip(surrogate.properties, points[i].tolist(), strict=True)), target) for i in promising]
@@ -88,14 +89,23 @@ def _imagined(standardization: Standardization, seed: int) -> dict[str, np.ndarr
     return dict(zip(standardization.names, points.T, strict=True))
 
 
-def _complete(table: Mapping[str, np.ndarray], surrogate: Surrogate) -> dict[str, np.ndarray]:
-    """The samples of which every property is known."""
+def _complete(table: Mapping[str, np.ndarray], surrogate: Surrogate, target: Target) -> dict[str, np.ndarray]:
+    """The samples of which the model's and the target's properties are known; others may be missing.
+
+    Where pores cut the solid there is no Poisson's ratio, which need not matter.
+    """
     missing = [name for name in surrogate.properties if name not in table]
     if missing:
         raise InputError(f"The data set has no property '{missing[0]}', which the model is conditioned on.")
-    known = is_known(np.stack([table[name] for name in table], axis=1), list(table)).all(1)
+    names = surrogate.properties
+    known = is_known(np.stack([table[name] for name in names], axis=1), names).all(1)
+    for name in target.names:
+        with suppress(InputError):  # what the data do not have is learned from physics
+            known &= np.isfinite(property_values(table, name))
     if not known.any():
-        raise InputError("The data set has no sample of which every property is known; label it again.")
+        raise InputError(
+            "The data set has no sample of which the model's and the target's properties are known; label it again."
+        )
     return {name: np.asarray(values)[known] for name, values in table.items()}
 
 
