@@ -9,7 +9,7 @@ import typer
 from microdesign.cli.image_options import AS_STATED, ImageOptions, takes_image_options
 from microdesign.cli.options import Json, Set, as_overrides, goals, names, targets
 from microdesign.cli.output import print_table
-from microdesign.cli.session import on_ray, resumable
+from microdesign.cli.session import announce, on_ray, resumable
 from microdesign.core.config import read_yaml_mapping
 from microdesign.core.errors import InputError
 
@@ -35,6 +35,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run the whole way on embedded defaults: images, labels, model, campaign, report."""
+    announce("loading the demo")
     from microdesign.core.config import load_config
     from microdesign.demo.config import DemoConfig
 
@@ -116,6 +117,7 @@ def design(
     for name in given:
         option = f"--{name.replace('_', '-')}"
         raise InputError(f"{option} goes with --from MICROGRAPH alone; a config states it itself.")
+    announce(f"loading the campaign {config}")
     from microdesign.core.config import load_config
     from microdesign.design.campaign.campaign_config import CampaignConfig
 
@@ -140,6 +142,7 @@ def _design_from(
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
+    announce(f"reading the micrograph {micrograph}")
     from microdesign.core.config import load_config
     from microdesign.design.from_micrograph.config import MicrographConfig
     from microdesign.physics.materials import load_materials
@@ -180,11 +183,17 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")]
 
 
 @app.command()
-def status(folder: Annotated[Path, typer.Argument(help="Folder of a campaign.")], as_json: Json = False) -> None:
-    """Show how a campaign stands that runs elsewhere, was killed or has ended."""
-    from microdesign.design.report.status import campaign_status
+def status(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder of a campaign, training, sweep, pretraining, labelling, demo or `design --from`."),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show how work stands that runs elsewhere, was killed or has ended."""
+    from microdesign.design.report.status import folder_status
 
-    found = campaign_status(folder)
+    found = folder_status(folder)
     print(found.model_dump_json(indent=2) if as_json else found)
 
 

@@ -39,6 +39,12 @@ def working() -> Iterator[Progress]:
         yield progress
 
 
+def announce(text: str) -> None:
+    """Says what a command begins with, before what takes seconds to load."""
+    with working() as progress:
+        progress(text)
+
+
 @contextmanager
 def resumable() -> Iterator[Progress]:
     """As `working`, for a command that goes on from where it was interrupted when it is given again.
@@ -60,6 +66,8 @@ def on_ray() -> Iterator[Progress]:
     Raises:
         InputError: The cluster does not answer.
     """
+    address = os.environ.get("RAY_ADDRESS")
+    announce(f"connecting to Ray at {address}" if address else "starting Ray on this machine")
     from microdesign.physics.execution.cluster import connected
 
     with _exit_on_interrupt(), connected(), _exit_on_interrupt(), working() as progress:

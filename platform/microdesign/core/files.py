@@ -47,6 +47,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def user_cache() -> Path:
+    """The folder of what this user's processes can make again: `microdesign` in XDG_CACHE_HOME, or in `~/.cache`."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "microdesign"
+
+
 def lock_folder(folder: str) -> IO[str] | None:
     """Locks a folder for this process until the file that is returned is closed, or the process ends in any way.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json, write_text
+from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.core.properties import standard_names
 from microdesign.core.stages import Stages, check_own_folder
@@ -48,46 +49,47 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
         shutil.rmtree(folder)
     write_text(folder / "demo.yaml", dump_yaml(config))
     uri = default_uri(folder)
-    clock = Stages(folder, progress)
-    names = target.names
+    with journal(folder, "demo", progress) as progress:
+        clock = Stages(folder, progress)
+        names = target.names
 
-    with clock.stage("generate") as report:
-        images = generate_dataset(config.generate, folder / "images", report)
-    with clock.stage("label") as report:
-        labelled = label_dataset(
-            images,
-            folder / "labelled",
-            config.materials,
-            FFTEvaluator(),
-            evaluate_shards,
-            store=ResultStore(folder / "results"),
-            progress=report,
-        )
-    with clock.stage("train") as report:
-        training = TrainConfig(
-            dataset=str(labelled.folder),
-            properties=names,
-            loop=config.loop,
-            resources=ResourcesConfig(cpus=config.cpus),
-            tracking=TrackingConfig(register_as="microdesign-demo"),
-            storage=str(folder / "training"),
-        )
-        bundle = train(training, report, uri)
-    with clock.stage("design") as report:
-        # Answers that are the material: as alike to the images as these are to each other.
-        material = Constraints(similar_to=Similarity(images=str(images.folder)))
-        campaign = CampaignConfig(
-            **dict(config.campaign),
-            target=target.model_copy(update={"constraints": material}),
-            model=str(bundle),
-            dataset=str(labelled.folder),
-            store=str(folder / "results"),
-            folder=str(
-                folder / f"campaign-{digest_json([target.fixed, config.campaign.seed, bundle.parent.name])[:10]}"
-            ),
-        )
-        result = run_design(campaign, report, uri, retrainer(campaign, report, uri))
-    return StagedResult(**dict(result), stages=clock.seconds)
+        with clock.stage("generate") as report:
+            images = generate_dataset(config.generate, folder / "images", report)
+        with clock.stage("label") as report:
+            labelled = label_dataset(
+                images,
+                folder / "labelled",
+                config.materials,
+                FFTEvaluator(),
+                evaluate_shards,
+                store=ResultStore(folder / "results"),
+                progress=report,
+            )
+        with clock.stage("train") as report:
+            training = TrainConfig(
+                dataset=str(labelled.folder),
+                properties=names,
+                loop=config.loop,
+                resources=ResourcesConfig(cpus=config.cpus),
+                tracking=TrackingConfig(register_as="microdesign-demo"),
+                storage=str(folder / "training"),
+            )
+            bundle = train(training, report, uri)
+        with clock.stage("design") as report:
+            # Answers that are the material: as alike to the images as these are to each other.
+            material = Constraints(similar_to=Similarity(images=str(images.folder)))
+            campaign = CampaignConfig(
+                **dict(config.campaign),
+                target=target.model_copy(update={"constraints": material}),
+                model=str(bundle),
+                dataset=str(labelled.folder),
+                store=str(folder / "results"),
+                folder=str(
+                    folder / f"campaign-{digest_json([target.fixed, config.campaign.seed, bundle.parent.name])[:10]}"
+                ),
+            )
+            result = run_design(campaign, report, uri, retrainer(campaign, report, uri))
+        return StagedResult(**dict(result), stages=clock.seconds)
 
 
 def check_demo(config: DemoConfig) -> Target:

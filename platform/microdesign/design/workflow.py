@@ -32,6 +32,7 @@ from microdesign.design.report.mlflow_logger import MLflowLogger
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.result_parts import AfterSearch, BaselineResult, CandidateResult, Manufacturing
 from microdesign.design.report.robustness import robustness
+from microdesign.design.report.statistics_curves import summarize_population
 from microdesign.design.report.summary import summarize, summarize_baseline, summarize_training_images
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.setup import CampaignSetup, open_setup
@@ -76,6 +77,7 @@ def run_design(
         )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
+    progress(f"opening the model {config.model}" + (f" and the data set {config.dataset}" if config.dataset else ""))
     setup = open_setup(config, folder, uri, surrogate, progress, evaluator=evaluator)
     config = setup.config
     if setup.feasibility.distance_to_data is not None:
@@ -101,10 +103,11 @@ def run_design(
                 MLflowLogger(run, config.target, config.images_per_design) as logger,
             ):
                 run.log_changes(config.model_dump(mode="json"))
+                progress(f"searching; at most {config.evaluations} evaluations")
                 fine_tune = None if retrain is None else lambda trials: setup.predicting(retrain(trials))
                 second = SecondDiscretization(config, setup.evaluator, setup.materials, setup.store)
                 outcome = run_search(campaign, runner, progress, logger, setup.store, fine_tune, second)
-                progress(f"the search ends: {outcome.stopped}")
+                progress(f"the search ends: {outcome.stopped}; redraws, baselines and report follow")
                 result = _result(setup, outcome, runner, folder, second)
                 result = result.model_copy(update={"tracking_uri": uri, "report": str(folder / PAGE)})
                 write_report(result)
@@ -143,6 +146,12 @@ def _result(
     images = config.images_per_design
     outlines = len(VARIANTS) * (config.robustness.manufacturing and not config.robust)
     redraws = len(candidates) * (config.robustness.draws * images + outlines)
+    designs = [trial.labels for trial in outcome.candidates] or [
+        result.labels(each.files["npy"])[0] for each in result.misses
+    ]
+    population = (
+        None if setup.data is None else summarize_population(setup.data, setup.labelled, config.target, designs)
+    )
     search = result.search.model_copy(
         update={
             "resumed_evaluations": outcome.resumed * images,
@@ -158,6 +167,7 @@ def _result(
             "candidates": candidates,
             "from_data": from_data,
             "baselines": baselines,
+            "population": population,
             "search": search,
             "after_search": after,
         }

@@ -9,10 +9,13 @@ from microdesign.design.report.export import write_design, write_image, write_la
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.result_parts import (
     AfterSearch,
+    Band,
     BaselineResult,
     CandidateResult,
     ConstraintRange,
+    EvaluatedDesign,
     FailedEvaluation,
+    PopulationSummary,
     Robustness,
     RoundResult,
     SearchSummary,
@@ -54,6 +57,27 @@ def candidate(folder: Path, **changes: Any) -> CandidateResult:
     return CandidateResult(**values | changes)
 
 
+def design(key: str, verified: float, predicted: float, error: float, stage: str) -> EvaluatedDesign:
+    return EvaluatedDesign(
+        verified={"Ex": verified},
+        drawn={"Ex": verified},
+        predicted={"Ex": predicted},
+        error=error,
+        volume_fraction=0.4,
+        stage=stage,
+        key=key,
+    )
+
+
+def population() -> PopulationSummary:
+    return PopulationSummary(
+        values={"Ex": (2.5, 3.0, 3.9), "volume fraction": (0.2, 0.4, 0.6)},
+        alike=3,
+        two_point=Band(low=(1.0, 0.1, -0.1, -0.2), high=(1.0, 0.5, 0.2, 0.1)),
+        chords=Band(low=(0.0, 0.1, 0.3, 0.4, 0.5, 0.7, 0.9), high=(0.0, 0.6, 0.8, 0.9, 1.0, 1.0, 1.0)),
+    )
+
+
 def search(folder: Path, **changes: Any) -> SearchSummary:
     write_labels(folder / "rounds" / "round-000.npy", np.stack([image(2), image(3)]))
     shown = RoundResult(
@@ -63,6 +87,7 @@ def search(folder: Path, **changes: Any) -> SearchSummary:
         best_so_far=0.2,
         stages={"initial": 9, "bayesian": 8},
         images=str(folder / "rounds" / "round-000.npy"),
+        shown=(2, 1),
     )
     values = {
         "evaluations": 17,
@@ -70,7 +95,10 @@ def search(folder: Path, **changes: Any) -> SearchSummary:
         "stopped": "the budget of 17 evaluations is spent",
         "history": (0.2, 0.0123),
         "rounds": (shown,),
-        "parity": {"Ex": ((3.1, 3.4), (2.0, 2.2))},
+        "evaluated": (
+            design("a", 4.2, 4.0, 0.2, "initial"),
+            design("k", 3.456, 3.141, 0.0123, "bayesian"),
+        ),
         "best_values": {},
         "failed": (FailedEvaluation(key="k", error="EvaluationError: no answer"),),
         "timings": Timings(proposing=1.0, waiting=2.0, evaluating=33.5),
@@ -92,6 +120,7 @@ def campaign_result(folder: Path, **changes: Any) -> CampaignResult:
         "distinct": 0.1,
         "candidates": (candidate(folder),),
         "baselines": {"training_set": None, "random": random},
+        "population": population(),
         "search": search(folder),
         "after_search": AfterSearch(evaluations=49, seconds=12.5),
         "evaluator": "fft",

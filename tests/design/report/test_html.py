@@ -9,50 +9,53 @@ import matplotlib.image
 import numpy as np
 
 from microdesign.design.report.export import write_design, write_image, write_labels
-from microdesign.design.report.figures import (
-    candidates_figure,
-    convergence_figure,
-    front_figure,
-    gallery_figure,
-    parity_figure,
-)
+from microdesign.design.report.figures import candidates_figure, gallery_figure
 from microdesign.design.report.html import report_campaign, write_report
 from microdesign.design.report.reference_pictures import whole_picture
-from microdesign.design.report.result_parts import ConstraintRange, Front, ReferenceResult
+from microdesign.design.report.result_parts import ConstraintRange, ReferenceResult
 from microdesign.design.report.verdict import TradeOff, Verdict
 from microdesign.design.target.distance_to_data import DistanceToData
 from microdesign.design.target.feasibility import Feasibility
-from microdesign.design.target.target import Target
 from microdesign.microstructure.io.formats.vti import VtiReader
-from tests.design.report.examples import campaign_result, candidate, image, search
+from tests.design.report.examples import campaign_result, candidate, image
+
+
+def shown(page: Path) -> str:
+    """The page without scripts and styles; pytest takes minutes to compare a megabyte of them."""
+    return re.sub(r"<(script|style).*?</\1>", "", page.read_text(), flags=re.S)
 
 
 def test_the_page_says_what_the_result_says(tmp_path: Path) -> None:
     page = write_report(campaign_result(tmp_path))
     assert page == tmp_path / "report.html"
-    text = page.read_text()
+    text = shown(page)
     for expected in (
-        *("3.141", "3.456", "7.89 %", "11.10 %", "0.05", "best of 17, random", "budget of 17"),
-        *("3.21 %", "6.54 %", "75.00 % of 8", "0.4321", "0 to 0.55", "1 to 9.87", "33.5 s", "87.60 %"),
+        *("3.141", "3.456 ± 0.23", "7.89 %", "11.10 %", "0.05", "0.78", "best of 17, random", "budget of 17"),
+        "Dark: phase 1 (",
+        *("3.21 %", "6.54 %", "<td>6 of 8</td>", "0.4321", "0 to 0.55", "1 to 9.87", "33.5 s", "87.60 %"),
+        *("within discretization", "Microstructures for Ex 3.5 &lt;GPa&gt;", "campaign.yaml --set folder=again"),
         "49 redraws, blind draws and changed outlines",
-        "differ from each other by at least 0.1",
+        "differ from each other by a novelty of at least 0.1",
         "evaluations 1 to 17: initial 9, bayesian 8; best error 20.00 %",
         "no answer",
         "folder: &lt;here&gt;",
     ):
         assert expected in text, expected
-    assert "warning" not in re.sub(r"<style>.*?</style>", "", text, flags=re.S)
+    assert "warning" not in text
 
 
 def test_the_page_stands_alone_and_escapes(tmp_path: Path) -> None:
-    text = write_report(campaign_result(tmp_path)).read_text()
+    page = write_report(campaign_result(tmp_path))
+    text = shown(page)
     sources = re.findall(r'src="([^"]*)"', text)
-    assert len(sources) == 6  # candidate in the table, its fields, convergence, parity, two of the gallery
+    assert len(sources) == 8  # fields, five charts before they are drawn, two of the gallery
     assert len(re.findall(r'class="tile"[^>]*url\(data:image/png;base64,', text)) == 2  # candidate and baseline
     for kind in ("npy", "png", "vti"):
-        assert f'<a href="candidates/candidate-1.{kind}" download>' in text
+        name = f"candidate-1.{kind}"
+        (content,) = re.findall(rf'<a href="data:[^;]*;base64,([^"]*)" download="{name}">', text)
+        assert base64.b64decode(content) == (tmp_path / "candidates" / name).read_bytes()
     assert all(source.startswith("data:image/png;base64,") for source in sources)
-    assert not re.search(r"<(script|link)\b", text)
+    assert not re.search(r"<script[^>]*src|<link[^>]*href=\"(?!data:)", page.read_text())
     assert "&lt;GPa&gt;" in text
     assert "<GPa>" not in text
 
@@ -62,7 +65,7 @@ def test_it_is_made_again_from_the_result(tmp_path: Path) -> None:
     before = page.read_text()
     page.unlink()
     assert report_campaign(tmp_path) == page
-    assert page.read_text() == before
+    assert (page.read_text() == before) is True
 
 
 def test_no_candidate_and_a_target_outside_the_data_are_said(tmp_path: Path) -> None:
@@ -73,11 +76,11 @@ def test_no_candidate_and_a_target_outside_the_data_are_said(tmp_path: Path) -> 
     verdict = Verdict(kind="not met", sentence="Not met: Ex.", suggestion="Ask for less.", trade_offs=(compromise,))
     miss = candidate(tmp_path, error=0.2, files=write_design(tmp_path / "misses" / "miss-1.npy", image(), {}))
     result = campaign_result(tmp_path, candidates=(), misses=(miss,), feasibility=known, verdict=verdict)
-    text = write_report(result).read_text()
+    text = shown(write_report(result))
     assert '<p class="verdict missed">Not met: Ex. Ask for less.</p>' in text
     assert "<tr><td>training image</td><td>3.1</td><td>11.40 %</td></tr>" in text
     assert "Near miss 1" in text
-    assert "<td>miss 1</td>" in text
+    assert "<td>near miss 1</td>" in text
     assert "The target is OUTSIDE the training data: its nearest training sample is 3.000 standard deviations" in text
     assert '<p class="warning">Ex &gt;= 5 takes an anisotropic one.</p>' in text
     assert text.count('class="warning"') == 2
@@ -85,22 +88,8 @@ def test_no_candidate_and_a_target_outside_the_data_are_said(tmp_path: Path) -> 
 
 def test_without_data_there_is_no_novelty(tmp_path: Path) -> None:
     text = write_report(campaign_result(tmp_path, baselines={}, candidates=(candidate(tmp_path, novelty=None),)))
-    assert "Baseline" not in text.read_text()
-    assert "None" not in text.read_text()
-
-
-def test_a_pareto_front_is_drawn(tmp_path: Path) -> None:
-    front = Front(
-        names=("Ex", "kx"), senses=(1, -1), values=((1.0, 2.0), (3.0, 1.0)), numbers=(0, 1), on_front=(False, True)
-    )
-    found = search(tmp_path, front=front, best_values={"Ex": (None, 3.0), "kx": (2.0, 1.0)})
-    target = Target(properties={"Ex": {"maximize": True}, "kx": {"minimize": True}})
-    result = campaign_result(
-        tmp_path, candidates=(), baselines={}, search=found, target=target, units={"Ex": "GPa", "kx": "1"}
-    )
-    text = write_report(result).read_text()
-    assert 'alt="Pareto front"' in text
-    assert 'alt="best values by evaluations"' in text
+    assert "best of 17" not in shown(text)
+    assert "None" not in shown(text)
 
 
 def test_images_for_programs_and_for_people(tmp_path: Path) -> None:
@@ -123,15 +112,8 @@ def test_a_design_is_written_for_every_reader(tmp_path: Path) -> None:
 
 
 def test_figures_show_what_they_are_given() -> None:
-    history = convergence_figure([0.2, 0.05, 0.0], 0.1).axes[0]
-    assert history.lines[0].get_xydata()[:2].tolist() == [[1, 20], [2, 5]]
-    panels = parity_figure({"Ex": [[1.0, 2.0], [3.0, 4.0]], "kx": []}, {"Ex": "GPa", "kx": "1"}).axes
-    assert panels[0].collections[0].get_offsets().tolist() == [[2, 1], [4, 3]]
-    assert len(panels) == 2
     gallery = gallery_figure([[image()], [image(1), image(2)]], ["a", "b"])
     assert sum(len(axes.images) for axes in gallery.axes) == 3
-    front = front_figure(np.array([[1.0, 5.0], [2.0, 4.0], [0.5, 6.0], [1.5, 9.0]]), [1, -1], ["Ex", "kx"]).axes[0]
-    assert front.lines[0].get_xydata().tolist() == [[2, 4]]
 
 
 def test_a_figure_of_no_candidates() -> None:
@@ -146,9 +128,9 @@ def test_the_image_that_a_target_comes_from_stands_beside(tmp_path: Path) -> Non
         name="micrograph", properties={"Ex": 3.21, "ky": 7.0}, image=str(tmp_path / "reference.npy")
     )
     result = campaign_result(tmp_path).model_copy(update={"reference": beside})
-    page = write_report(result).read_text()
-    assert "<b>Micrograph</b>, 18 x 16 pixels: Ex 3.21, volume fraction" in page
-    assert "7.654" not in page  # which the target does not name
+    page = shown(write_report(result))
+    assert "<b>Micrograph</b>, 18 x 16 pixels" in page
+    assert "<td>micrograph</td><td>3.21</td>" in page
     assert next(row for row in result.table.rows if row[0] == "micrograph")[2] == "3.21"
     # Of a large image the picture stays small.
     sizes = [decoded(whole_picture(np.zeros(shape, np.uint8))).shape for shape in ((60, 90), (600, 500), (3000, 2000))]
@@ -160,15 +142,16 @@ def decoded(uri: str) -> np.ndarray:
 
 
 def test_lengths_are_in_the_unit_of_the_pixels(tmp_path: Path) -> None:
-    assert '<div class="bar"' not in write_report(campaign_result(tmp_path)).read_text()
+    assert '<div class="bar"' not in shown(write_report(campaign_result(tmp_path)))
     ranges = (ConstraintRange(name="feature_size_1", low=4.0, high=float("inf"), unit="µm"),)
     values = {"feature_size_1": 4.5}
     result = campaign_result(tmp_path, pixel_size=0.5, length_unit="um", constraints=ranges)
     result = result.model_copy(update={"candidates": (candidate(tmp_path, constraints=values),)})
-    text = write_report(result).read_text()
+    text = shown(write_report(result))
     # Images of 6 pixels along x are 3 um wide.
     assert text.count('<div class="bar" style="width: 33.33%">1 µm</div>') == 2
-    assert "<td>at least 4 µm</td>" in text
+    assert "<td>at least 4</td>" in text
+    assert "<th>feature size 1 [µm]</th>" in text
     assert "<td>4.5</td>" in text
     files = write_design(tmp_path / "a.npy", image(), {}, (0.5, "um"))
     rows = {kind: matplotlib.image.imread(files["png"]).shape[0] for kind in ("png",)}

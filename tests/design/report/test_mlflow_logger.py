@@ -64,8 +64,11 @@ def test_the_search_in_rounds(tmp_path: Path) -> None:
     pictures = np.load(first.images, allow_pickle=False)
     assert pictures.shape == (3, 8, 8)
     np.testing.assert_array_equal(pictures[2], TRIALS[2].labels)  # it misses Ex: last
-    assert found.parity["Ex"] == tuple((2.2, values[0]) for values in VALUES)
-    assert found.parity["kx"] == ()
+    assert [each.predicted["Ex"] for each in found.evaluated] == [2.2] * 5
+    assert [each.verified["Ex"] for each in found.evaluated] == [values[0] for values in VALUES]
+    assert found.evaluated[0].predicted["kx"] is None
+    assert sorted(first.shown) == [1, 2, 3]
+    assert first.shown[2] == 3  # which misses Ex
     assert (
         dict(found.timings)
         == total_seconds(TRIALS)

@@ -7,11 +7,13 @@ import pytest
 from microdesign.core.config import dump_yaml
 from microdesign.core.errors import InputError
 from microdesign.core.files import write_text
+from microdesign.core.journal import journal
+from microdesign.core.progress import silent
 from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import TrialResult
 from microdesign.design.report.html import CONFIG, write_report
-from microdesign.design.report.status import campaign_status
+from microdesign.design.report.status import campaign_status, folder_status
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
 from tests.design.report.examples import campaign_result, search
@@ -44,6 +46,8 @@ def test_a_campaign_that_runs_is_cut_off_and_ends(
         assert now.per_minute is not None
         assert now.per_minute > 0
         assert "running: 2 of at most 9 evaluations" in str(now)
+        assert "best Ex 3.06, kx 3 (error 2.00%)" in str(now)
+        assert "at most " in str(now)
     assert campaign_status(folder).state == "stopped"
     write_report(campaign_result(folder, search=search(folder, evaluations=2)))
     ended = campaign_status(folder)
@@ -54,3 +58,20 @@ def test_a_campaign_that_runs_is_cut_off_and_ends(
 def test_a_folder_without_a_campaign(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no campaign\.yaml; expected the folder of a campaign"):
         campaign_status(tmp_path)
+    with pytest.raises(InputError, match=r"holds no work that has begun; expected the folder of a campaign, training"):
+        folder_status(tmp_path)
+
+
+def test_a_campaign_within_other_work(surrogate: LocalSurrogate, materials: Materials, tmp_path: Path) -> None:
+    with journal(tmp_path, "demo", silent) as progress:
+        progress("design: starts")
+        assert str(folder_status(tmp_path)).startswith("demo: running; last: design: starts (0 s ago)")
+        folder = tmp_path / "campaign-1"
+        config = CampaignConfig.model_validate({"target": {"properties": {"Ex": 3.0}}, "folder": str(folder)})
+        with AskTell(config, surrogate, materials, "laboratory"):
+            write_text(folder / CONFIG, dump_yaml(config))
+            first, second = str(folder_status(tmp_path)).splitlines()
+    assert first.startswith("demo: running")
+    assert second.startswith("campaign: running: 0 of at most ")
+    assert folder_status(tmp_path).work.state == "ended"
+    assert folder_status(folder).work is None

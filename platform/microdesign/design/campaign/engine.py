@@ -20,7 +20,7 @@ from microdesign.core.progress import Progress, silent
 from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.background_training import BackgroundTraining, Retrain
 from microdesign.design.campaign.campaign_config import CampaignConfig
-from microdesign.design.campaign.discretizations import SecondDiscretization
+from microdesign.design.campaign.discretizations import SecondDiscretization, errors_by_both
 from microdesign.design.campaign.runners.evaluation import known_results, store_results
 from microdesign.design.campaign.runners.protocol import Runner, RunnerTask, open_runner
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
@@ -166,6 +166,7 @@ class _Engine:
         self._second = second if second is not None and second.exists else None
         self._training = BackgroundTraining(campaign.config, retrain, lambda: runner.width, progress)
         self._queue: deque[Trial] = deque()
+        self._resumed, self._started = 0, time.monotonic()
         self._running = 0
         self._reported = min(len(campaign.ledger), logger.reported) if logger else len(campaign.ledger)
         self._busy = self._first_result = self._last_result = 0.0
@@ -174,6 +175,7 @@ class _Engine:
     def run(self) -> SearchOutcome:
         """Runs the campaign to its end, from whatever its ledger holds already."""
         campaign, resumed = self.campaign, len(self.campaign.ledger)
+        self._resumed, self._started = resumed, time.monotonic()
         if resumed:
             self._progress(f"resumed with {resumed} evaluations on record")
         with ThreadPoolExecutor(1, "proposer") as executor:
@@ -303,16 +305,31 @@ class _Engine:
         if trials and len(self.campaign.ledger) - self._reported >= self.campaign.config.per_round:
             self._report()
 
+    def _best(self) -> str:
+        """The best error so far; of optima that meet the other goals their values."""
+        target, done = self.campaign.config.target, self.campaign.ledger.succeeded
+        if not done:
+            return "physics has no values yet"
+        values = np.array([[trial.verified[name] for name in target.names] for trial in done])
+        errors = errors_by_both(target, done)
+        place = int(target.ranks(values, errors).argmin())
+        best, error, optima = values[place], float(errors[place]), np.flatnonzero(target.senses).tolist()
+        if optima and error <= target.tolerance:
+            return "best " + ", ".join(f"{target.names[i]} {best[i]:.4g}" for i in optima)
+        return f"best error {error:.2%}"
+
     def _report(self) -> None:
         campaign = self.campaign
         before, self._reported = self._reported, len(campaign.ledger)
-        candidates, history = campaign.candidates(), campaign.history()
-        errors = ", ".join(f"{100 * campaign.error(candidate):.2f} %" for candidate in candidates)
-        count = f"{self._reported * campaign.config.images_per_design} evaluations"
-        if campaign.config.robust:
-            count += f" of {self._reported} designs"
-        best = f"errors {errors}" if errors else f"none within tolerance, best {min(history, default=np.inf):.1%}"
-        self._progress(f"{count}, {len(candidates)} candidates, {best}")
+        candidates, config = campaign.candidates(), campaign.config
+        images, new = config.images_per_design, self._reported - self._resumed
+        rate = 60 * images * new / max(time.monotonic() - self._started, 1e-9)
+        budget = "" if config.minutes is None else f", {campaign.clock / 60:.1f} of at most {config.minutes:g} min"
+        designs = f" of {self._reported} designs" if config.robust else ""
+        self._progress(
+            f"{self._reported * images} of at most {config.evaluations} evaluations{designs}{budget}, "
+            f"{rate:.3g} a minute; {len(candidates)} of {config.candidates} candidates, {self._best()}"
+        )
         if self._logger is not None:
             evaluations = campaign.ledger.evaluations
             self._logger.log_round(evaluations, evaluations[before:], len(candidates))

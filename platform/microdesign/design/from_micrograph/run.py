@@ -4,6 +4,7 @@ from pathlib import Path
 
 from microdesign.core.config import dump_yaml
 from microdesign.core.files import digest_json, write_text
+from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.core.stages import Stages
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
@@ -50,41 +51,44 @@ def design_from(
     folder = Path(config.folder).resolve()
     write_text(folder / SETTINGS, dump_yaml(config))
     uri = tracking_uri or default_uri(folder)
-    stages = Stages(folder, progress)
+    with journal(folder, "design from a micrograph", progress) as progress:
+        stages = Stages(folder, progress)
 
-    with stages.stage("windows") as report:
-        material = write_micrograph(start.micrograph, folder / f"micrograph-{start.digest}", config.turns, report)
-    with stages.stage("fine-tune") as report:
-        fine_tuned = pretrain(fine_tuning(config, material, folder), report)
-    with stages.stage("draw") as report:
-        bundle = load_bundle(fine_tuned)
-        name = digest_json([bundle.digest, config.labelled_draws, config.seed])[:10]
-        drawn = draw_dataset(
-            bundle,
-            material.windows,
-            folder / f"draws-{name}",
-            config.labelled_draws,
-            config.seed,
-            report,
-            start.micrograph.image.physical,
-        )
-    with stages.stage("label") as report:
-        labelled = label_dataset(
-            drawn,
-            folder / f"labelled-{digest_json([name, config.materials.digest])[:10]}",
-            config.materials,
-            FFTEvaluator(),
-            evaluate_shards,
-            store=ResultStore(folder / "results"),
-            progress=report,
-        )
-        check_draws(labelled, start.properties)
-    with stages.stage("train") as report:
-        trained = train(training(config, material, start.properties, bundle, fine_tuned, labelled, folder), report, uri)
-    with stages.stage("design") as report:
-        campaign = _campaign(config, start, trained, str(labelled.folder), str(material.folder), folder)
-        result = run_design(campaign, report, uri)
-    return StagedResult(**dict(result), stages=stages.seconds)
+        with stages.stage("windows") as report:
+            material = write_micrograph(start.micrograph, folder / f"micrograph-{start.digest}", config.turns, report)
+        with stages.stage("fine-tune") as report:
+            fine_tuned = pretrain(fine_tuning(config, material, folder), report)
+        with stages.stage("draw") as report:
+            bundle = load_bundle(fine_tuned)
+            name = digest_json([bundle.digest, config.labelled_draws, config.seed])[:10]
+            drawn = draw_dataset(
+                bundle,
+                material.windows,
+                folder / f"draws-{name}",
+                config.labelled_draws,
+                config.seed,
+                report,
+                start.micrograph.image.physical,
+            )
+        with stages.stage("label") as report:
+            labelled = label_dataset(
+                drawn,
+                folder / f"labelled-{digest_json([name, config.materials.digest])[:10]}",
+                config.materials,
+                FFTEvaluator(),
+                evaluate_shards,
+                store=ResultStore(folder / "results"),
+                progress=report,
+            )
+            check_draws(labelled, start.properties)
+        with stages.stage("train") as report:
+            trained = train(
+                training(config, material, start.properties, bundle, fine_tuned, labelled, folder), report, uri
+            )
+        with stages.stage("design") as report:
+            campaign = _campaign(config, start, trained, str(labelled.folder), str(material.folder), folder)
+            result = run_design(campaign, report, uri)
+        return StagedResult(**dict(result), stages=stages.seconds)
 
 
 def _campaign(

@@ -75,9 +75,9 @@ def candidates_table(
     rows = [["target", "", *(str(goal) for goal in target.goals), "", "", ""]]
     for what, designs in (("candidate", candidates), ("miss", misses)):
         for number, each in enumerate(designs, start=1):
-            values = (f"{_number(each.predicted.get(name))} / {_verified(each, name)}" for name in names)
+            values = (f"{_number(each.predicted.get(name))} / {verified_text(each, name)}" for name in names)
             compared = ("" if value is None else f"{value:.2f}" for value in (each.novelty, each.realism))
-            rows.append([f"{what} {number}", str(each.component), *values, _error(each), *compared])
+            rows.append([f"{what} {number}", str(each.component), *values, error_text(each), *compared])
     for number, image in enumerate(from_data, start=1):
         values = (f"{image.verified[name]:.4g}" for name in names)
         rows.append([f"from the data {number}", "", *values, f"{image.error:.2%}", "0.00", ""])
@@ -101,7 +101,7 @@ def _unit(unit: str) -> str:
     return "" if unit.startswith("as ") else f" [{unit}]"
 
 
-def _verified(each: CandidateResult, name: str) -> str:
+def verified_text(each: CandidateResult, name: str) -> str:
     """`2.349 ± 0.012`, with the distance of another discretization; `-> 2.31 ± 0.005` on twice the pixels.
 
     Of a robust campaign `2.31 ± 0.012 (2.349)`, the value as drawn in brackets.
@@ -116,7 +116,7 @@ def _with_gap(value: float, gap: float | None) -> str:
     return f"{value:.4g}" if gap is None else f"{value:.4g} ± {abs(value or 1.0) * gap:.2g}"
 
 
-def _error(each: CandidateResult) -> str:
+def error_text(each: CandidateResult) -> str:
     """The error of the worst property by which a design counts, and whether another discretization changes more."""
     best = each.refined or each
     gap = max((best.discretization_gap or {"": 0.0}).values())

@@ -1,7 +1,7 @@
 """One HTML page that stands alone: what was asked, what was found, and how."""
 
 import io
-import os
+import json
 import re
 import shutil
 from collections.abc import Mapping
@@ -20,12 +20,16 @@ from microdesign.core.units import shown_length
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trials
-from microdesign.design.report.candidates_table import baseline_title
+from microdesign.design.report.candidates_table import baseline_title, error_text, verified_text
+from microdesign.design.report.charts.report_charts import report_charts
+from microdesign.design.report.charts.style import Chart, names_of
+from microdesign.design.report.charts.vega import picture, runtime
 from microdesign.design.report.export import data_uri, png_uri
 from microdesign.design.report.field_maps import field_maps
-from microdesign.design.report.figures import search_figures
+from microdesign.design.report.page_parts import asked_for, download, model_link, phase_texts, shown_unit, tooltips
 from microdesign.design.report.reference_pictures import part_picture, whole_picture
 from microdesign.design.report.result import CampaignResult, read_result
+from microdesign.design.report.result_parts import ConstraintRange
 from microdesign.design.report.summary import summarize
 from microdesign.design.target.feasibility import feasibility_of
 from microdesign.microstructure.scale_bar import bar_length
@@ -93,22 +97,70 @@ def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> Ca
 
 def _render(result: CampaignResult) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["images"] = lambda path: [data_uri(labels) for labels in result.labels(path)]
-    environment.filters["aspect"] = lambda path: " / ".join(map(str, result.labels(path).shape[1:3]))
-    environment.filters["relative"] = lambda path: Path(os.path.relpath(path, result.folder)).as_posix()
-    environment.globals["bar"] = lambda path: _bar(result, result.labels(path).shape[1])
-    environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
-    environment.filters["number"] = lambda value: "" if value is None else f"{value:.4g}"
-    environment.globals["baseline_title"] = baseline_title
-    template = environment.from_string(files("microdesign.design.report").joinpath("template.html").read_text("utf-8"))
+    environment.filters |= {
+        "images": lambda path: [data_uri(labels) for labels in result.labels(path)],
+        "aspect": lambda path: " / ".join(map(str, result.labels(path).shape[1:3])),
+        "fraction": lambda path: f"{float(result.labels(path).mean()):.4g}",
+        "download": lambda path: download(path, result.folder),
+        "name": lambda path: Path(path).name,
+        "percent": lambda value: f"{100 * value:.2f} %",
+        "number": lambda value: "" if value is None else f"{value:.4g}",
+        "spaced": lambda text: text.replace("%", " %"),
+        "change": lambda value: f"{100 * value:+.2f} %".replace("-", "\u2212"),
+        "decimals": lambda value: "" if value is None else f"{value:.2f}",
+        "unit": shown_unit,
+    }
+    designs, charts = (*result.candidates, *result.misses), report_charts(result)
+    shared = files("microdesign.design.report")
     page = Path(result.folder) / PAGE
-    drawn = search_figures(result.search, result.units, result.target.tolerance)
-    if (fields := field_maps(list(result.images), result.materials)) is not None:
-        drawn["fields"] = fields
-    figures = {name: _drawn(figure) for name, figure in drawn.items()}
-    table = Markup(result.table.html(result.pictures))
-    write_text(page, template.render(r=result, figures=figures, table=table, reference=_reference(result)))
+    fields = field_maps(list(result.images), result.materials)
+    text = environment.from_string(shared.joinpath("template.html").read_text("utf-8")).render(
+        r=result,
+        asked=asked_for(result),
+        answer=[(name, design) for name, design in zip(names_of(result).values(), designs, strict=True)],
+        compared=any(each.novelty is not None or each.realism is not None for each in designs),
+        spread=any(each.robustness is not None for each in designs),
+        made=any(each.manufacturing is not None for each in designs),
+        fraction=next(
+            (_allowed(each) for each in result.constraints if each.name == "volume_fraction" and each.high != 1), ""
+        ),
+        allowed=_allowed,
+        verified=lambda design, name: verified_text(design, name).replace("->", "\u2192"),
+        error=error_text,
+        baseline_title=baseline_title,
+        bar=lambda path: _bar(result, result.labels(path).shape[1]),
+        bar_unit=shown_length(result.pixel_size, result.length_unit) if result.length_unit else "of unknown size",
+        phases=phase_texts(result.materials),
+        model_link=model_link(result),
+        reference=_reference(result),
+        fields=None if fields is None else _drawn(fields),
+        charts=charts,
+        pictures={name: png_uri(picture(each.spec)) for name, each in charts.items()},
+        groups=_grouped(charts),
+        data=_json({"specs": {name: each.spec for name, each in charts.items()}, "designs": tooltips(result)}),
+        runtime=Markup(runtime()),
+        script=Markup(shared.joinpath("report.js").read_text("utf-8")),
+        style=Markup(shared.joinpath("report.css").read_text("utf-8")),
+    )
+    write_text(page, text)
     return page
+
+
+def _json(value: object) -> Markup:
+    """JSON inside a script element, which nothing in it can end."""
+    return Markup(json.dumps(value, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"))
+
+
+def _allowed(check: ConstraintRange) -> str:
+    return f"at least {check.low:.4g}" if check.high is None else f"{check.low:.4g} to {check.high:.4g}"
+
+
+def _grouped(charts: Mapping[str, Chart]) -> dict[str, list[str]]:
+    """Names of the charts by the section that shows them."""
+    reached = [name for name in charts if name.startswith("reached")]
+    statistics = [name for name in ("two-point", "chords") if name in charts]
+    search = [name for name in charts if name not in (*reached, *statistics)]
+    return {"reached": reached, "statistics": statistics, "search": search}
 
 
 def _reference(result: CampaignResult) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Self
 
 import numpy as np
@@ -12,11 +13,12 @@ from botorch.utils.multi_objective.hypervolume import Hypervolume
 from microdesign.core.metrics import mape
 from microdesign.design.campaign.discretizations import errors_by_both
 from microdesign.design.campaign.trials import Trial
+from microdesign.design.report.charts.report_charts import report_charts
+from microdesign.design.report.charts.vega import picture
 from microdesign.design.report.figures import (
     GALLERY,
     candidates_figure,
     gallery_figure,
-    search_figures,
 )
 from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.summary import total_seconds
@@ -123,8 +125,10 @@ class MLflowLogger:
         self._run.log_text(result.table.markdown(), "candidates.md")
         titles = [f"{100 * candidate.error_by_both:.2f} %" for candidate in result.candidates]
         self._run.log_figure(candidates_figure(list(result.images), titles), "candidates.png")
-        for name, figure in search_figures(search, result.units, result.target.tolerance).items():
-            self._run.log_figure(figure, f"{name}.png")
+        with TemporaryDirectory() as charts:
+            for name, chart in report_charts(result).items():
+                (Path(charts) / f"{name}.png").write_bytes(picture(chart.spec))
+            self._run.log_folder(charts, "charts")
         final = {f"seconds_{name}": seconds for name, seconds in search.timings}
         final |= {"utilization": search.utilization or 0.0, "second_discretization": float(search.checks)}
         if result.candidates:

@@ -21,6 +21,7 @@ from microdesign.design.report.result_parts import (
     BaselineResult,
     CandidateResult,
     ConstraintRange,
+    PopulationSummary,
     ReferenceResult,
     ResultPart,
     SearchSummary,
@@ -63,6 +64,7 @@ class CampaignResult(ResultPart):
         default_factory=dict, description="training_set and random; None where no design satisfies the constraints"
     )
     reference: ReferenceResult | None = Field(None, description="the image beside the candidates, if there is one")
+    population: PopulationSummary | None = Field(None, description="the training images beside them; None without data")
     search: SearchSummary
     after_search: AfterSearch | None = None
     pixel_size: float = Field(1.0, description="edge of a pixel of the images")

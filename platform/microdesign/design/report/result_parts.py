@@ -125,6 +125,24 @@ class ReferenceResult(ResultPart):
     image: str = Field(description="its file (.npy)")
 
 
+class Band(ResultPart):
+    """5 % and 95 % of a curve over many images, at lengths of 0, 1, 2 ... pixels."""
+
+    low: tuple[Number, ...]
+    high: tuple[Number, ...]
+
+
+class PopulationSummary(ResultPart):
+    """The training images that the designs are shown beside."""
+
+    values: dict[str, tuple[float, ...]] = Field(
+        description="properties of some hundred of them, and their volume fractions as `volume fraction`"
+    )
+    alike: int = Field(description="how many of like volume fraction the curves are of")
+    two_point: Band = Field(description="normalised autocovariance of phase 1 by distance")
+    chords: Band = Field(description="share of the chords of phase 1 that are at most so long")
+
+
 class RoundResult(ResultPart):
     """Some evaluations one after the other."""
 
@@ -134,6 +152,7 @@ class RoundResult(ResultPart):
     best_so_far: float = Field(description="smallest error up to these")
     stages: dict[str, int] = Field(description="how many of them each stage proposed")
     images: str = Field(description="the best of them (.npy), best first")
+    shown: tuple[int, ...] = Field((), description="numbers of these among `SearchSummary.evaluated`, from 1")
 
 
 class Front(ResultPart):
@@ -144,6 +163,20 @@ class Front(ResultPart):
     values: tuple[tuple[float, ...], ...] = Field(description="a row for each design")
     numbers: tuple[int, ...] = Field(description="place of each among the evaluations that succeeded")
     on_front: tuple[bool, ...] = Field(description="whether each is on the Pareto front")
+
+
+class EvaluatedDesign(ResultPart):
+    """One design that physics has values of."""
+
+    verified: dict[str, float] = Field(
+        description="the target's properties by physics; of a robust campaign their worst case"
+    )
+    drawn: dict[str, float] = Field(description="the same of the image as drawn")
+    predicted: dict[str, Number] = Field(description="the same by the regressor; None where the model has none")
+    error: float = Field(description="error of the worst property")
+    volume_fraction: float = Field(description="volume fraction of phase 1")
+    stage: str = Field(description="what proposed it: initial, or the refiner")
+    key: str = Field(description="its key in the ledger")
 
 
 class FailedEvaluation(ResultPart):
@@ -174,7 +207,7 @@ class SearchSummary(ResultPart):
     stopped: str = Field("", description="why the search ended; empty while it has not")
     history: tuple[float, ...] = Field(description="best error after each evaluation that succeeded")
     rounds: tuple[RoundResult, ...]
-    parity: dict[str, tuple[tuple[float, float], ...]] = Field(description="pairs (predicted, verified) by property")
+    evaluated: tuple[EvaluatedDesign, ...] = Field(description="every design that physics has values of, in this order")
     best_values: dict[str, tuple[Number, ...]] = Field(
         description="best value so far of each optimised property; None before the other goals are met"
     )

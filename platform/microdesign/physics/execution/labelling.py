@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from microdesign.core.errors import EvaluationError, InputError
+from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.core.properties import is_signed
 from microdesign.microstructure.data.container import Microstructures
@@ -152,33 +153,34 @@ def label_dataset(
     missing = [number for number, shard in enumerate(shards) if not writer.has_shard(shard.name)]
     done = len(source) - sum(shards[number].rows for number in missing)
     solved = len(missing) < len(shards)
-    if done:
-        progress.count(done, len(source), "images labelled")
+    with journal(Path(folder), "labelling", progress) as progress:
+        if done:
+            progress.count(done, len(source), "images labelled")
 
-    def count(images: int) -> None:
-        nonlocal done
-        done += images
-        progress.count(done, len(source), "images labelled")
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            progress.count(done, len(source), "images labelled")
 
-    # Shards without any answer are held back until one image is solved: what fails from the start leaves nothing.
-    held: list[tuple[int, Values]] = []
-    run = evaluate or evaluate_in_process
-    for number, values in run(evaluator, source, missing, materials, store, count) if missing else ():
-        held.append((number, values))
-        solved = solved or bool((values["error"] == "").any())
-        if solved:
-            for held_number, held_values in held:
-                batch = with_properties(source.read_shard(held_number), held_values, names)
-                writer.write_shard(shards[held_number].name, batch)
-            held.clear()
-        elif sum(shards[held_number].rows for held_number, _ in held) >= MOST_FAILURES:
-            break
-    if held:
-        n = sum(shards[number].rows for number, _ in held)
-        raise EvaluationError(
-            f"None of the first {n} images could be evaluated; the first error: {held[0][1]['error'][0]}"
-        )
-    return writer.finish([shard.name for shard in shards])
+        # Shards without any answer are held back until one image is solved: what fails from the start leaves nothing.
+        held: list[tuple[int, Values]] = []
+        run = evaluate or evaluate_in_process
+        for number, values in run(evaluator, source, missing, materials, store, count) if missing else ():
+            held.append((number, values))
+            solved = solved or bool((values["error"] == "").any())
+            if solved:
+                for held_number, held_values in held:
+                    batch = with_properties(source.read_shard(held_number), held_values, names)
+                    writer.write_shard(shards[held_number].name, batch)
+                held.clear()
+            elif sum(shards[held_number].rows for held_number, _ in held) >= MOST_FAILURES:
+                break
+        if held:
+            n = sum(shards[number].rows for number, _ in held)
+            raise EvaluationError(
+                f"None of the first {n} images could be evaluated; the first error: {held[0][1]['error'][0]}"
+            )
+        return writer.finish([shard.name for shard in shards])
 
 
 def evaluate_in_process(

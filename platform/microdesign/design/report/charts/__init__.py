@@ -1,0 +1,1 @@
+"""Charts of a campaign as Vega-Lite: interactive in the page, pictures elsewhere."""

@@ -1,0 +1,112 @@
+"""The page in a browser: nothing is loaded, nothing is wider than the window, tiles tile, charts show designs."""
+
+import base64
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from microdesign.design.report.html import write_report
+from microdesign.design.report.result_parts import Manufacturing
+from tests.design.report.examples import campaign_result, candidate
+
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="playwright is not installed; it is among the dev extras"
+)
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+PATIENCE = 60_000
+"""Milliseconds; a loaded machine may take long to draw."""
+
+
+class Opened:
+    """A page, and what went wrong in it.
+
+    Args:
+        page: Of playwright.
+        folder: The campaign's.
+    """
+
+    def __init__(self, page: Any, folder: Path) -> None:
+        self.page, self.folder = page, folder
+        self.said: list[str] = []
+        self.requested: list[str] = []
+        page.set_default_timeout(PATIENCE)
+        page.on("console", lambda message: self.said.append(message.text))
+        page.on("pageerror", lambda error: self.said.append(str(error)))
+        page.on("request", lambda request: self.requested.append(request.url))
+        page.goto((folder / "report.html").as_uri())
+        page.wait_for_function("document.querySelectorAll('.chart svg.marks').length === 5")
+
+    def excess(self, width: int) -> int:
+        """Pixels that the page is wider than a window of a width."""
+        self.page.set_viewport_size({"width": width, "height": 800})
+        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
+    if BROWSER is None:
+        pytest.skip("no chromium, chromium-browser or google-chrome on the path")
+    folder = tmp_path_factory.mktemp("campaign")
+    made = Manufacturing(thicker={"Ex": 0.1}, thinner={"Ex": -0.1}, rough={"Ex": 0.01}, worst_error=0.12)
+    best = candidate(folder, manufacturing=made)
+    best = best.model_copy(update={"nearest": best.files["npy"]})
+    write_report(campaign_result(folder, candidates=(best,), pixel_size=0.5, length_unit="um"))
+    with playwright.sync_playwright() as library:
+        browser = library.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"], timeout=PATIENCE)
+        yield Opened(browser.new_page(viewport={"width": 1100, "height": 800}), folder)
+        browser.close()
+
+
+def test_it_loads_nothing_and_complains_of_nothing(opened: Opened) -> None:
+    assert opened.said == []
+    assert [url for url in opened.requested if not url.startswith(("data:", "blob:"))] == [
+        (opened.folder / "report.html").as_uri()
+    ]
+
+
+def test_nothing_is_wider_than_the_window(opened: Opened) -> None:
+    assert {width: opened.excess(width) for width in (360, 768, 1100)} == {360: 0, 768: 0, 1100: 0}
+    opened.page.emulate_media(media="print")
+    assert opened.excess(690) == 0  # A4 within its margins
+    # What scrolls in a window would be cut off on paper.
+    cut = (
+        "[...document.querySelectorAll('table')].filter((each) => each.offsetWidth > document.body.clientWidth).length"
+    )
+    assert opened.page.evaluate(cut) == 0
+    opened.page.emulate_media(media="screen")
+    opened.excess(1100)
+
+
+def test_downloads_are_the_files(opened: Opened) -> None:
+    found = opened.page.evaluate("[...document.querySelectorAll('a[download]')].map((a) => [a.download, a.href])")
+    files = {name: base64.b64decode(address.partition("base64,")[2]) for name, address in found}
+    assert set(files) == {f"candidate-1.{kind}" for kind in ("npy", "png", "vti")}
+    for name, content in files.items():
+        assert content == (opened.folder / "candidates" / name).read_bytes()
+    with opened.page.expect_download() as waiting:
+        opened.page.click("a[download='candidate-1.npy']")
+    labels = np.load(waiting.value.path(), allow_pickle=False)
+    np.testing.assert_array_equal(labels, np.load(opened.folder / "candidates" / "candidate-1.npy"))
+
+
+def test_the_pointer_shows_two_by_two(opened: Opened) -> None:
+    tile = opened.page.locator(".tile").first
+    size = "(tile) => getComputedStyle(tile).backgroundSize"
+    assert tile.evaluate(size) == "100% 100%"
+    tile.hover()
+    assert tile.evaluate(size) == "50% 50%"
+    opened.page.mouse.move(0, 0)
+
+
+def test_the_pointer_on_a_point_shows_the_design(opened: Opened) -> None:
+    opened.page.locator("#convergence .mark-symbol.role-mark path").last.hover()
+    shown = opened.page.locator("#vg-tooltip-element")
+    shown.wait_for(state="visible")
+    text = shown.inner_text()
+    assert "evaluation 2, candidate 1" in text
+    assert "3.456 <GPa> (predicted 3.141)" in text
+    assert shown.locator("img").evaluate("(image) => image.naturalWidth") == 6
