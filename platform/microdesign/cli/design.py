@@ -1,5 +1,6 @@
 """Commands of inverse design: `demo`, `design` and `report`."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,7 +36,6 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Run the whole way on embedded defaults: images, labels, model, campaign, report."""
-    announce("loading the demo")
     from microdesign.core.config import load_config
     from microdesign.demo.config import DemoConfig
 
@@ -47,6 +47,7 @@ def demo(
     }
     options = {name: value for name, value in given.items() if value is not None}
     settings = load_config(DemoConfig, config, [*as_overrides(options), *(overrides or [])])
+    announce(f"loading what the demo in {settings.folder} takes")
     from microdesign.demo.run import check_demo, run_demo
 
     check_demo(settings)  # What cannot be had is refused before Ray starts.
@@ -117,7 +118,6 @@ def design(
     for name in given:
         option = f"--{name.replace('_', '-')}"
         raise InputError(f"{option} goes with --from MICROGRAPH alone; a config states it itself.")
-    announce(f"loading the campaign {config}")
     from microdesign.core.config import load_config
     from microdesign.design.campaign.campaign_config import CampaignConfig
 
@@ -142,7 +142,6 @@ def _design_from(
     overrides: Sequence[str],
     as_json: bool,
 ) -> None:
-    announce(f"reading the micrograph {micrograph}")
     from microdesign.core.config import load_config
     from microdesign.design.from_micrograph.config import MicrographConfig
     from microdesign.physics.materials import load_materials
@@ -158,6 +157,8 @@ def _design_from(
         if name not in values and not any(override.startswith(f"{name}") for override in overrides):
             raise InputError(f"--from {micrograph}: expected --{name} as well.")
     settings = load_config(MicrographConfig, None, [*as_overrides(values), *overrides])
+    if sys.stderr.isatty():  # elsewhere what is refused is one line
+        announce(f"reading and measuring {micrograph}")
     from microdesign.design.from_micrograph.preparation import prepare
 
     with resumable(), images_as.previewing() as preview:
