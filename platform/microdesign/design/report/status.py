@@ -125,7 +125,7 @@ def campaign_status(folder: str | Path) -> CampaignStatus:
         candidates=len(progress.candidates()),
         wanted=config.candidates,
         best={} if best is None else {name: best.verified[name] for name in config.target.names},
-        best_error=None if best is None else progress.error(best),
+        best_error=None if best is None else float(progress.errors([best])[0]),
         per_minute=60 * len(evaluations) * config.images_per_design / age if age else None,
         last_answer=None if written is None else max(0.0, time.time() - written),
         verdict=read_result(folder).verdict.sentence if ended else "",
