@@ -328,3 +328,11 @@ def test_a_rectangle_has_the_spectrum_of_a_square() -> None:
     found = one(settings(one, batch=200).flatten(1), (64, 48))
     assert found.shape == (200, 2, 64, 48)
     torch.testing.assert_close(found.square().mean((-2, -1)), torch.ones(200, 2))
+
+
+def test_weights_are_numbers_where_a_model_is_sketched() -> None:
+    moment_weights.cache_clear()
+    with torch.device("meta"):
+        sketched = moment_weights((4, 4), torch.device("cpu"))
+    assert sketched.device.type == "cpu"
+    assert torch.isfinite(sketched).all()

@@ -45,15 +45,16 @@ class SpectralFeatures(nn.Module):
 @torch.inference_mode(False)  # training may use what inference has cached
 def moment_weights(shape: tuple[int, ...], device: torch.device) -> Tensor:
     """Weights of the wave vectors in each moment, `(waves * BUMPS, prod(*K))`: those of a radial bump sum to one."""
-    bumps, waves = radial_bumps(shape), angular_waves(shape)
-    # Half the spectrum stands for the whole: columns that stand for two count twice.
-    twice = torch.full((shape[-1] // 2 + 1,), 2.0)
-    twice[0] = 1.0
-    if shape[-1] % 2 == 0:
-        twice[-1] = 1.0
-    bumps = (bumps * twice).flatten(1)
-    bumps = bumps / bumps.sum(1, keepdim=True)
-    return (bumps * waves.flatten(1)[:, None]).flatten(0, 1).to(device)
+    with torch.device("cpu"):  # where a model is sketched without memory, these are numbers all the same
+        bumps, waves = radial_bumps(shape), angular_waves(shape)
+        # Half the spectrum stands for the whole: columns that stand for two count twice.
+        twice = torch.full((shape[-1] // 2 + 1,), 2.0)
+        twice[0] = 1.0
+        if shape[-1] % 2 == 0:
+            twice[-1] = 1.0
+        bumps = (bumps * twice).flatten(1)
+        bumps = bumps / bumps.sum(1, keepdim=True)
+        return (bumps * waves.flatten(1)[:, None]).flatten(0, 1).to(device)
 
 
 def wave_vectors(shape: tuple[int, ...]) -> Tensor:
