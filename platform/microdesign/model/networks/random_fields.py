@@ -109,8 +109,9 @@ def white_noise(shape: tuple[int, ...], realisations: int, seed: int) -> Tensor:
 @torch.inference_mode(False)
 def _tables(shape: tuple[int, ...], realisations: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Basis `(terms, *K)`, log amplitude of the common blur `(*K)`, and noise `(realisations, *K, 2)`."""
-    basis = angular_waves(shape)[:, None] * radial_bumps(shape)[None]
-    # Features below about 3 pixels are no material's: the Gaussian blur of one pixel that all fields share.
-    k = 2 * math.pi * wave_vectors(shape).norm(dim=0)
-    white = torch.fft.rfftn(white_noise(shape, realisations, seed), dim=tuple(range(-len(shape), 0)))
+    with torch.device("cpu"):  # also where a model is sketched on a device without memory
+        basis = angular_waves(shape)[:, None] * radial_bumps(shape)[None]
+        # Features below about 3 pixels are no material's: the Gaussian blur of one pixel that all fields share.
+        k = 2 * math.pi * wave_vectors(shape).norm(dim=0)
+        white = torch.fft.rfftn(white_noise(shape, realisations, seed), dim=tuple(range(-len(shape), 0)))
     return basis.flatten(0, 1), -0.5 * k.square(), torch.view_as_real(white)
