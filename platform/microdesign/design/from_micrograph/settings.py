@@ -39,7 +39,7 @@ def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> P
         ),
         warmup=30,
         average=0.99,
-        threads=config.cpus,
+        resources=ResourcesConfig(cpus=config.cpus),
         seed=config.seed,
         out=str(folder / f"fine-tuned-{digest_json(known)[:10]}"),
     )
