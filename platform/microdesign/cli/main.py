@@ -9,7 +9,8 @@ from typer.completion import get_completion_inspect_parameters, install_callback
 
 from microdesign import __version__
 from microdesign.cli import cluster, config, data, design, learning, materials, physics
-from microdesign.cli.session import InterruptError, verbosity
+from microdesign.cli.session import verbosity
+from microdesign.cli.signals import INTERRUPTED, ending, ending_in_order
 from microdesign.core.errors import InputError, MicrodesignError
 
 # Without rich markup, help and errors are plain text, which wraps but never cuts a name in a narrow terminal.
@@ -27,20 +28,21 @@ for group in (design, physics, learning, cluster, data, materials, config):
 
 
 def main() -> None:
-    """Runs the command line; exit code 2 for bad input, 130 for an interrupt, 1 for anything else that fails."""
+    """Runs the command line; exit code 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM, 1 for what else fails."""
     verbosity.quiet = verbosity.verbose = False
     try:
-        code = _command_tree().main(prog_name="microdesign", standalone_mode=False)
+        with ending_in_order():
+            code = _command_tree().main(prog_name="microdesign", standalone_mode=False)
     except typer.TyperException as error:
         _fail_by_usage(error)
     except MicrodesignError as error:
         if verbosity.verbose:
             traceback.print_exc()
         _fail(error, 2 if isinstance(error, InputError) else 1)
-    except InterruptError as error:
-        _fail(error, 130)
-    if code == 130:  # what Typer makes of a KeyboardInterrupt
-        _fail("interrupted", 130)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+        _fail(ending, ending.code)
     sys.exit(code)
 
 

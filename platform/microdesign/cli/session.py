@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 
+from microdesign.cli.signals import end_now, ending
 from microdesign.core.progress import Progress, shown
 
 
@@ -25,13 +26,6 @@ class Verbosity:
 verbosity = Verbosity()
 
 
-GOES_ON = "interrupted; the same command goes on from here"
-
-
-class InterruptError(Exception):
-    """The user has pressed Ctrl-C; the message says what that means for the work."""
-
-
 @contextmanager
 def working() -> Iterator[Progress]:
     """Yields the progress of work in this process; what libraries print goes to standard error."""
@@ -47,16 +41,10 @@ def announce(text: str) -> None:
 
 @contextmanager
 def resumable() -> Iterator[Progress]:
-    """As `working`, for a command that goes on from where it was interrupted when it is given again.
-
-    Raises:
-        InterruptError: In place of KeyboardInterrupt.
-    """
-    try:
-        with working() as progress:
-            yield progress
-    except KeyboardInterrupt:
-        raise InterruptError(GOES_ON) from None
+    """As `working`, for a command that goes on from where it was interrupted when it is given again."""
+    ending.goes_on = True
+    with working() as progress:
+        yield progress
 
 
 @contextmanager
@@ -70,6 +58,7 @@ def on_ray() -> Iterator[Progress]:
     announce(f"connecting to Ray at {address}" if address else "starting Ray on this machine")
     from microdesign.physics.execution.cluster import connected
 
+    ending.goes_on = True
     with _exit_on_interrupt(), connected(), _exit_on_interrupt(), working() as progress:
         yield progress
 
@@ -83,5 +72,4 @@ def _exit_on_interrupt() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(f"microdesign: {GOES_ON}", file=sys.stderr, flush=True)
-        os._exit(130)
+        end_now()

@@ -9,8 +9,12 @@ from typing import Any, ClassVar, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from microdesign.core.budget import read_whole
 from microdesign.core.errors import InputError
 from microdesign.core.strict_yaml import DuplicateKeyError, parse_yaml
+
+_YAML_COPIES = 64
+"""How many times its size a YAML text takes while it is read."""
 
 
 class Config(BaseModel):
@@ -53,9 +57,14 @@ def validate_config(model: type[ConfigT], values: Any, source: str) -> ConfigT:
     """
     try:
         return model.model_validate(values)
+    except UnicodeError:  # half of a pair of UTF-16, which JSON and YAML can write and pydantic cannot take
+        raise InputError(f"{source}: holds characters that are no Unicode text.") from None
     except ValidationError as error:
         # A misspelt key is also a missing one; the unknown key says more.
-        problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        try:
+            problem = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
+        except UnicodeError:
+            raise InputError(f"{source}: holds characters that are no Unicode text.") from None
         field = ".".join(str(part) for part in problem["loc"]) or "the whole"
         if problem["type"] == "extra_forbidden":
             raise InputError(f"{source}: {_unknown_key(model, problem['loc'])}") from None
@@ -73,12 +82,11 @@ def read_yaml_mapping(path: str | Path) -> dict[str, Any]:
         InputError: The file is missing, unreadable, no YAML, not a mapping, or has a key twice in one mapping.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        values = parse_yaml(text)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); expected a YAML file.") from None
+        values = parse_yaml(read_whole(path, "a YAML file", copies=_YAML_COPIES).decode())
     except DuplicateKeyError as error:
         raise InputError(f"{path}: {error}") from None
+    except InputError:
+        raise
     except (yaml.YAMLError, ValueError) as error:  # ValueError: no UTF-8, or an impossible date
         raise InputError(f"{path}: is not valid YAML ({' '.join(str(error).split())}).") from None
     if values is None:

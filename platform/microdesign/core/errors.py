@@ -6,13 +6,31 @@ HTTP into a 4xx answer; everything else is exit code 1 or a 5xx.
 
 from collections.abc import Sequence
 
+_LONGEST = 1000
+"""Characters of a message; a value in a file may be as long as the file."""
+
 
 class MicrodesignError(Exception):
     """Root of every error that microdesign raises on purpose."""
 
 
 class InputError(MicrodesignError, ValueError):
-    """What the user gave is wrong: a file, a shape, a value, a key, an unreachable target, an address."""
+    """What the user gave is wrong: a file, a shape, a value, a key, an unreachable target, an address.
+
+    Its message is one line whatever a file or a library puts into it, and of a very long one the middle is left out.
+
+    Example:
+        >>> print(InputError("a.yaml: is no YAML\\n  in line 3."))
+        a.yaml: is no YAML in line 3.
+    """
+
+    def __init__(self, message: object) -> None:
+        text = str(message)
+        if "\n" in text or "\r" in text:
+            text = " ".join(text.split())
+        if len(text) > _LONGEST:
+            text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+        super().__init__(text)
 
 
 class NotConvergedError(MicrodesignError, RuntimeError):

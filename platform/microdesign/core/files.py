@@ -3,6 +3,7 @@
 A file is written beside its place, flushed, then renamed over it: a reader sees the old content or all of the new.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -38,9 +39,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         temporary.replace(path)
+        sync(path.parent)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
     finally:
@@ -50,6 +51,22 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def user_cache() -> Path:
     """The folder of what this user's processes can make again: `microdesign` in XDG_CACHE_HOME, or in `~/.cache`."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "microdesign"
+
+
+def sync(path: str | Path) -> None:
+    """Has the system write a file's content, or the names in a folder, to the disk: what a power cut does not take.
+
+    Raises:
+        OSError: The disk does not take it; a file system that cannot sync folders is let pass.
+    """
+    place = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(place)
 
 
 def lock_folder(folder: str) -> IO[str] | None:

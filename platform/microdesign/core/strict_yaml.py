@@ -6,6 +6,7 @@ import yaml
 
 from microdesign.core.errors import InputError
 
+MOST_VALUES = 10**6
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -43,4 +44,34 @@ def parse_yaml(text: str) -> Any:
         >>> parse_yaml("{a: 1, b: [2]}")
         {'a': 1, 'b': [2]}
     """
-    return yaml.load(text, _StrictLoader)
+    loader = _StrictLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _expanded(node, {}) > MOST_VALUES:
+            raise yaml.YAMLError(f"it holds more than {MOST_VALUES} values once its aliases are expanded")
+        return loader.construct_document(node)
+    except RecursionError:
+        raise yaml.YAMLError("it is nested too deeply, or in itself") from None
+    except (TypeError, AttributeError, IndexError, KeyError, OverflowError) as error:
+        # PyYAML's constructors take a scalar such as `!!int x` or `2001-99-99` as it comes.
+        raise yaml.YAMLError(f"a value cannot be read: {error}") from None
+    finally:
+        loader.dispose()
+
+
+def _expanded(node: yaml.Node, known: dict[int, int]) -> int:
+    """Values below a node, those that aliases repeat counted each time: a few lines can stand for billions."""
+    if id(node) in known:
+        if known[id(node)] == 0:
+            raise RecursionError
+        return known[id(node)]
+    known[id(node)] = 0
+    total = 1
+    if isinstance(node, yaml.MappingNode):
+        total += sum(_expanded(key, known) + _expanded(value, known) for key, value in node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        total += sum(_expanded(each, known) for each in node.value)
+    known[id(node)] = total
+    return total

@@ -6,14 +6,17 @@ different lengths travel together, any Arrow reader can look at them, and readin
 
 import json
 import math
+import struct
 from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 
 from microdesign.core.errors import InputError
+from microdesign.surrogate.arrow_messages import refuse_packed
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+_MOST_COLUMNS, _LONGEST_SHAPE = 256, 200
 TOKEN_VARIABLE = "MICRODESIGN_SERVE_TOKEN"
 """Environment variable with the bearer token of the Serve application, for the application and for campaigns."""
 
@@ -39,15 +42,24 @@ def unpack(data: bytes) -> dict[str, np.ndarray]:
         InputError: The bytes are no such stream.
     """
     try:
+        refuse_packed(data)
         with pa.ipc.open_stream(data) as reader:
             batch = reader.read_next_batch()
         # The bytes may come from anyone: offsets that point outside the buffers must not be followed.
         batch.validate(full=True)
         named = list(zip(batch.schema, batch.columns, strict=True))
-    except (pa.ArrowException, StopIteration, OSError, UnicodeDecodeError) as error:
+    except (pa.ArrowException, StopIteration, OSError, UnicodeDecodeError, ValueError, struct.error) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"The body is no readable Arrow stream ({_first_line(error)}).") from None
     if batch.num_rows != 1:
         raise InputError(f"The Arrow stream has {batch.num_rows} rows; expected one row with an array in every column.")
+    if len(named) > _MOST_COLUMNS:
+        raise InputError(f"The Arrow stream has {len(named)} columns; expected at most {_MOST_COLUMNS}.")
+    # Columns may share bytes, so that a short body states any number of values.
+    stated = sum(column.nbytes for column in batch.columns)
+    if stated > len(data):
+        raise InputError(f"The Arrow stream of {len(data)} bytes states {stated} bytes of values.")
     return {field.name: _array(field, column) for field, column in named}
 
 
@@ -64,10 +76,10 @@ def _array(field: pa.Field, column: pa.Array) -> np.ndarray:
 def _shape(field: pa.Field, size: int) -> tuple[int, ...]:
     text = (field.metadata or {}).get(b"shape", b"").decode(errors="replace")
     try:
-        shape = json.loads(text)
-    except ValueError:
+        shape = json.loads(text) if len(text) <= _LONGEST_SHAPE else None
+    except (ValueError, RecursionError):
         shape = None
-    good = isinstance(shape, list) and all(type(length) is int and length >= 0 for length in shape)
+    good = isinstance(shape, list) and all(type(length) is int and 0 <= length < 2**31 for length in shape)
     if not good or len(shape) > 8 or math.prod(shape) != size:
         raise InputError(
             f"Column {field.name!r} of the Arrow stream has {size} values and the shape {text[:40]!r}; "

@@ -8,6 +8,7 @@ the digest of (image, materials, evaluator fingerprint): it is never evaluated t
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from microdesign.core.errors import InputError, StorageError
+from microdesign.core.files import sync
 from microdesign.design.campaign.trials import Trial, Trials, TrialState
 
 _MANY = 128
@@ -59,7 +61,7 @@ class Ledger(Trials):
         name = f"part-{self._next_part:06d}-{uuid.uuid4().hex[:8]}.parquet"
         try:
             pq.write_table(_to_table(trials), f"{self._folder}/.{name}", filesystem=self._fs)
-            self._fs.move(f"{self._folder}/.{name}", f"{self._folder}/{name}")
+            _move(self._fs, f"{self._folder}/.{name}", f"{self._folder}/{name}")
         except OSError as error:
             raise StorageError(f"{self.folder}: an evaluation cannot be recorded ({error}).") from None
         self._next_part += 1
@@ -90,7 +92,7 @@ class Ledger(Trials):
         try:
             with self._fs.open_output_stream(f"{path}.new") as stream:
                 stream.write(json.dumps(identity, indent=2).encode())
-            self._fs.move(f"{path}.new", path)
+            _move(self._fs, f"{path}.new", path)
         except OSError as error:
             raise StorageError(f"{path}: cannot be written ({error}).") from None
 
@@ -113,6 +115,16 @@ def read_trials(folder: str) -> tuple[Trials, dict[str, Any]]:
         raise InputError(f"{folder}: holds no campaign; expected a folder that `design` has begun.") from None
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"{folder}: holds a damaged ledger ({error}).") from None
+
+
+def _move(fs: pafs.FileSystem, temporary: str, path: str) -> None:
+    """Renames a file that is complete; on a local disk both its content and its name outlast a power cut then."""
+    if not isinstance(fs, pafs.LocalFileSystem):
+        fs.move(temporary, path)
+        return
+    sync(temporary)
+    fs.move(temporary, path)
+    sync(Path(path).parent)
 
 
 def _parts(fs: pafs.FileSystem, folder: str) -> list[str]:

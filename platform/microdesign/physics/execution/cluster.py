@@ -2,11 +2,16 @@
 
 import logging
 import os
+import signal
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from microdesign.core.errors import InputError, MicrodesignError
 
+PROBE_SECONDS = 10.0
+"""Seconds that the head of a cluster has to take a connection."""
 _TRIES = 4
 """Starts of a local Ray: Ray gives its node half a minute, which a machine with other work may need longer than."""
 
@@ -33,6 +38,10 @@ def connected() -> Iterator[None]:
     if address is None:  # nobody takes this machine away; the watcher is one more process of every training
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
+    if address is not None:
+        refuse_dead(address)
+    own = threading.current_thread() is threading.main_thread()
+    on_termination = signal.getsignal(signal.SIGTERM) if own else None
     for tries_left in reversed(range(1 if address else _TRIES)):
         try:
             # Workers' output goes to Ray's log files: standard output belongs to the command's own answer.
@@ -53,10 +62,33 @@ def connected() -> Iterator[None]:
                     f"A local Ray did not start in {_TRIES} tries ({_reason(error)}); free the machine, or name a "
                     "cluster by RAY_ADDRESS."
                 ) from None
+    if own and on_termination is not None:
+        # Ray takes the signal for itself, and ends by a trace of its stack.
+        signal.signal(signal.SIGTERM, on_termination)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def refuse_dead(address: str) -> None:
+    """Refuses an address at which no one listens, within `PROBE_SECONDS`; Ray itself would try for many minutes.
+
+    Args:
+        address: As `RAY_ADDRESS` has it: `HOST:6379`, `ray://HOST:10001`; `auto` and `local` are left to Ray.
+
+    Raises:
+        InputError: No host of that name, no port in the address, or no one listens there.
+    """
+    if address in ("auto", "local"):
+        return
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if not separator or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 2**16:
+        raise InputError(f"RAY_ADDRESS {address}: has no port; expected such as HOST:6379 or ray://HOST:10001.")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
+    except (OSError, UnicodeError) as error:
+        raise InputError(f"The Ray cluster at {address} {_why(error)}") from None
 
 
 def _why(error: BaseException) -> str:

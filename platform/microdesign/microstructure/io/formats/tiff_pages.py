@@ -1,5 +1,6 @@
 """The pages of a TIFF file as its own tags describe them: axes, byte order, planes, what is black."""
 
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,11 @@ from microdesign.microstructure.io.formats.png import without_pillow_limit
 from microdesign.microstructure.io.formats.tiff_bounds import refuse_endless, refuse_packed
 from microdesign.microstructure.io.options import ImagesOrVolumesError
 
+# It logs what is odd in a file on standard error, where a sentence of ours says what matters.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_OWN_DECODERS = (1, 8, 32946)
+"""Compressions that tifffile decodes by itself, by their numbers: none and deflate."""
 _PAGE_AXES = ("YX", "YXS", "SYX")
 """Rows and columns, with the samples of a pixel side by side or as planes."""
 
@@ -149,8 +155,11 @@ class TiffPages:
         return page.reshape(self.size)
 
     def _by_pillow(self, number: int, why: Exception) -> NDArray:
-        # tifffile alone knows no LZW and no fax compression; Pillow does.
+        # tifffile alone knows no LZW and no fax compression; Pillow does. It writes on standard error what is damaged.
+        page = self.file.pages[number].keyframe
         try:
+            if page.compression in _OWN_DECODERS and page.bitspersample % 8 == 0:
+                raise ValueError
             with without_pillow_limit(), Image.open(self.path) as picture:
                 picture.seek(number)
                 if picture.size != self.size[::-1]:

@@ -1,0 +1,110 @@
+"""SIGTERM and Ctrl-C: the work ends in order, or within seconds without it, by one sentence and without a trace.
+
+Ray's libraries answer a signal that reaches them with a trace of their own stack and an abort, and the interpreter
+runs its handlers only between two steps of Python. So a thread of its own waits for signals too, and ends the process
+where the work has not: at a second Ctrl-C at once, and `GRACE` seconds after SIGTERM.
+"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Never
+
+GRACE = 4.0
+"""Seconds that the work has to end in order after SIGTERM; `docker stop` and Kubernetes give 10 and 30."""
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes: 128 and the number of the signal, as shells give them."""
+
+
+@dataclass
+class Ending:
+    """How this process is being ended.
+
+    Attributes:
+        code: The exit code of the signal that came first; 130 before there is one.
+        goes_on: Whether the command goes on from here when it is given again.
+    """
+
+    code: int = INTERRUPTED
+    goes_on: bool = False
+    came: int = 0
+
+    def __str__(self) -> str:
+        what = "terminated" if self.code == TERMINATED else "interrupted"
+        return f"{what}; the same command goes on from here" if self.goes_on else what
+
+
+ending = Ending()
+
+
+@contextmanager
+def ending_in_order() -> Iterator[None]:
+    """Raises KeyboardInterrupt at the first SIGTERM or Ctrl-C, and ends the process where that does not.
+
+    Outside the main thread, where Python knows no signals, it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ending.code, ending.goes_on, ending.came = INTERRUPTED, False, 0
+    before = {number: signal.signal(number, _raise) for number in (signal.SIGINT, signal.SIGTERM)}
+    waiting, told = socket.socketpair()
+    told.setblocking(False)
+    old = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(waiting,), daemon=True).start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(old)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        told.close()
+
+
+def end_now() -> Never:
+    """Ends the process by the sentence, without what is around: Ray's shutdown may crash while tasks are cancelled."""
+    with suppress(OSError, ValueError):
+        # Not by print: the thread that was interrupted may hold the lock of the stream.
+        os.write(sys.stderr.fileno(), f"microdesign: {ending}\n".encode())
+    os._exit(ending.code)
+
+
+def _raise(number: int, _frame: FrameType | None) -> None:
+    _note(number)
+    raise KeyboardInterrupt
+
+
+def _note(number: int) -> None:
+    if not ending.came:
+        ending.code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
+    ending.came += 1
+
+
+def _watch(waiting: socket.socket) -> None:
+    """Counts signals as they come; the handler may be waiting for the interpreter."""
+    seen = 0
+    while data := _received(waiting):
+        for number in data:
+            if number not in (signal.SIGINT, signal.SIGTERM):
+                continue
+            seen += 1
+            if seen > 1:
+                end_now()
+            if number == signal.SIGTERM:
+                ending.code = TERMINATED
+                timer = threading.Timer(GRACE, end_now)
+                timer.daemon = True
+                timer.start()
+
+
+def _received(waiting: socket.socket) -> bytes:
+    try:
+        return waiting.recv(64)
+    except OSError:
+        return b""

@@ -1,0 +1,96 @@
+"""A command that is ended says one sentence, by the exit code of the signal, within seconds and without a trace."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from microdesign.core.errors import InputError
+from microdesign.physics.execution.cluster import connected
+from tests.cases import case
+
+COMMAND = """
+import sys, time
+from microdesign.cli import main, session
+def work():
+    with session.{around}():
+        print("working", file=sys.__stdout__, flush=True)
+        while True:
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                if {orderly}:
+                    raise
+main.app.command("work")(work)
+sys.argv = ["microdesign", "work"]
+main.main()
+"""
+TERM, INT = signal.SIGTERM, signal.SIGINT
+
+
+def ended(signals: list[int], around: str, orderly: bool) -> tuple[int, str, float]:
+    """Exit code, standard error, and seconds from the last signal to the end."""
+    text = COMMAND.format(around=around, orderly=orderly)
+    process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+    for number in signals:
+        time.sleep(0.3)
+        process.send_signal(number)
+    start = time.monotonic()
+    _, error = process.communicate(timeout=60)
+    return process.returncode, error, time.monotonic() - start
+
+
+def test_one_sentence_and_the_code_of_the_signal() -> None:
+    goes_on = "; the same command goes on from here"
+    for signals, around, orderly, code, text in (
+        ([TERM], "resumable", True, 143, f"terminated{goes_on}"),
+        ([TERM], "resumable", False, 143, f"terminated{goes_on}"),
+        ([INT], "resumable", True, 130, f"interrupted{goes_on}"),
+        ([INT, INT], "resumable", False, 130, f"interrupted{goes_on}"),
+        ([INT, TERM], "working", False, 130, "interrupted"),
+    ):
+        with case(signals=signals, around=around, orderly=orderly):
+            found, error, seconds = ended(signals, around, orderly)
+            assert (found, error.strip()) == (code, f"microdesign: {text}")
+            assert seconds < 10  # 5 on a machine without other work
+
+
+def test_a_cluster_where_no_one_listens_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address, text in (
+        ("127.0.0.1:1", "does not answer"),
+        ("ray://127.0.0.1:1", "does not answer"),
+        ("no-such-host.invalid:6379", "does not answer"),
+        ("head", "has no port; expected such as HOST:6379"),
+        ("head:port", "has no port"),
+    ):
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        start = time.monotonic()
+        with case(address=address), pytest.raises(InputError, match=text), connected():
+            pass
+        assert time.monotonic() - start < 30
+
+
+def test_what_was_recorded_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file before it gets its name, the folder after: in this order nothing is lost at a power cut."""
+    from microdesign.design.campaign.ledger import Ledger
+    from tests.design.campaign.test_ledger import IDENTITY, trial
+
+    events: list[str] = []
+    real = os.fsync
+
+    def noted(place: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{place}"))
+        names = sorted(each.name for each in path.glob("part-*")) if path.is_dir() else []
+        events.append(f"{path.name[:6]} {len(names)}")
+        real(place)
+
+    ledger = Ledger(str(tmp_path / "c"), IDENTITY)
+    monkeypatch.setattr(os, "fsync", noted)
+    ledger.record([trial(0)])
+    assert events == [".part- 0", "evalua 1"]
