@@ -73,12 +73,12 @@ def test_images_that_do_not_allow_it(materials: Materials) -> None:
     for factor in (3, 4):
         with case(factor=factor):
             physics = FFTEvaluator(), materials
-            check_coarse(32, 1, *physics)
-            check_coarse(32, 2, *physics)
+            check_coarse((32, 32), 1, *physics)
+            check_coarse((32, 32), 2, *physics)
             with pytest.raises(
                 InputError, match=f"coarse_grid = {factor}: images of 32 pixels an edge do not allow it"
             ):
-                check_coarse(32, factor, *physics)
+                check_coarse((32, 32), factor, *physics)
 
 
 class FixedSize(FFTEvaluator):
@@ -92,8 +92,8 @@ class FixedSize(FFTEvaluator):
 
 def test_physics_that_does_not_allow_it(materials: Materials) -> None:
     with pytest.raises(InputError, match=r"no answer for 16 x 16 pixels \(EvaluationError: made for 32 pixels, not 16"):
-        check_coarse(32, 2, FixedSize(), materials)
-    check_coarse(64, 2, FixedSize(), materials)
+        check_coarse((32, 32), 2, FixedSize(), materials)
+    check_coarse((64, 64), 2, FixedSize(), materials)
 
 
 def test_a_property_that_physics_does_not_have_is_the_model_s(surrogate: LocalSurrogate, materials: Materials) -> None:

@@ -217,15 +217,14 @@ def component(kind: str, pairs: tuple[tuple[int, int], ...], dims: int) -> Turn:
 
 def _register_components(dims: int, standard: bool) -> None:
     pairs = VOIGT_PAIRS[dims]
-    diagonal_bounds: dict[str, Bound] = {"C11": "normal", "C22": "normal", "C33": "mu", "k11": "k", "k22": "k"}
     sizes: dict[Tensor, int] = {"stiffness": len(pairs), "conductivity": dims}
     for tensor, size in sizes.items():
         kind = "C" if tensor == "stiffness" else "k"
         for i, j in combinations_with_replacement(range(size), 2):
-            name = f"{kind}{i + 1}{j + 1}"
+            bound: Bound = "k" if kind == "k" else "normal" if i < dims else "mu"
             register(
                 Property(
-                    name,
+                    f"{kind}{i + 1}{j + 1}",
                     dims,
                     (tensor,),
                     unit=tensor,
@@ -233,13 +232,18 @@ def _register_components(dims: int, standard: bool) -> None:
                     turn=component(kind, (pairs[i], pairs[j]) if kind == "C" else ((i, j),), dims),
                     standard=standard,
                     entry=(i, j),
-                    bound=diagonal_bounds.get(name) if dims == 2 else None,
+                    bound=bound if i == j else None,
                 )
             )
 
 
+def _components(dims: int, tensor: Tensor) -> tuple[str, ...]:
+    """Names of a tensor's components, the upper triangle row by row."""
+    return tuple(p.name for p in known(dims).values() if p.entry is not None and p.tensors == (tensor,))
+
+
 def _register_constants(dims: int, names: tuple[str, ...]) -> None:
-    """Engineering constants: those of the plane are standard, those of a volume are known from a user's data alone."""
+    """Engineering constants; those of a volume follow from the components of its tensors."""
     bounds: dict[str, Bound] = {"E": "E", "v": "poisson", "G": "mu", "k": "k"}
     for name in names:
         kind = name[0]
@@ -252,8 +256,9 @@ def _register_constants(dims: int, names: tuple[str, ...]) -> None:
                 unit="none" if kind == "v" else tensor,
                 signed=kind == "v",
                 turn=along(kind, name[1:], ordered=kind != "G"),
-                standard=dims == 2,
-                bound=bounds[kind] if dims == 2 else None,
+                standard=True,
+                needs=_components(dims, tensor) if dims == 3 else (),
+                bound=bounds[kind],
             )
         )
 
@@ -271,8 +276,8 @@ def _register_averages(dims: int, needs: Mapping[str, tuple[str, ...]]) -> None:
                 signed=name == "AU",  # it is 0 where the stiffness is isotropic
                 turn=unchanged(name),
                 standard=dims == 3,
-                needs=needs.get(name, ()),
-                bound=bounds[name] if dims == 2 else None,
+                needs=needs[name],
+                bound=bounds[name],
             )
         )
 
@@ -289,7 +294,7 @@ _register_averages(
     },
 )
 _register_components(3, standard=True)
-_register_averages(3, {})
+_register_averages(3, dict.fromkeys(("K", "G", "E", "AU"), _components(3, "stiffness")))
 _register_constants(
     3,
     (

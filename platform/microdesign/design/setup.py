@@ -88,7 +88,7 @@ class CampaignSetup:
 
     @property
     def known_images(self) -> np.ndarray | None:
-        """Training images to start from, `(s, X, Y)`: the `best_known` where they are labelled for these phases."""
+        """Training images to start from, `(s, *N)`: the `best_known` where they are labelled for these phases."""
         return best_known(self.config.target, self.data) if self.data is not None and self.labelled else None
 
     @cached_property
@@ -125,8 +125,6 @@ def open_setup(
     Raises:
         InputError: Anything cannot be had, or no microstructure can be what is asked.
     """
-    if config.materials is not None:
-        check_feasible(config.target, config.materials)
     token = config.token or os.environ.get(TOKEN_VARIABLE)
     if surrogate is None:
         cache = folder.parent / "models"
@@ -135,20 +133,23 @@ def open_setup(
     materials = config.materials or trained
     if materials is None:
         raise InputError("The model does not say what materials it was trained on; give the campaign `materials`.")
-    size = _image_size(surrogate)
-    if len(materials.phases) != 2:
-        raise InputError(f"The campaign's materials are {len(materials.phases)} phases; the model makes images of two.")
+    shape, phases = _images_of(surrogate)
+    if len(materials.phases) != phases:
+        raise InputError(
+            f"The campaign's materials are {len(materials.phases)} phases; the model makes images of {phases}."
+        )
+    asked = config.target.of_images(2 if len(shape) == 2 else 3, phases)
     evaluator = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
     dataset = None if config.dataset is None else Dataset.open(config.dataset)
     if dataset is not None:  # what was learned from scans is verified with their boundary
         evaluator = for_images(evaluator, dataset.manifest.periodic, dataset.manifest.aspect)
-    target = match(config.target, surrogate.properties, evaluator, materials)
+    target = match(asked, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
     pixel_size = config.pixel_size or _model_pixel_size(surrogate)
     config = config.model_copy(update={"pixel_size": pixel_size})
     target = target.model_copy(update={"constraints": target.constraints.in_pixels(*config.pixel)})
-    target.constraints.check_size(size)
-    check_coarse(size, config.coarse_grid, evaluator, materials)
+    target.constraints.check_images(shape, phases)
+    check_coarse(shape, config.coarse_grid, evaluator, materials)
     if trained is not None:
         _check_units(trained.units, materials.units)
     if trained is not None and trained.digest != materials.digest:
@@ -156,7 +157,7 @@ def open_setup(
     data, labelled = None, False
     if dataset is not None and config.dataset is not None:
         labelled = _is_labelled(dataset, config.dataset, materials, trained)
-        data = _training_images(dataset, config.dataset, target, surrogate, size)
+        data = _training_images(dataset, config.dataset, target, surrogate, shape)
     return CampaignSetup(
         config=config.model_copy(update={"target": target, "materials": materials}),
         model=surrogate,
@@ -175,18 +176,10 @@ def _trained_for(surrogate: Surrogate) -> Materials | None:
     return None if given is None else validate_config(Materials, given, "the model's materials")
 
 
-def _image_size(surrogate: Surrogate) -> int:
-    """Edge of the model's images in pixels.
-
-    Raises:
-        InputError: The model is none of two-phase images.
-    """
+def _images_of(surrogate: Surrogate) -> tuple[tuple[int, ...], int]:
+    """Shape and number of phases of the model's images or volumes."""
     network = surrogate.describe()["model"]["network"]
-    dimensions, phases = network.get("dimensions", 2), network.get("phases", 2)
-    if (dimensions, phases) != (2, 2):
-        kind = "volumes" if dimensions == 3 else "images"
-        raise InputError(f"The model makes {kind} of {phases} phases; campaigns design images of two.")
-    return int(network["size"])
+    return (int(network["size"]),) * int(network.get("dimensions", 2)), int(network.get("phases", 2))
 
 
 def _model_pixel_size(surrogate: Surrogate) -> str | None:
@@ -218,11 +211,16 @@ def _is_labelled(dataset: Dataset, folder: str, materials: Materials, trained: M
     return digest == materials.digest
 
 
-def _training_images(dataset: Dataset, folder: str, target: Target, surrogate: Surrogate, size: int) -> Microstructures:
+def _training_images(
+    dataset: Dataset, folder: str, target: Target, surrogate: Surrogate, made: tuple[int, ...]
+) -> Microstructures:
     """The training split's samples whose properties are known: NaN says that physics has no value."""
     shape = tuple(dataset.manifest.shape)
-    if shape != (size, size):
-        raise InputError(f"{folder}: holds images of shape {shape}, the model makes {size} x {size}.")
+    if (shape, dataset.manifest.n_phases) != (made, target.phases):
+        raise InputError(
+            f"{folder}: holds images of shape {shape} in {dataset.manifest.n_phases} phases, the model makes "
+            f"{' x '.join(map(str, made))} in {target.phases}."
+        )
     data = dataset.load("train")
     columns, targeted = [], []
     for name in surrogate.properties:
@@ -231,7 +229,7 @@ def _training_images(dataset: Dataset, folder: str, target: Target, surrogate: S
         columns.append(data.properties[name])
     for name in target.names:
         try:
-            targeted.append(property_values(data.properties, name))
+            targeted.append(property_values(data.properties, name, target.dims))
         except InputError:
             continue  # physics has it, the data have not
     known = is_known(np.stack(columns, axis=1), surrogate.properties).all(1)

@@ -81,7 +81,7 @@ class EffectiveProperties:
         Raises:
             InputError: There is no such property.
         """
-        return self._one(property_values(self.properties, name))
+        return self._one(property_values(self.properties, name, self.tensors.conductivity.shape[-1]))
 
     def __getattr__(self, name: str) -> Any:
         # Only names of properties: Python asks for many others, and computing all properties for these would be wrong.

@@ -1,10 +1,11 @@
-"""Formulas of effective properties: MICRO2D's engineering constants in the plane, components in three dimensions.
+"""Formulas of effective properties: MICRO2D's engineering constants, components of tensors, isotropic averages.
 
 Which properties there are, and what else is known of them, is the catalogue's: `microdesign.core.properties`.
 
 Shapes: n images.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -59,6 +60,39 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
     }
 
 
+def elastic_constants(stiffness: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns Young's moduli, Poisson's ratios and shear moduli of volumes, each from a unit stress.
+
+    With the compliance S = C^-1: Ex = 1/S11, Ey = 1/S22, Ez = 1/S33, vxy = -S12/S11 (the contraction along y under a
+    pull along x), vyx = -S12/S22 and so on, Gyz = 1/S44, Gxz = 1/S55, Gxy = 1/S66. They describe an orthotropic
+    material whole; of another one the components say more. What cannot be carried is 0, as in `engineering_constants`.
+
+    Args:
+        stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
+
+    Returns:
+        A `(n,)` float64 array for each constant, in the unit of the tensors.
+
+    Example:
+        >>> solid = np.diag([2.0, 2, 2, 1, 1, 1])  # E = 2, nu = 0, G = 1
+        >>> {name: float(value[0]) for name, value in elastic_constants(solid[None]).items() if name[0] != "v"}
+        {'Ex': 2.0, 'Ey': 2.0, 'Ez': 2.0, 'Gyz': 1.0, 'Gxz': 1.0, 'Gxy': 1.0}
+    """
+    compliance = _Compliance.of(stiffness)
+    moduli = dict(zip(("Ex", "Ey", "Ez", "Gyz", "Gxz", "Gxy"), compliance.moduli.T, strict=True))
+    ratios = {f"v{'xyz'[i]}{'xyz'[j]}": compliance.ratio(i, j) for i in range(3) for j in range(3) if i != j}
+    return {**moduli, **ratios}
+
+
+def directional_conductivities(conductivity: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns kx, ky and kz of volumes, each from a unit flux: 1 / (K^-1)_xx and so on, `(n,)`.
+
+    Args:
+        conductivity: `(n, 3, 3)`.
+    """
+    return dict(zip(("kx", "ky", "kz"), _Compliance.of(conductivity).moduli.T, strict=True))
+
+
 def tensor_entries(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
     """Returns the components `C11`, `k11` and so on of effective tensors, each `(n,)`.
 
@@ -72,7 +106,25 @@ def tensor_entries(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str,
 
 
 def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
-    """Returns the components of the tensors of volumes, isotropic averages and the universal anisotropy index `AU`.
+    """Returns the components of the tensors of volumes, their engineering constants and `isotropic_averages`.
+
+    Args:
+        stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
+        conductivity: `(n, 3, 3)`.
+
+    Returns:
+        A `(n,)` float64 array for each, in the units of the tensors.
+    """
+    return {
+        **tensor_entries(stiffness, conductivity),
+        **isotropic_averages(stiffness),
+        **elastic_constants(stiffness),
+        **directional_conductivities(conductivity),
+    }
+
+
+def isotropic_averages(stiffness: np.ndarray) -> dict[str, np.ndarray]:
+    """Returns isotropic averages `K`, `G`, `E` of volumes and the universal anisotropy index `AU`, `(n,)` each.
 
     K and G are the Voigt-Reuss-Hill averages, the means of Voigt's, K_V = (C_11 + C_22 + C_33 + 2 (C_12 + C_13 + C_23))
     / 9, G_V = (C_11 + C_22 + C_33 - C_12 - C_13 - C_23 + 3 (C_44 + C_55 + C_66)) / 15, and of Reuss's, the same with
@@ -85,10 +137,6 @@ def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[s
 
     Args:
         stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
-        conductivity: `(n, 3, 3)`.
-
-    Returns:
-        A `(n,)` float64 array for each, in the units of the tensors.
     """
     compliance = _Compliance.of(stiffness)
     C_normal, C_cross, C_shear = _sums(stiffness)
@@ -100,7 +148,6 @@ def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[s
         G_R = np.where(all_stresses, 15 / (4 * S_normal - 4 * S_cross + 3 * S_shear), 0 * G_V)
     K, G = (K_V + K_R) / 2, (G_V + G_R) / 2
     return {
-        **tensor_entries(stiffness, conductivity),
         "K": K,
         "G": G,
         "E": _divided(9 * K * G, 3 * K + G, of_zeros=0),
@@ -210,6 +257,26 @@ def plane_anisotropy(
     """
     K_V, G_V = (C11 + C22 + 2 * C12) / 4, (C11 + C22 - 2 * C12 + 4 * C33) / 8
     return _divided(K_V, K) + 2 * _divided(G_V, G) - 3
+
+
+def _of_volume(name: str, constants: Callable[[np.ndarray], dict[str, np.ndarray]]) -> None:
+    """Makes the formula of a volume's property out of the components of its tensor: those of the upper triangle."""
+
+    @formula(name, 3)
+    def from_components(*components: np.ndarray) -> np.ndarray:
+        upper = np.stack(np.broadcast_arrays(*components), axis=-1).astype(float)
+        size = (math.isqrt(8 * upper.shape[-1] + 1) - 1) // 2
+        tensor = np.empty((*upper.shape[:-1], size, size))
+        rows, columns = np.triu_indices(size)
+        tensor[..., rows, columns] = tensor[..., columns, rows] = upper
+        return constants(tensor.reshape(-1, size, size))[name].reshape(upper.shape[:-1])
+
+
+for _entry in known(3).values():
+    if _entry.needs and _entry.tensors == ("conductivity",):
+        _of_volume(_entry.name, directional_conductivities)
+    elif _entry.needs:
+        _of_volume(_entry.name, isotropic_averages if _entry.name in ("K", "G", "E", "AU") else elastic_constants)
 
 
 def given_tensors(materials: Materials) -> tuple[Tensor, ...]:

@@ -36,7 +36,8 @@ class MaterialTransfer(WrappedSurrogate):
 
     def __init__(self, surrogate: Surrogate, trained: Materials, materials: Materials) -> None:
         super().__init__(surrogate)
-        old, new = property_bounds(trained), property_bounds(materials)
+        dims = surrogate.describe()["model"]["network"].get("dimensions", 2)
+        old, new = property_bounds(trained, dims=dims), property_bounds(materials, dims=dims)
         self._maps = {name: _map(name, old.get(name), new.get(name)) for name in surrogate.properties}
 
     def describe(self) -> Mapping[str, Any]:

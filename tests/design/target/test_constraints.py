@@ -57,13 +57,15 @@ def test_likeness_to_a_population(tmp_path: Path) -> None:
     constraints = validate_config(Constraints, {"similar_to": reference}, "the constraints")
     values = constraints.values(IMAGES)["distance_to_population"]
     assert (np.delete(values, 1) > 2).all()
-    constraints.check_size(N)
+    constraints.check_images((N, N))
     for size, images, message in [
         (128, reference["images"], r"bars.npy: .*96 x 96 pixels; expected at least 128 x 128"),
         (N, str(tmp_path / "none.npy"), "does not exist"),
     ]:
         with pytest.raises(InputError, match=message):
-            validate_config(Constraints, {"similar_to": {"images": images}}, "the constraints").check_size(size)
+            validate_config(Constraints, {"similar_to": {"images": images}}, "the constraints").check_images(
+                (size, size)
+            )
     with pytest.raises(InputError, match=r"similar_to\.image.*images"):
         validate_config(Constraints, {"similar_to": {"image": "bars.npy"}}, "the constraints")
 
@@ -121,7 +123,7 @@ def test_what_an_image_of_that_size_cannot_keep() -> None:
         ),
     ]:
         with pytest.raises(InputError, match=message):
-            validate_config(Constraints, values, "the constraints").check_size(32)
+            validate_config(Constraints, values, "the constraints").check_images((32, 32))
 
 
 def test_widths_with_a_unit() -> None:
@@ -132,16 +134,16 @@ def test_widths_with_a_unit() -> None:
         assert (
             there.admits(IMAGES).tolist() == Constraints(feature_size={1: {"at_least": width}}).admits(IMAGES).tolist()
         )
-        there.check_size(N)
+        there.check_images((N, N))
     # Widths in pixels are those of any pixel.
     assert Constraints(feature_size={1: {"at_least": 6}}).in_pixels(0.5, "um").feature_size[1].width == 6
-    for ask in (lambda: constraints.in_pixels(1.0, ""), lambda: constraints.check_size(N), lambda: constraints.checks):
+    for ask in (lambda: constraints.in_pixels(1.0, ""), lambda: constraints.check_images((N, N)), constraints.checks):
         with pytest.raises(
             InputError, match=r"at_least 3um is a length, and the size of the model's pixels is not known"
         ):
             ask()
     with pytest.raises(InputError, match="do not fit into an image"):
-        constraints.in_pixels(10, "nm").check_size(N)
+        constraints.in_pixels(10, "nm").check_images((N, N))
     for text in ("0", "-1um", "3 GPa", "thick"):
         with pytest.raises(InputError, match=f"feature_size.1.at_least.*{text}"):
             validate_config(Constraints, {"feature_size": {1: {"at_least": text}}}, "the constraints")

@@ -7,7 +7,7 @@ import pytest
 
 from microdesign.core.config import load_config, validate_config
 from microdesign.core.errors import InputError
-from microdesign.physics.bounds.property_bounds import plane_moduli
+from microdesign.physics.bounds.property_bounds import phase_moduli
 from microdesign.physics.materials import Materials, lame
 from microdesign.physics.properties import volume_properties
 from microdesign.physics.solver.homogenization import homogenize
@@ -220,7 +220,7 @@ def test_isotropic_bounds_refuse_tensors(tmp_path) -> None:
     path = tmp_path / "m.yaml"
     path.write_text("phases: [{conductivity: [[1, 0], [0, 2]], E: 1, nu: 0.3}]")
     with pytest.raises(InputError, match="phase 0 is given by tensors; expected E, nu and k here"):
-        plane_moduli(load_config(Materials, path))
+        phase_moduli(load_config(Materials, path))
 
 
 def test_discretizations_that_do_not_fit() -> None:

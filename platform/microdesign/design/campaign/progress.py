@@ -11,7 +11,6 @@ from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.discretizations import errors_by_both
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.search.distinctness import distinct_best
-from microdesign.microstructure.statistics.difference import coordinates
 
 
 class CampaignProgress:
@@ -90,7 +89,7 @@ class CampaignProgress:
         """Coordinates of the trials' images, `(n, F)`, each computed once; their distances are differences."""
         new = [trial for trial in trials if trial.key not in self._points]
         if new:
-            computed = coordinates(np.stack([trial.labels for trial in new]))
+            computed = self.target.coordinates(np.stack([trial.labels for trial in new]))
             self._points |= zip((trial.key for trial in new), computed, strict=True)
         return np.stack([self._points[trial.key] for trial in trials]) if trials else np.empty((0, 0))
 

@@ -1,6 +1,6 @@
 """What a campaign evaluates next, from its record alone: the initial design first, then what the refiner proposes.
 
-Shapes: n trials, D latent, P target properties, X Y image.
+Shapes: n trials, D latent, P target properties, `*N` image or volume.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,6 @@ from microdesign.design.search.prediction import predict_target, target_jacobian
 from microdesign.design.search.refiners.protocol import Observations, Request, load_refiner
 from microdesign.design.search.sampling import Strata, strata_around
 from microdesign.design.search.screening import Designs, decode_designs, screen
-from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.physics.execution.store import evaluation_key
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.further_properties import with_further_properties
@@ -38,7 +37,7 @@ class Proposals:
         fingerprint: Names everything else that values depend on.
         table: Properties of the training samples by name, each `(N,)`; None without.
         reference: Coordinates of the training set, `(m, F)`, for novelty; None without.
-        known_images: Images `(s, X, Y)` whose latents are in the initial design; None without.
+        known_images: Images `(s, *N)` whose latents are in the initial design; None without.
 
     Raises:
         InputError: There is no such refiner.
@@ -193,7 +192,7 @@ class Proposals:
 
         def decode(basin: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
             designs = self._new(trials, decode_designs(self.surrogate, self.target, z, component, parent))
-            own = [i for i, f in enumerate(coordinates(designs.labels)) if is_distinct(f, others(basin))]
+            own = [i for i, f in enumerate(self.target.coordinates(designs.labels)) if is_distinct(f, others(basin))]
             return designs.select(np.array(own))
 
         def reserve(basin: int) -> Designs:

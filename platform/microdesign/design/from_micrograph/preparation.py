@@ -71,7 +71,7 @@ def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -
     goals = resolve(config.target.get("properties", {}), own)
     target = validate_config(Target, {**config.target, "properties": goals}, "the target")
     check_feasible(target, config.materials)
-    target.constraints.check_size(micrograph.size)
+    target.constraints.check_images((micrograph.size,) * 2)
     return Prepared(micrograph, own, target, names)
 
 

@@ -10,7 +10,6 @@ from microdesign.design.campaign.runners.evaluation import Evaluate
 from microdesign.design.search.distinctness import distinct_best
 from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 MOST_COMPARED = 64
@@ -22,7 +21,7 @@ MOST_WORST_CASES = 16
 
 @dataclass(frozen=True)
 class Baseline:
-    """The best design of a baseline: image uint8 `(X, Y)`, physics values, error of the worst property, of how many."""
+    """The best design of a baseline: image uint8 `(*N)`, physics values, error of the worst property, of how many."""
 
     labels: np.ndarray
     verified: dict[str, float]
@@ -112,7 +111,7 @@ def met_by_training_images(admitted: AdmittedImages, target: Target, n: int) -> 
     best = met[np.argsort(ranks, kind="stable")[:MOST_COMPARED]] if len(met) else met
     if not len(best):
         return []
-    points = coordinates(admitted.data.labels[admitted.rows[best]])
+    points = target.coordinates(admitted.data.labels[admitted.rows[best]])
     chosen = distinct_best(np.arange(len(best)), np.zeros(len(best)), points, n)
     return [(int(admitted.rows[best[i]]), admitted.values[best[i]]) for i in chosen]
 

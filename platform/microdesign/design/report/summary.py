@@ -90,7 +90,7 @@ def summarize(
         units={name: property_unit(name, materials) for name in target.names},
         materials=materials,
         feasibility=feasibility,
-        constraints=tuple(_range(check, config.pixel) for check in target.constraints.checks),
+        constraints=tuple(_range(check, config.pixel) for check in target.checks),
         pixel_size=config.pixel[0],
         length_unit=config.pixel[1],
         distinct=DISTINCT,
@@ -143,11 +143,11 @@ def summarize_design(
         component=trial.component,
         constraints={
             check.name: float(check.measure(images)[0]) * (pixel[0] if check.is_length else 1.0)
-            for check in target.constraints.checks
+            for check in target.checks
         },
         novelty=None if novelty is None else float(novelty[0]),
         realism=None if realism is None else float(realism[0]),
-        volume_fraction=float(trial.labels.mean()),
+        volume_fraction=float((trial.labels == 1).mean()),
         all_verified=dict(trial.verified),
         z=tuple(trial.z.tolist()),
         stage=trial.stage,

@@ -52,7 +52,7 @@ def conditions(
 
 
 def admitted(target: Target, labels: np.ndarray) -> np.ndarray:
-    """Indices of the images `(N, X, Y)` that keep the target's constraints, of all where none does.
+    """Indices of the images, labels `(N, ...)`, that keep the target's constraints, of all where none does.
 
     What they have for properties can be had within the constraints: the largest stiffness of all images is of no use as
     c* where the volume fraction is limited.
@@ -62,7 +62,7 @@ def admitted(target: Target, labels: np.ndarray) -> np.ndarray:
 
 
 def best_known(target: Target, data: Microstructures, n: int = 16) -> np.ndarray | None:
-    """The n labelled images that come nearest to a target with an optimum, `(n, X, Y)`.
+    """The n labelled images that come nearest to a target with an optimum, `(n, *N)`.
 
     None without an optimum, and where the labels lack a property of the target.
 
@@ -115,7 +115,7 @@ def _known_columns(target: Target, known: Mapping[str, np.ndarray]) -> np.ndarra
     size = len(next(iter(known.values())))
     for name, goal in target.properties.items():
         try:
-            columns.append(property_values(known, name))
+            columns.append(property_values(known, name, target.dims))
         except InputError:
             columns.append(np.full(size, 0.0 if goal.sense else np.nan))
     return np.stack(columns, axis=1)

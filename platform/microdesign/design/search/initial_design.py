@@ -12,7 +12,6 @@ from microdesign.design.search.condition_correction import correct_towards
 from microdesign.design.search.sampling import Strata, sample_strata
 from microdesign.design.search.screening import Designs, decode_designs, ranks, screen
 from microdesign.design.target.target import Target
-from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -74,7 +73,7 @@ def make_initial_design(
         samples: About how many.
         correction: Of how many draws, and how often.
         seed: Of the draws.
-        known_images: Images uint8 `(s, X, Y)` whose latents join them.
+        known_images: Images uint8 `(s, *N)` whose latents join them.
     """
     draws = sample_strata(strata, samples, seed)
     designs = preferred = decode_designs(surrogate, target, draws.z, draws.component)
@@ -94,10 +93,10 @@ def make_initial_design(
         designs = preferred.joined(designs)
     why_empty = "" if len(designs) else _why_empty(target, decode_labels(surrogate, draws.z))
     preferred = preferred if len(preferred) else designs
-    return InitialDesign(designs, preferred, coordinates(designs.labels), why_empty)
+    return InitialDesign(designs, preferred, target.coordinates(designs.labels), why_empty)
 
 
 def _why_empty(target: Target, labels: np.ndarray) -> str:
-    each = ", ".join(f"{name} by {count}" for name, count in target.constraints.counts(labels).items())
+    each = ", ".join(f"{name} by {count}" for name, count in target.constraints.counts(labels, target.phases).items())
     what = f"of {len(labels)} each is satisfied: {each}"
     return f"No draw satisfies the target's constraints together; {what}; loosen the rarest."

@@ -28,11 +28,11 @@ def predict_target(target: Target, surrogate: Surrogate, labels: np.ndarray) -> 
     Args:
         target: What is asked.
         surrogate: The model.
-        labels: Images uint8 `(n, X, Y)`.
+        labels: Images uint8 `(n, *N)`.
     """
     mean, std = (dict(zip(surrogate.properties, array.T, strict=True)) for array in surrogate.predict(labels))
     further = _further(surrogate)
-    known = [_predicted(name, mean, std, len(labels), further) for name in target.names]
+    known = [_predicted(name, target.dims, mean, std, len(labels), further) for name in target.names]
     return np.stack([m for m, _ in known], axis=-1), np.stack([s for _, s in known], axis=-1)
 
 
@@ -48,7 +48,7 @@ def target_jacobian(target: Target, surrogate: Surrogate, z: np.ndarray) -> np.n
     mean = dict(zip(surrogate.properties, means.T, strict=True))
     rows, further = [], _further(surrogate)
     for name in target.names:
-        partial = [_derivative(name, mean, each, further) for each in surrogate.properties]
+        partial = [_derivative(name, target.dims, mean, each, further) for each in surrogate.properties]
         rows.append(np.einsum("mi,imd->id", np.stack(partial), own))
     return np.stack(rows, axis=1)
 
@@ -58,13 +58,13 @@ def _further(surrogate: Surrogate) -> Regressions:
 
 
 def _predicted(
-    name: str, mean: Mapping[str, np.ndarray], std: Mapping[str, np.ndarray], n: int, further: Regressions
+    name: str, dims: int, mean: Mapping[str, np.ndarray], std: Mapping[str, np.ndarray], n: int, further: Regressions
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of a property, each `(n,)`, NaN if nothing determines it."""
     if name in mean:
         return mean[name], std[name]
     try:
-        values = _values(mean, name, further)
+        values = _values(mean, name, dims, further)
     except InputError:
         return np.full(n, np.nan), np.full(n, np.nan)
     variance = np.zeros(n)
@@ -72,21 +72,21 @@ def _predicted(
         variance += (further[name].deviation * (np.abs(values) if further[name].is_positive else 1.0)) ** 2
     for each in mean:  # first-order propagation by finite differences, whatever the formula
         shifted = {**mean, each: mean[each] + _STEP * std[each]}
-        variance += ((_values(shifted, name, further) - values) / _STEP) ** 2
+        variance += ((_values(shifted, name, dims, further) - values) / _STEP) ** 2
     return values, np.sqrt(variance)
 
 
-def _derivative(name: str, mean: Mapping[str, np.ndarray], by: str, further: Regressions) -> np.ndarray:
+def _derivative(name: str, dims: int, mean: Mapping[str, np.ndarray], by: str, further: Regressions) -> np.ndarray:
     """Derivative of a property with respect to one of the model's own, `(n,)`; NaN if nothing determines it."""
     if name in mean:
         return np.full(len(mean[by]), float(name == by))
     try:
-        values = _values(mean, name, further)
+        values = _values(mean, name, dims, further)
         step = _STEP * np.abs(mean[by]).clip(1e-9)
-        return (_values({**mean, by: mean[by] + step}, name, further) - values) / step
+        return (_values({**mean, by: mean[by] + step}, name, dims, further) - values) / step
     except InputError:
         return np.full(len(mean[by]), np.nan)
 
 
-def _values(mean: Mapping[str, np.ndarray], name: str, further: Regressions) -> np.ndarray:
-    return further[name].values(mean) if name in further else property_values(mean, name)
+def _values(mean: Mapping[str, np.ndarray], name: str, dims: int, further: Regressions) -> np.ndarray:
+    return further[name].values(mean) if name in further else property_values(mean, name, dims)

@@ -1,6 +1,6 @@
 """Screening: from many decoded latents to the few that physics shall see.
 
-Shapes: n designs, D latent, P properties of the target, X Y image.
+Shapes: n designs, D latent, P properties of the target, `*N` image or volume.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from scipy.stats import qmc
 from microdesign.design.search.distinctness import DISTINCT
 from microdesign.design.search.prediction import predict_target
 from microdesign.design.target.target import Target
-from microdesign.microstructure.statistics.difference import coordinates, nearest_difference
+from microdesign.microstructure.statistics.difference import nearest_difference
 from microdesign.surrogate.protocol import Surrogate, decode_labels
 
 
@@ -24,7 +24,7 @@ class Designs:
     Attributes:
         z: Latents `(n, D)`.
         component: Prior component that each stems from, int `(n,)`.
-        labels: Binarised decodes, uint8 `(n, X, Y)`.
+        labels: Binarised decodes, uint8 `(n, *N)`.
         predicted: Regressor means of the target's properties, `(n, P)`; NaN where the model says nothing.
         std: Its standard deviations, `(n, P)`.
         parent: Key of the trial that each was derived from, n strings; empty for first draws.
@@ -100,7 +100,7 @@ def screen(
         reference: Coordinates `(m, F)` of known microstructures, those of the training set.
         least_novelty: Difference from all of these at which a design is new enough.
     """
-    points = coordinates(designs.labels)
+    points = target.coordinates(designs.labels)
     if reference is not None and least_novelty > 0 and len(designs):
         new = np.flatnonzero(nearest_difference(points, reference) >= least_novelty)
         designs, points = designs.select(new), points[new]

@@ -13,7 +13,13 @@ from microdesign.core.errors import InputError
 from microdesign.design.target.distance_to_data import DistanceToData, distance_to_data
 from microdesign.design.target.target import Target
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.physics.bounds.property_bounds import Interval, hashin_shtrikman, property_bounds
+from microdesign.physics.bounds.property_bounds import (
+    Interval,
+    extreme_mixtures,
+    hashin_shtrikman,
+    property_bounds,
+    young_modulus,
+)
 from microdesign.physics.bounds.reachability import (
     bounding_modulus,
     check_reachable,
@@ -62,12 +68,13 @@ def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | 
             raise InputError(f"units name '{name}', which is no property of the target; expected some of {known}.")
         if unit != (expected := property_unit(name, materials)):
             raise InputError(f"{name} is asked in {unit}; the materials state {expected}, and nothing is converted.")
-    given = None if evaluator is None else given_properties(evaluator, materials)
-    check_bounds(target, materials, all_known=evaluator is None or (given is not None and all(map(is_property, given))))
+    given = None if evaluator is None else given_properties(evaluator, materials, target.dims)
+    built_in = given is not None and all(is_property(name, target.dims) for name in given)
+    check_bounds(target, materials, all_known=evaluator is None or built_in)
     example = dict.fromkeys(given or (), np.ones(1))
     for name in target.names if given is not None else ():
         try:
-            property_values(example, name)
+            property_values(example, name, target.dims)
         except InputError as error:
             raise InputError(f"The campaign's evaluator does not give {name}: {error}") from None
     finest = getattr(evaluator, "tolerance", None)
@@ -93,8 +100,12 @@ def check_bounds(target: Target, materials: Materials, all_known: bool = False) 
     Raises:
         InputError: They do.
     """
-    goals = {name: (goal.low, goal.high) for name, goal in target.properties.items() if all_known or is_property(name)}
-    check_reachable(goals, materials, target.constraints.volume_fraction)
+    goals = {
+        name: (goal.low, goal.high)
+        for name, goal in target.properties.items()
+        if all_known or is_property(name, target.dims)
+    }
+    check_reachable(goals, materials, target.constraints.volume_fraction, dims=target.dims)
 
 
 def feasibility_of(
@@ -126,19 +137,19 @@ def feasibility_of(
 
 
 def _bounds(target: Target, materials: Materials) -> dict[str, dict[str, Interval]]:
-    fraction = target.constraints.volume_fraction
-    general = property_bounds(materials, fraction)
+    fractions, dims = target.constraints.volume_fraction, target.dims
+    general = property_bounds(materials, fractions, dims)
     bounds: dict[str, dict[str, Interval]] = {n: {"any": general[n]} for n in target.names if n in general}
     if len(materials.phases) == 2 and materials.has_stiffness and materials.has_conductivity:
-        f = np.linspace(*fraction, 501)
-        sides = hashin_shtrikman(materials, np.stack([1 - f, f], axis=1))
+        f = np.linspace(*np.sort(extreme_mixtures(2, fractions)[:, 1])[[0, -1]], 501)
+        sides = hashin_shtrikman(materials, np.stack([1 - f, f], axis=1), dims)
         (K_low, K_high), (mu_low, mu_high) = sides["K"], sides["mu"]
         with np.errstate(invalid="ignore"):
-            young = [np.nan_to_num(4 * K * mu / (K + mu)) for K, mu in ((K_low, mu_low), (K_high, mu_high))]
+            young = [young_modulus(K, mu, dims) for K, mu in ((K_low, mu_low), (K_high, mu_high))]
         sides |= {"E": (young[0], young[1])}
         for name in bounds:
             # Of an isotropic microstructure a property is the modulus that bounds it.
-            if modulus := bounding_modulus(name):
+            if modulus := bounding_modulus(name, dims):
                 low, high = sides[modulus]
                 bounds[name]["isotropic"] = float(low.min()), float(high.max())
     return bounds
@@ -159,7 +170,7 @@ def _distance_to(data: Microstructures, target: Target) -> DistanceToData | None
     known = {}
     for name, goal in target.properties.items():
         try:
-            property_values(data.properties, name)
+            property_values(data.properties, name, target.dims)
         except InputError:
             continue
         known[name] = goal

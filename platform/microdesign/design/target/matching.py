@@ -23,9 +23,10 @@ def match(target: Target, names: Sequence[str], evaluator: Evaluator, materials:
     """
     if target.match is None:
         return target
-    batch = read_npy(target.match, n_phases=None)
-    if len(batch) != 1 or batch.labels.ndim != 3:
-        raise InputError(f"{target.match}: holds {len(batch)} images; expected one image (X, Y) to match.")
+    batch = read_npy(target.match, dims=target.dims)
+    if len(batch) != 1:
+        expected = "image (X, Y)" if target.dims == 2 else "volume (X, Y, Z)"
+        raise InputError(f"{target.match}: holds {len(batch)} images; expected one {expected} to match.")
     if batch.n_phases > len(materials.phases):
         raise InputError(
             f"{target.match}: has labels up to {batch.n_phases - 1}; expected phases 0 to {len(materials.phases) - 1}."
@@ -34,7 +35,9 @@ def match(target: Target, names: Sequence[str], evaluator: Evaluator, materials:
     if values["error"][0]:
         raise InputError(f"{target.match}: physics has no answer for it ({values['error'][0]}).")
     given = {name: array for name, array in values.items() if name != "error"}
-    matched = {name: float(property_values(given, name)[0]) for name in names if name not in target.properties}
+    matched = {
+        name: float(property_values(given, name, target.dims)[0]) for name in names if name not in target.properties
+    }
     for name, value in matched.items():
         if math.isnan(value) or (value == 0 and not is_signed(name)):
             found = "not defined" if math.isnan(value) else "0"

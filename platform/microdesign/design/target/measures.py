@@ -1,6 +1,6 @@
 """What the constraints measure of images: widths, percolation, clusters, symmetry, distance to a population.
 
-Shapes: n images, X Y image.
+Shapes: n images, `*N` image (X, Y) or volume (X, Y, Z).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from microdesign.core.errors import InputError
-from microdesign.microstructure.io.readers import read_images
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
+from microdesign.microstructure.io.readers import find_reader, read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates
 from microdesign.microstructure.statistics.morphology import minimum_feature_size
 from microdesign.microstructure.statistics.population import MOST_MEMBERS, Population
@@ -18,22 +19,27 @@ from microdesign.microstructure.statistics.similarity import relative_distance
 from microdesign.microstructure.statistics.two_point import two_point
 
 Measure = Callable[[np.ndarray], np.ndarray]
-"""Images uint8 `(n, X, Y)` to a value of each, `(n,)`."""
+"""Images uint8 `(n, *N)` to a value of each, `(n,)`."""
 
 
-def volume_fraction(labels: np.ndarray) -> np.ndarray:
-    """Volume fraction of phase 1, `(n,)`."""
-    return labels.mean((1, 2))
+def volume_fraction(phase: int) -> Measure:
+    """Volume fraction of a phase."""
+    return lambda labels: (labels == phase).reshape(len(labels), -1).mean(1)
 
 
 def feature_width(phase: int, ignore: float) -> Measure:
     """Least width of a phase in pixels, but for a share `ignore` of it that may be thinner."""
-    return lambda labels: minimum_feature_size(torch.from_numpy(labels == phase), ignore=ignore).numpy()
+    return lambda labels: minimum_feature_size(torch.from_numpy(labels == phase), labels.ndim - 1, ignore).numpy()
 
 
 def percolation(phase: int, axis: str) -> Measure:
-    """1 where a phase is endless along an axis (x or y) of the tiled image, else 0."""
-    return lambda labels: percolates(torch.from_numpy(labels == phase))[:, "xy".index(axis)].numpy().astype(float)
+    """1 where a phase is endless along an axis (x, y or z) of the tiled image, else 0."""
+
+    def measure(labels: np.ndarray) -> np.ndarray:
+        found = percolates(torch.from_numpy(labels == phase), labels.ndim - 1)
+        return found[:, "xyz".index(axis)].numpy().astype(float)
+
+    return measure
 
 
 def largest_cluster_share(phase: int) -> Measure:
@@ -46,44 +52,57 @@ def largest_cluster_share(phase: int) -> Measure:
     return measure
 
 
-def asymmetry(operation: str) -> Measure:
-    """Two-point distance of an image to itself mirrored in x (`mirror`), in the diagonal, or turned by 90 degrees."""
+def asymmetry(symmetry: str) -> Measure:
+    """Largest two-point distance of an image to itself turned and mirrored by a symmetry, over all phases.
+
+    Of images `mirror` in x, `diagonal`, and `turn` by 90 degrees; of volumes `orthotropic`, mirrored in each plane, and
+    `cubic`, these and turned by 90 degrees about each axis.
+    """
     # Two-point statistics know no difference between a shape and its point inversion: mirrors in x and y are the same.
-    turned = {
-        "mirror": lambda image: image[::-1],
-        "diagonal": lambda image: image.T,
-        "turn": lambda image: np.rot90(image),
-    }[operation]
+    mirrors = [lambda image, axis=axis: np.flip(image, axis) for axis in range(3)]
+    turns = [lambda image, plane=plane: np.rot90(image, axes=plane) for plane in ((0, 1), (0, 2), (1, 2))]
+    operations: list[Callable[[np.ndarray], np.ndarray]] = {
+        "mirror": [lambda image: image[::-1]],
+        "diagonal": [lambda image: image.T],
+        "turn": [lambda image: np.rot90(image)],
+        "orthotropic": mirrors,
+        "cubic": [*mirrors, *turns],
+    }[symmetry]
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        if not len(labels):
-            return np.empty(0)
-        own, others = (
-            two_point(torch.from_numpy(each.astype(np.float32)))
-            for each in (labels, np.stack([turned(image) for image in labels]))
-        )
-        return relative_distance(own, others).double().numpy()
+        found = np.zeros(len(labels))
+        for phase in range(1, max(2, int(labels.max(initial=1)) + 1)):
+            for operation in operations:
+                turned = np.array([operation(image) for image in labels]).reshape(labels.shape)
+                own, others = (
+                    two_point(torch.from_numpy((each == phase).astype(np.float32)), labels.ndim - 1)
+                    for each in (labels, turned)
+                )
+                distance = relative_distance(own, others, labels.ndim - 1).double().numpy()
+                found = np.maximum(found, distance)
+        return found
 
     return measure
 
 
-def distance_to_population(images: str) -> Measure:
+def distance_to_population(images: str, phases: int) -> Measure:
     """Distance to the population of the images of a file, a folder or a data set, in units of its threshold."""
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        return population_of(images, labels.shape[1:]).distance(labels) if len(labels) else np.empty(0)
+        return population_of(images, labels.shape[1:], phases).distance(labels) if len(labels) else np.empty(0)
 
     return measure
 
 
 @lru_cache(maxsize=4)
-def population_of(images: str, shape: tuple[int, ...]) -> Population:
+def population_of(images: str, shape: tuple[int, ...], phases: int) -> Population:
     """The population of the images, or their windows, to which images of a shape are compared.
 
     Raises:
-        InputError: They cannot be read, are too few, too small, of one phase, or of more than two.
+        InputError: They cannot be read, are too few, too small, of one phase, or of more than `phases`.
     """
-    batches = list(read_images(images))
+    takes_dims = "dims" in find_reader(images).takes
+    batches = list(read_images(images, options=ReadOptions(dims=len(shape)) if takes_dims else NO_OPTIONS))
     classes = [name for batch in batches for name in batch.classes]
     periodic = all(batch.periodic for batch in batches)
     arrays = [batch.labels for batch in batches]
@@ -92,6 +111,6 @@ def population_of(images: str, shape: tuple[int, ...]) -> Population:
         some = np.sort(np.random.default_rng(0).permutation(len(labels))[:MOST_MEMBERS])
         arrays, classes = [labels[some]], [classes[i] for i in some]
     try:
-        return Population.fit(arrays, periodic=periodic, shape=shape, classes=classes)
+        return Population.fit(arrays, phases, periodic=periodic, shape=shape, classes=classes)
     except InputError as error:
         raise InputError(f"{images}: {error}") from None

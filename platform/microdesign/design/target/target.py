@@ -4,15 +4,16 @@ Shapes: n designs, P target properties, M of them to be maximised or minimised, 
 """
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
+from microdesign.core.errors import InputError
 from microdesign.core.metrics import relative_deviations
 from microdesign.core.properties import is_signed
-from microdesign.design.target.constraints import Constraints
+from microdesign.design.target.constraints import Check, Constraints
 from microdesign.design.target.goal import Goal
 from microdesign.design.target.pareto import crowding, front_numbers
 from microdesign.physics.evaluators.manufacturing import by_variant
@@ -40,6 +41,8 @@ class Target(Config):
     )
     tolerance: float = Field(0.05, gt=0, description="relative error of the worst property up to which a design counts")
     constraints: Constraints = Constraints()
+    dims: Literal[2, 3] = Field(2, description="2 of images, 3 of volumes; a campaign takes it from the model")
+    phases: int = Field(2, ge=2, description="number of phases; a campaign takes it from the model")
 
     @model_validator(mode="after")
     def _check_goals(self) -> Self:
@@ -95,9 +98,8 @@ class Target(Config):
             InputError: A property is not among them and cannot be computed from them.
         """
         each = by_variant(values).values() or [values]
-        return self.worst_case(
-            np.stack([np.stack([property_values(given, name) for name in self.names], axis=-1) for given in each])
-        )
+        tables = [[property_values(given, name, self.dims) for name in self.names] for given in each]
+        return self.worst_case(np.stack([np.stack(columns, axis=-1) for columns in tables]))
 
     def worst_case(self, values: np.ndarray) -> np.ndarray:
         """Of each property the value that is farthest from its goal, `(V, n, P) -> (n, P)`, NaN where one is.
@@ -151,13 +153,39 @@ class Target(Config):
         ranks[np.lexsort(keys)] = np.arange(len(errors))
         return ranks
 
+    def of_images(self, dims: Literal[2, 3], phases: int) -> Self:
+        """The same target for images or volumes of so many phases.
+
+        Raises:
+            InputError: It states other ones.
+        """
+        own = {"dims": dims, "phases": phases}
+        for name, value in own.items():
+            if name in self.model_fields_set and getattr(self, name) != value:
+                raise InputError(
+                    f"target.{name} = {getattr(self, name)}: the model's images have {name} = {value}; leave it out."
+                )
+        return self.model_copy(update=own)
+
     def admits(self, labels: np.ndarray) -> np.ndarray:
-        """Whether two-phase images uint8 `(n, X, Y)` satisfy the constraints, bool `(n,)`."""
-        return self.constraints.admits(labels)
+        """Whether images uint8 `(n, *N)` satisfy the constraints, bool `(n,)`."""
+        return self.constraints.admits(labels, self.phases)
 
     def constraint_values(self, labels: np.ndarray) -> dict[str, np.ndarray]:
-        """What the constraints are about, `(n,)` each, of two-phase images uint8 `(n, X, Y)`."""
-        return self.constraints.values(labels)
+        """What the constraints are about, `(n,)` each, of images uint8 `(n, *N)`."""
+        return self.constraints.values(labels, self.phases)
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """All constraints, the quickest to measure first."""
+        return self.constraints.checks(self.phases)
+
+    def coordinates(self, labels: np.ndarray) -> np.ndarray:
+        """Points `(n, F)` of images uint8 `(n, *N)` whose distances are differences; see `statistics.difference`."""
+        # Its statistics need torch, which takes seconds to import, and a config is read without it.
+        from microdesign.microstructure.statistics.difference import coordinates
+
+        return coordinates(labels, self.phases)
 
 
 def _preference(objectives: np.ndarray, missed: np.ndarray) -> list[np.ndarray]:

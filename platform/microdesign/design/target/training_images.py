@@ -1,6 +1,6 @@
 """The training images as what designs are compared with: how new these are, and how alike.
 
-Shapes: m training images, n designs, X Y image, F coordinates.
+Shapes: m training images, n designs, `*N` image or volume, F coordinates.
 """
 
 from functools import cached_property
@@ -26,27 +26,28 @@ class TrainingImages:
     @cached_property
     def points(self) -> np.ndarray:
         """Coordinates of the images, `(m, F)`, whose distances are differences."""
-        return coordinates(self._data.labels)
+        return coordinates(self._data.labels, self._data.n_phases)
 
     @cached_property
     def population(self) -> Population | None:
         """Their population, each class a group; None where they are too few or too small to be one."""
-        two = np.flatnonzero(self._data.labels.any((1, 2)) & ~self._data.labels.all((1, 2)))
+        flat = self._data.labels.reshape(len(self._data), -1)
+        two = np.flatnonzero((flat != flat[:, :1]).any(1))
         data = self._data.select(np.sort(np.random.default_rng(0).permutation(two)[:MOST_MEMBERS]))
         try:
-            return Population.fit(data.labels, periodic=data.periodic, classes=data.classes)
+            return Population.fit(data.labels, data.n_phases, periodic=data.periodic, classes=data.classes)
         except InputError:
             return None
 
     def novelty(self, labels: np.ndarray) -> np.ndarray:
-        """Difference of images uint8 `(n, X, Y)` from the nearest training image, `(n,)`."""
+        """Difference of images uint8 `(n, *N)` from the nearest training image, `(n,)`."""
         return self.nearest(labels)[0]
 
     def nearest(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The novelty of images uint8 `(n, X, Y)`, `(n,)`, and the nearest training image of each, `(n, X, Y)`."""
-        found = np.stack([differences(point, self.points) for point in coordinates(labels)])
+        """The novelty of images uint8 `(n, *N)`, `(n,)`, and the nearest training image of each, `(n, *N)`."""
+        found = np.stack([differences(point, self.points) for point in coordinates(labels, self._data.n_phases)])
         return found.min(1), self._data.labels[found.argmin(1)]
 
     def realism(self, labels: np.ndarray) -> np.ndarray | None:
-        """Distance of images uint8 `(n, X, Y)` from the population, `(n,)`; None without one."""
+        """Distance of images uint8 `(n, *N)` from the population, `(n,)`; None without one."""
         return None if self.population is None else self.population.distance(labels)

@@ -17,11 +17,15 @@ from microdesign.core.errors import InputError
 from microdesign.core.properties import Tensor, known, quotient
 from microdesign.physics.bounds.conductor_pair import pair_lens
 from microdesign.physics.bounds.property_bounds import (
+    ANY_FRACTIONS,
+    Fractions,
     Interval,
-    plane_moduli,
+    described_fractions,
+    phase_moduli,
     property_bounds,
     reuss,
     voigt,
+    young_modulus,
     young_planes,
 )
 from microdesign.physics.materials import Materials
@@ -38,48 +42,50 @@ _STEPS = 2001
 """Volume fractions of two phases that are tried for what is not linear in them."""
 
 
-def is_property(name: str) -> bool:
-    """Whether the built-in physics gives a property of plane microstructures, or a quotient of two."""
-    return all(part in known(2) for part in quotient(name) or (name,))
+def is_property(name: str, dims: int = 2) -> bool:
+    """Whether the built-in physics gives a property of images (2) or volumes (3), or a quotient of two."""
+    return all(part in known(dims) for part in quotient(name) or (name,))
 
 
-def bounding_modulus(name: str) -> str | None:
+def bounding_modulus(name: str, dims: int = 2) -> str | None:
     """Returns the modulus of the phases, `E`, `K`, `mu` or `k`, whose Voigt and Reuss means bound a property."""
-    entry = known(2).get(name)
+    entry = known(dims).get(name)
     return entry.bound if entry is not None and entry.bound in ("E", "K", "mu", "k") else None
 
 
 def check_reachable(
     targets: Mapping[str, float | Interval],
     materials: Materials,
-    fraction: Interval = (0.0, 1.0),
+    fractions: Fractions = ANY_FRACTIONS,
     tolerance: float = 1e-3,
+    dims: int = 2,
 ) -> None:
     """Refuses target properties that no microstructure of these phases can have.
 
     Args:
         targets: Value, or least and largest value, of each property asked for, in the units of the materials.
         materials: The phases.
-        fraction: Least and largest volume fraction of phase 1.
+        fractions: Least and largest volume fractions.
         tolerance: Relative slack of each value.
+        dims: 2, of images, or 3, of volumes.
 
     Raises:
         InputError: A property is unknown, does not exist for these phases or is not a number, its value is outside
             `property_bounds`, or no volume fractions of the phases satisfy the bounds of all the targets at once.
     """
-    wanted = {name: _interval(name, value, materials, tolerance) for name, value in targets.items()}
-    bounds = property_bounds(materials, fraction)
+    wanted = {name: _interval(name, value, materials, tolerance, dims) for name, value in targets.items()}
+    bounds = property_bounds(materials, fractions, dims)
     for name, (low, high) in wanted.items():
         if name in bounds and not (bounds[name][0] <= high and low <= bounds[name][1]):
-            raise InputError(_outside(name, targets[name], bounds[name], fraction))
-    moduli = {name: modulus for name in wanted if (modulus := bounding_modulus(name))}
-    needs = {name: _needs(modulus, wanted[name], materials) for name, modulus in moduli.items()}
-    shares = _share_rows(len(materials.phases), fraction)
+            raise InputError(_outside(name, targets[name], bounds[name], fractions, dims))
+    moduli = {name: modulus for name in wanted if (modulus := bounding_modulus(name, dims))}
+    needs = {name: _needs(modulus, wanted[name], materials, dims) for name, modulus in moduli.items()}
+    shares = _share_rows(len(materials.phases), fractions)
     ends = _fraction_range([shares, *needs.values()])
     if ends is None:
-        raise InputError(_conflict(targets, needs, shares, fraction))
+        raise InputError(_conflict(targets, needs, shares, fractions))
     if len(materials.phases) == 2:
-        _check_two_phases(targets, wanted, materials, np.linspace(*ends, _STEPS), fraction)
+        _check_two_phases(targets, wanted, materials, np.linspace(*ends, _STEPS), fractions, dims)
 
 
 def describe_interval(name: str, value: float | Interval) -> str:
@@ -92,16 +98,18 @@ def describe_interval(name: str, value: float | Interval) -> str:
     return f"{name} <= {high:g}" if np.isinf(low) else f"{name} from {low:g} to {high:g}"
 
 
-def _interval(name: str, value: float | Interval, materials: Materials, tolerance: float) -> Interval:
+def _interval(name: str, value: float | Interval, materials: Materials, tolerance: float, dims: int) -> Interval:
     """Least and largest value with the slack."""
-    if not is_property(name):
-        names = ", ".join(known(2))
-        raise InputError(f"target {name!r} is no property; expected some of {names}, or a quotient such as kx/ky.")
-    needed = {tensor for part in quotient(name) or (name,) for tensor in known(2)[part].tensors}
+    if not is_property(name, dims):
+        names, what = ", ".join(known(dims)), "images" if dims == 2 else "volumes"
+        raise InputError(
+            f"target {name!r} is no property of {what}; expected some of {names}, or a quotient such as kx/ky."
+        )
+    needed = {tensor for part in quotient(name) or (name,) for tensor in known(dims)[part].tensors}
     for tensor in sorted(needed - set(given_tensors(materials))):
         raise InputError(
             f"target {name} does not exist for these materials, whose phases have no {_PHASES_LACK[tensor]}; expected "
-            f"some of {', '.join(property_names(materials))}."
+            f"some of {', '.join(property_names(materials, dims))}."
         )
     low, high = (value, value) if isinstance(value, int | float) else value
     if np.isnan([low, high]).any() or (low == high and np.isinf(low)):
@@ -109,39 +117,42 @@ def _interval(name: str, value: float | Interval, materials: Materials, toleranc
     return low - tolerance * abs(low) if np.isfinite(low) else low, high + tolerance * abs(high)
 
 
-def _outside(name: str, value: float | Interval, bounds: Interval, fraction: Interval) -> str:
-    reason = _REASONS.get(str(known(2)[name].bound), "Voigt-Reuss bounds")
-    where = "whatever the microstructure" if fraction == (0, 1) else _with_share(fraction)
+def _outside(name: str, value: float | Interval, bounds: Interval, fractions: Fractions, dims: int) -> str:
+    reason = _REASONS.get(str(known(dims)[name].bound), "Voigt-Reuss bounds")
+    where = _with_fractions(fractions) or "whatever the microstructure"
     return (
         f"target {describe_interval(name, value)} is out of reach: {where}, these phases give {name} "
         f"from {bounds[0]:.6g} to {bounds[1]:.6g} ({reason})."
     )
 
 
-def _with_share(fraction: Interval) -> str:
-    return f"with a volume fraction of phase 1 from {fraction[0]:g} to {fraction[1]:g}"
+def _with_fractions(fractions: Fractions) -> str:
+    """The fractions that are limited, empty if none is."""
+    limited = {phase: ends for phase, ends in fractions.items() if ends != (0, 1)}
+    return f"with a volume fraction {described_fractions(limited)}" if limited else ""
 
 
-def _needs(modulus: str, interval: Interval, materials: Materials) -> np.ndarray:
+def _needs(modulus: str, interval: Interval, materials: Materials, dims: int) -> np.ndarray:
     """Rows a with a.f >= 1 for volume fractions f at which the modulus may be in the interval: `(rows, P)`."""
     low, high = interval
-    moduli = plane_moduli(materials)[modulus]
+    moduli = phase_moduli(materials, dims)[modulus]
     rows = [np.empty((0, len(moduli)))]
     if low > 0:
-        rows.append((young_planes(materials, _PLANES) if modulus == "E" else moduli[None]) / low)
+        rows.append((young_planes(materials, _PLANES, dims) if modulus == "E" else moduli[None]) / low)
     if np.isfinite(high) and moduli.all():  # any volume fraction of a void brings Reuss's bound down to 0
         rows.append(high / moduli[None])
     return np.concatenate(rows)
 
 
-def _share_rows(phases: int, fraction: Interval) -> np.ndarray:
-    """Rows a with a.f >= 1 for volume fractions of phase 1 in an interval: `(rows, P)`."""
+def _share_rows(phases: int, fractions: Fractions) -> np.ndarray:
+    """Rows a with a.f >= 1 for volume fractions in their intervals: `(rows, P)`."""
     rows = [np.empty((0, phases))]
-    first = np.arange(phases) == 1
-    if fraction[0] > 0:
-        rows.append(first[None] / fraction[0])
-    if fraction[1] < 1:
-        rows.append(~first[None] / (1 - fraction[1]))
+    for phase, (low, high) in fractions.items():
+        own = np.arange(phases) == phase
+        if low > 0:
+            rows.append(own[None] / low)
+        if high < 1:
+            rows.append(~own[None] / (1 - high))
     return np.concatenate(rows)
 
 
@@ -160,7 +171,7 @@ def _fraction_range(needs: list[np.ndarray]) -> tuple[float, float] | None:
 
 
 def _conflict(
-    targets: Mapping[str, float | Interval], needs: Mapping[str, np.ndarray], shares: np.ndarray, fraction: Interval
+    targets: Mapping[str, float | Interval], needs: Mapping[str, np.ndarray], shares: np.ndarray, fractions: Fractions
 ) -> str:
     """Names the fewest targets that exclude each other, which make the clearest message."""
     groups = (names for count in range(1, len(needs) + 1) for names in combinations(needs, count))
@@ -171,7 +182,8 @@ def _conflict(
         ranges = {name: _fraction_range([shares, needs[name]]) for name in names}
         each = "; ".join(f"{name} needs {ends[0]:.3f} to {ends[1]:.3f}" for name, ends in ranges.items() if ends)
         message += f" (of phase 1, {each})"
-    return message + ("." if fraction == (0, 1) else f", {_with_share(fraction)}.")
+    where = _with_fractions(fractions)
+    return message + (f", {where}." if where else ".")
 
 
 def _check_two_phases(
@@ -179,15 +191,17 @@ def _check_two_phases(
     wanted: Mapping[str, Interval],
     materials: Materials,
     f: np.ndarray,
-    fraction: Interval,
+    fractions: Fractions,
+    dims: int,
 ) -> None:
     """Checks what ties properties of two phases together, at volume fractions `f` of phase 1."""
-    where = f"{_with_share(fraction)}, " if fraction != (0, 1) else ""
+    limited = _with_fractions(fractions)
+    where = f"{limited}, " if limited else ""
     for name, (low, high) in wanted.items():
         above, below = quotient(name) or ("", "")
-        moduli = bounding_modulus(above), bounding_modulus(below)
+        moduli = bounding_modulus(above, dims), bounding_modulus(below, dims)
         if moduli[0] and moduli[1]:
-            top, bottom = _means(moduli[0], materials, f), _means(moduli[1], materials, f)
+            top, bottom = (_means(modulus, materials, f, dims) for modulus in moduli if modulus)
             with np.errstate(divide="ignore"):
                 least, most = float((top[0] / bottom[1]).min()), float((top[1] / bottom[0]).max())
             if not (least <= high and low <= most):
@@ -195,7 +209,7 @@ def _check_two_phases(
                     f"target {describe_interval(name, targets[name])} is out of reach: {where}these phases give {name} "
                     f"from {least:.6g} to {most:.6g} (Voigt-Reuss bounds)."
                 )
-    if {"kx", "ky"} <= set(wanted):
+    if dims == 2 and {"kx", "ky"} <= set(wanted):
         k_0, k_1 = map(float, materials.conductivities)
         lens = pair_lens((k_0, k_1), f, wanted["kx"])
         low, high = wanted["ky"]
@@ -207,11 +221,11 @@ def _check_two_phases(
             )
 
 
-def _means(modulus: str, materials: Materials, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _means(modulus: str, materials: Materials, f: np.ndarray, dims: int) -> tuple[np.ndarray, np.ndarray]:
     """Bounds of a modulus at each volume fraction, `(F,)` each."""
     fractions = np.stack([1 - f, f], axis=1)
-    moduli = plane_moduli(materials)
+    moduli = phase_moduli(materials, dims)
     if modulus != "E":
         return reuss(moduli[modulus], fractions), voigt(moduli[modulus], fractions)
     K, mu = voigt(moduli["K"], fractions), voigt(moduli["mu"], fractions)
-    return reuss(moduli["E"], fractions), 4 * K * mu / (K + mu)
+    return reuss(moduli["E"], fractions), young_modulus(K, mu, dims)

@@ -18,8 +18,8 @@ from microdesign.physics.solver.precision import Precision
 if TYPE_CHECKING:
     from microdesign.physics.solver.homogenization import Homogenization
 
-_VERSION = 3
-"""Raised whenever a change of the solver changes its answers by more than its tolerance."""
+_VERSION = 4
+"""Raised whenever its answers change by more than its tolerance, or it gives more properties."""
 
 
 class FFTEvaluator(Config):

@@ -76,9 +76,10 @@ class NpyWriter(Writer):
         return path
 
 
-def read_npy(path: str | Path, n_phases: int | None = None) -> Microstructures:
+def read_npy(path: str | Path, n_phases: int | None = None, dims: int | None = None) -> Microstructures:
     """Returns all images of a `.npy` file, see `NpyReader`."""
-    return Microstructures.concatenate(list(NpyReader().read(Path(path), options=ReadOptions(n_phases=n_phases))))
+    options = ReadOptions(n_phases=n_phases, dims=dims)
+    return Microstructures.concatenate(list(NpyReader().read(Path(path), options=options)))
 
 
 def open_npy(path: str | Path, dims: int | None = None) -> NDArray:
