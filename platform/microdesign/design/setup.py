@@ -138,6 +138,8 @@ def open_setup(
         raise InputError(
             f"The campaign's materials are {len(materials.phases)} phases; the model makes images of {phases}."
         )
+    if config.robust and phases != 2:
+        raise InputError(f"robust: expected a model of two phases; this one makes images of {phases}.")
     asked = config.target.of_images(2 if len(shape) == 2 else 3, phases)
     evaluator = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
     dataset = None if config.dataset is None else Dataset.open(config.dataset)

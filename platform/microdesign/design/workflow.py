@@ -144,7 +144,7 @@ def _result(
         else summarize_training_images(admitted, config.target, config.candidates, folder / "from-data", config.pixel)
     )
     images = config.images_per_design
-    outlines = len(VARIANTS) * (config.robustness.manufacturing and not config.robust)
+    outlines = len(VARIANTS) * _outlines_vary(config)
     redraws = len(candidates) * (config.robustness.draws * images + outlines)
     designs = [trial.labels for trial in outcome.candidates] or [
         result.labels(each.files["npy"])[0] for each in result.misses
@@ -174,6 +174,11 @@ def _result(
     )
 
 
+def _outlines_vary(config: CampaignConfig) -> bool:
+    """Whether candidates are evaluated with other outlines: of two phases; a robust campaign has them on record."""
+    return config.robustness.manufacturing and not config.robust and config.target.phases == 2
+
+
 def _with_robustness(
     setup: CampaignSetup, trials: Sequence[Trial], candidates: Sequence[CandidateResult], evaluate: Evaluate
 ) -> tuple[CandidateResult, ...]:
@@ -191,7 +196,7 @@ def _with_robustness(
         config.seed,
     )
     made: Sequence[Manufacturing | None] = [each.manufacturing for each in candidates]
-    if config.robustness.manufacturing and not config.robust:  # a robust campaign has them on record
+    if _outlines_vary(config):
         made = manufacturing([trial.labels for trial in trials], target, evaluate, config.seed)
     return tuple(
         candidate.model_copy(update={"robustness": spread, "manufacturing": outlines})
@@ -209,7 +214,7 @@ def _baselines(
     found = {"training_set": None if admitted is None else best_of_training_set(admitted, target)}
     if config.random_baseline:
         found["random"] = best_of_random_draws(setup.data, setup.surrogate, target, evaluate, n, config.seed)
-    summarized = {name: summarize_baseline(found[name], folder / f"{name}.npy") for name in found}
+    summarized = {name: summarize_baseline(found[name], folder / f"{name}.npy", target.phases) for name in found}
     return summarized, n * config.random_baseline
 
 

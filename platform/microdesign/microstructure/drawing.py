@@ -1,6 +1,6 @@
 """How an image of phases looks, everywhere: x to the right, y up, phase 0 light and the highest phase dark.
 
-Of a volume the section at z = 0 is drawn.
+Of a volume three orthogonal sections through its middle are drawn side by side.
 """
 
 import base64
@@ -16,15 +16,27 @@ from microdesign.microstructure.scale_bar import with_scale_bar
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LIGHT, _DARK = 220, 30
+_LIGHT, _DARK, _BETWEEN = 220, 30, 255
 
 
 def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDArray[np.uint8]:
-    """Grey values, rows from the top, of labels `(X, Y)` or `(X, Y, Z)`; each pixel enlarged to `scale` x `scale`."""
-    section = labels if labels.ndim == 2 else labels[..., 0]
-    greys = np.linspace(_LIGHT, _DARK, max(n_phases, 2, int(section.max()) + 1)).astype(np.uint8)
+    """Grey values, rows from the top, of labels `(X, Y)` or `(X, Y, Z)`; each pixel enlarged to `scale` x `scale`.
+
+    The sections of a volume are, from the left, that across z (x to the right, y up), across y (x, z) and across x
+    (y, z), with white between them.
+    """
+    greys = np.linspace(_LIGHT, _DARK, max(n_phases, 2, int(labels.max()) + 1)).astype(np.uint8)
+    sections = [labels] if labels.ndim == 2 else [labels.take(labels.shape[axis] // 2, axis) for axis in (2, 1, 0)]
     # Rows of an array run downwards in a picture: transposed and flipped, x is to the right and y up.
-    return np.kron(greys[np.flipud(section.T)], np.ones((scale, scale), dtype=np.uint8))
+    drawn = [greys[np.flipud(section.T)] for section in sections]
+    if len(drawn) > 1:
+        rows, gap = max(len(each) for each in drawn), max(1, labels.shape[0] // 16)
+        widths = [(0, gap)] * (len(drawn) - 1) + [(0, 0)]
+        drawn = [
+            np.pad(each, ((rows - len(each), 0), width), constant_values=_BETWEEN)
+            for each, width in zip(drawn, widths, strict=True)
+        ]
+    return np.kron(np.concatenate(drawn, axis=1), np.ones((scale, scale), dtype=np.uint8))
 
 
 def png(grey: NDArray[np.uint8]) -> bytes:

@@ -91,13 +91,10 @@ def test_contradictions_and_unknown_keys() -> None:
         ({"volume_fraction": [0.6, 0.4]}, "low < high"),
         ({"volume_fraction": [0.2, 1.4]}, "low < high <= 1"),
         ({"connected": {1: 1.2}}, r"connected\.1 = 1\.2: expected a share"),
-        ({"percolates": {2: {"x": True}}}, r"percolates\.2"),
-        ({"percolates": {1: {"z": True}}}, r"percolates\.1\.z.*'x' or 'y'"),
+        ({"percolates": {256: {"x": True}}}, r"percolates\.256"),
+        ({"percolates": {1: {"w": True}}}, r"percolates\.1\.w.*'x', 'y' or 'z'"),
+        ({"volume_fraction": {0: [0.6, 1], 1: [0.6, 1]}}, "add up to more than 1"),
         ({"roundness": 1}, "unknown key 'roundness'; expected one of: connected, feature_size"),
-        (
-            {"percolates": {1: {"x": True, "y": False}, 0: {"y": True}}},
-            "phase 1, endless along x and not along y, cuts phase 0 off along y",
-        ),
     ]:
         with pytest.raises(InputError, match=message):
             validate_config(Constraints, values, "the constraints")
@@ -105,6 +102,14 @@ def test_contradictions_and_unknown_keys() -> None:
 
 def test_what_an_image_of_that_size_cannot_keep() -> None:
     for values, message in [
+        ({"percolates": {2: {"x": True}}}, "there is no phase 2; expected labels 0 to 1"),
+        ({"percolates": {1: {"z": True}}}, "images have no axis z"),
+        ({"symmetry": {"cubic": 0.1}}, "symmetry cubic is none of images; expected mirror or diagonal or turn"),
+        ({"volume_fraction": {0: [0, 0.4], 1: [0, 0.5]}}, "add up to less than 1"),
+        (
+            {"percolates": {1: {"x": True, "y": False}, 0: {"y": True}}},
+            "phase 1, endless along x and not along y, cuts phase 0 off along y",
+        ),
         (
             {"feature_size": {0: {"at_least": 20}, 1: {"at_least": 20}}},
             "phase 0 20 and phase 1 20 pixels wide do not fit into an image of 32",
@@ -124,6 +129,42 @@ def test_what_an_image_of_that_size_cannot_keep() -> None:
     ]:
         with pytest.raises(InputError, match=message):
             validate_config(Constraints, values, "the constraints").check_images((32, 32))
+
+
+def test_volumes() -> None:
+    """A rod along z, a plate across it, and a cube: fractions, paths, widths and symmetries of volumes."""
+    rod, plate, cube = np.zeros((3, 12, 12, 12), np.uint8)
+    rod[2:8, 2:8], plate[..., 3:6], cube[:6, :6, :6] = 1, 1, 1
+    volumes = np.stack([rod, plate, cube])
+    for values, expected in [
+        ({"volume_fraction": [0.2, 0.26]}, [True, True, False]),
+        ({"volume_fraction": {0: [0.8, 1]}}, [False, False, True]),
+        ({"percolates": {1: {"z": True}}}, [True, False, False]),
+        ({"percolates": {1: {"x": True, "z": False}}}, [False, True, False]),
+        ({"percolates": {0: {"z": True}, 1: {"z": True}}}, [True, False, False]),
+        ({"feature_size": {1: {"at_least": 6, "ignore": 0}}}, [True, False, True]),
+        ({"symmetry": {"orthotropic": 1e-6}}, [True, True, True]),
+        ({"symmetry": {"cubic": 1e-6}}, [False, False, True]),
+    ]:
+        constraints = validate_config(Constraints, values, "the constraints")
+        constraints.check_images((12, 12, 12))
+        assert constraints.admits(volumes).tolist() == expected, values
+    # In space, unlike in the plane, both phases may be endless along axes that cross.
+    both = {"percolates": {1: {"x": True, "y": False}, 0: {"y": True}}}
+    validate_config(Constraints, both, "the constraints").check_images((12, 12, 12))
+
+
+def test_three_phases() -> None:
+    layers = np.zeros((1, 8, 8), np.uint8)
+    layers[:, 2:6], layers[:, 6:] = 1, 2
+    constraints = validate_config(Constraints, {"volume_fraction": {1: [0.4, 0.6], 2: [0.2, 0.3]}}, "the constraints")
+    constraints.check_images((8, 8), phases=3)
+    found = constraints.values(layers, phases=3)
+    assert {name: value.tolist() for name, value in found.items()} == {
+        "volume_fraction_1": [0.5],
+        "volume_fraction_2": [0.25],
+    }
+    assert constraints.admits(layers, phases=3).all()
 
 
 def test_widths_with_a_unit() -> None:

@@ -150,7 +150,7 @@ class SearchConfig(Config):
 class ReferenceImage(Config):
     """An image that the report shows beside the candidates."""
 
-    image: str = Field(description="file (.npy) of phase labels (X, Y)")
+    image: str = Field(description="file (.npy) of phase labels (X, Y) or (X, Y, Z)")
     name: str = Field("reference", description="what the report calls it")
     properties: Mapping[str, float] = Field({}, description="its own properties, in the materials' units")
 

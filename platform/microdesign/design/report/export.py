@@ -19,46 +19,47 @@ Pixel = tuple[float, str]
 UNKNOWN: Pixel = (1.0, "")
 
 
-def write_image(path: Path, labels: np.ndarray, pixel: Pixel = UNKNOWN) -> None:
-    """Writes labels uint8 `(X, Y)` as `.npy`, and beside it as `.png`, with a scale bar where the size is known."""
+def write_image(path: Path, labels: np.ndarray, pixel: Pixel = UNKNOWN, phases: int = 2) -> None:
+    """Writes labels uint8 `(*N)` as `.npy`, and beside it as `.png`, with a scale bar where the size is known."""
     write_labels(path, labels)
     with replacing(path.with_suffix(".png")) as temporary:
-        temporary.write_bytes(_drawn(labels, pixel))
+        temporary.write_bytes(_drawn(labels, pixel, phases))
 
 
 def write_design(
-    path: Path, labels: np.ndarray, properties: Mapping[str, float], pixel: Pixel = UNKNOWN
+    path: Path, labels: np.ndarray, properties: Mapping[str, float], pixel: Pixel = UNKNOWN, phases: int = 2
 ) -> dict[str, str]:
     """Writes a design as `.npy`, `.png` and `.vti`, the last with its properties; returns the paths by kind.
 
     Args:
         path: The `.npy`.
-        labels: uint8 `(X, Y)`.
+        labels: uint8 `(X, Y)` or `(X, Y, Z)`.
         properties: Of the design.
         pixel: Edge of a pixel and its unit.
+        phases: Number of phases.
     """
-    write_image(path, labels, pixel)
+    write_image(path, labels, pixel, phases)
     values = {name: np.array([value]) for name, value in properties.items()}
     batch = Microstructures(
-        labels=labels[None], n_phases=2, properties=values, pixel_size=pixel[0], length_unit=pixel[1]
+        labels=labels[None], n_phases=phases, properties=values, pixel_size=pixel[0], length_unit=pixel[1]
     )
     write_vti(path.with_suffix(".vti"), batch)
     return {kind: str(path.with_suffix(f".{kind}")) for kind in ("npy", "png", "vti")}
 
 
 def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Writes labels uint8, `(X, Y)` or a stack `(n, X, Y)`, as `.npy`."""
+    """Writes labels uint8, `(*N)` or a stack `(n, *N)`, as `.npy`."""
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, labels, allow_pickle=False)
 
 
-def data_uri(labels: np.ndarray) -> str:
-    """The picture of labels uint8 `(X, Y)` as a `data:` URI, for HTML."""
-    return png_uri(_drawn(labels, UNKNOWN))
+def data_uri(labels: np.ndarray, phases: int = 2) -> str:
+    """The picture of labels uint8 `(*N)` as a `data:` URI, for HTML."""
+    return png_uri(_drawn(labels, UNKNOWN, phases))
 
 
-def _drawn(labels: np.ndarray, pixel: Pixel) -> bytes:
-    return png(with_scale_bar(picture(labels, scale=PIXEL), pixel[0] / PIXEL, pixel[1]))
+def _drawn(labels: np.ndarray, pixel: Pixel, phases: int) -> bytes:
+    return png(with_scale_bar(picture(labels, phases, PIXEL), pixel[0] / PIXEL, pixel[1]))
 
 
 def png_uri(content: bytes) -> str:

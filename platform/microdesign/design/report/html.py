@@ -32,6 +32,7 @@ from microdesign.design.report.result import CampaignResult, read_result
 from microdesign.design.report.result_parts import ConstraintRange
 from microdesign.design.report.summary import summarize
 from microdesign.design.target.feasibility import feasibility_of
+from microdesign.microstructure.drawing import picture as drawn
 from microdesign.microstructure.scale_bar import bar_length
 
 RESULT, PAGE, CONFIG, RUN = "result.json", "report.html", "campaign.yaml", "mlflow.json"
@@ -98,9 +99,9 @@ def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> Ca
 def _render(result: CampaignResult) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "images": lambda path: [data_uri(labels) for labels in result.labels(path)],
-        "aspect": lambda path: " / ".join(map(str, result.labels(path).shape[1:3])),
-        "fraction": lambda path: f"{float(result.labels(path).mean()):.4g}",
+        "images": lambda path: [data_uri(labels, result.target.phases) for labels in result.labels(path)],
+        "aspect": lambda path: " / ".join(map(str, reversed(_extent(result, path)))),
+        "fraction": lambda path: f"{float((result.labels(path) == 1).mean()):.4g}",
         "download": lambda path: download(path, result.folder),
         "name": lambda path: Path(path).name,
         "percent": lambda value: f"{100 * value:.2f} %",
@@ -113,7 +114,7 @@ def _render(result: CampaignResult) -> Path:
     designs, charts = (*result.candidates, *result.misses), report_charts(result)
     shared = files("microdesign.design.report")
     page = Path(result.folder) / PAGE
-    fields = field_maps(list(result.images), result.materials)
+    fields = field_maps(list(result.images) if result.target.dims == 2 else [], result.materials)
     text = environment.from_string(shared.joinpath("template.html").read_text("utf-8")).render(
         r=result,
         asked=asked_for(result),
@@ -128,7 +129,7 @@ def _render(result: CampaignResult) -> Path:
         verified=lambda design, name: verified_text(design, name).replace("->", "\u2192"),
         error=error_text,
         baseline_title=baseline_title,
-        bar=lambda path: _bar(result, result.labels(path).shape[1]),
+        bar=lambda path: _bar(result, _extent(result, path)[1]),
         bar_unit=shown_length(result.pixel_size, result.length_unit) if result.length_unit else "of unknown size",
         phases=phase_texts(result.materials),
         model_link=model_link(result),
@@ -173,9 +174,14 @@ def _reference(result: CampaignResult) -> dict[str, Any] | None:
         "whole": whole_picture(labels),
         "part": part_picture(labels, size) if 0 < size <= min(labels.shape) else None,
         "extent": " x ".join(map(str, labels.shape)),
-        "fraction": float(labels.mean()),
+        "fraction": float((labels == 1).mean()),
         "properties": {n: v for n, v in result.reference.properties.items() if n in result.target.names},
     }
+
+
+def _extent(result: CampaignResult, path: str) -> tuple[int, ...]:
+    """Rows and columns of the picture of a file's first image, a pixel each."""
+    return drawn(result.labels(path)[0], scale=1).shape
 
 
 def _bar(result: CampaignResult, columns: int) -> dict[str, str] | None:

@@ -43,8 +43,8 @@ def _thumbnails(result: CampaignResult) -> dict[int, str]:
     found = {}
     for each in result.search.rounds:
         for number, labels in zip(each.shown, result.labels(each.images), strict=False):
-            step = -(-max(labels.shape) // _THUMBNAIL)
-            found[number] = png_uri(png(picture(np.ascontiguousarray(labels[::step, ::step]))))
+            coarse = labels[(slice(None, None, -(-max(labels.shape) // _THUMBNAIL)),) * labels.ndim]
+            found[number] = png_uri(png(picture(np.ascontiguousarray(coarse), result.target.phases)))
     return found
 
 

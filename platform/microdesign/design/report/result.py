@@ -84,7 +84,7 @@ class CampaignResult(ResultPart):
 
     @property
     def images(self) -> np.ndarray:
-        """The candidates as phase labels, uint8 `(n, X, Y)`, best first; `(0, 0, 0)` without candidates.
+        """The candidates as phase labels, uint8 `(n, *N)`, best first; `(0, 0, 0)` without candidates.
 
         Raises:
             InputError: A candidate's file is gone.
@@ -137,7 +137,7 @@ class CampaignResult(ResultPart):
         return f"{self.search.evaluations} physics evaluations{designs}"
 
     def labels(self, path: str) -> np.ndarray:
-        """The images of one of the result's files, `(n, X, Y)`, also after the campaign's folder was moved.
+        """The images of one of the result's files, `(n, *N)`, also after the campaign's folder was moved.
 
         Raises:
             InputError: The file is gone.
@@ -145,7 +145,7 @@ class CampaignResult(ResultPart):
         given = Path(path)
         if not given.is_file():
             raise InputError(f"{path}: is gone; read the result with `read_result` of the campaign's present folder.")
-        return read_npy(given).labels
+        return read_npy(given, dims=self.target.dims).labels
 
     def __str__(self) -> str:
         return "\n".join((self.verdict.sentence, str(self.table), *self.summary))
@@ -157,7 +157,7 @@ class CampaignResult(ResultPart):
     @property
     def pictures(self) -> list[str]:
         """The pictures of the table's rows after the target as URIs: candidates, near misses, training images."""
-        return [data_uri(self.labels(files["npy"])[0]) for files in self.files]
+        return [data_uri(self.labels(files["npy"])[0], self.target.phases) for files in self.files]
 
     @property
     def files(self) -> list[dict[str, str]]:

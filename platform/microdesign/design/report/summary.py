@@ -96,7 +96,7 @@ def summarize(
         distinct=DISTINCT,
         candidates=candidates,
         misses=misses,
-        reference=None if config.reference is None else summarize_reference(config.reference, images),
+        reference=None if config.reference is None else summarize_reference(config.reference, images, target.dims),
         search=summarize_search(trials.evaluations, progress, images),
         evaluator=config.evaluator,
         model=model,
@@ -125,7 +125,7 @@ def summarize_design(
     if training is not None:
         realism, (novelty, alike) = training.realism(images), training.nearest(images)
         nearest = path.with_name(f"{path.stem}-nearest.npy")
-        write_image(nearest, alike[0])
+        write_image(nearest, alike[0], phases=target.phases)
     verified = {name: trial.verified[name] for name in target.names}
     made = manufacturing_of(trial.verified, target)
     values = np.array([list(verified.values())])
@@ -155,7 +155,7 @@ def summarize_design(
         order=trial.order,
         key=trial.key,
         parent=trial.parent,
-        files=write_design(path, trial.labels, trial.drawn, pixel),
+        files=write_design(path, trial.labels, trial.drawn, pixel, target.phases),
         nearest=None if nearest is None else str(nearest),
     )
 
@@ -191,27 +191,28 @@ def summarize_training_images(
     for number, (row, values) in enumerate(met_by_training_images(admitted, target, n), start=1):
         verified = dict(zip(target.names, values.tolist(), strict=True))
         error = float(admitted.errors[np.searchsorted(admitted.rows, row)])
-        files = write_design(folder / f"training-image-{number}.npy", admitted.data.labels[row], verified, pixel)
+        path = folder / f"training-image-{number}.npy"
+        files = write_design(path, admitted.data.labels[row], verified, pixel, target.phases)
         found.append(TrainingImageResult(verified=verified, error=error, row=row, files=files))
     return tuple(found)
 
 
-def summarize_baseline(baseline: Baseline | None, path: Path) -> BaselineResult | None:
+def summarize_baseline(baseline: Baseline | None, path: Path, phases: int = 2) -> BaselineResult | None:
     """The best design of a baseline; writes its image."""
     if baseline is None:
         return None
-    write_image(path, baseline.labels)
+    write_image(path, baseline.labels, phases=phases)
     return BaselineResult(verified=baseline.verified, error=baseline.error, of=baseline.of, image=str(path))
 
 
-def summarize_reference(reference: ReferenceImage, folder: Path) -> ReferenceResult:
+def summarize_reference(reference: ReferenceImage, folder: Path, dims: int = 2) -> ReferenceResult:
     """The image beside the candidates; writes a copy of it.
 
     Raises:
         InputError: It cannot be read.
     """
     path = folder / "reference.npy"
-    write_labels(path, read_npy(reference.image).labels)
+    write_labels(path, read_npy(reference.image, dims=dims).labels)
     return ReferenceResult(name=reference.name, properties=dict(reference.properties), image=str(path))
 
 

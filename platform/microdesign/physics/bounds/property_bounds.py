@@ -112,7 +112,8 @@ def property_bounds(materials: Materials, fractions: Fractions = ANY_FRACTIONS, 
     largest Young's modulus of a Voigt mean, which exceeds that of the phases when Poisson's ratios differ. Poisson's
     ratios come from the stiffness being positive definite, vxy^2 < Ex / Ey: a wide interval, but a true one. Of the
     tensors' entries those of the diagonal are bounded: C11 and C22 by Ex or Ey and by Voigt's K + mu, of volumes by that
-    of K + 4/3 mu. Where all phases have one stiffness, or one conductivity, its properties do not depend on the microstructure: both ends are it.
+    of K + 4/3 mu. Where all phases have one stiffness, or one conductivity, its properties do not depend on the
+    microstructure: both ends are it.
 
     Args:
         materials: The phases.
