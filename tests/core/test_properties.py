@@ -35,7 +35,7 @@ def own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_plane_names_are_those_of_micro2d() -> None:
     assert standard_names(2) == (*MECHANICAL, *THERMAL)
-    assert len(standard_names(3)) == 21 + 6 + 4
+    assert len(standard_names(3)) == 21 + 6 + 4 + 15
 
 
 def test_entries_agree_with_each_other() -> None:

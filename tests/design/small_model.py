@@ -17,12 +17,19 @@ from microdesign.surrogate.protocol import Prior
 MATERIALS = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]})
 
 
-def small_surrogate() -> LocalSurrogate:
+NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
+
+
+def small_surrogate(
+    network: NetworkConfig = NETWORK,
+    names: tuple[str, str] = ("Ex", "kx"),
+    materials: Materials = MATERIALS,
+) -> LocalSurrogate:
     torch.manual_seed(0)
-    config = ModelConfig(network=NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32))
-    standardization = Standardization(names=("Ex", "kx"), units=("1", "1"), offsets=(1.2, 1.2), scales=(0.3, 0.3))
+    config = ModelConfig(network=network)
+    standardization = Standardization(names=names, units=("1", "1"), offsets=(1.2, 1.2), scales=(0.3, 0.3))
     description = Description(
-        model=config, standardization=standardization, materials=MATERIALS.model_dump(mode="json"), weights="random"
+        model=config, standardization=standardization, materials=materials.model_dump(mode="json"), weights="random"
     )
     return LocalSurrogate(Bundle(VAERegression(config, 2).eval(), description))
 

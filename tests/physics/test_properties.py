@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
-from microdesign.core.properties import standard_names
+from microdesign.core.properties import known, standard_names
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import (
     engineering_constants,
@@ -12,6 +12,7 @@ from microdesign.physics.properties import (
     property_units,
     property_values,
     tensor_entries,
+    volume_properties,
 )
 from microdesign.physics.solver.homogenization import homogenize
 
@@ -130,3 +131,27 @@ def check_properties_given(dims: int) -> None:
     assert set(found) == set(expected)
     for name, value in found.items():
         np.testing.assert_array_equal(value, expected[name])
+
+
+def test_constants_of_volumes() -> None:
+    """Of an isotropic solid E, nu, G and k; of any tensor those of its components, and Maxwell's reciprocity."""
+    E, nu = 2.0, 0.3
+    lam, mu = E * nu / ((1 + nu) * (1 - 2 * nu)), E / (2 * (1 + nu))
+    solid = np.diag([2 * mu] * 3 + [mu] * 3)
+    solid[:3, :3] += lam
+    stream = np.random.default_rng(0)
+    root, k = stream.standard_normal((6, 6)), stream.standard_normal((3, 3))
+    found = volume_properties(np.stack([solid, root @ root.T]), np.stack([5 * np.eye(3), k @ k.T]))
+    for name in ("Ex", "Ey", "Ez", "E"):
+        assert found[name][0] == pytest.approx(E)
+    for name in ("vxy", "vzx", "vyz"):
+        assert found[name][0] == pytest.approx(nu)
+    assert [found[name][0] for name in ("Gxy", "Gxz", "Gyz", "G", "kz")] == pytest.approx([mu, mu, mu, mu, 5])
+    for first, second in ("xy", "xz", "yz"):
+        pairs = (found[f"v{a}{b}"] / found[f"E{a}"] for a, b in ((first, second), (second, first)))
+        np.testing.assert_allclose(*pairs)
+    components = {name: values for name, values in found.items() if known(3)[name].entry is not None}
+    for name, values in found.items():
+        np.testing.assert_allclose(property_values(components, name, 3), values, err_msg=name)
+    with pytest.raises(InputError, match="property 'Ez' is not at hand; it needs C11, C12"):
+        property_values({"C11": np.ones(1)}, "Ez", 3)

@@ -49,7 +49,7 @@ class PropertyRegression:
 
     @classmethod
     def fit(
-        cls, table: Mapping[str, np.ndarray], names: Sequence[str], name: str, least: int = _LEAST
+        cls, table: Mapping[str, np.ndarray], names: Sequence[str], name: str, dims: int = 2, least: int = _LEAST
     ) -> "PropertyRegression | None":
         """Fits a property to others of the same images; None where they are too few, or one lacks a property.
 
@@ -57,6 +57,7 @@ class PropertyRegression:
             table: Properties of labelled images by name, `(N,)` each.
             names: What to predict from.
             name: What to predict; a quotient `A/B` as well.
+            dims: 2, of images, or 3, of volumes.
             least: Images for each monomial that it takes.
 
         Example:
@@ -66,8 +67,8 @@ class PropertyRegression:
             array([6.])
         """
         try:
-            columns = np.stack([property_values(table, each) for each in names], axis=1).astype(float)
-            wanted = property_values(table, name).astype(float)
+            columns = np.stack([property_values(table, each, dims) for each in names], axis=1).astype(float)
+            wanted = property_values(table, name, dims).astype(float)
         except InputError:
             return None
         finite = np.isfinite(columns).all(1) & np.isfinite(wanted)
@@ -107,7 +108,7 @@ class FurtherProperties(WrappedSurrogate):
 
 
 def with_further_properties(
-    surrogate: Surrogate, names: Sequence[str], table: Mapping[str, np.ndarray] | None
+    surrogate: Surrogate, names: Sequence[str], table: Mapping[str, np.ndarray] | None, dims: int = 2
 ) -> Surrogate:
     """The model with regressions of those of the properties `names` that it does not determine and labels tell of.
 
@@ -115,6 +116,7 @@ def with_further_properties(
         surrogate: The model.
         names: Properties; quotients `A/B` as well.
         table: Properties of labelled images by name, `(N,)` each; None without.
+        dims: 2, of images, or 3, of volumes.
     """
     if table is None:
         return surrogate
@@ -122,9 +124,9 @@ def with_further_properties(
     found = {}
     for name in names:
         try:
-            property_values(example, name)
+            property_values(example, name, dims)
         except InputError:
-            if (fitted := PropertyRegression.fit(table, surrogate.properties, name)) is not None:
+            if (fitted := PropertyRegression.fit(table, surrogate.properties, name, dims)) is not None:
                 found[name] = fitted
     return FurtherProperties(surrogate, found) if found else surrogate
 

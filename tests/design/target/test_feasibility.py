@@ -25,7 +25,7 @@ def test_outside_the_bounds(materials: Materials) -> None:
         (target(THIRTY, kx=3.0, ky={"at_least": 3}), "kx = 3 and ky >= 3 exclude each other: .*Hashin-Shtrikman"),
         (target(Gxy={"at_most": 0.5}, kx={"at_least": 8}), "exclude each other: no volume fractions"),
         (target(**{"kx/ky": {"at_least": 3.1}}), "kx/ky >= 3.1 is out of reach: .* to 3.025"),
-        (target(colour={"maximize": True}), "target 'colour' is no property; expected some of Ex"),
+        (target(colour={"maximize": True}), "target 'colour' is no property of images; expected some of Ex"),
     ]:
         with pytest.raises(InputError, match=message):
             check_feasible(asked, materials, FFTEvaluator())

@@ -201,3 +201,29 @@ def test_what_does_not_depend_on_the_microstructure_is_known_exactly() -> None:
     check_reachable({"Ex": 500, "kx": 7, "ky": 7}, SAME_CONDUCTIVITY)
     with pytest.raises(InputError, match=r"target kx/ky = 1\.2 is out of reach: these phases give kx/ky from 1 to 1 "):
         check_reachable({"kx/ky": 1.2}, SAME_CONDUCTIVITY)
+
+
+def test_volumes_are_within_the_bounds() -> None:
+    """Real volumes of two and of three phases, at their own fractions; laminates touch them."""
+    stream = np.random.default_rng(0)
+    for materials in (TWO, THREE):
+        labels = stream.integers(0, len(materials.phases), (3, 8, 8, 8), np.uint8)
+        labels[0] = np.arange(8)[:, None] % len(materials.phases)
+        values = FFTEvaluator(tolerance=1e-6).evaluate(labels, materials)
+        for i, volume in enumerate(labels):
+            shares = np.bincount(volume.ravel(), minlength=len(materials.phases)) / volume.size
+            fractions = {phase: (share, share) for phase, share in enumerate(shares.tolist())}
+            bounds = property_bounds(materials, fractions, 3)
+            assert {"C33", "C44", "Ez", "Gyz", "kz", "k33", "K", "G", "E", "AU", "vzx"} <= set(bounds)
+            for name, (low, high) in bounds.items():
+                assert low * (1 - 1e-5) - 1e-9 <= values[name][i] <= high * (1 + 1e-5) + 1e-9, name
+            check_reachable(
+                {name: float(values[name][i]) for name in ("C11", "Ez", "kx", "K", "Gyz")}, materials, dims=3
+            )
+            isotropic = hashin_shtrikman(materials, shares, 3)
+            assert all(isotropic[name][0] <= isotropic[name][1] for name in isotropic)
+    # Coated spheres, which have Hashin and Shtrikman's conductivity (Maxwell).
+    low, _ = hashin_shtrikman(TWO, np.array([0.6, 0.4]), 3)["k"]
+    assert low == pytest.approx(1 + 0.4 / (1 / 9 + 0.6 / 3))
+    with pytest.raises(InputError, match="do not add up to 1"):
+        property_bounds(TWO, {0: (0.1, 0.2), 1: (0.3, 0.4)}, 3)

@@ -63,7 +63,7 @@ class Proposals:
     def adopt(self, surrogate: Surrogate) -> None:
         """Goes on with another model, as a retrained one: trials that another one proposed are encoded anew."""
         config = self.config
-        self.surrogate = with_further_properties(surrogate, self.target.names, self._table)
+        self.surrogate = with_further_properties(surrogate, self.target.names, self._table, self.target.dims)
         self._initial: InitialDesign | None = None
         points = conditions(self.target, surrogate, self._table, config.conditions, config.seed)
         self.strata = strata_around(surrogate, points, config.neighbours, config.spread, config.seed)

@@ -141,7 +141,8 @@ def _bounds(target: Target, materials: Materials) -> dict[str, dict[str, Interva
     general = property_bounds(materials, fractions, dims)
     bounds: dict[str, dict[str, Interval]] = {n: {"any": general[n]} for n in target.names if n in general}
     if len(materials.phases) == 2 and materials.has_stiffness and materials.has_conductivity:
-        f = np.linspace(*np.sort(extreme_mixtures(2, fractions)[:, 1])[[0, -1]], 501)
+        ends = extreme_mixtures(2, fractions)[:, 1]
+        f = np.linspace(float(ends.min()), float(ends.max()), 501)
         sides = hashin_shtrikman(materials, np.stack([1 - f, f], axis=1), dims)
         (K_low, K_high), (mu_low, mu_high) = sides["K"], sides["mu"]
         with np.errstate(invalid="ignore"):

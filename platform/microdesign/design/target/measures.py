@@ -4,7 +4,7 @@ Shapes: n images, `*N` image (X, Y) or volume (X, Y, Z).
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -18,6 +18,8 @@ from microdesign.microstructure.statistics.population import MOST_MEMBERS, Popul
 from microdesign.microstructure.statistics.similarity import relative_distance
 from microdesign.microstructure.statistics.two_point import two_point
 
+Operation = Callable[[np.ndarray], np.ndarray]
+"""A symmetry of the grid: an image to another one."""
 Measure = Callable[[np.ndarray], np.ndarray]
 """Images uint8 `(n, *N)` to a value of each, `(n,)`."""
 
@@ -59,12 +61,12 @@ def asymmetry(symmetry: str) -> Measure:
     `cubic`, these and turned by 90 degrees about each axis.
     """
     # Two-point statistics know no difference between a shape and its point inversion: mirrors in x and y are the same.
-    mirrors = [lambda image, axis=axis: np.flip(image, axis) for axis in range(3)]
-    turns = [lambda image, plane=plane: np.rot90(image, axes=plane) for plane in ((0, 1), (0, 2), (1, 2))]
-    operations: list[Callable[[np.ndarray], np.ndarray]] = {
-        "mirror": [lambda image: image[::-1]],
-        "diagonal": [lambda image: image.T],
-        "turn": [lambda image: np.rot90(image)],
+    mirrors: list[Operation] = [partial(np.flip, axis=axis) for axis in range(3)]
+    turns: list[Operation] = [partial(np.rot90, axes=plane) for plane in ((0, 1), (0, 2), (1, 2))]
+    operations: list[Operation] = {
+        "mirror": mirrors[:1],
+        "diagonal": [np.transpose],
+        "turn": turns[:1],
         "orthotropic": mirrors,
         "cubic": [*mirrors, *turns],
     }[symmetry]

@@ -140,8 +140,9 @@ def minimum_feature_size(indicator: Tensor, dims: int = 2, ignore: float = 0.0) 
     """Returns the width of the thinnest part of a phase in pixels, float64 `(..., *N) -> (...)`, on the CPU.
 
     The largest d up to which discs (balls) of diameter d that fit into the phase come near all of it: no pixel is
-    farther from the union of the discs than the corner of a square is from its inscribed disc, (sqrt(2) - 1) d / 2. So
-    stripes have their width and squares their edge, discs their diameter less up to two pixels (of a staircase);
+    farther from the union of the discs than the corner of a square is from its inscribed disc, (sqrt(2) - 1) d / 2, and
+    that of a cube from its ball, (sqrt(3) - 1) d / 2. So stripes have their width and squares their edge, discs their
+    diameter less up to two pixels (of a staircase);
     right-angled corners are no features, sharper ones are. This is an opening by discs (Serra, Image Analysis and
     Mathematical Morphology, 1982) whose residue at corners is let pass; distances are those of
     `scipy.ndimage.distance_transform_edt` at a resolution of half a pixel.
@@ -178,8 +179,8 @@ def _feature_size(image: NDArray[np.bool_], ignore: float) -> float:
     size = 0
     for diameter in range(1, math.floor(depth.max()) + 1):
         # Discs of radius `diameter` (in half pixels) around these pixels lie in the phase. A disc reaches `diameter`
-        # from its middle, a corner of the square around it sqrt(2) times that.
-        reach = math.sqrt(2) * diameter
+        # from its middle, a corner of the square around it sqrt(2) times that, of a cube sqrt(3).
+        reach = math.sqrt(image.ndim) * diameter
         if (_periodic_distance(depth < diameter, math.ceil(reach) + 1)[fine] > reach).mean() > ignore:
             break
         size = diameter

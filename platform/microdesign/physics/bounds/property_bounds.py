@@ -111,8 +111,8 @@ def property_bounds(materials: Materials, fractions: Fractions = ANY_FRACTIONS, 
     come from Voigt and Reuss: Ex, Ey, Ez and E are at least the smallest E of a Reuss mean; their upper bound is the
     largest Young's modulus of a Voigt mean, which exceeds that of the phases when Poisson's ratios differ. Poisson's
     ratios come from the stiffness being positive definite, vxy^2 < Ex / Ey: a wide interval, but a true one. Of the
-    tensors' entries those of the diagonal are bounded: C11 and C22 by Ex or Ey and by Voigt's K + mu, of volumes by that
-    of K + 4/3 mu. Where all phases have one stiffness, or one conductivity, its properties do not depend on the
+    tensors' entries those of the diagonal are bounded: C11 and C22 by Ex or Ey and by Voigt's K + mu, K + 4/3 mu of
+    volumes. Where all phases have one stiffness, or one conductivity, its properties do not depend on the
     microstructure: both ends are it.
 
     Args:

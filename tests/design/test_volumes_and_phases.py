@@ -1,0 +1,105 @@
+"""Campaigns beyond images of two phases: volumes, and three phases; random models, real physics, no Ray."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from microdesign.core.errors import InputError
+from microdesign.core.progress import silent
+from microdesign.design.api import Campaign, design
+from microdesign.design.report.result import CampaignResult, read_result
+from microdesign.microstructure.generators.registry import generate
+from microdesign.microstructure.io.readers import read
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.physics.labels import label
+from microdesign.physics.materials import Materials
+from microdesign.physics.solver.homogenization import homogenize
+from microdesign.surrogate.local import LocalSurrogate
+from tests.design.small_model import MATERIALS, small_surrogate
+
+SMALL: dict[str, Any] = {"samples": 16, "screened": 3, "evaluations": 5, "candidates": 2, "corrected": 4}
+THREE = Materials.model_validate(
+    {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}, {"E": 5, "nu": 0.2, "k": 40}]}
+)
+
+
+@pytest.fixture(scope="module")
+def volumes() -> LocalSurrogate:
+    network = NetworkConfig(size=16, dimensions=3, widths=(4, 8), latent=4, hidden=16, field_channels=2)
+    return small_surrogate(network, ("C11", "k33"))
+
+
+def designed(model: LocalSurrogate, target: Any, folder: Path, **changes: Any) -> CampaignResult:
+    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    settings = {**SMALL, "refinement": {"pool": 8}, "robustness": {"draws": 1}, "runner_settings": {"workers": 1}}
+    return design(model, target, progress=silent, folder=folder / "c", tracking_uri=uri, **settings, **changes)
+
+
+def test_volumes(volumes: LocalSurrogate, tmp_path: Path) -> None:
+    """Goals of tensors and engineering constants of volumes, constraints along z, baselines, files, the report."""
+    images = generate("FilteredNoise", 12, (16, 16, 16), seed=1)
+    label(images, MATERIALS.model_dump()["phases"], tmp_path / "data")
+    target = {
+        "properties": {"C11": {"between": [1.4, 13]}, "Ez": {"at_least": 1.2}, "kx/kz": {"maximize": True}},
+        "constraints": {"volume_fraction": [0.2, 0.9], "percolates": {1: {"z": True}}},
+    }
+    result = designed(volumes, target, tmp_path, dataset=tmp_path / "data")
+    assert len(result.candidates)
+    assert result.images.shape[1:] == (16, 16, 16)
+    for candidate, labels in zip(result.candidates, result.images, strict=True):
+        found = homogenize(labels, MATERIALS, dims=3, tolerance=1e-6)
+        compliance, conductivity = np.linalg.inv(found.stiffness[0]), np.linalg.inv(found.conductivity[0])
+        assert candidate.verified["C11"] == pytest.approx(found.stiffness[0, 0, 0], rel=1e-3)
+        assert candidate.verified["Ez"] == pytest.approx(1 / compliance[2, 2], rel=1e-3)
+        assert candidate.verified["kx/kz"] == pytest.approx(conductivity[2, 2] / conductivity[0, 0], rel=1e-3)
+        assert 0.2 <= candidate.constraints["volume_fraction"] <= 0.9
+        assert candidate.constraints["percolates_1_z"] == 1
+        assert candidate.novelty > 0
+        assert candidate.discretization_gap is not None
+        np.testing.assert_array_equal(read(candidate.files["vti"]).labels[0], labels)
+    assert result.baselines["training_set"] is not None
+    page = (tmp_path / "c" / "report.html").read_text()
+    assert "sections through the middle" in page
+    assert "aspect-ratio: 50 / 16" in page
+    np.testing.assert_array_equal(read_result(tmp_path / "c").images, result.images)
+
+
+def test_three_phases(tmp_path: Path) -> None:
+    """Every phase keeps to its fractions, and what is verified is the physics of three phases."""
+    network = NetworkConfig(size=32, phases=3, widths=(8, 8), latent=4, hidden=16)
+    target = {
+        "properties": {"Ex": {"at_least": 1.5}},
+        "constraints": {"volume_fraction": {1: [0.2, 0.5], 2: [0.1, 0.5]}, "connected": {2: 0.01}},
+    }
+    result = designed(small_surrogate(network, materials=THREE), target, tmp_path)
+    assert len(result.candidates)
+    for candidate, labels in zip(result.candidates, result.images, strict=True):
+        shares = np.bincount(labels.ravel(), minlength=3) / labels.size
+        assert candidate.constraints["volume_fraction_1"] == pytest.approx(shares[1])
+        assert 0.2 <= shares[1] <= 0.5
+        assert 0.1 <= shares[2] <= 0.5
+        compliance = np.linalg.inv(homogenize(labels, THREE, tolerance=1e-6).stiffness[0])
+        assert candidate.verified["Ex"] == pytest.approx(1 / compliance[0, 0], rel=1e-3)
+        assert read(candidate.files["vti"]).n_phases == 3
+
+
+def test_what_cannot_be(volumes: LocalSurrogate, tmp_path: Path) -> None:
+    for target, message in [
+        ({"properties": {"Gyz": 40}}, r"Gyz = 40 is out of reach: .* from 0\.38\d* to 3\.8"),
+        ({"properties": {"C11": 3}, "constraints": {"volume_fraction": [0, 0.05]}}, "of phase 1 from 0 to 0.05, these"),
+        ({"properties": {"strength": 3}}, "'strength' is no property of volumes"),
+        ({"properties": {"C11": 3}, "dims": 2}, r"target\.dims = 2: the model's images have dims = 3"),
+        ({"properties": {"C11": 3}, "constraints": {"connected": {2: 0.5}}}, "there is no phase 2"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            designed(volumes, target, tmp_path)
+
+
+def test_ask_and_tell(volumes: LocalSurrogate, tmp_path: Path) -> None:
+    with Campaign(volumes, {"hardness": 3.0}, folder=tmp_path, **SMALL | {"evaluations": 2}) as campaign:
+        trials = campaign.ask(2)
+        assert trials[0].labels.shape == (16, 16, 16)
+        campaign.tell({trial.key: {"hardness": 1 + float(trial.labels.mean())} for trial in trials})
+        assert campaign.result().search.evaluations == 2
