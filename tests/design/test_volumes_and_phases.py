@@ -61,7 +61,7 @@ def test_volumes(volumes: LocalSurrogate, tmp_path: Path) -> None:
         np.testing.assert_array_equal(read(candidate.files["vti"]).labels[0], labels)
     assert result.baselines["training_set"] is not None
     page = (tmp_path / "c" / "report.html").read_text()
-    assert "sections through the middle" in page
+    assert "Sections through the middle" in page
     assert "aspect-ratio: 50 / 16" in page
     np.testing.assert_array_equal(read_result(tmp_path / "c").images, result.images)
 

@@ -1,6 +1,6 @@
 """Curves by which designs are compared with the training images: two-point statistics by distance, and chords.
 
-Shapes: n images, X Y image, R distances, L lengths.
+Shapes: n images, `*N` image or volume, R distances, L lengths.
 """
 
 from collections.abc import Sequence
@@ -24,28 +24,36 @@ ALIKE = 60
 
 
 def two_point_curves(labels: NDArray[np.uint8], periodic: bool = True) -> NDArray[np.float64]:
-    """Normalised autocovariance of phase 1 by distance, `(n, X, Y) -> (n, R)`: 1 at 0, 0 where nothing is correlated.
+    """Normalised autocovariance of phase 1 by distance, `(n, *N) -> (n, R)`: 1 at 0, 0 where nothing is correlated.
 
     Args:
-        labels: Two-phase images.
-        periodic: Whether they repeat; else pairs of pixels are counted inside the image alone.
+        labels: Phase labels.
+        periodic: Whether they repeat; else pairs of pixels of an image are counted inside it alone, those of a volume
+            across its faces too.
     """
-    if periodic:
-        return radial_average(normalized_two_point(torch.from_numpy(labels == 1).float()))[1].double().numpy()
+    dims = labels.ndim - 1
+    if periodic or dims == 3:
+        f = normalized_two_point(torch.from_numpy(labels == 1).float(), dims)
+        return radial_average(f, dims)[1].double().numpy()
     reach = min(labels.shape[1:]) // 2
-    phi = labels.mean((1, 2))[:, None]
+    phi = fractions_of(labels)[:, None]
     found = np.stack([inner_radial_two_point(image, range(1, 2), reach)[0] for image in labels])
     return np.asarray((found - phi**2) / np.maximum(phi - phi**2, 1e-12))
 
 
 def chord_curves(labels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Share of the chords of phase 1 that are at most so long, `(n, X, Y) -> (n, L)`, L = max(X, Y) + 1.
+    """Share of the chords of phase 1 that are at most so long, `(n, *N) -> (n, L)`, L = max(N) + 1.
 
-    Along both axes together, across the edges; NaN for an image without a chord.
+    Along all axes together, across the edges; NaN for an image without a chord.
     """
-    counts = chord_counts(torch.from_numpy(labels == 1)).sum(-2).double().numpy()
+    counts = chord_counts(torch.from_numpy(labels == 1), labels.ndim - 1).sum(-2).double().numpy()
     total = counts.sum(-1, keepdims=True)
     return np.asarray(counts.cumsum(-1) / np.where(total > 0, total, np.nan))
+
+
+def fractions_of(labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Volume fraction of phase 1, `(n, *N) -> (n,)`."""
+    return np.asarray((labels == 1).reshape(len(labels), -1).mean(1))
 
 
 def summarize_population(
@@ -57,17 +65,17 @@ def summarize_population(
         data: The training images.
         labelled: Whether their properties are those of the campaign's phases.
         target: What was asked.
-        designs: The designs that they are beside, each `(X, Y)`: curves are of training images of their fractions.
+        designs: The designs that they are beside, each `(*N)`: curves are of training images of their fractions.
     """
-    stream, fractions = np.random.default_rng(0), data.labels.mean((1, 2))
+    stream, fractions = np.random.default_rng(0), fractions_of(data.labels)
     shown = np.sort(stream.permutation(len(data))[:MOST_VALUES])
     values = {"volume fraction": tuple(fractions[shown].tolist())}
     for name in target.names if labelled else ():
         try:
-            values[name] = tuple(property_values(data.properties, name)[shown].tolist())
+            values[name] = tuple(property_values(data.properties, name, target.dims)[shown].tolist())
         except InputError:
             continue  # physics has it, the data have not
-    near = [np.argsort(np.abs(fractions - design.mean()), kind="stable")[:ALIKE] for design in designs]
+    near = [np.argsort(np.abs(fractions - (design == 1).mean()), kind="stable")[:ALIKE] for design in designs]
     alike = np.unique(np.concatenate(near)) if near else shown[:ALIKE]
     return PopulationSummary(
         values=values,

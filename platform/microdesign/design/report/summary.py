@@ -241,7 +241,7 @@ def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, f
                 drawn={name: trial.drawn[name] for name in target.names},
                 predicted={name: trial.predicted.get(name) for name in target.names},
                 error=error,
-                volume_fraction=float(trial.labels.mean()),
+                volume_fraction=float((trial.labels == 1).mean()),
                 stage=trial.stage,
                 key=trial.key,
             )

@@ -101,7 +101,7 @@ def _complete(table: Mapping[str, np.ndarray], surrogate: Surrogate, target: Tar
     known = is_known(np.stack([table[name] for name in names], axis=1), names).all(1)
     for name in target.names:
         with suppress(InputError):  # what the data do not have is learned from physics
-            known &= np.isfinite(property_values(table, name))
+            known &= np.isfinite(property_values(table, name, target.dims))
     if not known.any():
         raise InputError(
             "The data set has no sample of which the model's and the target's properties are known; label it again."
