@@ -122,6 +122,7 @@ def design(
     from microdesign.design.campaign.campaign_config import CampaignConfig
 
     settings = load_config(CampaignConfig, config, [*(overrides or []), *(["robust=true"] if robust else [])])
+    announce(f"loading what the campaign {settings.folder} takes")
     from microdesign.design.campaign.retraining import retrainer
     from microdesign.design.workflow import run_design
 
