@@ -35,7 +35,6 @@ def test_the_page_says_what_the_result_says(tmp_path: Path) -> None:
         *("3.21 %", "6.54 %", "<td>6 of 8</td>", "0.4321", "0 to 0.55", "1 to 9.87", "33.5 s", "87.60 %"),
         *("within discretization", "Microstructures for Ex 3.5 &lt;GPa&gt;", "campaign.yaml --set folder=again"),
         "49 redraws, blind draws and changed outlines",
-        "differ from each other by a novelty of at least 0.1",
         "evaluations 1 to 17: initial 9, bayesian 8; best error 20.00 %",
         "no answer",
         "folder: &lt;here&gt;",
@@ -82,7 +81,7 @@ def test_no_candidate_and_a_target_outside_the_data_are_said(tmp_path: Path) -> 
     assert "Near miss 1" in text
     assert "<td>near miss 1</td>" in text
     assert "The target is OUTSIDE the training data: its nearest training sample is 3.000 standard deviations" in text
-    assert '<p class="warning">Ex &gt;= 5 takes an anisotropic one.</p>' in text
+    assert '<p class="warning">Ex ≥ 5 takes an anisotropic one.</p>' in text
     assert text.count('class="warning"') == 2
 
 

@@ -106,6 +106,7 @@ def _render(result: CampaignResult) -> Path:
         "name": lambda path: Path(path).name,
         "percent": lambda value: f"{100 * value:.2f} %",
         "number": lambda value: "" if value is None else f"{value:.4g}",
+        "signs": lambda goal: str(goal).replace(">=", "\u2265").replace("<=", "\u2264"),
         "spaced": lambda text: text.replace("%", " %"),
         "change": lambda value: f"{100 * value:+.2f} %".replace("-", "\u2212"),
         "decimals": lambda value: "" if value is None else f"{value:.2f}",
@@ -120,6 +121,7 @@ def _render(result: CampaignResult) -> Path:
         asked=asked_for(result),
         answer=[(name, design) for name, design in zip(names_of(result).values(), designs, strict=True)],
         compared=any(each.novelty is not None or each.realism is not None for each in designs),
+        checked=any(each.discretization_gap is not None for each in designs),
         spread=any(each.robustness is not None for each in designs),
         made=any(each.manufacturing is not None for each in designs),
         fraction=next(
