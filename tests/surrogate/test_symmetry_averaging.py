@@ -13,6 +13,12 @@ class Careless:
 
     properties = ("Ex", "Ey")
 
+    def __init__(self, turns: bool = True, flips: bool = True) -> None:
+        self.trained = {"turns": turns, "flips": flips}
+
+    def describe(self) -> dict[str, bool]:
+        return self.trained
+
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean = np.stack([labels[:, :3, 1].mean(1), labels[:, 2, :5].mean(1) + labels[:, 7, 7]], 1)
         return mean.astype(float), np.ones(mean.shape)
@@ -27,6 +33,16 @@ def test_what_turns_with_the_image_is_said_of_it_the_same() -> None:
     np.testing.assert_allclose(SymmetryAveraged(Careless()).predict(turned)[0][:, [1, 0]], mean)
     assert not np.allclose(Careless().predict(turned)[0][:, [1, 0]], Careless().predict(labels)[0])
     np.testing.assert_allclose(SymmetryAveraged(Careless()).predict(np.flip(labels, 1))[0], mean)
+
+
+def test_a_material_with_a_direction_is_not_turned() -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (5, 8, 8)).astype(np.uint8)
+    flipped, turned = np.flip(labels, 1), labels.transpose(0, 2, 1).copy()
+    mean = SymmetryAveraged(Careless(turns=False)).predict(labels)[0]
+    np.testing.assert_allclose(SymmetryAveraged(Careless(turns=False)).predict(flipped)[0], mean)
+    assert not np.allclose(SymmetryAveraged(Careless(turns=False)).predict(turned)[0][:, [1, 0]], mean)
+    alone = SymmetryAveraged(Careless(turns=False, flips=False)).predict(labels)[0]
+    np.testing.assert_array_equal(alone, Careless().predict(labels)[0])
 
 
 def test_the_rest_is_the_surrogates_own() -> None:

@@ -38,6 +38,8 @@ class Description(Config):
     dataset: str | None = Field(None, description="digest of the training data set")
     pixel_size: float = Field(1.0, gt=0, description="edge of a pixel of the training images")
     length_unit: str = Field("", description="unit of the pixel size; empty where it is not known")
+    turns: bool = Field(True, description="whether training images were turned, so that predictions may be averaged so")
+    flips: bool = Field(True, description="whether training images were mirrored")
     metrics: Mapping[str, float] = Field(default_factory=dict, description="measured on held-out images")
     calibration: Calibration | None = Field(None, description="turns predicted deviations into intervals")
     weights: str = Field("", description="digest of the weights file")

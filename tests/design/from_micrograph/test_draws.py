@@ -7,8 +7,13 @@ import pytest
 import torch
 
 import microdesign as md
+from microdesign.core.progress import Recorded, silent
+from microdesign.design.from_micrograph.config import MicrographConfig
 from microdesign.design.from_micrograph.draws import draw_dataset, encode_windows
 from microdesign.design.from_micrograph.latents import BEYOND, spread_latents
+from microdesign.design.from_micrograph.likeness import likeness_limit
+from microdesign.design.from_micrograph.micrograph import read_micrograph
+from microdesign.design.from_micrograph.windows import write_micrograph
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.prior.config import STANDARD, PriorConfig
@@ -45,6 +50,30 @@ def test_windows_are_encoded_without_their_seams(bundle: Bundle) -> None:
     whole = surrogate.encode(windows)[0]
     assert not np.allclose(encode_windows(surrogate, windows)[0], whole)
     assert surrogate.encode(windows)[0] == pytest.approx(whole)  # and the model sees periodic images again
+
+
+def test_designs_are_held_to_what_draws_can_be(bundle: Bundle, tmp_path: Path) -> None:
+    stripes = np.arange(96) % 12 < 6
+    flipped = np.random.default_rng(0).random((96, 96)) < 0.01
+    np.save(tmp_path / "a.npy", stripes ^ flipped)
+    given = {
+        "micrograph": str(tmp_path / "a.npy"),
+        "materials": {"phases": [{"k": 1}, {"k": 2}]},
+        "target": {"kx": 1.5},
+    }
+    micrograph = read_micrograph(tmp_path / "a.npy", 32)
+    material = write_micrograph(micrograph, tmp_path / "windows", False, silent)
+    drawn = draw_dataset(bundle, material.windows, tmp_path / "drawn", 40, 0)
+    progress = Recorded()
+    for within, expected in ((1.5, 1.5), (None, None), ("auto", None)):
+        config = MicrographConfig.model_validate(given | {"within": within})
+        found = likeness_limit(config, material, drawn, progress)
+        if within == "auto":  # an untrained model draws no stripes
+            assert found is not None
+            assert found > 1
+            assert "looser than the windows" in progress.texts[-1]
+        else:
+            assert found == expected
 
 
 def test_draws_are_of_two_phases_and_kept(bundle: Bundle, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitConfig
 from microdesign.microstructure.data.places import Place, overlap
 from microdesign.microstructure.io.convert import convert
+from microdesign.microstructure.io.readers import read
+from microdesign.microstructure.io.writers import load_writer
 from microdesign.microstructure.windows.windows_dataset import windows
 from tests.cases import case
 
@@ -61,8 +64,12 @@ def test_no_window_of_one_part_shares_a_pixel_with_one_of_another(tmp_path: Path
 
 def test_the_parts_survive_a_copy_a_selection_and_a_smaller_size(tmp_path: Path) -> None:
     dataset = windows(scan(), tmp_path / "set", size=16)
-    for out, size in [("copy", None), ("small", 8)]:
-        convert(tmp_path / "set", tmp_path / out, resize_to=size)
+    for way, size in [((), None), ((), 8), (("a.npz",), None), (("a.h5",), None), (("b.h5", "b.npz"), 8)]:
+        out, source = f"copy-{size}-{len(way)}-{len(list(tmp_path.iterdir()))}", tmp_path / "set"
+        for file in way:
+            assert convert(source, tmp_path / file, resize_to=size)["left_out"] == []
+            source, size = tmp_path / file, None
+        convert(source, tmp_path / out, resize_to=size)
         copy = Dataset.open(tmp_path / out)
         assert copy.places == dataset.places
         for name, part in dataset.split().items():
@@ -71,7 +78,7 @@ def test_the_parts_survive_a_copy_a_selection_and_a_smaller_size(tmp_path: Path)
     batch = dataset.load("test")
     assert {place.split for place in batch.places if place} == {"test"}
     assert batch[1].places == batch.places[1:2]
-    assert convert(tmp_path / "set", tmp_path / "set.npz")["left_out"] == ["places"]
+    assert convert(tmp_path / "set", tmp_path / "many.vti")["left_out"] == ["places"]
 
 
 def test_a_random_split_of_windows_that_overlap_is_found(tmp_path: Path) -> None:
@@ -81,6 +88,12 @@ def test_a_random_split_of_windows_that_overlap_is_found(tmp_path: Path) -> None
         held_out = [*split["validation"], *split["test"]]
         count = sum(any(shared_pixels(places[i], places[j]) for j in split["train"]) for i in held_out)
         assert (found is not None) is overlaps
+        for suffix in (".npz", ".h5"):  # and of a file in between
+            file, again = tmp_path / f"{stride}{suffix}", tmp_path / f"{stride}-{suffix[1:]}"
+            convert(tmp_path / f"{stride}", file)
+            convert(file, again)
+            copy = Dataset.open(again)
+            assert (overlap(copy.places, copy.split()) is not None) is overlaps
         assert (found["windows"] if found else 0) == count
 
 
@@ -143,3 +156,19 @@ def test_what_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path) -> None:
         ).n_phases
         == 3
     )
+
+
+def test_files_where_some_images_are_windows(tmp_path: Path) -> None:
+    place = Place(source="scan.tif", corner=(0, 8), extent=(8, 8), split="test")
+    plain = Microstructures(labels=scan((8, 8))[None], n_phases=2, classes=("a",))
+    window = replace(plain, places=(place,))
+    batches = [plain, window, plain]
+    for writer, file in (("micro2d", "mixed.h5"), ("npz", "mixed.npz")):
+        path = load_writer(writer).write(tmp_path / file, iter(batches))
+        assert read(path).places == (None, place, None), file
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    for text in ("{", "[]", '{"source": "a"}'):
+        np.savez(tmp_path / "bad.npz", **(arrays | {"places": np.array([text] * 3)}))
+        with pytest.raises(InputError, match=r"bad\.npz: 'places': holds a text that is no place"):
+            read(tmp_path / "bad.npz")

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -44,11 +44,11 @@ class MicrographConfig(ImageSettings):
         description="whether the material may be turned by 90 degrees and mirrored; null: where its turned windows are "
         "as alike to it as windows are",
     )
-    within: float | None = Field(
-        1.0,
-        gt=0,
+    within: Annotated[float, Field(gt=0)] | Literal["auto"] | None = Field(
+        "auto",
         description="largest distance of a design from the micrograph's windows as a population: 95 % of these are "
-        "within 1; null: designs need not be like it",
+        "within 1; auto: 1, or where hardly any draw of the model is so near, what a fifth of the draws is; null: "
+        "designs need not be like it",
     )
     draws: int | None = Field(None, ge=40, description="draws that physics labels; null: by the minutes")
     cpus: int = Field(

@@ -10,6 +10,7 @@ from microdesign.core.stages import Stages
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
 from microdesign.design.from_micrograph.config import SEARCH, MicrographConfig
 from microdesign.design.from_micrograph.draws import draw_dataset
+from microdesign.design.from_micrograph.likeness import likeness_limit
 from microdesign.design.from_micrograph.not_connected import check_draws
 from microdesign.design.from_micrograph.preparation import SETTINGS, Prepared, prepare
 from microdesign.design.from_micrograph.settings import fine_tuning, training
@@ -70,6 +71,7 @@ def design_from(
                 report,
                 start.micrograph.image.physical,
             )
+            within = likeness_limit(config, material, drawn, report)
         with stages.stage("label") as report:
             labelled = label_dataset(
                 drawn,
@@ -86,18 +88,24 @@ def design_from(
                 training(config, material, start.properties, bundle, fine_tuned, labelled, folder), report, uri
             )
         with stages.stage("design") as report:
-            campaign = _campaign(config, start, trained, str(labelled.folder), str(material.folder), folder)
+            campaign = _campaign(config, start, trained, str(labelled.folder), str(material.folder), within, folder)
             result = run_design(campaign, report, uri)
         return StagedResult(**dict(result), stages=stages.seconds)
 
 
 def _campaign(
-    config: MicrographConfig, start: Prepared, trained: Path, labelled: str, population: str, folder: Path
+    config: MicrographConfig,
+    start: Prepared,
+    trained: Path,
+    labelled: str,
+    population: str,
+    within: float | None,
+    folder: Path,
 ) -> CampaignConfig:
-    """The campaign: designs as alike to the micrograph as its windows are to each other."""
+    """The campaign: designs as alike to the micrograph as its windows are to each other, or as `within` says."""
     constraints = start.target.constraints
-    if config.within is not None and constraints.similar_to is None:
-        similar = Similarity(images=population, within=config.within)
+    if within is not None and constraints.similar_to is None:
+        similar = Similarity(images=population, within=within)
         constraints = constraints.model_copy(update={"similar_to": similar})
     target = start.target.model_copy(update={"constraints": constraints})
     search = dict(config.campaign)

@@ -19,7 +19,7 @@ class FidelityConfig(Config):
     draws: int = Field(16, ge=1, description="draws from p(z|c) for each target")
     correction_rounds: int = Field(3, ge=0, description="rounds of condition correction by the regressor")
     gauss_newton_steps: int = Field(3, ge=0, description="Gauss-Newton steps after these")
-    averaged: bool = Field(True, description="predictions are means over the turns and flips of an image")
+    averaged: bool = Field(True, description="predictions are means over the turns and flips of training")
     realism_draws: int = Field(4, ge=1, description="draws of each target whose morphology is compared")
     realism_images: int = Field(400, ge=2, description="held-out images, at most, whose morphology is compared")
     recognition_steps: int = Field(

@@ -217,7 +217,7 @@ def _bundle(
         # Once more, to where the latents have ended: the joint loop is too coarse for the last nats.
         feed, _ = prepare(config, dataset, standardization, torch.device("cpu"))
         fit_prior(model, feed, config.loop.seed)
-    manifest = dataset.manifest
+    manifest, augmentation = dataset.manifest, augmentation_for(config, dataset)
     description = Description(
         model=config.loop.model,
         standardization=standardization,
@@ -225,5 +225,7 @@ def _bundle(
         dataset=manifest.digest,
         pixel_size=manifest.pixel_size,
         length_unit=manifest.length_unit,
+        turns=augmentation.turns,
+        flips=augmentation.flips,
     )
     return save_bundle(folder, model, description)

@@ -1,12 +1,14 @@
 """Where a sample that is a window of a larger image lies in it, and whether windows of two parts of a split overlap."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.core.errors import InputError
 from microdesign.microstructure.data.manifest import SplitName
 
 HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
@@ -51,11 +53,32 @@ class Place:
     def from_record(cls, record: PlaceRecord) -> "Place":
         """Returns the place of a record."""
         return cls(
-            source=record["source"],
-            corner=tuple(record["corner"]),
-            extent=tuple(record["extent"]),
-            split=record["split"],
+            source=str(record["source"]),
+            corner=tuple(int(pixel) for pixel in record["corner"]),
+            extent=tuple(int(pixels) for pixels in record["extent"]),
+            split=str(record["split"]),
         )
+
+
+def places_as_texts(places: Iterable[Place | None]) -> list[str]:
+    """Returns places as JSON, one text a sample, empty for those that are no windows; see `places_of_texts`."""
+    return ["" if place is None else json.dumps(place.record(), sort_keys=True) for place in places]
+
+
+def places_of_texts(texts: Iterable[str], source: str) -> tuple[Place | None, ...]:
+    """Returns the places of texts.
+
+    Args:
+        texts: As `places_as_texts` makes them.
+        source: What the message names.
+
+    Raises:
+        InputError: A text is no place.
+    """
+    try:
+        return tuple(Place.from_record(json.loads(text)) if text else None for text in texts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{source}: holds a text that is no place of a window ({error}).") from None
 
 
 class Overlap(TypedDict):

@@ -17,6 +17,7 @@ from microdesign.core.files import replacing
 from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_unsafe
+from microdesign.microstructure.data.places import places_as_texts, places_of_texts
 from microdesign.microstructure.io.formats.npy import append_npy, read_header
 from microdesign.microstructure.io.formats.raw import RawImages, batches, split_axes
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
@@ -26,8 +27,9 @@ Headers = dict[str, tuple[tuple[int, ...], bool, np.dtype]]
 """Shape, whether stored by columns, and dtype of each array of an archive."""
 
 _LABELS, _PHASES, _CLASSES = "labels", "n_phases", "classes"
-_PIXEL, _UNIT, _PERIODIC = "pixel_size", "length_unit", "periodic"
-_NAMED = (_LABELS, _PHASES, _CLASSES, _PIXEL, _UNIT, _PERIODIC)
+_PIXEL, _UNIT, _PERIODIC, _PLACES = "pixel_size", "length_unit", "periodic", "places"
+_NAMED = (_LABELS, _PHASES, _CLASSES, _PIXEL, _UNIT, _PERIODIC, _PLACES)
+_TEXTS = (_CLASSES, _PLACES)
 
 
 class NpzReader(Reader):
@@ -35,7 +37,7 @@ class NpzReader(Reader):
 
     Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `dims` 3. Float arrays of one number a
     sample are read as properties; an integer `n_phases`, a bool `periodic`, texts `classes`, a number or one an axis
-    `pixel_size` and a text `length_unit` as what they are called.
+    `pixel_size` and a text `length_unit` as what they are called; texts `places` as those of windows, in JSON.
     """
 
     name = ".npz"
@@ -93,11 +95,12 @@ class NpzReader(Reader):
 class NpzWriter(Writer):
     """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes`, `periodic`, a float64 array `(n,)` per property.
 
-    What is known of the pixels' size goes into `pixel_size`, one number or one an axis, and `length_unit`.
+    What is known of the pixels' size goes into `pixel_size`, one number or one an axis, and `length_unit`;
+    `places` holds those of windows, a JSON text each.
     """
 
     suffixes = (".npz",)
-    stores = ("n_phases", "classes", "properties", "periodic", "pixel_size")
+    stores = ("n_phases", "classes", "properties", "places", "periodic", "pixel_size")
 
     def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
         """Writes the batches as they come; the file is complete or absent.
@@ -107,6 +110,7 @@ class NpzWriter(Writer):
             StorageError: The file cannot be written.
         """
         classes: list[str] = []
+        places: list[str] = []
         columns: dict[str, list[NDArray[np.float64]]] = {}
         single: dict[str, Any] = {}
 
@@ -115,6 +119,7 @@ class NpzWriter(Writer):
             for batch in images:
                 single |= {_PHASES: np.array(batch.n_phases), _PERIODIC: np.array(batch.periodic)} | _pixels(batch)
                 classes.extend(batch.classes)
+                places.extend(places_as_texts(batch.places))
                 for name, values in batch.properties.items():
                     if name in _NAMED or "/" in name:
                         raise InputError(f"property '{name}' cannot be an array's name in .npz; rename it.")
@@ -127,8 +132,7 @@ class NpzWriter(Writer):
             with labels.open("wb") as file:
                 append_npy(file, noted())
             small = dict(single)
-            if any(classes):
-                small[_CLASSES] = np.array(classes)
+            small |= {name: np.array(texts) for name, texts in ((_CLASSES, classes), (_PLACES, places)) if any(texts)}
             small |= {name: np.concatenate(parts) for name, parts in columns.items()}
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
                 with labels.open("rb") as stored, archive.open(_entry(_LABELS), "w", force_zip64=True) as member:
@@ -240,7 +244,7 @@ def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
             pixels = shape if shape in ((2,), (3,)) else ()
             fixed = {_PHASES: ((), "ui"), _UNIT: ((), "U"), _PERIODIC: ((), "b"), _PIXEL: (pixels, "f")}
             wanted = (name in fixed and shape == fixed[name][0] and dtype.kind in fixed[name][1]) or (
-                shape == (n,) and (dtype.kind == "f" or (name == _CLASSES and dtype.kind == "U"))
+                shape == (n,) and (dtype.kind == "f" or (name in _TEXTS and dtype.kind == "U"))
             )
             if not wanted:
                 continue
@@ -260,6 +264,8 @@ def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:
                 unit = known_length_unit(str(array[0]))
             elif name == _CLASSES:
                 extras["classes"] = tuple(array.tolist())
+            elif name == _PLACES:
+                extras["places"] = places_of_texts(array.tolist(), f"{path}: '{name}'")
             else:
                 extras["properties"][name] = array.astype(np.float64)
     return extras | pixel_fields(edges, unit)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
+from microdesign.microstructure.data.places import Place
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.thresholds import segment
 
@@ -32,6 +33,7 @@ class RawImages:
         classes: Class of each sample; empty when not known.
         generation: How each sample was made; empty when not known.
         properties: Property values `(n,)`.
+        places: Of windows, where each lies; empty when not known.
         periodic: Whether the images are periodic.
         pixel_size: Edge length of a pixel along x.
         aspect: Edge lengths along each axis over that along x; empty for squares and cubes.
@@ -47,6 +49,7 @@ class RawImages:
     classes: tuple[str, ...] = ()
     generation: tuple[str, ...] = ()
     properties: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    places: tuple[Place | None, ...] = ()
     periodic: bool = True
     pixel_size: float = 1.0
     aspect: tuple[float, ...] = ()
@@ -102,6 +105,7 @@ def _batches(
                 classes=raw.classes[rows],
                 generation=raw.generation[rows],
                 properties={name: column[rows] for name, column in raw.properties.items()},
+                places=raw.places[rows],
                 periodic=raw.periodic,
                 pixel_size=raw.pixel_size,
                 aspect=raw.aspect,

@@ -2,7 +2,7 @@
 
 One group per class; in it the images `f[cls][cls]`, how each was made `f[cls]["<cls> - labels"]`, and per sample and
 pair of materials `homogenized_mechanical` `(N, M, 5)` and `homogenized_thermal` `(N, M, 2)`, each with an attribute
-INSTRUCTIONS that states what each index is.
+INSTRUCTIONS that states what each index is. Of windows `f[cls]["<cls> - places"]` tells where each lies, in JSON.
 """
 
 import math
@@ -20,9 +20,10 @@ from microdesign.core.files import replacing
 from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels, chunk_length
+from microdesign.microstructure.data.places import Place, places_as_texts, places_of_texts
 from microdesign.microstructure.io.formats.hdf5.append import Hdf5Sink
 from microdesign.microstructure.io.formats.hdf5.opened import open_hdf5, read_stored, refusing_damage
-from microdesign.microstructure.io.protocol import Writer
+from microdesign.microstructure.io.protocol import FIELDS, Writer
 
 MECHANICAL = ("Ex", "vxy", "Ey", "vyx", "Gxy")
 THERMAL = ("kx", "ky")
@@ -111,7 +112,7 @@ class Micro2DWriter(Writer):
     """Writes HDF5 in MICRO2D's layout: a group per class, the seven properties of the plane."""
 
     suffixes = (".h5", ".hdf5")
-    stores = ("n_phases", "classes", "generation", "properties", "periodic", "pixel_size")
+    stores = FIELDS
 
     def write(self, path: Path, images: Iterable[Microstructures]) -> Path:
         """Writes one file, the images grouped by class; see `write_micro2d`."""
@@ -179,9 +180,11 @@ def _read_class(
     n_phases = n_phases or int(images.attrs.get("n_phases", 2))
     edges = np.atleast_1d(images.attrs.get("pixel_size", 1.0)).astype(float).tolist()
     pixels = pixel_fields(edges, known_length_unit(images.attrs.get("length_unit", "")))
-    made = group.get(f"{name} - labels")
-    if made is not None and made.shape != (n,):
-        raise InputError(f"{path}: '{name}/{name} - labels' has shape {made.shape}; expected ({n},).")
+    texts = {key: group.get(f"{name} - {key}") for key in ("labels", "places")}
+    for key, column in texts.items():
+        if column is not None and column.shape != (n,):
+            raise InputError(f"{path}: '{name}/{name} - {key}' has shape {column.shape}; expected ({n},).")
+    made, places = texts["labels"], texts["places"]
     tables = {}
     for key, names in PROPERTY_DATASETS.items():
         if key not in group:
@@ -214,11 +217,16 @@ def _read_class(
                 if made is None
                 else tuple(_text(value) for value in read_stored(made, f"{path}: '{name} - labels'", rows)),
                 properties=properties,
+                places=() if places is None else _places(places, rows, f"{path}: '{name}/{name} - places'"),
                 periodic=bool(images.attrs.get("periodic", True)),
                 **pixels,
             )
         except InputError as error:
             raise InputError(f"{path}: '{name}/{name}' from image {start} on: {error}") from None
+
+
+def _places(column: Any, rows: slice, source: str) -> tuple[Place | None, ...]:
+    return places_of_texts(map(_text, read_stored(column, source, rows)), source)
 
 
 def _columns(values: NDArray[np.float64], order: tuple[str, ...], pair: int | None) -> dict[str, NDArray[np.float64]]:
@@ -254,6 +262,7 @@ def _append_class(file: Any, name: str, batch: Microstructures, materials: Seque
         images.attrs["length_unit"] = batch.length_unit
     texts = np.array(batch.generation, dtype=object)
     _append(group, f"{name} - labels", texts, chunk=256, dtype=h5py.string_dtype())
+    _append_places(group, f"{name} - places", batch, before=len(images) - len(batch))
     for key, names in PROPERTY_DATASETS.items():
         pairs = _pairs(batch, names)
         if not pairs:
@@ -262,6 +271,14 @@ def _append_class(file: Any, name: str, batch: Microstructures, materials: Seque
         values = [[batch.properties.get(property_name(n, p, pairs), nan) for n in names] for p in range(pairs)]
         table = _append(group, key, np.moveaxis(np.array(values), -1, 0), chunk=256)
         table.attrs["INSTRUCTIONS"] = _write_instructions(names, pairs, materials)
+
+
+def _append_places(group: Any, key: str, batch: Microstructures, before: int) -> None:
+    """Appends the places of windows; the first ones come after as many empty texts as there are images before them."""
+    if key not in group and not any(batch.places):
+        return
+    texts = [*([] if key in group else [""] * before), *places_as_texts(batch.places)]
+    _append(group, key, np.array(texts, dtype=object), chunk=256, dtype=h5py.string_dtype())
 
 
 def _append(group: Any, name: str, values: NDArray, chunk: int, dtype: Any = None) -> Any:
