@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
+from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.scale_bar import bar_length, with_scale_bar
 
 
@@ -25,3 +27,16 @@ def test_the_bar_is_as_long_as_it_says() -> None:
     assert with_scale_bar(grey, 0.5, "") is grey
     # A picture too narrow for its text grows; one of a unit of its own is not read as microns.
     assert with_scale_bar(grey[:, :8], 0.5, "nm").shape[1] > 8
+
+
+def test_figures_have_it_where_the_unit_of_a_pixel_is_known() -> None:
+    labels = np.eye(40, dtype=np.uint8)
+    for unit in ("", "um"):
+        axes = Figure().subplots()
+        draw(axes, labels, pixel_size=0.5, length_unit=unit)
+        drawn = np.asarray(axes.images[0].get_array())
+        assert (drawn.shape[0] > drawn.shape[1]) is bool(unit)
+        scale = drawn.shape[1] // 40
+        if unit:
+            bar = max(len(run) for row in drawn[40 * scale :] for run in "".join("# "[int(v > 0)] for v in row).split())
+            assert bar == pytest.approx(bar_length(20) / 0.5 * scale, abs=1)

@@ -25,7 +25,7 @@ def demo(
     target: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A target property; repeat for several.")
     ] = None,
-    match: Annotated[Path | None, typer.Option(help="Image (.npy) whose properties become the target.")] = None,
+    match: Annotated[Path | None, typer.Option(help="File of an image whose properties become the target.")] = None,
     properties: Annotated[
         str | None, typer.Option(help="Properties taken from --match; Ex,Ey,kx when left out.")
     ] = None,

@@ -22,7 +22,7 @@ class DemoConfig(Config):
     target: Mapping[str, float] | None = Field(
         None, description="target properties; `DEFAULT_TARGET` when neither is given"
     )
-    match: str | None = Field(None, description="image (.npy) whose properties become the target")
+    match: str | None = Field(None, description="file of an image whose properties become the target")
     properties: tuple[str, ...] = Field(("Ex", "Ey", "kx"), min_length=1, description="properties taken from `match`")
     folder: str = Field("microdesign-demo", description="where everything goes")
     materials: Materials = Field(

@@ -22,12 +22,12 @@ from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.registration import TrackingConfig
 from microdesign.learning.training.train import train
 from microdesign.microstructure.generators.dataset_generation import generate_dataset
-from microdesign.microstructure.io.formats.npy import read_npy
 from microdesign.physics.bounds.reachability import check_reachable
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.parallel import evaluate_shards
 from microdesign.physics.execution.store import ResultStore
+from microdesign.physics.label_images import read_labels
 from microdesign.physics.report import homogenize_report
 from microdesign.tracking import default_uri
 
@@ -113,8 +113,8 @@ def _target(config: DemoConfig) -> dict[str, float]:
         return dict(config.target or DEFAULT_TARGET)
     if config.target is not None:
         raise InputError("Both a target and an image to match are given; give one.")
-    batch = read_npy(config.match, n_phases=None)
-    if len(batch) != 1:
-        raise InputError(f"{config.match}: holds {len(batch)} images; expected one to match.")
-    (entry,) = homogenize_report([(config.match, batch.labels[0])], config.materials)
+    images = list(read_labels(config.match, 2))
+    if len(images) != 1:
+        raise InputError(f"{config.match}: holds {len(images)} images; expected one to match.")
+    (entry,) = homogenize_report(images, config.materials)
     return {name: entry["properties"][name] for name in config.properties}

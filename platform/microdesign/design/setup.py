@@ -142,10 +142,10 @@ def open_setup(
         raise InputError(f"robust: expected a model of two phases; this one makes images of {phases}.")
     asked = config.target.of_images(2 if len(shape) == 2 else 3, phases)
     evaluator = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
+    target = match(asked, surrogate.properties, evaluator, materials, progress)
     dataset = None if config.dataset is None else Dataset.open(config.dataset)
     if dataset is not None:  # what was learned from scans is verified with their boundary
         evaluator = for_images(evaluator, dataset.manifest.periodic, dataset.manifest.aspect)
-    target = match(asked, surrogate.properties, evaluator, materials)
     check_feasible(target, materials, evaluator)
     pixel_size = config.pixel_size or _model_pixel_size(surrogate)
     config = config.model_copy(update={"pixel_size": pixel_size})

@@ -37,7 +37,8 @@ from microdesign.design.report.summary import summarize, summarize_baseline, sum
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.setup import CampaignSetup, open_setup
 from microdesign.physics.evaluators.manufacturing import VARIANTS
-from microdesign.physics.evaluators.protocol import Evaluator
+from microdesign.physics.evaluators.protocol import Evaluator, for_images
+from microdesign.physics.execution.labelling import boundary_of
 from microdesign.physics.execution.store import evaluation_keys
 from microdesign.surrogate.protocol import Surrogate
 from microdesign.tracking import Run, continued, default_uri, ending, start_run
@@ -100,7 +101,7 @@ def run_design(
             write_text(folder / CONFIG, dump_yaml(config))
             with (
                 ending(continued(folder / RUN, uri, started)) as run,
-                MLflowLogger(run, config.target, config.images_per_design) as logger,
+                MLflowLogger(run, config.target, config.images_per_design, config.pixel) as logger,
             ):
                 run.log_changes(config.model_dump(mode="json"))
                 progress(f"searching; at most {config.evaluations} evaluations")
@@ -165,6 +166,7 @@ def _result(
     return result.model_copy(
         update={
             "candidates": candidates,
+            "boundary": boundary_of(for_images(setup.image_evaluator, periodic=True)).get("boundary", ""),
             "from_data": from_data,
             "baselines": baselines,
             "population": population,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LIGHT, _DARK, _BETWEEN = 220, 30, 255
+_LEAST_COLUMNS = 160
+"""Columns of a picture with a scale bar in a figure."""
 
 
 def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDArray[np.uint8]:
@@ -68,8 +70,17 @@ def html_picture(
     return f'<figure style="display: inline-block; margin: 4px">{image}{text}</figure>'
 
 
-def draw(axes: "Axes", labels: NDArray[np.uint8], n_phases: int = 2, title: str = "") -> None:
-    """Draws labels into axes of a figure, without ticks."""
-    axes.imshow(picture(labels, n_phases), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+def draw(
+    axes: "Axes",
+    labels: NDArray[np.uint8],
+    n_phases: int = 2,
+    title: str = "",
+    pixel_size: float = 1.0,
+    length_unit: str = "",
+) -> None:
+    """Draws labels into axes of a figure, without ticks; where the unit of a pixel is known, with a scale bar."""
+    scale = max(1, -(-_LEAST_COLUMNS // labels.shape[0])) if length_unit else 1  # the bar's text needs room
+    grey = with_scale_bar(picture(labels, n_phases, scale), pixel_size / scale, length_unit, scale * labels.shape[0])
+    axes.imshow(grey, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize=9)

@@ -3,7 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import microdesign as md
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Recorded
 from microdesign.design.target.matching import match
 from microdesign.design.target.target import Target
 from microdesign.physics.evaluators.fft import FFTEvaluator
@@ -24,6 +26,17 @@ def test_the_image_gives_what_the_target_leaves_open(tmp_path: Path, materials: 
     assert found.fixed["kx/ky"] == pytest.approx((0.75 + 0.25 * 10) * (0.75 + 0.25 / 10), rel=1e-4)
     assert found.fixed["Ey"] == 1.2
     assert match(found, ("kx",), FFTEvaluator(), materials) is found
+
+
+def test_an_image_that_is_not_periodic_is_mirrored(tmp_path: Path, materials: Materials) -> None:
+    labels = np.random.default_rng(0).integers(0, 2, (1, 12, 12)).astype(np.uint8)
+    for periodic, boundary in ((True, "periodic"), (False, "mirror")):
+        path = md.write(tmp_path / f"{boundary}.h5", md.Microstructures(labels=labels, n_phases=2, periodic=periodic))
+        progress = Recorded()
+        found = match(Target(match=str(path)), ("kx",), FFTEvaluator(), materials, progress)
+        expected = md.homogenize(labels[0], materials, boundary=boundary).properties["kx"][0]
+        assert found.fixed["kx"] == pytest.approx(expected, rel=1e-4), boundary
+        assert progress.texts == [f"the properties of {path} are those with {boundary} boundaries"]
 
 
 def test_images_that_cannot_be_matched(tmp_path: Path, materials: Materials) -> None:

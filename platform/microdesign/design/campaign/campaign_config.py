@@ -153,6 +153,7 @@ class ReferenceImage(Config):
     image: str = Field(description="file (.npy) of phase labels (X, Y) or (X, Y, Z)")
     name: str = Field("reference", description="what the report calls it")
     properties: Mapping[str, float] = Field({}, description="its own properties, in the materials' units")
+    boundary: str = Field("", description="boundary of its properties, periodic or mirror; empty: not known")
 
 
 class CampaignConfig(SearchConfig):

@@ -121,6 +121,6 @@ def _campaign(
         store=str(folder / "results"),
         folder=str(folder / f"campaign-{digest_json(identity)[:10]}"),
         reference=ReferenceImage(
-            image=str(Path(population) / "micrograph.npy"), name="micrograph", properties=start.own
+            image=str(Path(population) / "micrograph.npy"), name="micrograph", properties=start.own, boundary="mirror"
         ),
     )

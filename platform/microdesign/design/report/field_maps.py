@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.core.errors import EvaluationError, InputError, NotConvergedError
+from microdesign.design.report.export import UNKNOWN, Pixel
 from microdesign.microstructure.drawing import draw
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.fields import local_fields
@@ -16,12 +17,12 @@ _QUANTILE = 99.0
 """Per cent of the pixels that the colours resolve: peaks at corners are sharper than any pixel."""
 
 
-def field_maps(images: Sequence[np.ndarray], materials: Materials) -> Figure | None:
+def field_maps(images: Sequence[np.ndarray], materials: Materials, pixel: Pixel = UNKNOWN) -> Figure | None:
     """A row for each image `(X, Y)`: the image, and for loads along x its stress and its flux, relative to their means.
 
     The stress is that in x under a mean strain in x alone, the flux the magnitude under a mean temperature gradient
-    along x. None where there is no image, where images are larger than `LARGEST`, and for materials that the solver
-    has no answer for.
+    along x. With a scale bar where the unit of a pixel is known. None where there is no image, where images are larger
+    than `LARGEST`, and for materials that the solver has no answer for.
     """
     if not images or max(images[0].shape) > LARGEST:
         return None
@@ -42,7 +43,7 @@ def field_maps(images: Sequence[np.ndarray], materials: Materials) -> Figure | N
         grid[0, column].set_title(name, fontsize=9)
         figure.colorbar(shown, ax=grid[:, column].tolist(), shrink=0.8)
     for number, (axes, image) in enumerate(zip(grid[:, 0], images, strict=True), start=1):
-        draw(axes, image, title=f"candidate {number}")
+        draw(axes, image, title=f"candidate {number}", pixel_size=pixel[0], length_unit=pixel[1])
     return figure
 
 

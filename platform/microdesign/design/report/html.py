@@ -115,7 +115,8 @@ def _render(result: CampaignResult) -> Path:
     designs, charts = (*result.candidates, *result.misses), report_charts(result)
     shared = files("microdesign.design.report")
     page = Path(result.folder) / PAGE
-    fields = field_maps(list(result.images) if result.target.dims == 2 else [], result.materials)
+    images, pixel = list(result.images) if result.target.dims == 2 else [], (result.pixel_size, result.length_unit)
+    fields = field_maps(images, result.materials, pixel)
     text = environment.from_string(shared.joinpath("template.html").read_text("utf-8")).render(
         r=result,
         asked=asked_for(result),

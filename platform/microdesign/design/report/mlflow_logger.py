@@ -15,6 +15,7 @@ from microdesign.design.campaign.discretizations import errors_by_both
 from microdesign.design.campaign.trials import Trial
 from microdesign.design.report.charts.report_charts import report_charts
 from microdesign.design.report.charts.vega import picture
+from microdesign.design.report.export import UNKNOWN, Pixel
 from microdesign.design.report.figures import (
     GALLERY,
     candidates_figure,
@@ -39,10 +40,11 @@ class MLflowLogger:
         run: The campaign's run.
         target: What was asked.
         images: Physics evaluations of a design.
+        pixel: Edge of a pixel of the designs and its unit, for scale bars.
     """
 
-    def __init__(self, run: Run, target: Target, images: int = 1) -> None:
-        self._run, self._target, self._images = run, target, images
+    def __init__(self, run: Run, target: Target, images: int = 1, pixel: Pixel = UNKNOWN) -> None:
+        self._run, self._target, self._images, self._pixel = run, target, images, pixel
         self._thread = ThreadPoolExecutor(1, "mlflow-logger")
         self._pending: list[Future[None]] = []
 
@@ -104,7 +106,8 @@ class MLflowLogger:
             if new:
                 ranks = self._target.ranks(self._values(new), errors_by_both(self._target, new))
                 order = np.argsort(ranks, kind="stable")[:GALLERY]
-                child.log_figure(gallery_figure([[new[i].labels for i in order]], ["best first"]), "gallery.png")
+                best = [new[i].labels for i in order]
+                child.log_figure(gallery_figure([best], ["best first"], self._pixel), "gallery.png")
         finally:
             child.end()
 
@@ -124,7 +127,7 @@ class MLflowLogger:
         self._run.log_tags({"verdict": result.verdict.kind})
         self._run.log_text(result.table.markdown(), "candidates.md")
         titles = [f"{100 * candidate.error_by_both:.2f} %" for candidate in result.candidates]
-        self._run.log_figure(candidates_figure(list(result.images), titles), "candidates.png")
+        self._run.log_figure(candidates_figure(list(result.images), titles, self._pixel), "candidates.png")
         with TemporaryDirectory() as charts:
             for name, chart in report_charts(result).items():
                 (Path(charts) / f"{name}.png").write_bytes(picture(chart.spec))

@@ -70,6 +70,9 @@ class CampaignResult(ResultPart):
     pixel_size: float = Field(1.0, description="edge of a pixel of the images")
     length_unit: str = Field("", description="unit of the pixel size; empty where it is not known")
     evaluator: str
+    boundary: str = Field(
+        "", description="of the designs: periodic (repeated), or mirror (reflected at their faces); empty: not known"
+    )
     model: str = Field(description="digest of the model")
     model_name: str = Field("", description="where the model is: folder, registry or endpoint")
     dataset: str | None = Field(None, description="folder of the data set")

@@ -122,6 +122,7 @@ class ReferenceResult(ResultPart):
 
     name: str = Field(description="what it is called")
     properties: dict[str, float] = Field(description="its own properties")
+    boundary: str = Field("", description="boundary of these, periodic or mirror; empty: not known")
     image: str = Field(description="its file (.npy)")
 
 

@@ -213,7 +213,9 @@ def summarize_reference(reference: ReferenceImage, folder: Path, dims: int = 2) 
     """
     path = folder / "reference.npy"
     write_labels(path, read_npy(reference.image, dims=dims).labels)
-    return ReferenceResult(name=reference.name, properties=dict(reference.properties), image=str(path))
+    return ReferenceResult(
+        name=reference.name, properties=dict(reference.properties), boundary=reference.boundary, image=str(path)
+    )
 
 
 def summarize_search(evaluations: Sequence[Trial], progress: CampaignProgress, folder: Path) -> SearchSummary:

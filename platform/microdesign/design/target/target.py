@@ -34,7 +34,7 @@ class Target(Config):
         default_factory=dict, description="goal of each property, in the materials' units; `A/B` is the quotient of two"
     )
     match: str | None = Field(
-        None, description="image (.npy) whose properties, all that the model has, become goals; given ones stay"
+        None, description="file of an image whose properties, all that the model has, become goals; given ones stay"
     )
     units: Mapping[str, str] = Field(
         default_factory=dict, description="unit of each property, checked against the materials', never converted"

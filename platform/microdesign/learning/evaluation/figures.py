@@ -1,6 +1,7 @@
 """Figures of an evaluation, as matplotlib objects that no global state owns. Shapes as in `evaluation`."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,9 +64,10 @@ def reconstructions(images: Microstructures, decodes: Microstructures) -> Figure
     figure = Figure(figsize=(1.6 * len(images) + 0.6, 6.6), layout="constrained")
     grid = figure.subplots(4, len(images), squeeze=False)
     maps = [_two_point_map(batch) for batch in (images, decodes)]
+    pixel: dict[str, Any] = {"pixel_size": images.pixel_size, "length_unit": images.length_unit}
     for column in range(len(images)):
-        draw(grid[0, column], images.labels[column], images.n_phases, images.classes[column])
-        draw(grid[1, column], decodes.labels[column], images.n_phases)
+        draw(grid[0, column], images.labels[column], images.n_phases, images.classes[column], **pixel)
+        draw(grid[1, column], decodes.labels[column], images.n_phases, **pixel)
         top = max(float(each[column].max()) for each in maps)
         for row, each in zip((2, 3), maps, strict=True):
             grid[row, column].imshow(each[column].T, origin="lower", cmap="viridis", vmin=0, vmax=top)
