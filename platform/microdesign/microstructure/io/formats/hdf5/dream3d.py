@@ -40,7 +40,8 @@ def read_dream3d(path: str | Path, options: ReadOptions = NO_OPTIONS) -> Iterato
         names = ("DIMENSIONS", "SPACING")
         # The program itself writes no unit; others that use its layout may.
         unit = length_unit_of(geometry.attrs)
-        grid = read_grid(*(read_stored(geometry[name], source) for name in names), source, names, unit)
+        cells, spacing = (read_stored(geometry[key], source) for key in names)
+        grid = read_grid(cells, spacing, source, names, unit)
         array = choose_array(_arrays(container), options.array, f"{path}: '{name}'")
         place, shape = array.name, array.shape
     yield from read_cells(path, place, shape, grid, name, options, "DIMENSIONS")
