@@ -138,7 +138,7 @@ def test_bad_images(command: Command) -> None:
         (np.full((8, 8), 0.5), ("image.npy: holds 0.5", "expected integer phase labels")),
         (np.full((8, 8), np.nan), ("image.npy: holds nan", "not missing values")),
         (np.zeros(8, int), ("image.npy: has shape (8,)",)),
-        (np.zeros((2, 2, 8, 8), int), ("image.npy[0]: has shape (2, 8, 8)", "expected one image (X, Y)")),
+        (np.zeros((16, 16, 16), int), ("image.npy: has shape (16, 16, 16)", "--dims 2 or --dims 3")),
         (np.zeros((0, 8, 8), int), ("image.npy: has shape (0, 8, 8), without pixels",)),
     ]
     for array, parts in cases:

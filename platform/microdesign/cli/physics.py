@@ -32,7 +32,7 @@ def homogenize(
     ] = "auto",
     discretization: Annotated[str, typer.Option(help="q1 (MICRO2D's own), rotated, q1bbar or fv.")] = "q1",
     tolerance: Annotated[float, typer.Option(help="Relative error of the effective tensors.")] = 1e-4,
-    dims: Annotated[int, typer.Option(help="2, or 3 where three axes are one volume and not a stack of images.")] = 2,
+    dims: Annotated[int | None, typer.Option(help="2: three axes are a stack of images; 3: one volume.")] = None,
     spacing: Annotated[
         str | None, typer.Option(metavar="HX,HY[,HZ]", help="Edge lengths of a pixel or voxel, if not as in the file.")
     ] = None,
@@ -52,10 +52,11 @@ def homogenize(
 
     with images_as.reading() as options:
         named = [each for path in images for each in read_labels(path, dims, images_as.reader, options)]
+    found = dims or named[0].labels.ndim
     entries = homogenize_report(
         named,
         phases,
-        dims=dims,
+        dims=found,
         spacing=lengths,
         boundary=boundary,
         discretization=discretization,
@@ -65,7 +66,7 @@ def homogenize(
     if as_json:
         print_json(entries)
     else:
-        _print_properties(entries, dims)
+        _print_properties(entries, found)
 
 
 @app.command()

@@ -67,7 +67,7 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     if dims not in (None, 2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
     if isinstance(images, str | Path):
-        found = read_labels(images, dims or 2)
+        found = read_labels(images, dims)
         stacks = [LabelStack([each.name], each.labels[None], each.periodic, each.spacing) for each in found]
         return _merged(stacks), len(stacks) == 1
     if isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
@@ -85,29 +85,33 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
 
 
 def read_labels(
-    path: str | Path, dims: int = 2, reader: str | None = None, options: ReadOptions = NO_OPTIONS
+    path: str | Path, dims: int | None = None, reader: str | None = None, options: ReadOptions = NO_OPTIONS
 ) -> list[NamedImage]:
     """Reads all images of a file or folder of any known format, each with its name.
 
     Args:
         path: Phase labels. Where the format does not say whether three axes are a stack of images or one volume, `dims`
             decides.
-        dims: 2 or 3.
+        dims: 2 or 3; None takes three axes of a file that does not say as a stack of images, unless they are similar.
         reader: Name of the reader, or `MODULE:CLASS` of one of your own; None chooses by the path.
         options: What the file does not state itself, besides `dims`.
 
     Raises:
-        InputError: The path is missing, damaged or holds no images, or `dims` is neither 2 nor 3.
+        InputError: The path is missing, damaged or holds no images, `dims` is neither 2 nor 3, or a `.npy` file of
+            three similar axes may be either.
     """
     # Arrays do not need the readers.
+    from microdesign.microstructure.io.dimensions import refuse_open_dimensions
     from microdesign.microstructure.io.readers import find_reader, read_images
 
-    if dims not in (2, 3):
+    if dims not in (None, 2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
+    if reader is None:
+        refuse_open_dimensions(path, dims)
     try:
         batches = list(read_images(path, options=options, reader=reader))
     except ImagesOrVolumesError:
-        batches = list(read_images(path, options=replace(options, dims=dims), reader=reader))
+        batches = list(read_images(path, options=replace(options, dims=dims or 2), reader=reader))
     if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
         batches = list(read_images(path, options=replace(options, dims=3), reader=reader))
     stack = [(labels, batch.periodic, _spacing(batch)) for batch in batches for labels in batch.labels]

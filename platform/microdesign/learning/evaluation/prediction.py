@@ -34,9 +34,9 @@ def predict_files(
     with tempfile.TemporaryDirectory() as cache:
         bundle = load_model(model, cache, tracking_uri)
     surrogate = LocalSurrogate(bundle)
-    rows = []
+    network, rows = surrogate.describe()["model"]["network"], []
     for path in paths:
-        for image in read_labels(path):
+        for image in read_labels(path, network.get("dimensions", 2)):
             name, labels = image.name, image.labels
             if image.spacing is not None:
                 edges = " x ".join(f"{edge:g}" for edge in image.spacing)

@@ -13,6 +13,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.indicators import one_hot
+from microdesign.microstructure.io.dimensions import refuse_open_dimensions
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
@@ -95,11 +96,14 @@ def characterize_files(
         options: What the files do not state themselves.
 
     Raises:
-        InputError: A file cannot be read, or the autocorrelations are of several shapes.
+        InputError: A file cannot be read, a `.npy` file may be images or one volume, or the autocorrelations are of
+            several shapes.
     """
     rows: list[dict[str, Any]] = []
     correlations: list[Tensor] = []
     for path in paths:
+        if reader is None:
+            refuse_open_dimensions(path, options.dims)
         entries: list[dict[str, Any]] = []
         for batch in read_images(path, options=options, reader=reader):
             entries += characterize(batch)
