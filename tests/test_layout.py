@@ -46,6 +46,11 @@ RAY_EDGE = (
     "design/campaign/runners/",
 )
 """Where Ray may be imported, besides jobs and serving."""
+STARTED_OFTEN = {
+    "learning/training/workers/worker.py": {"mlflow", "matplotlib", "sklearn"},
+    "learning/models.py": {"mlflow"},
+}
+"""Modules that many processes import as they start, and libraries that would take them seconds more."""
 LONGEST = 500
 
 
@@ -76,6 +81,17 @@ def imports(path: Path) -> Iterator[str]:
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             module = ".".join(filter(None, (base, node.module)))
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def at_the_top(path: Path) -> set[str]:
+    """Absolute dotted names of what is imported as soon as the module is."""
+    found = set()
+    for node in parsed(path).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
 
 
 def parts_imported(path: Path) -> set[str]:
@@ -135,6 +151,18 @@ def test_ray_and_mlflow_stay_at_the_edge() -> None:
     }
     assert {name for name in users["ray"] if not name.startswith(RAY_EDGE)} == set()
     assert users["mlflow"] == {"tracking.py"}
+
+
+def test_processes_that_start_often_import_no_slow_library() -> None:
+    known = {module_of(path): path for path in MODULES}
+    for start, slow in STARTED_OFTEN.items():
+        seen, left = set(), [PACKAGE / start]
+        while left:
+            for name in at_the_top(left.pop()) - seen:
+                seen.add(name)
+                left += [known[module] for module in (name, name.rpartition(".")[0]) if module in known]
+        assert len(seen) > 30
+        assert slow & {name.split(".")[0] for name in seen} == set(), start
 
 
 def test_no_long_modules() -> None:

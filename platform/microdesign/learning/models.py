@@ -12,7 +12,6 @@ from microdesign.surrogate.endpoint import PATIENCE
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Surrogate
 from microdesign.surrogate.remote import RemoteSurrogate
-from microdesign.tracking import download_bundle
 
 
 def load(model: str | Path, *, token: str | None = None, tracking_uri: str | None = None) -> Surrogate:
@@ -89,5 +88,7 @@ def bundle_folder(model: str, cache: str | Path, tracking_uri: str | None = None
     if isinstance(reference, Endpoint):
         raise InputError(f"{model}: is an endpoint; expected a bundle folder or models:/NAME@ALIAS.")
     if isinstance(reference, RegisteredModel):
+        from microdesign.tracking import download_bundle  # MLflow takes seconds to import
+
         return download_bundle(reference, cache, tracking_uri)
     return Path(reference.path)

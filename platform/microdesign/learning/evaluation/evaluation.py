@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from sklearn.metrics import normalized_mutual_info_score
 
 from microdesign.core.metrics import mape, r2
 from microdesign.learning.evaluation import figures
@@ -112,6 +111,8 @@ class Evaluation:
         }
 
     def _prior_metrics(self) -> dict[str, float]:
+        from sklearn.metrics import normalized_mutual_info_score  # takes a second to import
+
         shares = np.clip(self.responsibilities, 1e-12, 1)
         decodes = self.component_decodes.indicator()
         k, dims = len(decodes), decodes.ndim - 2

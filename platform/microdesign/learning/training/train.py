@@ -1,16 +1,15 @@
 """Training under Ray Train: any number of workers, a checkpoint an epoch, resumed by running the same command again."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray.train
 import torch
-from ray.train.torch import get_device, prepare_model
 from ray.util.queue import Queue
 
-from microdesign.core.config import dump_yaml, validate_config
+from microdesign.core.config import dump_yaml
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import lock_folder, read_json, write_json, write_text
 from microdesign.core.journal import journal
@@ -18,25 +17,20 @@ from microdesign.core.progress import Progress, silent
 from microdesign.core.references import PRETRAINED
 from microdesign.learning.data.samples import left_out
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
-from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
 from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.config.train_config import TrainConfig
-from microdesign.learning.training.loop import State, build_model, run_loop
+from microdesign.learning.training.loop import State, build_model
 from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import augmentation_for, check_training, prepare, standardization_of
 from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
-from microdesign.learning.training.starting_point import (
-    initial_model,
-    knows_images_alone,
-    resolve_padding,
-    resolve_start,
-)
-from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
+from microdesign.learning.training.starting_point import knows_images_alone, resolve_padding, resolve_start
+from microdesign.learning.training.workers.checkpoints import load_state
 from microdesign.learning.training.workers.failures import driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
 from microdesign.learning.training.workers.relay import describe, expected_epochs, relayed
 from microdesign.learning.training.workers.trainer import build_trainer
+from microdesign.learning.training.workers.worker import run_worker
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
 from microdesign.model.pretrained import start_bundle
@@ -159,7 +153,7 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
         "standardization": standardization.model_dump(mode="json"),
         "messages": messages,
     }
-    trainer = build_trainer(_worker, settings, config.resources, Path(config.storage).resolve() / name)
+    trainer = build_trainer(run_worker, settings, config.resources, Path(config.storage).resolve() / name)
     try:
         with relayed(messages, tell), interruptible():
             result = trainer.fit()
@@ -169,42 +163,6 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
     if state is None:
         raise MicrodesignError(f"Training {name} ended without a checkpoint.")
     return state
-
-
-def _worker(settings: dict[str, Any]) -> None:
-    """What each Ray Train worker runs."""
-    config = validate_config(TrainConfig, settings["config"], "the train config")
-    standardization = validate_config(Standardization, settings["standardization"], "the standardization")
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
-    torch.set_num_threads(max(1, round(config.resources.cpus)))
-    device = get_device()
-    dataset = Dataset.open(config.dataset)
-    feed, feedback = prepare(config, dataset, standardization, device, rank, world)
-    monitor = Monitor(
-        monitored_images(dataset, config.properties),
-        standardization,
-        config.loop.batch_size,
-        device,
-        config.loop.bf16,
-    )
-    core = initial_model(config, standardization, dataset.manifest.materials).to(device)
-    state = load_state(ray.train.get_checkpoint(), rank, wrapped=world > 1)
-    if state is None and knows_images_alone(config):
-        fit_prior(core, feed, config.loop.seed)
-    model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
-
-    def on_checkpoint(save: Callable[[], State]) -> None:
-        with state_checkpoint(save, rank) as checkpoint:
-            ray.train.report({}, checkpoint=checkpoint)
-
-    def on_epoch(done: int, metrics: dict[str, float], save: Callable[[], State]) -> None:
-        if rank == 0:
-            settings["messages"].put((done, metrics))
-        on_checkpoint(save)
-
-    folder = Path(config.storage).resolve() / context.get_experiment_name()
-    run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, feedback, monitor)
 
 
 def _bundle(

@@ -1,4 +1,7 @@
-"""The Ray trainer of a run: workers that share gradients, checkpoints that the same command goes on from."""
+"""The Ray trainer of a run: workers that share gradients, checkpoints that the same command goes on from.
+
+It starts as few processes as it can: each takes a processor seconds to start.
+"""
 
 import os
 from collections.abc import Callable
@@ -10,6 +13,22 @@ from ray.train.torch import TorchTrainer
 
 from microdesign.learning.training.config.resources import ResourcesConfig
 from microdesign.learning.training.workers.failures import NoSecondTry
+
+
+class LeanTrainer(TorchTrainer):
+    """A trainer without two processes that Ray Train starts beside every training's workers.
+
+    One hands out Ray's own data sets, of which there are none: the workers read theirs. The other frees the processors
+    of a training whose controller has died, by asking Ray's dashboard. A local Ray has no dashboard, and ends with the
+    command that started it; where another Ray on the machine had one, that one would be asked, which knows nothing of
+    this training. On a cluster it stays.
+    """
+
+    def _create_default_callbacks(self) -> list[Any]:
+        unneeded = {"DatasetsCallback"}
+        if os.environ.get("RAY_ADDRESS") is None:
+            unneeded |= {"PlacementGroupCleanerCallback"}
+        return [each for each in super()._create_default_callbacks() if type(each).__name__ not in unneeded]
 
 
 def build_trainer(
@@ -28,7 +47,7 @@ def build_trainer(
     # Of several workers Ray's types know a number alone, and of callbacks those of the older Ray Train.
     workers: Any = resources.workers
     callbacks: list[Any] = [NoSecondTry()]
-    return TorchTrainer(
+    return LeanTrainer(
         worker,
         train_loop_config=settings,
         scaling_config=ray.train.ScalingConfig(
