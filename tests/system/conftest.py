@@ -28,11 +28,13 @@ def environment(folder: Path) -> dict[str, str]:
     values = {key: value for key, value in os.environ.items() if not key.startswith(("RAY_", "MLFLOW_"))}
     path = os.pathsep.join((str(BIN), values.get("PATH", "")))
     python_path = os.pathsep.join((str(ROOT), str(Path(__file__).parent)))
+    (folder / "evaluated").mkdir()
     return values | {
         "PATH": path,
         "PYTHONPATH": python_path,
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # one process less in every training
+        "EVALUATED": str(folder / "evaluated"),  # what `slow_physics` notes
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(16),
     }

@@ -1,4 +1,4 @@
-"""Sweeps by their command: a grid, a search that is killed and goes on, and the champion that it challenges."""
+"""Sweeps by their command: a grid, and a search that is killed and goes on on a Ray of its own."""
 
 import json
 import os
@@ -31,25 +31,23 @@ def test_a_grid_tries_every_combination_and_stops_the_hopeless(
     command: Command, environment: dict[str, str], labelled: Path, folder: Path
 ) -> None:
     hopeless = 1e-9
-    space = {"objective.loss": ["mse", "mse+cess"], "optimizer.learning_rate": [2e-3, hopeless]}
+    space = {"objective.loss": ["mse+cess"], "optimizer.learning_rate": [2e-3, hopeless]}
     search = {"method": "grid", "epochs": 2, "early_stopping": True}
     settings = settings_of(labelled, folder, search=search, metrics=["mape"], space=space, retrain=False)
     (folder / "grid.yaml").write_text(yaml.safe_dump(settings))
     document = json.loads(command("sweep", "grid.yaml", "--json").stdout)
     rows = document["trials"]
-    pairs = {(row["objective.loss"], row["optimizer.learning_rate"]) for row in rows}
-    assert pairs == {(loss, rate) for loss in ("mse", "mse+cess") for rate in (2e-3, hopeless)}
-    assert [row["mape"] for row in rows] == sorted(row["mape"] for row in rows)
-    assert [row["winner"] for row in rows] == [True, False, False, False]
-    assert rows[0]["status"] == "finished"
-    assert {row["status"] for row in rows if row["optimizer.learning_rate"] == hopeless} == {"stopped"}
+    assert [(row["objective.loss"], row["optimizer.learning_rate"], row["status"], row["winner"]) for row in rows] == [
+        ("mse+cess", 2e-3, "finished", True),
+        ("mse+cess", hopeless, "stopped", False),
+    ]
+    assert rows[0]["mape"] < rows[1]["mape"]
     (parent,) = folder.glob("runs/sweep-*/mlflow.json")
     nested = children(environment["MLFLOW_TRACKING_URI"], json.loads(parent.read_text())["run_id"])
-    ends = {(run.info.status, run.data.tags.get("ended")) for run in nested}
-    assert ends == {("FINISHED", None), ("KILLED", "stopped early")}
-    assert sum(run.info.status == "KILLED" for run in nested) == sum(row["status"] == "stopped" for row in rows)
+    ends = [(run.info.status, run.data.tags.get("ended")) for run in nested]
+    assert sorted(ends, key=str) == [("FINISHED", None), ("KILLED", "stopped early")]
     again = command("sweep", "grid.yaml", "--json")
-    assert "4 trials are done, 0 to go" in again.stderr
+    assert "2 trials are done, 0 to go" in again.stderr
     assert json.loads(again.stdout) == document
 
 
@@ -115,27 +113,3 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     assert Path(winner["bundle"], "model.json").is_file()
     assert {"mape", "r2", "excess_cess", "inverse_error"} == set(winner["test"])
     assert client.get_model_version_by_alias("swept", "champion").version == 1
-
-
-def test_a_champion_is_replaced_by_a_better_one_alone(
-    command: Command, environment: dict[str, str], labelled: Path, bundle: Path, folder: Path
-) -> None:
-    uri = environment["MLFLOW_TRACKING_URI"]
-    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
-    untrained = {"dataset": str(labelled), "storage": str(folder / "runs"), "loop": SMALL_LOOP | {"epochs": 1}}
-    untrained["tracking"] = {"minimum_r2": None}
-    untrained["loop"]["optimizer"] = {"learning_rate": 1e-9}
-    (folder / "untrained.yaml").write_text(yaml.safe_dump(untrained))
-    command("train", "untrained.yaml")
-    champion = client.get_model_version_by_alias("microdesign", "champion").version
-    challenger = client.get_model_version_by_alias("microdesign", "challenger").version
-    assert champion != challenger
-    options = ("--dataset", labelled, "--by", "mape")
-    refused = command("promote", "microdesign", *options, code=2)
-    assert f"microdesign version {challenger} is worse than the champion" in refused.stderr
-    assert client.get_model_version_by_alias("microdesign", "champion").version == champion
-    done = json.loads(command("promote", "microdesign", *options, "--force", "--json").stdout)
-    assert set(done["metrics"]) == {f"microdesign version {number}" for number in (champion, challenger)}
-    assert client.get_model_version_by_alias("microdesign", "champion").version == challenger
-    command("promote", "microdesign", "--version", champion, *options)
-    assert client.get_model_version_by_alias("microdesign", "champion").version == champion

@@ -15,7 +15,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from microdesign.core.config import load_config
+from microdesign.core.config import changed, load_config
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.files import lock_folder
 from microdesign.core.progress import Lines, Recorded
@@ -30,8 +30,6 @@ from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.local import LocalSurrogate
-from microdesign.surrogate.protocol import DrawRequest
 
 LOOP = {
     "epochs": 6,
@@ -89,10 +87,39 @@ def on_mlflow(bundle: Path, uri: str) -> mlflow.entities.Run:
     return mlflow.MlflowClient(tracking_uri=uri).get_run(record["run_id"])
 
 
+@pytest.fixture(scope="module")
+def homogenized(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return labelled(tmp_path_factory.mktemp("homogenized") / "data", 10)
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory, homogenized: Dataset) -> TrainConfig:
+    """A training by two workers with physics feedback, whose model is too poor to be registered."""
+    settings = {
+        "name": "whole",
+        "dataset": str(homogenized.folder),
+        "properties": ["Ex", "Ey"],
+        "loop": LOOP,
+        "resources": {"cpus": 0.5, "workers": 2},
+        "physics_feedback": {"begin": 0, "replay_batch": 4},
+        "tracking": {"register_as": "start", "minimum_r2": 1.0},
+        "storage": str(tmp_path_factory.mktemp("whole") / "runs"),
+    }
+    return TrainConfig.model_validate(settings)
+
+
+@pytest.fixture(scope="module")
+def refused(local_ray: None, two_workers: TrainConfig, uri: str) -> NotRegisteredError:
+    """What that training ends with; its bundle stays."""
+    with pytest.raises(NotRegisteredError, match=r"R2 on the test split is Ex \S+, Ey \S+, where") as caught:
+        train(two_workers, tracking_uri=uri)
+    return caught.value
+
+
 @pytest.mark.ray
 @pytest.mark.slow
 def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
-    local_ray: None, config: Callable[..., TrainConfig], homogenized: Dataset, uri: str
+    tmp_path: Path, two_workers: TrainConfig, refused: NotRegisteredError, homogenized: Dataset, uri: str
 ) -> None:
     """One dies after epoch 2, both start again, each with its own replay buffer, and the weights are bitwise the same.
 
@@ -102,7 +129,7 @@ def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
 
     def noted_epochs() -> int:
         """Epochs of the checkpoint that training would go on from: Ray notes one up to seconds after it is saved."""
-        for path in Path(config().storage).glob("killed-*/checkpoint_manager_snapshot.json"):
+        for path in tmp_path.glob("killed-*/checkpoint_manager_snapshot.json"):
             latest = json.loads(path.read_text())["latest_checkpoint_result"]
             return torch.load(path.parent / latest["checkpoint_dir_name"] / "state.pt", weights_only=True)["epoch"]
         return 0
@@ -115,16 +142,13 @@ def test_two_workers_killed_and_resumed_end_as_two_that_were_not(
                 time.sleep(0.05)
             os.kill(workers()[-1].pid, signal.SIGKILL)
 
-    changes = {"dataset": str(homogenized.folder), "resources": {"cpus": 0.5, "workers": 2}}
-    changes |= {"tracking": {"minimum_r2": None}, "physics_feedback": {"begin": 0, "replay_batch": 4}}
-    loop, shown = LOOP | {"epochs": 6}, Lines(progress, clock=False)
-    bundle = train(config(**changes, name="killed", loop=loop | {"checkpoint_minutes": 0.01}), shown, uri)
+    changes = {"name": "killed", "storage": str(tmp_path), "loop.checkpoint_minutes": 0.01, "tracking.minimum_r2": None}
+    bundle = train(changed(two_workers, changes, "the config"), Lines(progress, clock=False), uri)
     epochs = [int(line.split()[1].split("/")[0]) for line in lines if line.startswith("epoch")]
     assert sorted(set(epochs)) == [1, 2, 3, 4, 5, 6]
     assert epochs.count(1) == 1
-    whole = load_bundle(train(config(**changes, name="whole", loop=loop), tracking_uri=uri))
     weights = load_bundle(bundle).model.state_dict()
-    for name, weight in whole.model.state_dict().items():
+    for name, weight in load_bundle(refused.bundle).model.state_dict().items():
         assert torch.equal(weight, weights[name]), name
     run = on_mlflow(bundle, uri)
     assert run.info.status == "FINISHED"
@@ -188,11 +212,6 @@ def labelled(folder: Path, stiff: float) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def homogenized(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return labelled(tmp_path_factory.mktemp("homogenized") / "data", 10)
-
-
-@pytest.fixture(scope="module")
 def stiffer(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return labelled(tmp_path_factory.mktemp("stiffer") / "data", 100)
 
@@ -203,19 +222,21 @@ FINE_TUNING = {"trainable": "regressor", "epochs": 10, "optimizer": {"learning_r
 @pytest.mark.ray
 @pytest.mark.slow
 def test_training_starts_from_a_registered_model(
-    local_ray: None, config: Callable[..., TrainConfig], homogenized: Dataset, stiffer: Dataset, uri: str
+    two_workers: TrainConfig,
+    refused: NotRegisteredError,
+    config: Callable[..., TrainConfig],
+    homogenized: Dataset,
+    stiffer: Dataset,
+    uri: str,
 ) -> None:
     """A poor one is not registered; its regressor alone is fine-tuned; and all of it is trained on other materials."""
-    data = {"dataset": str(homogenized.folder)}
-    poor = config(**data, name="first", tracking={"register_as": "start", "minimum_r2": 1.0})
-    with pytest.raises(NotRegisteredError, match=r"R2 on the test split is Ex \S+, Ey \S+, where") as refused:
-        train(poor, tracking_uri=uri)
-    run = on_mlflow(refused.value.bundle, uri)
-    assert (run.info.status, run.data.tags["not_registered"]) == ("FAILED", str(refused.value))
+    run = on_mlflow(refused.bundle, uri)
+    assert (run.info.status, run.data.tags["not_registered"]) == ("FAILED", str(refused))
     progress = Recorded()
-    anyhow = {"register_as": "start", "minimum_r2": None}
-    first = load_bundle(train(config(**data, name="first", tracking=anyhow), progress, uri))
+    anyhow = changed(two_workers, {"tracking.minimum_r2": None}, "the config")
+    first = load_bundle(train(anyhow, progress, uri))
     assert not progress.counts
+    data = {"dataset": str(homogenized.folder)}
     model = first.description.model.model_dump()
     model["network"]["regressor"] = "own"
     changes = {
@@ -256,24 +277,6 @@ def test_training_starts_from_a_registered_model(
     ).bundle.description
     assert third.standardization.offsets[0] > first.description.standardization.offsets[0] + 0.3
     assert third.metrics["r2_Ex"] > 0.3
-
-
-@pytest.mark.ray
-@pytest.mark.slow
-def test_training_starts_from_the_pretrained_weights(local_ray: None, tmp_path: Path, uri: str) -> None:
-    """One epoch on a few images: the prior fits the latents, and draws for a target follow its properties."""
-    images = generate("GRF", 96, (32, 32), seed=1)
-    fraction = images.labels.mean((1, 2))
-    properties = {"Ex": 1 + 9 * fraction, "Ey": 1 + 9 * fraction}
-    writer = DatasetWriter(tmp_path / "data", settings={})
-    writer.write_shard("part", Microstructures(labels=images.labels, n_phases=2, properties=properties))
-    loop = {"epochs": 1, "batch_size": 16, "model": {"network": {"size": 32}}}
-    settings = {"properties": ["Ex", "Ey"], "loop": loop, "resources": {"cpus": 0.5}, "storage": str(tmp_path / "runs")}
-    settings |= {"dataset": str(writer.finish().folder), "tracking": {"minimum_r2": -10}}
-    bundle = train(TrainConfig.model_validate(settings), tracking_uri=uri)
-    surrogate = LocalSurrogate(load_bundle(bundle))
-    drawn = [surrogate.draw(DrawRequest({"Ex": value, "Ey": value}, n=24)).mean() for value in (3.0, 6.5)]
-    assert drawn[1] - drawn[0] > 0.15  # of 0.22, 0.61, that the targets stand for
 
 
 def test_what_fine_tuning_needs(config: Callable[..., TrainConfig]) -> None:

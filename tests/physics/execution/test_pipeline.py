@@ -224,7 +224,10 @@ def test_killed_it_goes_on_at_the_missing_shards(source: Dataset, tmp_path: Path
     script = tmp_path / "run.py"
     script.write_text(textwrap.dedent(KILLED).format(source=str(source.folder), out=str(out), seen=str(seen)))
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")} | {"PYTHONPATH": path}
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
+    # On the Ray of these tests, by which processes of other programs are known by a token.
+    environment |= {"PYTHONPATH": path, "RAY_AUTH_MODE": "token"}
+    environment |= {"RAY_ADDRESS": ray.get_runtime_context().gcs_address}
     with (tmp_path / "log").open("w") as log:
         first = subprocess.Popen(
             [sys.executable, script], env=environment, stdout=log, stderr=log, start_new_session=True
