@@ -169,5 +169,6 @@ def test_a_file_of_one_class_of_micro2d_streams(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_file_of_one_class_of_micro2d_converts_below_one_gigabyte(tmp_path: Path) -> None:
-    assert peak_memory(sparse_micro2d(tmp_path / "a.h5", 8000), tmp_path / "out") < 1e9
-    assert describe(tmp_path / "out-None")["samples"] == 8000
+    """2 GB if loaded."""
+    assert peak_memory(sparse_micro2d(tmp_path / "a.h5", 4000), tmp_path / "out") < 1e9
+    assert describe(tmp_path / "out-None")["samples"] == 4000
