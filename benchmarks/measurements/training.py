@@ -20,7 +20,8 @@ from microdesign.learning.data.feed import Feed, fit_standardization
 from microdesign.learning.data.samples import Samples
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import build_model
-from microdesign.learning.training.train import build_trainer
+from microdesign.learning.training.workers.trainer import build_trainer
+from microdesign.learning.training.workers.worker import run_worker
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.model.losses.reconstruction import build_losses
@@ -145,7 +146,13 @@ def fit(config: TrainConfig, name: str, messages: Clock) -> Result:
     """Trains under Ray."""
     dataset = Dataset.open(config.dataset)
     columns, shape = dataset.property_columns(), dataset.manifest.shape
-    return build_trainer(config, fit_standardization(columns, shape, config.properties, {}), name, messages).fit()
+    standardization = fit_standardization(columns, shape, config.properties, {})
+    settings = {
+        "config": config.model_dump(mode="json") | {"dataset": str(dataset.folder.resolve())},
+        "standardization": standardization.model_dump(mode="json"),
+        "messages": messages,
+    }
+    return build_trainer(run_worker, settings, config.resources, Path(config.storage).resolve() / name).fit()
 
 
 class Stopwatch:
