@@ -42,12 +42,14 @@ RAY_EDGE = (
     "physics/execution/",
     "learning/training/",
     "learning/pretraining/pretrain.py",
+    "learning/pretraining/worker.py",
     "learning/sweep/",
     "design/campaign/runners/",
 )
 """Where Ray may be imported, besides jobs and serving."""
 STARTED_OFTEN = {
     "learning/training/workers/worker.py": {"mlflow", "matplotlib", "sklearn"},
+    "learning/pretraining/worker.py": {"mlflow", "matplotlib", "sklearn"},
     "learning/models.py": {"mlflow"},
 }
 """Modules that many processes import as they start, and libraries that would take them seconds more."""

@@ -1,15 +1,12 @@
 """Pretraining under Ray Train: checkpoints every minute, from which the same command goes on; a bundle in the end."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray.train
-import torch
-from ray.train.torch import get_device, prepare_model
 from ray.util.queue import Queue
-from torch import nn
 
 from microdesign.core.config import dump_yaml, read_yaml_mapping, validate_config
 from microdesign.core.errors import InputError, MicrodesignError
@@ -18,8 +15,9 @@ from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.pretraining.config import PretrainConfig
 from microdesign.learning.pretraining.loop import Pretraining, initial_model, model_config
+from microdesign.learning.pretraining.worker import run_worker
 from microdesign.learning.training.loop import State
-from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
+from microdesign.learning.training.workers.checkpoints import load_state
 from microdesign.learning.training.workers.failures import driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
 from microdesign.learning.training.workers.relay import relayed
@@ -72,7 +70,7 @@ def pretrain(config: PretrainConfig, progress: Progress = silent, tracking_uri: 
 
         messages = Queue(actor_options={"num_cpus": 0})
         trainer = build_trainer(
-            _worker, {"config": config.model_dump(mode="json"), "messages": messages}, resources, folder
+            run_worker, {"config": config.model_dump(mode="json"), "messages": messages}, resources, folder
         )
         try:
             with relayed(messages, tell), interruptible():
@@ -100,34 +98,6 @@ def _check_folder(folder: Path, config: PretrainConfig) -> None:
         same = dict.fromkeys(_OF_TIME)
         if before.model_copy(update=same) != config.model_copy(update=same):
             raise InputError(f"{folder}: is the folder of other settings; remove it, or choose another `out`.")
-
-
-def _worker(settings: dict[str, Any]) -> None:
-    """What each Ray Train worker runs."""
-    config = validate_config(PretrainConfig, settings["config"], "the settings of pretraining")
-    context = ray.train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
-    torch.set_num_threads(max(1, round(config.resources.cpus)))
-    model = initial_model(config).to(get_device())
-
-    def wrap(objective: nn.Module) -> nn.Module:
-        wrapped: nn.Module = prepare_model(objective, parallel_strategy="ddp" if world > 1 else None)
-        return wrapped
-
-    run = Pretraining(config, model, wrap, rank, world)
-    state = load_state(ray.train.get_checkpoint(), rank)
-    if state is not None:
-        run.load(state)
-
-    def on_checkpoint(save: Callable[[], State]) -> None:
-        with state_checkpoint(save, rank) as checkpoint:
-            ray.train.report({}, checkpoint=checkpoint)
-
-    def on_report(seconds: float, means: Mapping[str, float]) -> None:
-        if rank == 0:
-            settings["messages"].put((seconds, means))
-
-    run.run(on_checkpoint, on_report)
 
 
 def _save(config: PretrainConfig, state: State, folder: Path) -> Path:
