@@ -28,7 +28,9 @@ class LeanTrainer(TorchTrainer):
         unneeded = {"DatasetsCallback"}
         if os.environ.get("RAY_ADDRESS") is None:
             unneeded |= {"PlacementGroupCleanerCallback"}
-        return [each for each in super()._create_default_callbacks() if type(each).__name__ not in unneeded]
+        # Ray's types are those of the older Ray Train, which has none.
+        current: Any = super()
+        return [each for each in current._create_default_callbacks() if type(each).__name__ not in unneeded]
 
 
 def build_trainer(
