@@ -18,6 +18,7 @@ from microdesign.design.search.prediction import predict_target, target_jacobian
 from microdesign.design.search.refiners.protocol import Observations, Request, load_refiner
 from microdesign.design.search.sampling import Strata, strata_around
 from microdesign.design.search.screening import Designs, decode_designs, screen
+from microdesign.design.search.smoothing import smoothed_designs
 from microdesign.physics.execution.store import evaluation_key
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.further_properties import with_further_properties
@@ -25,6 +26,9 @@ from microdesign.surrogate.protocol import Surrogate
 
 _MOST_INITIAL = 4
 """Times `screened`: initial designs that physics evaluates while it has values of none."""
+
+_SMOOTHED = 2
+"""Best designs of a basin whose smoothed variants may be evaluated on the way to an optimum."""
 
 
 class Proposals:
@@ -200,7 +204,22 @@ class Proposals:
             own = np.flatnonzero(design.designs.component == own_component[basin])
             keys = self.keys(design.designs.select(own))
             mine = [i for i, key in zip(own, keys, strict=True) if key not in trials]
-            return design.designs.select(np.array([i for i in mine if is_distinct(design.points[i], others(basin))]))
+            unseen = design.designs.select(np.array([i for i in mine if is_distinct(design.points[i], others(basin))]))
+            two_phase_image = (self.target.dims, self.target.phases) == (2, 2)
+            return unseen.joined(smooth(basin)) if self.target.senses.any() and two_phase_image else unseen
+
+        def smooth(basin: int) -> Designs:
+            own = np.flatnonzero(observations.basin == basin)
+            best = own[np.argsort(self.target.ranks(observations.verified[own]), kind="stable")[:_SMOOTHED]]
+            labels = np.stack([done[i].labels for i in best])
+            designs = smoothed_designs(
+                self.surrogate, self.target, labels, int(own_component[basin]), [done[i].key for i in best]
+            )
+            designs = self._new(trials, designs)
+            distinct = [
+                i for i, f in enumerate(self.target.coordinates(designs.labels)) if is_distinct(f, others(basin))
+            ]
+            return designs.select(np.array(distinct))
 
         def jacobian(z: np.ndarray) -> np.ndarray | None:
             return target_jacobian(self.target, self.surrogate, z) if self.config.use_jacobian else None
