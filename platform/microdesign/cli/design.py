@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from microdesign.cli.image_options import AS_STATED, ImageOptions, takes_image_options
-from microdesign.cli.options import Json, Set, as_overrides, goals, names, targets
+from microdesign.cli.options import Json, Set, as_overrides, goals, names
 from microdesign.cli.output import print_table
 from microdesign.cli.session import announce, on_ray, resumable
 from microdesign.core.config import read_yaml_mapping
@@ -23,7 +23,8 @@ app = typer.Typer()
 @app.command()
 def demo(
     target: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A target property; repeat for several.")
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A target property, a number or a goal; repeat for several."),
     ] = None,
     match: Annotated[Path | None, typer.Option(help="File of an image whose properties become the target.")] = None,
     properties: Annotated[
@@ -43,7 +44,7 @@ def demo(
         "folder": None if folder is None else str(folder),
         "properties": None if properties is None else names(properties),
         "match": None if match is None else str(match),
-        "target": targets(target) if target else None,
+        "target": goals(target) if target else None,
     }
     options = {name: value for name, value in given.items() if value is not None}
     settings = load_config(DemoConfig, config, [*as_overrides(options), *(overrides or [])])
@@ -82,8 +83,9 @@ def design(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="With --from: a target property; VALUE is a number, 1.15x (times the micrograph's own), match, or a "
-            "goal such as '{at_least: 1.1x}'; repeat for several.",
+            help="A target property; VALUE is a number, 2.4 GPa, or a goal such as '{at_least: 2}' or '{prefer: min}'; "
+            "with --from also 1.15x (times the micrograph's own) or match. Repeat for several; beside CONFIG alone it "
+            "takes the place of that property's goal.",
         ),
     ] = None,
     images_as: ImageOptions = AS_STATED,
@@ -115,13 +117,14 @@ def design(
         return
     if config is None:
         raise InputError("design: expected CONFIG, or --from MICROGRAPH with --materials and --target.")
-    for name in given:
+    for name in given.keys() - {"target"}:
         option = f"--{name.replace('_', '-')}"
         raise InputError(f"{option} goes with --from MICROGRAPH alone; a config states it itself.")
     from microdesign.core.config import load_config
     from microdesign.design.campaign.campaign_config import CampaignConfig
 
-    settings = load_config(CampaignConfig, config, [*(overrides or []), *(["robust=true"] if robust else [])])
+    asked = as_overrides({f"target.properties.{name}": goal for name, goal in goals(target or []).items()})
+    settings = load_config(CampaignConfig, config, [*asked, *(overrides or []), *(["robust=true"] if robust else [])])
     announce(f"loading what the campaign {settings.folder} takes")
     from microdesign.design.campaign.retraining import retrainer
     from microdesign.design.workflow import run_design

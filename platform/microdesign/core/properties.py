@@ -17,7 +17,7 @@ A new property is one entry here and one formula there:
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from types import MappingProxyType
@@ -108,6 +108,17 @@ def standard_names(dims: int, tensors: tuple[Tensor, ...] = ("stiffness", "condu
         ('k11', 'k12', 'k13', 'k22', 'k23', 'k33')
     """
     return tuple(p.name for p in known(dims).values() if p.standard and set(p.tensors) <= set(tensors))
+
+
+def standard_parts(names: Iterable[str], dims: int = 2) -> tuple[str, ...]:
+    """Returns the standard properties that names are about, quotients included, in their usual order.
+
+    Example:
+        >>> standard_parts(["kx/ky", "Ex"])
+        ('Ex', 'kx', 'ky')
+    """
+    named = {part for name in names for part in quotient(name) or (name,)}
+    return tuple(name for name in standard_names(dims) if name in named)
 
 
 def find(name: str) -> Property | None:

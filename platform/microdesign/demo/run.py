@@ -2,19 +2,21 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from microdesign.core.config import dump_yaml, validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest_json, write_text
 from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
-from microdesign.core.properties import standard_names
+from microdesign.core.properties import quotient, standard_names, standard_parts
 from microdesign.core.stages import Stages, check_own_folder
 from microdesign.demo.config import DEFAULT_TARGET, DemoConfig
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.report.result import StagedResult
 from microdesign.design.target.constraints import Constraints, Similarity
+from microdesign.design.target.feasibility import check_feasible
 from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
 from microdesign.learning.training.config.resources import ResourcesConfig
@@ -22,7 +24,6 @@ from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.registration import TrackingConfig
 from microdesign.learning.training.train import train
 from microdesign.microstructure.generators.dataset_generation import generate_dataset
-from microdesign.physics.bounds.reachability import check_reachable
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.execution.parallel import evaluate_shards
@@ -51,7 +52,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
     uri = default_uri(folder)
     with journal(folder, "demo", progress) as progress:
         clock = Stages(folder, progress)
-        names = target.names
+        names, asked = standard_parts(target.names), target.model_dump(mode="json")
 
         with clock.stage("generate") as report:
             images = generate_dataset(config.generate, folder / "images", report)
@@ -84,9 +85,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
                 model=str(bundle),
                 dataset=str(labelled.folder),
                 store=str(folder / "results"),
-                folder=str(
-                    folder / f"campaign-{digest_json([target.fixed, config.campaign.seed, bundle.parent.name])[:10]}"
-                ),
+                folder=str(folder / f"campaign-{digest_json([asked, config.campaign.seed, bundle.parent.name])[:10]}"),
             )
             result = run_design(campaign, report, uri, retrainer(campaign, report, uri))
         return StagedResult(**dict(result), stages=clock.seconds)
@@ -99,15 +98,16 @@ def check_demo(config: DemoConfig) -> Target:
         InputError: The target cannot be had, the image to match cannot be read, or the folder is not a demo's.
     """
     target = validate_config(Target, {"properties": _target(config)}, "the target")
-    check_reachable(target.fixed, config.materials)
+    check_feasible(target, config.materials)
     # Not merely untidy: `--fresh` would delete what is there.
     check_own_folder(Path(config.folder).resolve(), "demo.yaml", "a demo")
     return target
 
 
-def _target(config: DemoConfig) -> dict[str, float]:
+def _target(config: DemoConfig) -> dict[str, Any]:
+    known = standard_names(2)
     for name in (*config.properties, *(config.target or ())):
-        if name not in (known := standard_names(2)):
+        if not set(quotient(name) or (name,)) <= set(known):
             raise InputError(f"'{name}' is no property; expected some of {', '.join(known)}.")
     if config.match is None:
         return dict(config.target or DEFAULT_TARGET)

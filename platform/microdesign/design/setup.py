@@ -160,6 +160,9 @@ def open_setup(
     if dataset is not None and config.dataset is not None:
         labelled = _is_labelled(dataset, config.dataset, materials, trained)
         data = _training_images(dataset, config.dataset, target, surrogate, shape)
+    if any(goal.is_of_data for goal in target.goals):
+        target = _with_percentiles(target, data if labelled else None)
+        check_feasible(target, materials, evaluator)
     return CampaignSetup(
         config=config.model_copy(update={"target": target, "materials": materials}),
         model=surrogate,
@@ -171,6 +174,17 @@ def open_setup(
         labelled=labelled,
         feasibility=feasibility_of(target, materials, trained, data if labelled else None),
     )
+
+
+def _with_percentiles(target: Target, data: Microstructures | None) -> Target:
+    """The target in numbers: percentiles are of the training images at the volume fractions that are allowed."""
+    if data is None:
+        return target.of_data({})
+    rows = np.ones(len(data), dtype=bool)
+    for phase, (low, high) in target.constraints.volume_fraction.items():
+        fractions = (data.labels == phase).mean(tuple(range(1, data.labels.ndim)))
+        rows &= (fractions >= low) & (fractions <= high)
+    return target.of_data({name: values[rows] for name, values in data.properties.items()})
 
 
 def _trained_for(surrogate: Surrogate) -> Materials | None:

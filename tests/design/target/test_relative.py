@@ -19,6 +19,8 @@ CASES: list[tuple[Any, Any]] = [
     ("match", 2.0),
     ({"times": 0.5}, {"equals": 1.0}),
     ({"times": "0.5x", "tolerance": 0.01}, {"equals": 1.0, "tolerance": 0.01}),
+    ({"plus": 0.5}, {"equals": 2.5}),
+    ({"plus": -0.5, "within": 0.1}, {"equals": 1.5, "within": 0.1}),
     ({"equals": "match"}, {"equals": 2.0}),
     ({"at_least": "1.1x", "maximize": True}, {"at_least": 2.2, "maximize": True}),
     ({"between": ["0.9x", 2.5]}, {"between": [1.8, 2.5]}),
@@ -47,6 +49,8 @@ def test_what_is_no_multiple() -> None:
         ({"times": "much"}, 1.0, "'much' is no multiple; expected a number"),
         ({"times": True}, 1.0, "True is no multiple"),
         ({"times": 1.1, "equals": 2}, 1.0, "times and equals exclude each other"),
+        ({"times": 1.1, "plus": 2}, 1.0, "times and plus exclude each other"),
+        ({"plus": "much"}, 1.0, "plus 'much' is no number"),
         ("1e999x", 1.0, "'1e999x' is no multiple"),
     ):
         with pytest.raises(InputError, match=message):

@@ -120,3 +120,59 @@ def test_a_table_of_designs_as_they_may_come_out_has_their_worst_case() -> None:
     made = values | {f"{n} (as drawn)": v for n, v in values.items()}
     made |= {"kx (thicker)": np.array([3.0]), "ky (thicker)": np.array([2.0])}
     assert target.table(made)[0, 0] == 1.5
+
+
+def test_a_tolerance_in_the_unit_of_the_property() -> None:
+    """At every size of the goal the same absolute error counts as the tolerance."""
+    for goal, values in (
+        ({"equals": 4.0, "within": 0.1}, (3.9, 4.1)),
+        ({"at_least": 4.0, "within": 0.1}, (3.9,)),
+        ({"at_most": 4.0, "within": 0.1}, (4.1,)),
+        ({"equals": 0.0, "within": 0.1}, (-0.1, 0.1)),
+    ):
+        target = Target(properties={"vxy": goal}, tolerance=0.05)
+        for value in values:
+            assert target.errors(np.array([[value]])) == pytest.approx([0.05]), goal
+        assert target.errors(np.array([[4.0 if goal.get("equals") != 0 else 0.0]])) == [0], goal
+
+
+def test_numbers_with_a_unit_are_never_converted() -> None:
+    target = Target(properties={"Ex": {"equals": "2.4 GPa", "within": "0.05 GPa"}, "kx": "2 W/(m K)", "ky": 3})
+    assert (target.properties["Ex"].equals, target.properties["Ex"].within) == (2.4, 0.05)
+    assert target.units == {"Ex": "GPa", "kx": "W/(m K)"}
+    assert Target.model_validate(target.model_dump()) == target
+    for values, message in (
+        ({"properties": {"Ex": {"equals": "2.4 GPa", "within": "50 MPa"}}}, "Ex is asked in MPa and in GPa"),
+        ({"properties": {"Ex": "2 GPa"}, "units": {"Ex": "MPa"}}, "Ex is asked in GPa and in MPa"),
+    ):
+        with pytest.raises(InputError, match=message):
+            validate_config(Target, values, "the target")
+
+
+def test_a_preference_decides_between_designs_that_meet_the_goals() -> None:
+    """At a weight of 0.5 a value smaller by 4 % outweighs an error of 2 %, and none outweighs a goal that is missed."""
+    target = Target(properties={"Ex": 2.0, "kx": {"prefer": "min", "weight": 0.5}}, tolerance=0.05)
+    values = np.array([[2.0, 3.0], [2.04, 3.0 * np.exp(-0.041)], [2.04, 3.0 * np.exp(-0.039)], [2.2, 0.1]])
+    assert target.ranks(values).tolist() == [1, 0, 2, 3]
+    assert target.errors(values) == pytest.approx([0, 0.02, 0.02, 0.1])  # soft: no error
+    larger = Target(properties={"Ex": 2.0, "kx": {"prefer": "max"}})
+    assert larger.ranks(np.array([[2.0, 3.0], [2.0, 3.1]])).tolist() == [1, 0]
+    for properties, why in (
+        ({"Ex": 2, "vxy": {"prefer": "min"}}, "it may be 0 or negative"),
+        ({"Ex": {"maximize": True}, "kx": {"prefer": "min"}}, "another property is maximised"),
+    ):
+        with pytest.raises(InputError, match=why):
+            validate_config(Target, {"properties": properties}, "the target")
+
+
+def test_percentiles_are_those_of_the_data() -> None:
+    """Of the numbers from 0 to 100 each percentile is itself; of a quotient it is the quotient's own."""
+    data = {"Ex": np.append(np.arange(101.0), np.nan), "Ey": np.full(102, 2.0)}
+    target = Target(
+        properties={"Ex": {"at_least_percentile": 90, "prefer": "max"}, "Ex/Ey": {"percentile": 50}, "Ey": 2}
+    ).of_data(data)
+    assert target.properties["Ex"].model_dump() == {"at_least": 90.0, "prefer": "max"}
+    assert target.fixed == {"Ex/Ey": 25.0, "Ey": 2}
+    for few in ({}, {"Ex": np.arange(9.0)}):
+        with pytest.raises(InputError, match="Ex: 90 % of the data needs a labelled data set with at least 10 images"):
+            Target(properties={"Ex": {"percentile": 90}}).of_data(few)

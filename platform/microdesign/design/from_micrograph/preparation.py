@@ -8,7 +8,7 @@ import numpy as np
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import digest, digest_json
-from microdesign.core.properties import quotient, standard_names
+from microdesign.core.properties import standard_parts
 from microdesign.core.stages import check_own_folder
 from microdesign.design.from_micrograph.config import MicrographConfig
 from microdesign.design.from_micrograph.micrograph import Micrograph, read_micrograph
@@ -65,7 +65,7 @@ def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -
         )
     check_own_folder(Path(config.folder).resolve(), SETTINGS, "a run from a micrograph")
     micrograph = read_micrograph(config.micrograph, config.size, config.read_options(on_segmented), config.reader)
-    names = _standard(config.target.get("properties", {}))
+    names = standard_parts(config.target.get("properties", {}))
     own = own_properties(micrograph, config)
     check_not_zero(list(config.target.get("properties", {})), own, micrograph, config.materials)
     goals = resolve(config.target.get("properties", {}), own)
@@ -88,9 +88,3 @@ def own_properties(micrograph: Micrograph, config: MicrographConfig) -> dict[str
     for name in config.target.get("properties", {}):
         own[name] = float(property_values(found.properties, name)[0])
     return own
-
-
-def _standard(goals: dict[str, object]) -> tuple[str, ...]:
-    """The standard properties that goals are about, in their usual order: what a model is conditioned on."""
-    named = {part for name in goals for part in quotient(name) or (name,)}
-    return tuple(name for name in standard_names(2) if name in named)

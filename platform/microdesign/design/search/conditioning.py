@@ -124,7 +124,7 @@ def _known_columns(target: Target, known: Mapping[str, np.ndarray]) -> np.ndarra
 def _promising(target: Target, values: np.ndarray, most: int, seed: int) -> np.ndarray:
     """Indices of at most `most` samples with target properties `(N, P)`."""
     met = np.flatnonzero(target.errors(values) <= target.tolerance)
-    if len(met) and not target.senses.any():
+    if len(met) and not target.senses.any() and not target.prefers:
         return np.random.default_rng([seed, 3]).permutation(met)[:most]
     return np.argsort(target.ranks(values), kind="stable")[:most]
 

@@ -81,7 +81,8 @@ def check_feasible(target: Target, materials: Materials, evaluator: Evaluator | 
     if finest is None:
         return
     for name, goal in target.properties.items():
-        tolerance = goal.tolerance if goal.tolerance is not None else target.tolerance
+        own = goal.own_tolerance
+        tolerance = target.tolerance if own is None else own
         if goal.equals is not None and tolerance < finest:
             raise InputError(
                 f"the tolerance {tolerance:g} of {name} is below that of the physics, {finest:g}; "

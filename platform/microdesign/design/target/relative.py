@@ -1,7 +1,7 @@
-"""Goals relative to an image: `Ex: {times: 1.15}`, `kx: match`, `ky: {at_most: 1.2x}`.
+"""Goals relative to an image: `Ex: {times: 1.15}`, `Ex: {plus: 0.3}`, `kx: match`, `ky: {at_most: 1.2x}`.
 
 A number may be written as a multiple of the image's own value, `1.15x`, or as `match`, which is `1x`. `times: 1.15` is
-short for `equals: 1.15x`.
+short for `equals: 1.15x`; `plus: 0.3` equals the image's value and 0.3 more, in the unit of the property.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 from microdesign.core.errors import InputError
 from microdesign.core.properties import is_signed
 
-MATCH, TIMES = "match", "times"
+MATCH, TIMES, PLUS = "match", "times", "plus"
 _MULTIPLE = re.compile(r"\s*([-+0-9.eE]+)\s*x\s*")
 _EXPECTED = "a number, a multiple of the image's value such as 1.15x, or match"
 
@@ -25,7 +25,7 @@ def is_relative(goal: Any) -> bool:
         [False, True, True, True, False]
     """
     if isinstance(goal, Mapping):
-        return TIMES in goal or any(is_relative(value) for value in goal.values())
+        return TIMES in goal or PLUS in goal or any(is_relative(value) for value in goal.values())
     if isinstance(goal, list | tuple):
         return any(is_relative(value) for value in goal)
     return isinstance(goal, str) and (goal.strip() == MATCH or _MULTIPLE.fullmatch(goal) is not None)
@@ -52,15 +52,14 @@ def absolute(name: str, goal: Any, own: float) -> Any:
         return goal
     if not math.isfinite(own):
         raise InputError(f"{name}: the image has no value of it, so that {goal!r} means nothing; give a number.")
-    if own == 0 and not is_signed(name):
+    if own == 0 and not is_signed(name) and not (isinstance(goal, Mapping) and PLUS in goal):
         raise InputError(f"{name}: the image's value is 0, which has no multiples; give a number.")
     if isinstance(goal, Mapping):
-        if TIMES in goal and "equals" in goal:
-            raise InputError(f"{name}: times and equals exclude each other; give one.")
+        if len(given := [key for key in (TIMES, PLUS, "equals") if key in goal]) > 1:
+            raise InputError(f"{name}: {given[0]} and {given[1]} exclude each other; give one.")
+        equal = {TIMES: lambda value: _factor(name, value) * own, PLUS: lambda value: own + _difference(name, value)}
         return {
-            "equals" if key == TIMES else key: _factor(name, value) * own
-            if key == TIMES
-            else absolute(name, value, own)
+            "equals" if key in equal else key: equal[key](value) if key in equal else absolute(name, value, own)
             for key, value in goal.items()
         }
     if isinstance(goal, list | tuple):
@@ -75,6 +74,15 @@ def resolve(goals: Mapping[str, Any], own: Mapping[str, float]) -> dict[str, Any
         InputError: A multiple is no number, or the image has no value of its property.
     """
     return {str(name): absolute(name, goal, own.get(name, math.nan)) for name, goal in goals.items()}
+
+
+def _difference(name: str, value: Any) -> float:
+    try:
+        if not isinstance(value, bool) and math.isfinite(number := float(value)):
+            return number
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{name}: plus {value!r} is no number; expected what the image's value is to be raised by.")
 
 
 def _factor(name: str, value: Any) -> float:

@@ -4,7 +4,7 @@ Shapes: n designs, P target properties, M of them to be maximised or minimised, 
 """
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -14,11 +14,13 @@ from microdesign.core.errors import InputError
 from microdesign.core.metrics import relative_deviations
 from microdesign.core.properties import is_signed
 from microdesign.design.target.constraints import Check, Constraints
-from microdesign.design.target.goal import Goal
+from microdesign.design.target.goal import Goal, without_units
 from microdesign.design.target.pareto import crowding, front_numbers
 from microdesign.physics.evaluators.manufacturing import by_variant
 from microdesign.physics.properties import property_values
 
+LEAST_DATA = 10
+"""Images of which percentiles are taken, at least."""
 _ROUNDING = 1e-9
 """Relative deviation that is rounding."""
 
@@ -37,18 +39,36 @@ class Target(Config):
         None, description="file of an image whose properties, all that the model has, become goals; given ones stay"
     )
     units: Mapping[str, str] = Field(
-        default_factory=dict, description="unit of each property, checked against the materials', never converted"
+        default_factory=dict,
+        description="unit of each property, checked against the materials', never converted; `2.4 GPa` states it too",
     )
     tolerance: float = Field(0.05, gt=0, description="relative error of the worst property up to which a design counts")
     constraints: Constraints = Constraints()
     dims: Literal[2, 3] = Field(2, description="2 of images, 3 of volumes; a campaign takes it from the model")
     phases: int = Field(2, ge=2, description="number of phases; a campaign takes it from the model")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_units(cls, values: Any) -> Any:
+        """Numbers with a unit, `2.4 GPa`, are the number and an entry of `units`."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("properties"), Mapping):
+            return values
+        goals, units = {}, dict(values.get("units") or {})
+        for name, goal in values["properties"].items():
+            goals[name], found = without_units(goal)
+            for unit in found:
+                if units.setdefault(name, unit) != unit:
+                    raise ValueError(f"{name} is asked in {unit} and in {units[name]}; expected one unit")
+        return {**values, "properties": goals} | ({"units": units} if units else {})
+
     @model_validator(mode="after")
     def _check_goals(self) -> Self:
         if not self.properties and self.match is None:
             raise ValueError("nothing is asked; expected properties, or an image to match")
         for name, goal in self.properties.items():
+            if goal.prefer and (is_signed(name) or any(other.sense for other in self.properties.values())):
+                why = "it may be 0 or negative" if is_signed(name) else "another property is maximised or minimised"
+                raise ValueError(f"{name}: prefer compares ratios of positive values beside plain goals, but {why}")
             if goal.equals == 0 and not is_signed(name):
                 raise ValueError(f"{name} = 0: expected a number other than 0")
         return self
@@ -81,7 +101,8 @@ class Target(Config):
     @property
     def tolerances(self) -> np.ndarray:
         """Relative tolerance of each property, `(P,)`: its own, or the target's."""
-        return np.array([self.tolerance if goal.tolerance is None else goal.tolerance for goal in self.goals])
+        own = [goal.own_tolerance for goal in self.goals]
+        return np.array([self.tolerance if each is None else each for each in own])
 
     @property
     def fixed(self) -> dict[str, float]:
@@ -128,8 +149,8 @@ class Target(Config):
         `tolerance` more. A value that is NaN, not predicted, does not count.
         """
         deviations = np.nan_to_num(np.abs(self.deviations(values)))
-        own = [goal.tolerance for goal in self.goals]
-        strict = np.array([goal.equals is None and not goal.tolerance for goal in self.goals])
+        own = [goal.own_tolerance for goal in self.goals]
+        strict = np.array([goal.equals is None and not goal.own_tolerance for goal in self.goals])
         scale = np.array([self.tolerance / each if each else 1.0 for each in own])
         return (scale * deviations + self.tolerance * (strict & (deviations > _ROUNDING))).max(-1)
 
@@ -138,14 +159,53 @@ class Target(Config):
         chosen = np.flatnonzero(self.senses)
         return np.asarray(values, float)[..., chosen] * self.senses[chosen]
 
+    @property
+    def prefers(self) -> bool:
+        """Whether soft preferences are stated."""
+        return any(goal.prefer for goal in self.goals)
+
+    def preferences(self, values: np.ndarray) -> np.ndarray:
+        """What the soft preferences cost, `(n, P) -> (n,)`, as an error does: -weight ln(value), summed.
+
+        Only differences mean something: at a weight of 0.5 a value smaller by 4 % is worth 2 % of error.
+        """
+        weights = np.array([goal.preference for goal in self.goals])
+        preferred = np.flatnonzero(weights)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return -(weights[preferred] * np.log(np.asarray(values, float)[..., preferred])).sum(-1)
+
+    def of_data(self, values: Mapping[str, np.ndarray]) -> Self:
+        """The target with percentiles in numbers, of a data set's properties by name, `(N,)` each.
+
+        Raises:
+            InputError: The data have no values of such a property.
+        """
+        goals = dict(self.properties)
+        for name, goal in self.properties.items():
+            if not goal.is_of_data:
+                continue
+            known = property_values(values, name, self.dims) if values else np.empty(0)
+            known = known[np.isfinite(known)]
+            if len(known) < LEAST_DATA:
+                raise InputError(
+                    f"{name}: {goal} needs a labelled data set with at least {LEAST_DATA} images that satisfy the "
+                    f"constraints and have a value of it; there are {len(known)}."
+                )
+            goals[name] = goal.of_data(known)
+        return self.model_copy(update={"properties": goals})
+
     def ranks(self, values: np.ndarray, errors: np.ndarray | None = None) -> np.ndarray:
         """Position of each of the designs, int `(n, P) -> (n,)`, 0 the best; `errors` `(n,)` replace their own.
 
-        Without optima by error. With optima those that meet the other goals come first: by the objective, or, of
+        Without optima by error; where preferences are stated, those that meet the goals by error and `preferences`
+        together. With optima those that meet the other goals come first: by the objective, or, of
         several, front by front (Pareto), within a front those that stand most alone first; then the others, by error.
         """
         errors, objectives = self.errors(values) if errors is None else errors, self.objectives(values)
         keys = [errors]
+        if self.prefers:
+            missed = np.where(errors <= self.tolerance, 0, errors)
+            keys = [errors + np.nan_to_num(self.preferences(values)), missed]
         if objectives.shape[-1]:
             missed = np.where(errors <= self.tolerance, 0, errors)
             keys = [*_preference(objectives, missed), missed]

@@ -144,7 +144,7 @@ class ResidualProcess:
         errors = self._target.errors(values)[:, None]
         objectives = self._target.objectives(values)
         if not objectives.shape[1]:
-            return -errors
+            return -(errors + self._target.preferences(values)[:, None]) if self._target.prefers else -errors
         spread = np.maximum(np.std(self._target.objectives(self._verified), axis=0), 1e-12)
         return objectives / spread - _PENALTY * np.maximum(errors - self._target.tolerance, 0)
 
