@@ -1,9 +1,9 @@
 """Can draws be told from MICRO2D's images? `python benchmarks/realism.py MICRO2D.h5 [--model BUNDLE]`.
 
-The model draws once like each of the last `--held-out` images of MICRO2D's ten classes, reduced to 128 x 128. A
-classifier trained on the other images says how many of the draws it assigns to their image's class (recognition),
-beside its accuracy on the held-out images themselves; classifiers trained afresh try to tell the draws from the
-held-out images (two-sample test, 50 % is perfect), beside data against data.
+The model draws like each of the last `--held-out` images of MICRO2D's ten classes, reduced to 128 x 128, once with each
+of `--repeats` seeds. As many classifiers trained on the other images say how many of the draws they assign to their
+image's class (recognition), beside their accuracy on the held-out images themselves; classifiers trained afresh try to
+tell the draws of a seed from the held-out images (two-sample test, 50 % is perfect), beside data against data.
 """
 
 import time
@@ -22,6 +22,7 @@ def main() -> None:
     options.add_argument("--held-out", type=int, default=20, help="of these, images to draw like")
     options.add_argument("--steps", type=int, default=900, help="training steps of the recognition classifier")
     options.add_argument("--two-sample-steps", type=int, default=200)
+    options.add_argument("--repeats", type=int, default=3, help="draws with seeds, and classifiers, of their own")
     options.add_argument("--threads", type=int, default=1)
     options.add_argument("--seed", type=int, default=0)
     settings = options.parse_args()
@@ -41,23 +42,30 @@ def main() -> None:
     known, true, numbers = images[~held_out], images[held_out], classes[held_out]
     model = md.load(settings.model)
     start = time.monotonic()
-    drawn = md.draw(model, like=true, seed=settings.seed, size=true.shape[1]).labels
-    seconds = (time.monotonic() - start) / len(true)
-    classifier = ImageClassifier(2, len(CLASSES), turned=True, seed=settings.seed)
-    classifier.fit(known, classes[~held_out], settings.steps)
-    right = [classifier.assign(each) == numbers for each in (true, drawn)]
+    drawn = [md.draw(model, like=true, seed=seed, size=true.shape[1]).labels for seed in range(settings.repeats)]
+    seconds = (time.monotonic() - start) / len(true) / settings.repeats
+    accuracies, recognised = np.zeros(len(true)), np.zeros(len(true))
+    for seed in range(settings.repeats):
+        classifier = ImageClassifier(2, len(CLASSES), turned=True, seed=seed)
+        classifier.fit(known, classes[~held_out], settings.steps)
+        accuracies += (classifier.assign(true) == numbers) / settings.repeats
+        shares = [(classifier.assign(each) == numbers).mean() for each in drawn]
+        print(f"classifier {seed}: draws {', '.join(f'{share:.1%}' for share in shares)}", flush=True)
+        recognised += np.mean([classifier.assign(each) == numbers for each in drawn], axis=0) / settings.repeats
     print("class".ljust(22) + "held-out images".rjust(16) + "draws".rjust(10))
     for number, name in enumerate(CLASSES):
-        print(name.ljust(22) + f"{right[0][numbers == number].mean():16.1%}{right[1][numbers == number].mean():10.1%}")
-    accuracy, recognised = right[0].mean(), right[1].mean()
-    print("all".ljust(22) + f"{accuracy:16.1%}{recognised:10.1%}   relative {recognised / accuracy:.2f}", flush=True)
+        own = numbers == number
+        print(name.ljust(22) + f"{accuracies[own].mean():16.1%}{recognised[own].mean():10.1%}")
+    accuracy, share = accuracies.mean(), recognised.mean()
+    print("all".ljust(22) + f"{accuracy:16.1%}{share:10.1%}   relative {share / accuracy:.2f}", flush=True)
     other = known[np.random.default_rng(settings.seed).permutation(len(known))[: len(true)]]
     for view in VIEWS:
         told = [
             two_sample_accuracy(true, each, 2, settings.two_sample_steps, view, settings.seed)
-            for each in (drawn, other)
+            for each in (*drawn, other)
         ]
-        print(f"told from held-out images, {view}: draws {told[0]:.1%}, other images {told[1]:.1%}", flush=True)
+        of_draws = f"{np.mean(told[:-1]):.1%} ({min(told[:-1]):.1%} to {max(told[:-1]):.1%})"
+        print(f"told from held-out images, {view}: draws {of_draws}, other images {told[-1]:.1%}", flush=True)
     print(f"a draw of {true.shape[1]} x {true.shape[1]} takes {1e3 * seconds:.0f} ms")
 
 
