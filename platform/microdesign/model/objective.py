@@ -56,6 +56,9 @@ class Objective:
             if joint.denoising is not None:
                 terms["denoising"] = joint.denoising.mean()
                 total = total + config.denoising * terms["denoising"]
+            if joint.fractions is not None:
+                terms["fractions"] = (joint.fractions - x.flatten(2).mean(2)).square().mean()
+                total = total + config.fractions * terms["fractions"]
             terms["kl"] = self._kl(joint)
             total = total + config.beta * terms["kl"]
         decodes = outputs.decodes

@@ -30,6 +30,9 @@ class ObjectiveConfig(Config):
     denoising: float = Field(
         1.0, ge=0, description="weight of the denoiser's cross entropy, for the decoder local_global"
     )
+    fractions: float = Field(
+        1.0, ge=0, description="weight of the squared error of volume fractions, for the decoder local_global"
+    )
     gamma: float = Field(0.1, ge=0, description="weight of the regression term")
     consistency: float = Field(0.03, ge=0, description="weight of the errors of the decodes' properties")
     balance: float = Field(0.05, ge=0, description="weight of KL(mean component use || uniform), against collapse")

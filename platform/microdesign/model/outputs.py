@@ -45,6 +45,7 @@ class JointOutputs(NamedTuple):
             that are left. The regressor that predicts their properties is frozen. A quarter as many where a denoiser
             draws.
         denoising: Loss of the denoiser for the first images of the batch, `(d,)`; None where there is no denoiser.
+        fractions: Fractions of the channels' phases that the latents say, `(B, C)`; None where there is no denoiser.
     """
 
     posterior: Gaussian
@@ -56,6 +57,7 @@ class JointOutputs(NamedTuple):
     replayed: Gaussian
     decodes: Decodes
     denoising: Tensor | None = None
+    fractions: Tensor | None = None
 
 
 class RegressorOutputs(NamedTuple):

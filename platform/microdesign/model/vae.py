@@ -58,6 +58,8 @@ class VAERegression(nn.Module):
         self.regressor_only = False
         self.regressor_sees_draws = True
         """Whether a pass that trains the regressor alone draws images, which physics feedback then evaluates."""
+        self.pretrained: frozenset[str] = frozenset()
+        """Parts whose weights know images before training for properties; they learn at a rate of their own."""
         with_channels_last_weights(self)
 
     def train_regressor_only(self) -> None:
@@ -111,12 +113,15 @@ class VAERegression(nn.Module):
         c = torch.where(c.isnan(), properties.sample(), c)
         with torch.autocast(x.device.type, enabled=False):
             prior = self.prior(c)
-        logits, denoising = self.decoder(z), None
+        # Where a denoiser draws, the latent holds what it needs; the draft takes of it what it can.
+        two_stages = isinstance(self.decoder, LocalGlobalDecoder)
+        logits, denoising, fractions = self.decoder(z.detach() if two_stages else z), None, None
         if isinstance(self.decoder, LocalGlobalDecoder):
+            fractions = self.decoder.draft.fractions(z)
             learned = math.ceil(self.config.network.denoiser.share * len(x))
             denoising = self.decoder.denoising_loss(x[:learned], z[:learned])
         decodes = self._decodes(z, logits, prior) if properties.mean.shape[1] else _no_decodes(logits, c)
-        return JointOutputs(posterior, z, logits, c, prior, properties, replayed, decodes, denoising)
+        return JointOutputs(posterior, z, logits, c, prior, properties, replayed, decodes, denoising, fractions)
 
     def _decodes(self, z: Tensor, logits: Tensor, prior: Mixture) -> Decodes:
         rows = torch.arange(len(logits), device=logits.device)

@@ -120,9 +120,21 @@ class _Run:
                     self._run_epoch(stage, stages[-1].end)
                 self.epoch = max(self.epoch, stage.end)
 
+    @property
+    def _core(self) -> VAERegression:
+        core = self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
+        assert isinstance(core, VAERegression)
+        return core
+
     def _begin(self, stage: Stage) -> None:
         self.objective = Objective(stage.objective, self.feed.standardization)
-        self.optimizer = self.config.optimizer.build(self.model.parameters())
+        groups: dict[float, list[nn.Parameter]] = {factor: [] for factor in (1.0, self.config.optimizer.pretrained)}
+        for name, parameter in self._core.named_parameters():
+            known = name.split(".")[0] in self._core.pretrained
+            groups[self.config.optimizer.pretrained if known else 1.0].append(parameter)
+        self.optimizer = self.config.optimizer.build(
+            [{"params": group, "factor": factor} for factor, group in groups.items() if group]
+        )
         resumed = "optimizer" in self.state and stage.start <= self.state["epoch"] < stage.end
         if resumed and (self.state["epoch"], self.state["step"]) != (stage.start, 0):
             self.optimizer.load_state_dict(self.state["optimizer"])
@@ -137,7 +149,7 @@ class _Run:
                 max(progress, self._time_used(stage, total)), progress * stage.epochs
             )
             for group in self.optimizer.param_groups:
-                group["lr"] = stage.learning_rate * factor
+                group["lr"] = stage.learning_rate * factor * group["factor"]
             self._take_step(x, c)
             self._checkpoint_when_due()
         samples = (self.feed.steps - first) * self.feed.batch_size * self.feed.world
@@ -145,9 +157,11 @@ class _Run:
         means = {name: float(sum_) / self.summed for name, sum_ in self.sums.items()}
         metrics = {"loss": means.pop("total"), **means}
         if self.validate is not None:
-            core = self.model.module if isinstance(self.model, DistributedDataParallel) else self.model
-            metrics |= self.validate(core, self.objective)
-        metrics |= {"learning_rate": self.optimizer.param_groups[0]["lr"], "samples_per_second": samples / seconds}
+            metrics |= self.validate(self._core, self.objective)
+        metrics |= {
+            "learning_rate": max(group["lr"] for group in self.optimizer.param_groups),
+            "samples_per_second": samples / seconds,
+        }
         answered = None if self.feedback is None else self.feedback.share_answered()
         metrics |= {} if answered is None else {"physics_answered": answered}
         self.epoch, self.step, self.summed, self.sums = self.epoch + 1, 0, 0, {}

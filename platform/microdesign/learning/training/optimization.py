@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -48,13 +48,20 @@ class OptimizerConfig(Config):
 
     kind: Literal["adamw", "radam", "adam", "sgd"] = Field("adamw", description="torch.optim's optimizer")
     learning_rate: float = Field(2e-3, gt=0, description="peak of the learning rate")
+    pretrained: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="factor of the learning rate for encoder and decoder where these start from a model of images: "
+        "their draws stay as true to images as they were",
+    )
     schedule: LearningRateSchedule = Field(LearningRateSchedule(), description="how the rate changes over a stage")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled for adamw and radam, in the gradient for the others")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd; the others keep torch's defaults")
     gradient_clip: float | None = Field(1.0, gt=0, description="largest norm of the gradient; null does not clip")
 
-    def build(self, parameters: "Iterable[torch.nn.Parameter]") -> "torch.optim.Optimizer":
-        """Returns the optimizer of the parameters; the loop sets its learning rate at each step."""
+    def build(self, parameters: "Iterable[torch.nn.Parameter] | Iterable[dict[str, Any]]") -> "torch.optim.Optimizer":
+        """Returns the optimizer of the parameters, or of groups of them; the loop sets their learning rate."""
         import torch  # a config validates without it
 
         decay = self.weight_decay

@@ -53,6 +53,7 @@ def initial_model(
         weights = _weights(bundle, config.loop.model)
         if not bundle.properties:
             weights = model.state_dict() | {k: v for k, v in weights.items() if not k.startswith("prior.")}
+            model.pretrained = frozenset(name.split(".")[0] for name in bundle.model.state_dict()) - {"prior"}
         model.load_state_dict(weights)
         if bundle.properties and materials is not None and materials == bundle.description.materials:
             rescale(model, bundle.description.standardization, standardization)
