@@ -76,11 +76,12 @@ def _array(field: pa.Field, column: pa.Array) -> np.ndarray:
 def _shape(field: pa.Field, size: int) -> tuple[int, ...]:
     text = (field.metadata or {}).get(b"shape", b"").decode(errors="replace")
     try:
-        shape = json.loads(text) if len(text) <= _LONGEST_SHAPE else None
+        found = json.loads(text) if len(text) <= _LONGEST_SHAPE else None
     except (ValueError, RecursionError):
-        shape = None
-    good = isinstance(shape, list) and all(type(length) is int and 0 <= length < 2**31 for length in shape)
-    if not good or len(shape) > 8 or math.prod(shape) != size:
+        found = None
+    shape = found if isinstance(found, list) else []
+    lengths = 0 < len(shape) <= 8 and all(type(length) is int and 0 <= length < 2**31 for length in shape)
+    if not lengths or math.prod(shape) != size:
         raise InputError(
             f"Column {field.name!r} of the Arrow stream has {size} values and the shape {text[:40]!r}; "
             "expected a JSON list of lengths that multiply to as many."

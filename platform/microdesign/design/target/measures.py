@@ -63,13 +63,14 @@ def asymmetry(symmetry: str) -> Measure:
     # Two-point statistics know no difference between a shape and its point inversion: mirrors in x and y are the same.
     mirrors: list[Operation] = [partial(np.flip, axis=axis) for axis in range(3)]
     turns: list[Operation] = [partial(np.rot90, axes=plane) for plane in ((0, 1), (0, 2), (1, 2))]
-    operations: list[Operation] = {
+    known: dict[str, list[Operation]] = {
         "mirror": mirrors[:1],
         "diagonal": [np.transpose],
         "turn": turns[:1],
         "orthotropic": mirrors,
         "cubic": [*mirrors, *turns],
-    }[symmetry]
+    }
+    operations = known[symmetry]
 
     def measure(labels: np.ndarray) -> np.ndarray:
         found = np.zeros(len(labels))

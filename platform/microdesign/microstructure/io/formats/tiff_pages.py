@@ -156,7 +156,7 @@ class TiffPages:
 
     def _by_pillow(self, number: int, why: Exception) -> NDArray:
         # tifffile alone knows no LZW and no fax compression; Pillow does. It writes on standard error what is damaged.
-        page = self.file.pages[number].keyframe
+        page: Any = self.file.pages[number].keyframe  # tifffile's types allow None, its pages have one
         try:
             if page.compression in _OWN_DECODERS and page.bitspersample % 8 == 0:
                 raise ValueError

@@ -65,7 +65,7 @@ def read_stored(item: Any, source: str, where: Any = ()) -> NDArray:
         InputError: They are above the budget, or the data set is damaged.
     """
     with refusing_damage(source):
-        shape = item.shape or ()
+        shape: tuple[int, ...] = item.shape or ()
         rows = 1
         if isinstance(where, slice):
             rows, shape = len(range(*where.indices(shape[0]))), shape[1:]
