@@ -78,10 +78,11 @@ def golden_image() -> Path:
 
 
 def refused(done: Done, *parts: str) -> None:
-    """Exit code 2, nothing on standard output, one line that names the trouble."""
+    """Exit code 2, nothing on standard output, one line that names the trouble, after those of the progress."""
     assert done.code == 2, done
     assert done.out == "", done
-    assert done.err.startswith("microdesign: "), done
-    assert done.err.count("\n") == 1, done
+    *progress, trouble = done.err.splitlines()
+    assert all(line.startswith("[") for line in progress), done
+    assert trouble.startswith("microdesign: "), done
     for part in parts:
         assert part in done.err, (part, done)

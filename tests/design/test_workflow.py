@@ -109,7 +109,7 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
     records = [pq.read_table(path) for path in (folder / "coarse-retrained" / "evaluations").glob("*.parquet")]
     models = {model for record in records for model in record["model"].to_pylist()}
     assert {model[-2:] for model in models} == {"/2"}  # a retrained model's predictions are physics' own too
-    with pytest.raises(InputError, match="coarse_grid = 4: images of 32 pixels an edge do not allow it"):
+    with pytest.raises(InputError, match="coarse_grid = 4: images of 32 x 32 pixels do not allow it"):
         open_setup(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'other.db'}")
 
 

@@ -75,9 +75,7 @@ def test_images_that_do_not_allow_it(materials: Materials) -> None:
             physics = FFTEvaluator(), materials
             check_coarse((32, 32), 1, *physics)
             check_coarse((32, 32), 2, *physics)
-            with pytest.raises(
-                InputError, match=f"coarse_grid = {factor}: images of 32 pixels an edge do not allow it"
-            ):
+            with pytest.raises(InputError, match=f"coarse_grid = {factor}: images of 32 x 32 pixels do not allow it"):
                 check_coarse((32, 32), factor, *physics)
 
 

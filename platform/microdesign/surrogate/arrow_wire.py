@@ -80,7 +80,9 @@ def _shape(field: pa.Field, size: int) -> tuple[int, ...]:
     except (ValueError, RecursionError):
         found = None
     shape = found if isinstance(found, list) else []
-    lengths = 0 < len(shape) <= 8 and all(type(length) is int and 0 <= length < 2**31 for length in shape)
+    lengths = (
+        shape is found and len(shape) <= 8 and all(type(length) is int and 0 <= length < 2**31 for length in shape)
+    )
     if not lengths or math.prod(shape) != size:
         raise InputError(
             f"Column {field.name!r} of the Arrow stream has {size} values and the shape {text[:40]!r}; "

@@ -98,7 +98,7 @@ def test_no_trial_runs_for_ever_in_mlflow(config: SweepConfig, parent: Run, tmp_
     (stopped, first), (_, second), (finished, third) = (started(store, parent, rate) for rate in (1e-3, 1e-2, 1e-1))
     store.write(finished.model_copy(update={"status": "finished"}))
     third.end()
-    watch = _Watch(config, store, silent)
+    watch = _Watch(config, store, silent, 0, 1)
     watch.on_trial_complete(0, [], SimpleNamespace(config={"optimizer.learning_rate": "0.001"}))
     watch.on_trial_complete(0, [], SimpleNamespace(config={"optimizer.learning_rate": "0.1"}))
     _end_interrupted(store)
