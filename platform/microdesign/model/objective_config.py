@@ -19,7 +19,9 @@ class ObjectiveConfig(Config):
         "resemblance": "distribution_matching",
     }
 
-    loss: str = Field("mse+cess", description="reconstruction: names of losses, or module:name, joined by '+'")
+    loss: str = Field(
+        "mse+cess+lineal_path", description="reconstruction: names of losses, or module:name, joined by '+'"
+    )
     weights: Mapping[str, float] = Field(
         {"mse": 0.1, "cess": 5.0, "lineal_path": 2.0},
         description="weight of a named loss where it is not 1; of others, ignored",

@@ -70,7 +70,7 @@ class Objective(nn.Module):
         self.model, self.share, self.kl = model, config.draft, config.kl
         self.decoder: LocalGlobalDecoder = model.decoder
         settings = ObjectiveConfig()
-        self.losses = build_losses(settings.loss + "+lineal_path", settings.weights, settings.settings)
+        self.losses = build_losses(settings.loss, settings.weights, settings.settings)
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its terms, for indicators `(B, 1, N, N)`."""
