@@ -58,7 +58,7 @@ def design_from(
         with stages.stage("windows") as report:
             material = write_micrograph(start.micrograph, folder / f"micrograph-{start.digest}", config.turns, report)
         with stages.stage("fine-tune") as report:
-            fine_tuned = pretrain(fine_tuning(config, material, folder), report)
+            fine_tuned = pretrain(fine_tuning(config, material, folder), report, uri)
         with stages.stage("draw") as report:
             bundle = load_bundle(fine_tuned)
             name = digest_json([bundle.digest, config.labelled_draws, config.seed])[:10]
