@@ -185,7 +185,9 @@ def test_the_same_run_goes_on(result: CampaignResult, folder: Path) -> None:
     again = run_design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
     assert again.search.resumed_evaluations == 12
     assert again.search.evaluations == 14
-    assert again.after_search.evaluations == 14 + (8 + len(VARIANTS)) * len(again.candidates)
+    # Training images that would count are checked by the second discretization too.
+    checked = again.after_search.evaluations - 14 - (8 + len(VARIANTS)) * len(again.candidates)
+    assert 0 <= checked <= 2 * len(again.candidates)
     named = {path for candidate in again.candidates for path in candidate.files.values()}
     nearest = {str(Path(each.nearest).with_suffix(kind)) for each in again.candidates for kind in (".npy", ".png")}
     assert {str(path) for path in (folder / "campaign" / "candidates").iterdir()} == named | nearest
@@ -219,14 +221,15 @@ def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_
     page = report_campaign(campaign).read_text()
     answered = len(read_trials(str(campaign))[0])
     assert 4 <= answered < 12
-    assert f"verified by {answered} physics evaluations; the search has not ended yet" in page
+    assert f"{answered} physics evaluations" in page
+    assert "the search has not ended yet" in page
     assert "Candidate 1" in page
     assert str(uri) in page
     assert (campaign / "unfinished").is_dir()
     ended = run_design(config, tracking_uri=uri)
     assert not (campaign / "unfinished").exists()
     assert set(ended.baselines) == {"training_set"}
-    assert ended.after_search.evaluations == 0
+    assert ended.after_search.evaluations <= 2 * 2  # training images that would count, by the second discretization
     assert ended.search.stopped in report_campaign(campaign).read_text()
 
 
@@ -275,16 +278,16 @@ def test_refused_before_anything_is_computed(folder: Path, tmp_path: Path) -> No
         ({"target": {"properties": {"Ex": 12}}}, "Ex = 12 is out of reach"),
         ({"target": {"properties": {"Ex": 3}, "tolerance": 1e-6}}, "the tolerance 1e-06 of Ex is below that of"),
         ({"target": {}}, "nothing is asked; expected properties, or an image to match"),
-        ({"target": {"match": "nowhere.npy"}}, r"nowhere\.npy: cannot be read"),
+        ({"target": {"match": "nowhere.npy"}}, r"nowhere\.npy: does not exist"),
         (
             {"target": {"properties": {"Ex": 3}, "constraints": {"feature_size": {1: {"at_least": 40}}}}},
-            "phase 1 40 pixels wide do not fit into an image of 32 pixels",
+            "phase 1 40 pixels wide do not fit into an image of 32 x 32 pixels",
         ),
         ({"evaluator": "nothing"}, "evaluator = 'nothing' is unknown"),
         ({"model": "nowhere"}, "nowhere"),
         (
             {"materials": {"phases": [{"E": E, "nu": 0.3, "k": E} for E in (1, 5, 10)]}},
-            "The campaign's materials are 3 phases; the model makes images of two",
+            "The campaign's materials are 3 phases; the model makes images of 2",
         ),
         ({"dataset": "nowhere"}, "nowhere"),
     ]:
@@ -293,13 +296,12 @@ def test_refused_before_anything_is_computed(folder: Path, tmp_path: Path) -> No
         assert not (tmp_path / "c").exists()
 
 
-def test_models_that_campaigns_do_not_design_with(folder: Path, tmp_path: Path, surrogate: LocalSurrogate) -> None:
-    for network, said in [({"phases": 3}, "images of 3 phases"), ({"dimensions": 3}, "volumes of 2 phases")]:
-        small = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16, **network)
-        described = surrogate.bundle.description.model_copy(update={"model": ModelConfig(network=small)})
-        save_bundle(tmp_path / "bundle", VAERegression(described.model, 2), described)
-        with pytest.raises(InputError, match=f"The model makes {said}; campaigns design images of two."):
-            open_setup(settings(folder, model=str(tmp_path / "bundle")), tmp_path / "c", "sqlite:///x.db")
+def test_a_model_of_other_phases_than_the_materials(folder: Path, tmp_path: Path, surrogate: LocalSurrogate) -> None:
+    small = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16, phases=3)
+    described = surrogate.bundle.description.model_copy(update={"model": ModelConfig(network=small)})
+    save_bundle(tmp_path / "bundle", VAERegression(described.model, 2), described)
+    with pytest.raises(InputError, match="materials are 2 phases; the model makes images of 3"):
+        open_setup(settings(folder, model=str(tmp_path / "bundle")), tmp_path / "c", "sqlite:///x.db")
 
 
 def test_retraining_needs_a_function_that_trains(folder: Path, tmp_path: Path) -> None:
@@ -326,5 +328,5 @@ def test_images_of_another_size_than_the_model_s(folder: Path, tmp_path: Path, m
     small = generate_dataset(GenerateConfig(families=("GRF",), count_per_family=4, size=16), tmp_path / "images")
     label_dataset(small, tmp_path / "labelled", materials, FFTEvaluator())
     config = settings(folder, dataset=str(tmp_path / "labelled"))
-    with pytest.raises(InputError, match=r"holds images of shape \(16, 16\), the model makes 32 x 32"):
+    with pytest.raises(InputError, match=r"holds images of shape \(16, 16\) in 2 phases, the model makes 32 x 32 in 2"):
         open_setup(config, tmp_path / "c", "sqlite:///x.db")

@@ -31,8 +31,12 @@ def property_charts(result: CampaignResult) -> dict[str, Chart]:
     if not result.search.evaluated:
         return {}
     names = result.target.names
-    pairs = list(pairwise(names))[:_MOST] if len(names) > 1 else [(FRACTION, names[0])]
-    return {f"reached-{n}": _pair(result, *pair) for n, pair in enumerate(pairs, start=1)}
+    pairs = list(pairwise(names)) if len(names) > 1 else [(FRACTION, names[0])]
+    front = result.search.front
+    if front is not None:  # the trade-off first
+        own = (front.names[0], front.names[1])
+        pairs = [own, *(pair for pair in pairs if set(pair) != set(own))]
+    return {f"reached-{n}": _pair(result, *pair) for n, pair in enumerate(pairs[:_MOST], start=1)}
 
 
 def _pair(result: CampaignResult, first: str, second: str) -> Chart:
