@@ -209,5 +209,6 @@ def test_a_killed_campaign_goes_on(
     assert {counts[image, FFTEvaluator().discretization] for image in answered} == {1}
     candidates = [np.load(candidate["files"]["npy"], allow_pickle=False) for candidate in document["candidates"]]
     compared = {image for image, discretization in counts if discretization == "rotated"}
-    assert compared == {hashlib.sha256(image.tobytes()).hexdigest() for image in candidates}
+    # So are training images that would count, and designs that then did not.
+    assert {hashlib.sha256(image.tobytes()).hexdigest() for image in candidates} <= compared
     verify(document)
