@@ -64,13 +64,13 @@ def test_the_examples_of_the_public_functions_run(tmp_path: Path, monkeypatch: p
 @pytest.mark.slow
 @pytest.mark.usefixtures("local_ray")
 def test_the_whole_way_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training is one epoch from the pretrained weights: draws for a target follow its properties already."""
+    """Training is four epochs from the pretrained weights: draws for a target follow its properties already."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     phases = [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]
     target = {"Ex": 3.0, "kx": 3.2}
     data = md.label(md.generate("GRF", 96, (32, 32)), phases, "labelled")
-    model = md.train(data, properties=list(target), epochs=1, loop={"batch_size": 16}, tracking={"minimum_r2": None})
+    model = md.train(data, properties=list(target), epochs=4, loop={"batch_size": 16}, tracking={"minimum_r2": None})
     assert model.bundle.description.model.network.widths == load_bundle(FOLDER).description.model.network.widths
     soft, stiff = (model.draw(DrawRequest({"Ex": value, "kx": value}, n=24)).mean() for value in (2.0, 5.0))
     assert stiff - soft > 0.15  # of about 0.4, by which the stiff phase's fractions differ
