@@ -148,7 +148,7 @@ def _labelled(images: Microstructures, materials: Materials, properties: Sequenc
         part = evaluate_each(FFTEvaluator(), images.labels[known : known + _PART], materials)
         part.pop("error")
         done = {name: np.concatenate((done.get(name, np.empty(0)), array)) for name, array in part.items()}
-        np.savez(file, **done)  # type: ignore[arg-type]
+        np.savez(file, allow_pickle=False, **done)
         known += _PART
     values = {name: done[name][: len(images)] for name in images.properties if name in done}
     # The others carry nothing, and have no Poisson's ratio, where pores cut them.

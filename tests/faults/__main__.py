@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import asdict
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import Any
 
 from tests.faults.fuzzer import Try, tries
 from tests.faults.kinds import KINDS
@@ -77,7 +78,7 @@ def _record(out: Path, name: str, upto: int, counts: Counter[str], failures: lis
         file.write(json.dumps(line) + "\n")
 
 
-def _recorded(out: Path, name: str) -> list[tuple[int, dict[str, object]]]:
+def _recorded(out: Path, name: str) -> list[tuple[int, dict[str, Any]]]:
     if not out.is_file():
         return []
     lines = [json.loads(line) for line in out.read_text().splitlines()]
@@ -91,8 +92,8 @@ def _print_table(out: Path, names: list[str]) -> None:
     for name in names:
         counts: Counter[str] = Counter()
         for _, line in _recorded(out, name):
-            counts.update(line["counts"])  # type: ignore[call-overload]
-            for failure in line["failures"]:  # type: ignore[attr-defined]
+            counts.update(line["counts"])
+            for failure in line["failures"]:
                 counts["failed"] += 1
                 counts[failure["outcome"]] += failure["outcome"] in ("hang", "died") and not line["counts"]
                 shown.append(f"{name} {failure['number']}: {failure['outcome']} {failure['text'].strip()[-400:]}")

@@ -7,6 +7,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import h5py
 import numpy as np
@@ -36,11 +37,11 @@ def _npz(path: Path, shape: tuple[int, ...], name: str = "labels", fortran: bool
                 _npy_zeros(member, shape, fortran, dtype)
 
 
-def _npy_zeros(member: object, shape: tuple[int, ...], fortran: bool, dtype: str) -> None:
+def _npy_zeros(member: IO[bytes], shape: tuple[int, ...], fortran: bool, dtype: str) -> None:
     header = {"descr": dtype, "fortran_order": fortran, "shape": shape}
-    np.lib.format.write_array_header_1_0(member, header)  # type: ignore[arg-type]
+    np.lib.format.write_array_header_1_0(member, header)
     for _ in range(int(np.prod(shape)) * np.dtype(dtype).itemsize // SIDE):
-        member.write(ZEROS)  # type: ignore[attr-defined]
+        member.write(ZEROS)
 
 
 def npz_image(path: Path) -> None:

@@ -3,6 +3,7 @@
 Shapes: B batch, K components, D latent, P properties (standardised, as the model sees them).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ from microdesign.model.prior.config import CONDITIONAL, MIXTURE, STANDARD, Prior
 from microdesign.model.prior.mixture import Mixture
 
 
-class LatentPrior(nn.Module):
+class LatentPrior(nn.Module, ABC):
     """Base of the priors: a network from properties to Gaussian mixtures over the latent.
 
     A prior of a user's own is a subclass, which the model constructs with the same three arguments; its parameters
@@ -36,9 +37,9 @@ class LatentPrior(nn.Module):
         super().__init__()
         self.latent = latent
 
+    @abstractmethod
     def forward(self, c: Tensor) -> Mixture:
         """Maps properties `(B, P)` to mixtures of K components, float32."""
-        raise NotImplementedError
 
 
 class StandardPrior(LatentPrior):

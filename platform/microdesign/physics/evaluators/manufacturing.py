@@ -150,7 +150,8 @@ class Manufactured:
     @property
     def alternative(self) -> "Manufactured":
         """The same by the inner evaluator's other discretization; an AttributeError says that it has none."""
-        return Manufactured(self.inner.alternative, self.seed)  # type: ignore[attr-defined]
+        inner: Any = self.inner  # only some evaluators have one
+        return Manufactured(inner.alternative, self.seed)
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
         """See `Evaluator.evaluate`."""
