@@ -11,9 +11,13 @@ from microdesign import tracking
 from microdesign.core.config import Config
 from microdesign.core.references import RegisteredModel, parse_model
 from microdesign.model.bundle import load_bundle
+from microdesign.serving.bodies import Limits
 from microdesign.serving.deployments import Decoder, Encoder, PropertyPredictor, Source, cache
 from microdesign.serving.ingress import Ingress
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
+
+MOST_OPEN = 4096
+"""Requests that a replica of the ingress has open at once."""
 
 
 class ServeConfig(Config):
@@ -22,7 +26,9 @@ class ServeConfig(Config):
     bundle: str = Field("models:/microdesign@champion", description="a bundle folder, or a registered model")
     tracking_uri: str | None = Field(None, description="MLflow address; MLFLOW_TRACKING_URI when None")
     token: str | None = Field(
-        None, min_length=1, description=f"bearer token; {TOKEN_VARIABLE} when None, open if neither"
+        None,
+        min_length=1,
+        description=f"bearer token; {TOKEN_VARIABLE} when None; without one only this machine is let in",
     )
     encoder_replicas: int = Field(1, ge=1, description="replicas of Encoder")
     decoder_replicas: int = Field(1, ge=1, description="replicas of Decoder")
@@ -31,7 +37,11 @@ class ServeConfig(Config):
     cpus: float = Field(0.25, gt=0, description="processors per replica; torch takes as many threads, at least one")
     max_batch_size: int = Field(128, ge=1, description="images or latents that share one pass through a network")
     most_images: int = Field(1024, ge=1, description="most images or latents in a request")
-    most_bytes: int = Field(64 * 2**20, ge=1, description="longest body of a request, bytes")
+    most_bytes: int = Field(64 * 2**20, ge=1, description="longest body of a request as Arrow, bytes")
+    most_json_bytes: int = Field(
+        4 * 2**20, ge=1, description="longest body as JSON: while one is read, all other requests of a replica wait"
+    )
+    body_seconds: float = Field(20.0, gt=0, description="seconds that a body may take to arrive")
 
 
 def build(args: ServeConfig) -> Application:
@@ -48,7 +58,9 @@ def build(args: ServeConfig) -> Application:
     options = {"max_ongoing_requests": 2 * args.max_batch_size, "ray_actor_options": {"num_cpus": args.cpus}}
 
     def bind(deployment: Any, replicas: int, *arguments: Any) -> Any:
-        return deployment.options(num_replicas=replicas, **options).bind(*arguments)
+        # The ingress holds requests whose bodies are on their way too: /healthz is answered beside many of these.
+        more = {"max_ongoing_requests": MOST_OPEN} if deployment is Ingress else {}
+        return deployment.options(num_replicas=replicas, **options | more).bind(*arguments)
 
     model = (source, args.cpus, args.max_batch_size)
     application: Application = bind(
@@ -59,8 +71,7 @@ def build(args: ServeConfig) -> Application:
         bind(PropertyPredictor, args.predictor_replicas, *model),
         args.token or os.environ.get(TOKEN_VARIABLE) or None,
         args.max_batch_size,
-        args.most_images,
-        args.most_bytes,
+        Limits(args.most_images, args.most_bytes, args.most_json_bytes, args.body_seconds),
     )
     return application
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,14 +20,59 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 JSON = "application/json"
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Reads a body of at most `limit` bytes; a longer one is refused (413) without being held in memory."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"The body is longer than {limit} bytes; send it in several requests.")
-    return bytes(body)
+@dataclass(frozen=True)
+class Limits:
+    """What a request may take.
+
+    Attributes:
+        images: Most images or latents.
+        arrow_bytes: Longest body as Arrow.
+        json_bytes: Longest body as JSON, whose reading stops every other request of the replica meanwhile.
+        seconds: How long a body may take to arrive.
+        bodies: Bodies of the longest kind that a replica holds at once.
+    """
+
+    images: int
+    arrow_bytes: int
+    json_bytes: int
+    seconds: float
+    bodies: int = 8
+
+
+class Bodies:
+    """Reads bodies, each within its limit and its time, and all together within memory."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._held = 0
+
+    async def read(self, request: Request) -> bytes:
+        """Reads a body.
+
+        Raises:
+            HTTPException: It is too long (413), of another kind (415), does not arrive in time (408), or too many are
+                being read (503).
+        """
+        limit = self.limits.arrow_bytes if is_arrow(request) else self.limits.json_bytes
+        stated = request.headers.get("content-length", "")
+        too_long = HTTPException(413, f"The body is longer than {limit} bytes; send several requests, or Arrow.")
+        if stated.isascii() and stated.isdecimal() and (len(stated) > 15 or int(stated) > limit):
+            raise too_long
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    self._held += len(chunk)
+                    if len(body) > limit:
+                        raise too_long
+                    if self._held > self.limits.bodies * self.limits.arrow_bytes:
+                        raise HTTPException(503, "Too many bodies are being read; try again.", {"Retry-After": "1"})
+        except TimeoutError:
+            raise HTTPException(408, f"The body did not arrive within {self.limits.seconds:g} s.") from None
+        finally:
+            self._held -= len(body)
+        return bytes(body)
 
 
 def is_arrow(request: Request) -> bool:

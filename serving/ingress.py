@@ -5,13 +5,16 @@ Serve pickles the application where `serve.ingress` decorates the class: what it
 
 import asyncio
 import hmac
+import ipaddress
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import torch
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from ray import serve
@@ -23,6 +26,8 @@ from microdesign.core.errors import InputError
 from microdesign.model.binarization import binarize
 from microdesign.serving import schemas
 from microdesign.serving.bodies import (
+    Bodies,
+    Limits,
     answer,
     described,
     from_arrow,
@@ -30,12 +35,11 @@ from microdesign.serving.bodies import (
     from_json,
     from_nested,
     is_arrow,
-    read_body,
     realisation_request,
     sentence,
 )
 from microdesign.serving.deployments import Arrays
-from microdesign.surrogate.arrow_wire import MEDIA_TYPE
+from microdesign.surrogate.arrow_wire import MEDIA_TYPE, TOKEN_VARIABLE
 from microdesign.surrogate.intervals import prediction_fields
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
@@ -46,20 +50,47 @@ app = FastAPI(
     title="microdesign",
     summary="A trained model of microstructures and their effective properties.",
     description=f"Every `/v1` endpoint speaks JSON and, by `Content-Type` and `Accept`, Arrow (`{MEDIA_TYPE}`).",
+    # FastAPI's own pages ask for no token; those below do.
+    docs_url=None,
+    redoc_url=None,
+    openapi_url=None,
 )
 
 
+def is_local(host: str) -> bool:
+    """Whether a client's address is of this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 async def authorize(
+    request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
 ) -> None:
-    """Refuses (401) a request without the application's token, where it has one."""
+    """Refuses (401) a request without the application's token; where it has none, one from another machine (403)."""
     ingress: Any = serve.get_replica_context().servable_object
     token = ingress.token
     given = credentials.credentials if credentials else ""
+    if not token and not is_local(request.client.host if request.client else ""):
+        raise HTTPException(403, f"Without a token only requests from this machine are answered; set {TOKEN_VARIABLE}.")
     if token and not hmac.compare_digest(given.encode(), token.encode()):
         raise HTTPException(
             401, "A valid token is needed; send 'Authorization: Bearer TOKEN'.", {"WWW-Authenticate": "Bearer"}
         )
+
+
+@app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(authorize)])
+async def schema() -> dict[str, Any]:
+    """What the endpoints take and give, as OpenAPI."""
+    return app.openapi()
+
+
+@app.get("/docs", include_in_schema=False, dependencies=[Depends(authorize)])
+async def docs(request: Request) -> Response:
+    """The page of the endpoints."""
+    return get_swagger_ui_html(openapi_url=f"{request.scope.get('root_path', '')}/openapi.json", title=app.title)
 
 
 @app.exception_handler(InputError)
@@ -79,7 +110,7 @@ async def refuse_request(request: Request, error: StarletteHTTPException) -> JSO
     """Every other refusal; an unknown path gets a sentence too."""
     detail = error.detail
     if error.status_code in (404, 405):
-        detail = f"There is no {request.method} {request.url.path} here; /docs lists what there is."
+        detail = f"There is no {request.method} {request.url.path[:100]} here; /docs lists what there is."
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
@@ -106,8 +137,7 @@ class Ingress:
         predictor: Handle of `PropertyPredictor`.
         token: Bearer token that requests must carry; None lets everyone in.
         piece: Images or latents that go to one replica at once.
-        most_images: Most images or latents in a request.
-        most_bytes: Longest body.
+        limits: What a request may take.
     """
 
     def __init__(
@@ -117,12 +147,12 @@ class Ingress:
         predictor: DeploymentHandle,
         token: str | None,
         piece: int,
-        most_images: int,
-        most_bytes: int,
+        limits: Limits,
     ) -> None:
         torch.set_num_threads(1)
         self.encoder, self.decoder, self.predictor = encoder, decoder, predictor
-        self.token, self.piece, self.most_images, self.most_bytes = token, piece, most_images, most_bytes
+        self.token, self.piece, self.most_images = token, piece, limits.images
+        self.bodies = Bodies(limits)
 
     @app.get("/healthz")
     async def healthz(self) -> dict[str, str]:
@@ -155,12 +185,12 @@ class Ingress:
     @endpoint("/v1/decode", schemas.Latents, schemas.Decoded)
     async def decode(self, request: Request) -> Response:
         """Phase probabilities for latents and, in JSON and if asked for, images of hard phases."""
-        body = await read_body(request, self.most_bytes)
+        body = await self.bodies.read(request)
         if is_arrow(request):
-            (z,), labels = from_arrow(body, "z"), False
+            (z,), labels = await asyncio.to_thread(from_arrow, body, "z"), False
         else:
-            latents = from_json(body, schemas.Latents)
-            z, labels = from_nested(latents.z), latents.labels
+            latents = await asyncio.to_thread(from_json, body, schemas.Latents)
+            z, labels = await asyncio.to_thread(from_nested, latents.z), latents.labels
         (probabilities,) = await self._spread(self.decoder.decode, z)
         extra = {"labels": binarize(torch.tensor(probabilities)).tolist()} if labels else {}
         return await answer(request, {"probabilities": probabilities}, extra)
@@ -168,8 +198,9 @@ class Ingress:
     @endpoint("/v1/sample", schemas.SampleRequest, schemas.Sample)
     async def sample(self, request: Request) -> Response:
         """Latents from p(z|c) at target properties, and the mixture that they are from."""
-        body = await read_body(request, self.most_bytes)
-        wanted = from_columns(body) if is_arrow(request) else from_json(body, schemas.SampleRequest)
+        body = await self.bodies.read(request)
+        parse = from_columns if is_arrow(request) else partial(from_json, model=schemas.SampleRequest)
+        wanted = await asyncio.to_thread(parse, body)
         drawn = await self.decoder.sample.remote(wanted.target, wanted.n, wanted.seed)
         if isinstance(drawn, InputError):
             raise drawn
@@ -178,8 +209,8 @@ class Ingress:
     @endpoint("/v1/draw", schemas.RealisationRequest, schemas.Realisations)
     async def draw(self, request: Request) -> Response:
         """Realisations of the material of images, or for a target."""
-        body = await read_body(request, self.most_bytes)
-        wanted, like = realisation_request(body, is_arrow(request))
+        body = await self.bodies.read(request)
+        wanted, like = await asyncio.to_thread(realisation_request, body, is_arrow(request))
         if (count := wanted.n * (1 if like is None else len(like))) > self.most_images:
             raise HTTPException(413, f"{count} realisations are too many; ask for at most {self.most_images}.")
         labels = await self.decoder.draw.remote(wanted, like)
@@ -188,10 +219,10 @@ class Ingress:
         return await answer(request, {"labels": labels})
 
     async def _labels(self, request: Request) -> np.ndarray:
-        body = await read_body(request, self.most_bytes)
+        body = await self.bodies.read(request)
         if is_arrow(request):
-            return from_arrow(body, "labels")[0]
-        return from_nested(from_json(body, schemas.Images).labels)
+            return (await asyncio.to_thread(from_arrow, body, "labels"))[0]
+        return from_nested((await asyncio.to_thread(from_json, body, schemas.Images)).labels)
 
     async def _spread(self, method: Any, array: np.ndarray) -> Arrays:
         """Calls `method` on pieces of `array`, all at once, and concatenates the answers."""

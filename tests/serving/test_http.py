@@ -37,16 +37,19 @@ def test_openapi_lists_the_routes(client: httpx.Client) -> None:
     assert "swagger" in client.get("/docs").text
 
 
+PAGES = ("/docs", "/openapi.json")
+
+
 def test_health_needs_no_token(endpoint: str) -> None:
     assert httpx.get(f"{endpoint}/healthz").json() == {"status": "ok"}
 
 
 def test_everything_else_needs_it(endpoint: str) -> None:
     for path, authorization in product(
-        sorted(ROUTES - {"/healthz"}), (None, "Bearer guess", "Bearer", "Basic b3Blbi1zZXNhbWU=")
+        [*sorted(ROUTES - {"/healthz"}), *PAGES], (None, "Bearer guess", "Bearer", "Basic b3Blbi1zZXNhbWU=")
     ):
         headers = {"Authorization": authorization} if authorization else {}
-        response = httpx.request("GET" if path == "/v1/model" else "POST", endpoint + path, headers=headers)
+        response = httpx.request("GET" if path in ("/v1/model", *PAGES) else "POST", endpoint + path, headers=headers)
         assert response.status_code == 401, (path, authorization)
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert response.json() == {"detail": "A valid token is needed; send 'Authorization: Bearer TOKEN'."}
