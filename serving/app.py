@@ -71,7 +71,7 @@ def build(args: ServeConfig) -> Application:
         bind(PropertyPredictor, args.predictor_replicas, *model),
         args.token or os.environ.get(TOKEN_VARIABLE) or None,
         args.max_batch_size,
-        Limits(args.most_images, args.most_bytes, args.most_json_bytes, args.body_seconds),
+        Limits(args.most_images, args.most_bytes, min(args.most_json_bytes, args.most_bytes), args.body_seconds),
     )
     return application
 

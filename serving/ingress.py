@@ -114,9 +114,14 @@ async def refuse_request(request: Request, error: StarletteHTTPException) -> JSO
     return JSONResponse({"detail": detail}, error.status_code, error.headers)
 
 
+def _binarized(probabilities: np.ndarray) -> list[Any]:
+    labels: list[Any] = binarize(torch.tensor(probabilities)).tolist()
+    return labels
+
+
 def endpoint(path: str, takes: type[schemas.Request], gives: type) -> Callable[[EndpointT], EndpointT]:
     """Declares a POST endpoint whose body and answer are JSON or Arrow."""
-    statuses = (401, 413, 415, 422)
+    statuses = (401, 403, 408, 413, 415, 422, 503)
     return app.post(
         path,
         response_model=gives,
@@ -135,7 +140,7 @@ class Ingress:
         encoder: Handle of `Encoder`.
         decoder: Handle of `Decoder`.
         predictor: Handle of `PropertyPredictor`.
-        token: Bearer token that requests must carry; None lets everyone in.
+        token: Bearer token that requests must carry; with None only requests from this machine are answered.
         piece: Images or latents that go to one replica at once.
         limits: What a request may take.
     """
@@ -192,7 +197,7 @@ class Ingress:
             latents = await asyncio.to_thread(from_json, body, schemas.Latents)
             z, labels = await asyncio.to_thread(from_nested, latents.z), latents.labels
         (probabilities,) = await self._spread(self.decoder.decode, z)
-        extra = {"labels": binarize(torch.tensor(probabilities)).tolist()} if labels else {}
+        extra = {"labels": await asyncio.to_thread(_binarized, probabilities)} if labels else {}
         return await answer(request, {"probabilities": probabilities}, extra)
 
     @endpoint("/v1/sample", schemas.SampleRequest, schemas.Sample)
@@ -222,7 +227,8 @@ class Ingress:
         body = await self.bodies.read(request)
         if is_arrow(request):
             return (await asyncio.to_thread(from_arrow, body, "labels"))[0]
-        return from_nested((await asyncio.to_thread(from_json, body, schemas.Images)).labels)
+        images = await asyncio.to_thread(from_json, body, schemas.Images)
+        return await asyncio.to_thread(from_nested, images.labels)
 
     async def _spread(self, method: Any, array: np.ndarray) -> Arrays:
         """Calls `method` on pieces of `array`, all at once, and concatenates the answers."""

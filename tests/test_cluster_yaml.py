@@ -19,3 +19,11 @@ def test_the_head_has_no_gpu_and_gpu_workers_scale_from_zero() -> None:
     assert gpu
     assert all(node["min_workers"] == 0 < node["max_workers"] for node in gpu)
     assert set(nodes["physics_worker"]["resources"]) == {"CPU"}
+
+
+def test_nothing_listens_to_strangers() -> None:
+    for key in ("head_start_ray_commands", "worker_start_ray_commands"):
+        commands = " ".join(CLUSTER[key])
+        assert "0.0.0.0" not in commands
+        assert "RAY_AUTH_MODE=token" in commands
+    assert any(path.endswith(".ray/auth_token") for path in CLUSTER["file_mounts"])

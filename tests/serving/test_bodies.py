@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 
 import pytest
 from fastapi import HTTPException, Request
+from fastapi.security import HTTPAuthorizationCredentials
+from ray import serve
 
 from microdesign.serving.bodies import Bodies, Limits
-from microdesign.serving.ingress import is_local
+from microdesign.serving.ingress import authorize, is_local
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE
 
 LIMITS = Limits(images=8, arrow_bytes=1000, json_bytes=100, seconds=0.5, bodies=2)
@@ -66,3 +69,24 @@ def test_all_bodies_together() -> None:
 @pytest.mark.parametrize(("host", "local"), [("127.0.0.1", True), ("::1", True), ("10.0.0.3", False), ("", False)])
 def test_which_clients_are_this_machine(host: str, local: bool) -> None:
     assert is_local(host) == local
+
+
+def test_who_is_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    right, wrong = (HTTPAuthorizationCredentials(scheme="Bearer", credentials=each) for each in ("secret", "guess"))
+    for token, host, given, refused in (
+        (None, "127.0.0.1", None, None),
+        (None, "10.0.0.3", None, 403),
+        (None, "10.0.0.3", right, 403),
+        ("secret", "10.0.0.3", right, None),
+        ("secret", "10.0.0.3", wrong, 401),
+        ("secret", "127.0.0.1", None, 401),
+    ):
+        context = SimpleNamespace(servable_object=SimpleNamespace(token=token))
+        monkeypatch.setattr(serve, "get_replica_context", lambda context=context: context)
+        asked = Request({"type": "http", "headers": [], "client": (host, 1)})
+        try:
+            asyncio.run(authorize(asked, given))
+            found = None
+        except HTTPException as error:
+            found = error.status_code
+        assert found == refused, (token, host, given)

@@ -1,7 +1,11 @@
 """The endpoints as any client sees them."""
 
+import socket
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import product
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -53,6 +57,24 @@ def test_everything_else_needs_it(endpoint: str) -> None:
         assert response.status_code == 401, (path, authorization)
         assert response.headers["WWW-Authenticate"] == "Bearer"
         assert response.json() == {"detail": "A valid token is needed; send 'Authorization: Bearer TOKEN'."}
+
+
+def test_slow_clients_do_not_stop_the_service(endpoint: str, client: httpx.Client, token: str) -> None:
+    """Connections that send a byte of their body: without the token each is refused at once, with it they wait."""
+    address = urlsplit(endpoint)
+    head = "POST /v1/encode HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n"
+    with ExitStack() as opened:
+        for extra in ("", f"Authorization: Bearer {token}\r\n"):
+            slow = [socket.create_connection((address.hostname, address.port), 10) for _ in range(260)]
+            for each in slow:
+                opened.enter_context(each)
+                each.sendall(f"{head}{extra}\r\n[".encode())
+            begun = time.monotonic()
+            assert client.get("/healthz").status_code == 200
+            assert client.post("/v1/decode", json={"z": LATENTS.tolist()}).status_code == 200
+            assert time.monotonic() - begun < 5
+            if not extra:
+                assert all(each.recv(12) == b"HTTP/1.1 401" for each in slow)
 
 
 def test_model(client: httpx.Client, local_surrogate: LocalSurrogate) -> None:
