@@ -51,6 +51,13 @@ def test_everything_finite_standardised_is_physical() -> None:
     assert (fitted().inverse(np.full(3, -8.0))[[0, 2]] > 0).all()
 
 
+def test_a_modulus_of_zero_is_not_known() -> None:
+    """Of a solid that pores cut: as for a missing label, no loss counts it; a signed property may be 0."""
+    zero, base = fitted().forward(np.zeros(3)), fitted().forward(np.array([1.0, 0.0, 1.0]))
+    assert np.isnan(zero).tolist() == [True, False, True]
+    assert zero[1] == base[1]
+
+
 def test_values_without_an_image() -> None:
     for column, value, message in (
         (0, 0.0, r"Property 'Ex' of sample 7 is 0.0; expected it finite and > 0\."),

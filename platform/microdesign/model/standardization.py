@@ -57,7 +57,7 @@ class Standardization(Config):
         _check(values, self.names)
 
     def forward(self, values: np.ndarray) -> np.ndarray:
-        """Maps physical values `(..., P)` to standardised ones, float64."""
+        """Maps physical values `(..., P)` to standardised ones, float64; NaN, not known, where one has no logarithm."""
         return (_transform(np.asarray(values, float), self.names) - self.offsets) / self.scales
 
     def inverse(self, standardized: np.ndarray) -> np.ndarray:
@@ -97,6 +97,7 @@ def _check(values: np.ndarray, names: tuple[str, ...]) -> None:
 
 
 def _transform(values: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
-    signed = _signed(names)
-    with np.errstate(divide="ignore"):  # a modulus of 0, which no model learns, is -inf
-        return np.where(signed, values, np.log(np.where(signed, 1.0, values)))
+    # A modulus of 0, of a solid that pores cut, is what no model learns, as a value that is not known. Any offset or
+    # asinh in its place would make its errors, and those of all others near it, depend on that choice.
+    signed, has_logarithm = _signed(names), np.asarray(values) > 0
+    return np.where(signed, values, np.log(np.where(has_logarithm & ~signed, values, np.where(signed, 1.0, np.nan))))

@@ -1,5 +1,6 @@
 """A model that learns from a campaign's values: what it learns from, where it starts, what cannot be asked."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from microdesign.core.progress import Recorded
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import CLASS, joined, retrainer
 from microdesign.design.campaign.trials import Trial, TrialState
+from microdesign.learning.data.feed import Feed
 from microdesign.learning.training.config.train_config import TrainConfig
+from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.learning.training.starting_point import initial_model
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
@@ -85,6 +88,43 @@ def test_new_values_join_the_data_set(dataset: Dataset, trials: list[Trial], tmp
     assert np.array_equal(both.read_shard(1).labels[4], trials[4].labels)
     for split, before in dataset.split().items():
         assert set(before) == {i for i in both.split()[split] if i < 100}
+
+
+def test_labels_and_designs_that_pores_cut_are_left_out_of_retraining(start: Path, tmp_path: Path) -> None:
+    """Moduli of 0 are legitimate labels, of the data set and of the campaign; the model learns from the others."""
+    porous = {"phases": [{"E": 0, "k": 0}, {"E": 10, "nu": 0.3, "k": 10}]}
+    labels = images(80)
+    values = np.where(np.arange(80) % 2, 0.0, 1 + 9 * labels.mean((1, 2)))
+    writer = DatasetWriter(tmp_path / "data", settings={}, materials=porous)
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties={"Ex": values}))
+    known = writer.finish()
+    cut = Trial(0, "cut", labels[0], np.zeros(4), 0, 0, "initial", "", "", {}, TrialState.SUCCEEDED, {"Ex": 0.0})
+    whole = replace(cut, key="whole", verified={"Ex": 3.0})
+    both = joined(known, [cut, whole], tmp_path / "joined")
+    config = TrainConfig.model_validate(
+        {
+            "dataset": str(both.folder),
+            "properties": ["Ex"],
+            "start": str(start),
+            "physics_feedback": None,
+            "loop": {
+                "batch_size": 8,
+                "turns": False,
+                "flips": False,
+                "model": load_bundle(start).description.model.model_dump(),
+            },
+        }
+    )
+    check_training(config, both)
+    standardization = standardization_of(config, both)
+    feed, _ = prepare(config, both, standardization, torch.device("cpu"))
+    learned = dict(zip(_places(feed), torch.cat([c for _, c in feed.epoch(0)]), strict=True))
+    assert {place for place, c in learned.items() if torch.isfinite(c).all()} == set(learned) & {*range(0, 80, 2), 81}
+    assert all(c.isnan().all() for place, c in learned.items() if place % 2 and place != 81)
+
+
+def _places(feed: Feed) -> list[int]:
+    return [int(place) for step in range(feed.steps) for place in feed.positions(0, step)]
 
 
 def test_what_cannot_be_asked(dataset: Dataset, tmp_path: Path) -> None:

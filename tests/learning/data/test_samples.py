@@ -150,3 +150,6 @@ def test_what_pores_leave_without_a_value_is_left_out_with_a_sentence(tmp_path: 
     never = made(tmp_path / "never", properties={"Ex": Ex, "vxy": np.full(20, np.nan)})
     with pytest.raises(InputError, match="values of Ex, vxy; label the data set again, or leave out vxy"):
         usable(never, "train", ["Ex", "vxy"])
+    cut = made(tmp_path / "cut", properties={"Ex": Ex, "Ey": np.zeros(20)})
+    with pytest.raises(InputError, match=r"of Ex, Ey that a model can learn: (Ex, )?Ey is 0, .* or leave out Ey"):
+        usable(cut, "train", ["Ex", "Ey"])

@@ -16,8 +16,11 @@ from microdesign.learning.training.config.feedback_config import PhysicsFeedback
 from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.loop import Save, State, build_model, run_loop
 from microdesign.learning.training.physics_feedback import PhysicsFeedback
+from microdesign.learning.training.replay import ReplayBuffer
 from microdesign.microstructure.generators.registry import generate
+from microdesign.model.losses.properties import regression
 from microdesign.model.outputs import JointOutputs
+from microdesign.model.prior.mixture import Gaussian
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 from microdesign.physics.evaluators.fft import FFTEvaluator
@@ -127,6 +130,20 @@ def test_a_replay_batch_is_turned_and_its_properties_with_it(standardization: St
         expected = standardization.forward(np.stack([values[name] for name in NAMES], 1))
         np.testing.assert_allclose(replay.c.numpy(), expected, atol=0.03)
     assert turned >= 4
+
+
+def test_a_turned_replay_of_a_solid_that_pores_cut_counts_in_no_loss() -> None:
+    """The model knows Ex, which is Ey after a turn; an Ey of 0 has no logarithm, and was -inf in the regression."""
+    known = Standardization(names=("Ex",), units=("1",), offsets=(0.0,), scales=(1.0,))
+    buffer, labels = ReplayBuffer(8, known), torch.zeros(8, 4, 4, dtype=torch.uint8)
+    buffer.add(labels, {"Ex": torch.full((8,), np.e), "Ey": torch.zeros(8)})
+    torch.manual_seed(0)
+    drawn = [buffer.draw(8, torch.device("cpu")) for _ in range(20)]
+    values = torch.stack([batch.c for batch in drawn if batch is not None])
+    assert values.isnan().any()
+    assert (values.isnan() | torch.isclose(values, torch.ones(()))).all()
+    predicted = Gaussian(torch.zeros(8, 1), torch.zeros(8, 1))
+    assert all(torch.isfinite(regression(predicted, c)) for c in values)
 
 
 def test_the_oldest_leave_the_buffer(standardization: Standardization) -> None:

@@ -106,14 +106,30 @@ def usable(dataset: Dataset, split: SplitName, names: Sequence[str], unlabelled:
     known_values = is_known(table, names)
     known = known_values.all(1)
     if not known.any():
-        never = [name for name, column in zip(names, known_values.T, strict=True) if not column.any()]
-        advice = "label the data set again" + (f", or leave out {', '.join(never)}" if never else "")
         raise InputError(
-            f"No sample of the {split} split has finite values of {', '.join(names)}; {advice}."
+            _none_known(table, known_values, split, names)
             if len(inside) and names
             else f"{dataset.folder}: the split '{split}' holds no samples; use a larger share or more samples."
         )
     return inside if unlabelled else inside[known]
+
+
+def _none_known(table: NDArray, known: NDArray[np.bool_], split: SplitName, names: Sequence[str]) -> str:
+    """Says that no sample has all the properties, and what to do, which is another thing where pores cut the solids."""
+    never = [name for name, column in zip(names, known.T, strict=True) if not column.any()]
+    leave_out = f", or leave out {', '.join(never)}" if never else ""
+    finite = np.isfinite(table).all(1)
+    if finite.any():
+        zero = [name for name, column in zip(names, (~known[finite]).T, strict=True) if column.any()]
+        return (
+            f"No sample of the {split} split has values of {', '.join(names)} that a model can learn: "
+            f"{', '.join(zero)} "
+            "is 0, which has no logarithm, where the solid does not hang together; take images of solids that do, or "
+            f"more of them{leave_out}."
+        )
+    return (
+        f"No sample of the {split} split has finite values of {', '.join(names)}; label the data set again{leave_out}."
+    )
 
 
 def left_out(dataset: Dataset, names: Sequence[str], unlabelled: bool = False) -> str:
