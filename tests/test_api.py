@@ -13,6 +13,7 @@ from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.pretrained import FOLDER
 from microdesign.surrogate.protocol import DrawRequest
 from tests.design.small_model import small_surrogate
+from tests.mlflow_database import database
 
 LIBRARIES = {"torch", "ray", "mlflow", "botorch", "scipy", "matplotlib", "numba", "numpy", "pandas", "pydantic"}
 
@@ -66,7 +67,7 @@ def test_the_examples_of_the_public_functions_run(tmp_path: Path, monkeypatch: p
 def test_the_whole_way_in_a_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is four epochs from the pretrained weights: draws for a target follow its properties already."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database(tmp_path))
     phases = [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]
     target = {"Ex": 3.0, "kx": 3.2}
     data = md.label(md.generate("GRF", 96, (32, 32)), phases, "labelled")

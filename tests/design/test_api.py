@@ -13,6 +13,7 @@ from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
+from tests.mlflow_database import database
 
 TARGET = {"properties": {"Ex": 3.2, "kx": 3.2}, "tolerance": 0.5}
 SMALL: dict[str, Any] = {"samples": 32, "screened": 4, "evaluations": 6, "candidates": 2, "refinement": {"pool": 16}}
@@ -31,7 +32,7 @@ def model(folder: Path, surrogate: LocalSurrogate) -> LocalSurrogate:
 
 
 def designed(model: Any, folder: Path, **changes: Any) -> CampaignResult:
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = database(folder)
     settings = {**SMALL, "robustness": {"draws": 1}, "folder": folder / "campaign", "tracking_uri": uri, **changes}
     return design(model, TARGET, progress=silent, **settings)
 

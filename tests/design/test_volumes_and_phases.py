@@ -18,6 +18,7 @@ from microdesign.physics.materials import Materials
 from microdesign.physics.solver.homogenization import homogenize
 from microdesign.surrogate.local import LocalSurrogate
 from tests.design.small_model import MATERIALS, small_surrogate
+from tests.mlflow_database import database
 
 SMALL: dict[str, Any] = {"samples": 16, "screened": 3, "evaluations": 5, "candidates": 2, "corrected": 4}
 THREE = Materials.model_validate(
@@ -32,7 +33,7 @@ def volumes() -> LocalSurrogate:
 
 
 def designed(model: LocalSurrogate, target: Any, folder: Path, **changes: Any) -> CampaignResult:
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = database(folder)
     settings = {**SMALL, "refinement": {"pool": 8}, "robustness": {"draws": 1}, "runner_settings": {"workers": 1}}
     return design(model, target, progress=silent, folder=folder / "c", tracking_uri=uri, **settings, **changes)
 

@@ -29,6 +29,7 @@ from microdesign.physics.execution.labelling import label_dataset
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.coarse_grid import coarsened
 from microdesign.surrogate.local import LocalSurrogate
+from tests.mlflow_database import database
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("local_ray")]
 
@@ -71,7 +72,7 @@ def test_a_property_that_the_data_set_lacks(
         "evaluations": 6,
     }
     config = settings(folder, folder=str(tmp_path), dataset=str(folder / "labelled"), **changes)
-    result = run_design(config, tracking_uri=f"sqlite:///{folder / 'other.db'}")
+    result = run_design(config, tracking_uri=database(folder, "other.db"))
     assert result.baselines["training_set"] is None
     assert result.candidates[0].verified["C11"] > 0
     assert (tmp_path / "report.html").is_file()
@@ -79,16 +80,14 @@ def test_a_property_that_the_data_set_lacks(
 
 @pytest.fixture(scope="module")
 def result(local_ray: None, folder: Path) -> CampaignResult:
-    return run_design(
-        settings(folder, dataset=str(folder / "labelled")), tracking_uri=f"sqlite:///{folder / 'mlflow.db'}"
-    )
+    return run_design(settings(folder, dataset=str(folder / "labelled")), tracking_uri=database(folder))
 
 
 def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, materials: Materials) -> None:
     """They are what the report calls predicted, and verified values are those of the full grid."""
     target = {"properties": {"Ex": 3.0}, "tolerance": 0.5}
     changes = {"target": target, "coarse_grid": 2, "folder": str(folder / "coarse"), "evaluations": 6}
-    result = run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'other.db'}")
+    result = run_design(settings(folder, **changes), tracking_uri=database(folder, "other.db"))
     for candidate in result.candidates:
         labels = np.load(candidate.files["npy"], allow_pickle=False)
         coarse, full = (
@@ -104,13 +103,13 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
         given.append(len(trials))
         return LocalSurrogate(load_bundle(folder / "bundle"))
 
-    run_design(settings(folder, **changes), tracking_uri=f"sqlite:///{folder / 'other.db'}", retrain=retrain)
+    run_design(settings(folder, **changes), tracking_uri=database(folder, "other.db"), retrain=retrain)
     assert given[0] == 3
     records = [pq.read_table(path) for path in (folder / "coarse-retrained" / "evaluations").glob("*.parquet")]
     models = {model for record in records for model in record["model"].to_pylist()}
     assert {model[-2:] for model in models} == {"/2"}  # a retrained model's predictions are physics' own too
     with pytest.raises(InputError, match="coarse_grid = 4: images of 32 x 32 pixels do not allow it"):
-        open_setup(settings(folder, coarse_grid=4), folder / "none", f"sqlite:///{folder / 'other.db'}")
+        open_setup(settings(folder, coarse_grid=4), folder / "none", database(folder, "other.db"))
 
 
 def test_candidates_meet_every_kind_of_goal(result: CampaignResult, materials: Materials) -> None:
@@ -181,7 +180,7 @@ def test_the_page_and_the_document_are_in_the_folder(result: CampaignResult, fol
 
 
 def test_the_same_run_goes_on(result: CampaignResult, folder: Path) -> None:
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
+    uri = database(folder)
     again = run_design(settings(folder, dataset=str(folder / "labelled"), evaluations=14), tracking_uri=uri)
     assert again.search.resumed_evaluations == 12
     assert again.search.evaluations == 14
@@ -207,7 +206,7 @@ def test_a_campaign_that_was_cut_off_is_reported_as_it_stands(folder: Path, tmp_
         if "evaluations, " in line:
             raise KeyboardInterrupt
 
-    campaign, uri = tmp_path / "c", f"sqlite:///{folder / 'other.db'}"
+    campaign, uri = tmp_path / "c", database(folder, "other.db")
     target = {"properties": {"Ex": 3.0}, "tolerance": 0.9}
     data = {
         "dataset": str(folder / "labelled"),
@@ -257,7 +256,7 @@ def test_other_materials_are_allowed_and_said(folder: Path, result: CampaignResu
         folder, target=asked, materials=other, folder=str(tmp_path / "c"), dataset=str(folder / "labelled")
     )
     lines = list[str]()
-    found = run_design(config, lines.append, tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    found = run_design(config, lines.append, tracking_uri=database(folder))
     assert any("trained on other phases" in line for line in lines)
     assert found.baselines == {}
     assert found.feasibility.distance_to_data is None

@@ -23,6 +23,7 @@ from microdesign.model.vae import VAERegression
 from microdesign.physics.execution.pool import TaskPool
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
+from tests.mlflow_database import database
 
 ConfigT = TypeVar("ConfigT", bound=ExperimentConfig)
 
@@ -41,7 +42,7 @@ def settings(folder: Path, bundle: Path, dataset: Dataset, **changes: str) -> Fi
 def test_a_second_run_evaluates_nothing_again(
     tmp_path: Path, bundle_folder: Path, dataset: Dataset, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, uri = settings(tmp_path, bundle_folder, dataset), f"sqlite:///{tmp_path / 'mlflow.db'}"
+    config, uri = settings(tmp_path, bundle_folder, dataset), database(tmp_path)
     first = evaluate(config, tracking_uri=uri)
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} >= {
@@ -71,7 +72,7 @@ def test_the_papers_experiments_run_and_run_again(
     tmp_path: Path, bundle_folder: Path, dataset: Dataset, local_ray: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each twice: results of physics and predictions of baselines are reused."""
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = database(tmp_path)
     forest = {"forest": {"kind": "random_forest", "components": 3}}
     few = {"targets": 2, "draws": 2, "component_draws": 2, "local_search": {"targets": 1, "budget": 4, "draws": 2}}
     measured = {"model": str(bundle_folder), "dataset": str(dataset.folder), "folder": str(tmp_path / "l")}
@@ -99,7 +100,7 @@ def test_the_papers_experiments_run_and_run_again(
 def test_unsupported_input_is_refused_at_once(
     tmp_path: Path, bundle_folder: Path, dataset: Dataset, materials: Materials, local_ray: None
 ) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = database(tmp_path)
 
     def refused(config: ExperimentConfig, message: str) -> None:
         with pytest.raises(InputError, match=message):

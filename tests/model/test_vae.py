@@ -194,3 +194,29 @@ def test_of_a_prior_that_does_not_use_the_properties_there_are_no_draws() -> Non
     outputs = passed(model, x, c)
     expected = model.encode(binarize(outputs.logits[:QUARTER].sigmoid()).float()[:, None])[1].mean
     torch.testing.assert_close(outputs.decodes.properties, expected, rtol=1e-3, atol=1e-3)
+
+
+def moved_by(loss: torch.Tensor, model: VAERegression) -> set[str]:
+    """The parts of a model that a loss has a gradient for."""
+    model.zero_grad()
+    loss.backward(retain_graph=True)
+    named = model.named_parameters()
+    return {name.split(".")[0] for name, each in named if each.grad is not None and each.grad.abs().sum() > 0}
+
+
+def test_a_decoder_of_two_stages_learns_from_images_alone() -> None:
+    """Properties choose latents, by encoder and prior; drafts do not move the latents that the denoiser draws from."""
+    torch.manual_seed(0)
+    network = {"size": 32, "widths": (8, 8, 16), "latent": D, "hidden": 32, "decoder": "local_global"}
+    config = NetworkConfig.model_validate(network | {"denoiser": {"width": 8, "depth": 1}})
+    model = VAERegression(ModelConfig(network=config), P)
+    for parameter in model.decoder.parameters():  # what starts at zero passes nothing on
+        torch.nn.init.normal_(parameter, std=0.1)
+    outputs = model(*batch())
+    encoder = {"trunk", "features", "latent_head"}
+    assert outputs.fractions is not None
+    assert outputs.denoising is not None
+    assert moved_by(outputs.decodes.properties.square().mean(), model) == encoder | {"prior"}
+    assert moved_by(outputs.logits.square().mean(), model) == {"decoder"}
+    for loss in (outputs.fractions, outputs.denoising):
+        assert moved_by(loss.square().mean(), model) == encoder | {"decoder"}

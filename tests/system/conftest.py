@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.mlflow_database import database
 from tests.system.settings import BIN, MATERIALS, ROOT, SMALL_LOOP, Command, answers, free_port, wait_until
 
 
@@ -32,7 +33,7 @@ def environment(folder: Path) -> dict[str, str]:
     return values | {
         "PATH": path,
         "PYTHONPATH": python_path,
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        "MLFLOW_TRACKING_URI": database(folder),
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # one process less in every training
         "EVALUATED": str(folder / "evaluated"),  # what `slow_physics` notes
         "RAY_AUTH_MODE": "token",

@@ -46,9 +46,6 @@ def test_a_grid_tries_every_combination_and_stops_the_hopeless(
     nested = children(environment["MLFLOW_TRACKING_URI"], json.loads(parent.read_text())["run_id"])
     ends = [(run.info.status, run.data.tags.get("ended")) for run in nested]
     assert sorted(ends, key=str) == [("FINISHED", None), ("KILLED", "stopped early")]
-    again = command("sweep", "grid.yaml", "--json")
-    assert "2 trials are done, 0 to go" in again.stderr
-    assert json.loads(again.stdout) == document
 
 
 def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, folder: Path) -> None:
@@ -56,9 +53,9 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     settings = settings_of(
         labelled,
         folder,
-        search={"trials": 2, "epochs": 6},
+        search={"trials": 2, "epochs": 4},
         metrics=["mape", "excess_cess", "inverse_error"],
-        inverse_error={"evaluator": "fft", "targets": 4, "draws": 2},
+        inverse_error={"evaluator": "fft", "targets": 2, "draws": 2},
         space=space,
     )
     (folder / "search.yaml").write_text(yaml.safe_dump(settings))
@@ -104,9 +101,9 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     assert {run.info.status for run in nested} == {"FINISHED"}
     client = mlflow.MlflowClient(tracking_uri=uri)
     for run in nested:
-        assert {metric.step for metric in client.get_metric_history(run.info.run_id, "loss")} == set(range(1, 7))
+        assert {metric.step for metric in client.get_metric_history(run.info.run_id, "loss")} == set(range(1, 5))
     # The epochs that a killed trial had saved were not trained again.
-    assert len(client.get_metric_history(begun, "loss")) <= 7
+    assert len(client.get_metric_history(begun, "loss")) <= 5
     assert {file.path for file in client.list_artifacts(parent)} >= {"trials.md", "pareto_mape_excess_cess.png"}
 
     (winner,) = document["winners"]

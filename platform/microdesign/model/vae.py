@@ -128,15 +128,19 @@ class VAERegression(nn.Module):
         # To draw by a denoiser takes as long as a step of training takes for three images.
         two_stages = isinstance(self.decoder, LocalGlobalDecoder)
         quarter = max(1, len(logits) // (16 if two_stages else 4))
-        index, latents, soft, different = rows[:quarter], z[:quarter], probabilities(logits[:quarter]), 1
+        index, latents, different = rows[:quarter], z[:quarter], 1
         if self.prior.uses_properties:
             # Of a mixture two components draw for the same properties, so that the objective can hold them apart.
             different = min(2, prior.log_weights.shape[1])
             last = rows[-max(1, quarter // different) :]
-            drawn_z = Mixture(*(part[last] for part in prior)).sample(different).flatten(0, 1)
             index = torch.cat((index, last.repeat_interleave(different)))
-            latents = torch.cat((latents, drawn_z))
-            soft = probabilities(torch.cat((logits[:quarter], self.decoder(drawn_z))))
+            latents = torch.cat((latents, Mixture(*(part[last] for part in prior)).sample(different).flatten(0, 1)))
+        if two_stages:
+            # Properties choose latents here; what a latent looks like, the two stages learn from images alone.
+            soft = probabilities(_frozen(self.decoder, latents))
+        else:
+            more = [self.decoder(latents[quarter:])] if len(latents) > quarter else []
+            soft = probabilities(torch.cat((logits[:quarter], *more)))
         images = self._hard(latents, soft)
         drawn = torch.arange(quarter, len(images), device=rows.device)
         pairs = drawn.new_zeros(0, 2) if different == 1 else drawn.view(-1, 2)

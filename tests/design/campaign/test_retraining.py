@@ -28,6 +28,7 @@ from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
+from tests.mlflow_database import database
 
 PHASES = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
 SCALES = Standardization(names=("Ex",), units=("1",), offsets=(1.3,), scales=(0.5,))
@@ -204,7 +205,7 @@ def test_training_goes_on_from_the_campaigns_model(
     settings = {"epochs": 1, "learning_rate": 1e-7, "cpus": 0.5, "physics_feedback": False}
     config = asked(dataset, tmp_path, model=str(start), retraining=settings)
     progress = Recorded()
-    retrain = retrainer(config, progress, f"sqlite:///{tmp_path / 'mlflow.db'}")
+    retrain = retrainer(config, progress, database(tmp_path))
     assert retrain is not None
     before = load_bundle(start)
     assert retrain(trials).digest == before.digest

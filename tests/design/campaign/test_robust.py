@@ -12,6 +12,7 @@ from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.manufacturing import VARIANTS, manufactured
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
+from tests.mlflow_database import database
 
 SMALL: dict[str, Any] = {"samples": 32, "screened": 4, "candidates": 2, "refinement": {"pool": 16}, "robust": True}
 TARGET = {"properties": {"Ex": 3.2}, "tolerance": 0.5}
@@ -54,7 +55,7 @@ def test_the_worst_case_is_what_physics_says_of_the_seven_images(
         "evaluations": LEAST,
         "robustness": {"draws": 1},
         "folder": tmp_path / "run",
-        "tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}",
+        "tracking_uri": database(tmp_path),
     }
     result = design(surrogate, TARGET, **settings)
     assert result.candidates

@@ -13,6 +13,7 @@ from microdesign.design.report.mlflow_logger import MLflowLogger, hypervolume
 from microdesign.design.report.summary import summarize_search, total_seconds
 from microdesign.design.target.target import Target
 from microdesign.tracking import ending, start_run
+from tests.mlflow_database import database
 
 TARGET = Target(properties={"Ex": 2.0, "kx": {"maximize": True}, "ky": {"minimize": True}}, tolerance=0.1)
 VALUES = [(2.0, 1.0, 3.0), (2.1, 4.0, 4.0), (3.0, 9.0, 1.0), (2.0, 3.0, 3.5), (2.0, 1.0, 5.0)]
@@ -45,7 +46,7 @@ TRIALS = [*(trial(i, values) for i, values in enumerate(VALUES)), trial(5, None)
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
     """One database: its tables take seconds to make."""
-    return f"sqlite:///{tmp_path_factory.mktemp('record') / 'mlflow.db'}"
+    return database(tmp_path_factory.mktemp("record"))
 
 
 def test_hypervolume_of_two_boxes() -> None:

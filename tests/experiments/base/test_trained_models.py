@@ -9,6 +9,7 @@ from microdesign.experiments.base.model_training import train_models
 from microdesign.experiments.base.trained_models import TrainedModels
 from microdesign.experiments.reconstruction.config import ReconstructionExperiment
 from microdesign.microstructure.data.dataset import Dataset
+from tests.mlflow_database import database
 
 CONFIGS = Path(__file__).parents[3] / "jobs" / "configs"
 
@@ -38,7 +39,7 @@ def test_a_model_starts_from_one_that_is_trained_before(bundle_folder: Path, dat
 
     def refused(models: TrainedModels, message: str) -> None:
         with pytest.raises(InputError, match=message):
-            train_models(models, tmp_path, f"sqlite:///{tmp_path / 'mlflow.db'}", silent)
+            train_models(models, tmp_path, database(tmp_path), silent)
 
     refused(models(fine={"start": "plain"}, plain={}), "models.fine: starts from plain, which is not trained before it")
     smaller = {"start": "plain", "loop.batch_size": 8, "loop.model.network.size": 32}

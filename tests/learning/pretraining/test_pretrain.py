@@ -17,6 +17,7 @@ from microdesign.learning.pretraining.pretrain import pretrain
 from microdesign.learning.pretraining.sources import Batches
 from microdesign.learning.training.loop import State
 from microdesign.model.bundle import load_bundle
+from tests.mlflow_database import database
 
 NETWORK = {"size": 32, "widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "local_global"}
 
@@ -92,7 +93,7 @@ def test_an_outlier_is_left_out(images: Path) -> None:
 
 @pytest.mark.ray
 def test_two_workers_learn_and_one_goes_on(images: Path, tmp_path: Path, local_ray: None) -> None:
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = database(tmp_path)
     settings = config(images, out=str(tmp_path / "made"), resources={"workers": 2})
     folder = pretrain(settings, tracking_uri=uri)
     first = load_bundle(folder)

@@ -21,6 +21,7 @@ from microdesign.learning.training.preparation import standardization_of
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.objective import Objective
 from microdesign.tracking import Run, start_run
+from tests.mlflow_database import database
 
 MODEL = {
     "network": {"size": 32, "widths": [8, 8], "latent": 4, "hidden": 16},
@@ -42,7 +43,7 @@ def config(dataset: Dataset) -> SweepConfig:
 
 @pytest.fixture(scope="module")
 def parent(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return start_run("sweeps", "parent", f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}")
+    return start_run("sweeps", "parent", database(tmp_path_factory.mktemp("mlflow")))
 
 
 def started(store: SweepTrialStore, parent: Run, learning_rate: float) -> tuple[SweepTrial, Run]:

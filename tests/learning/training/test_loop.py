@@ -317,6 +317,22 @@ def test_all_workers_go_by_the_clock_of_the_first(monkeypatch: pytest.MonkeyPatc
     assert [terms["learning_rate"] for terms in history] == pytest.approx(expected)
 
 
+def test_pretrained_parts_take_smaller_steps() -> None:
+    """By a single step of Adam, which is as long as the learning rate whatever the gradient is."""
+    optimizer = {"kind": "adam", "pretrained": 0.25, "weight_decay": 0, "gradient_clip": None}
+    config = settings(epochs=1, batch_size=32, optimizer=optimizer | {"learning_rate": 1e-3, "schedule": {"warmup": 0}})
+    steps = []
+    for pretrained in (frozenset[str](), frozenset({"trunk"})):
+        model = build_model(config, 2)
+        model.pretrained = pretrained
+        before = copy.deepcopy(model.state_dict())
+        run_loop(model, feed(config), config, lambda *_: None)
+        steps.append({name: weight - before[name] for name, weight in model.state_dict().items()})
+    for name, step in steps[0].items():
+        factor = 0.25 if name.startswith("trunk.") else 1.0
+        torch.testing.assert_close(steps[1][name], factor * step, rtol=1e-3, atol=2e-7, msg=name)
+
+
 def test_learning_rate_reported() -> None:
     config = settings(epochs=2, optimizer={"learning_rate": 1e-3, "schedule": {"warmup": 0}})
     _, history, _ = run(config)

@@ -30,6 +30,7 @@ from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
+from tests.mlflow_database import database
 
 LOOP = {
     "epochs": 6,
@@ -66,7 +67,7 @@ def config(dataset: Dataset, tmp_path: Path) -> Callable[..., TrainConfig]:
 
 @pytest.fixture(scope="module")
 def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+    return database(tmp_path_factory.mktemp("mlflow"))
 
 
 def workers() -> list[psutil.Process]:
