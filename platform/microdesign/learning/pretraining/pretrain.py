@@ -5,11 +5,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import ray.train
-from ray.util.queue import Queue
-
 from microdesign.core.config import dump_yaml, read_yaml_mapping, validate_config
-from microdesign.core.errors import InputError, MicrodesignError
+from microdesign.core.errors import InputError
 from microdesign.core.files import lock_folder, write_text
 from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
@@ -17,11 +14,7 @@ from microdesign.learning.pretraining.config import PretrainConfig
 from microdesign.learning.pretraining.loop import Pretraining, initial_model, model_config
 from microdesign.learning.pretraining.worker import run_worker
 from microdesign.learning.training.loop import State
-from microdesign.learning.training.workers.checkpoints import load_state
-from microdesign.learning.training.workers.failures import driver_error
-from microdesign.learning.training.workers.interrupts import interruptible
-from microdesign.learning.training.workers.relay import relayed
-from microdesign.learning.training.workers.trainer import build_trainer
+from microdesign.learning.training.workers.trainer import run_workers
 from microdesign.model.bundle import Description, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
@@ -68,18 +61,8 @@ def pretrain(config: PretrainConfig, progress: Progress = silent, tracking_uri: 
             progress.count(round(seconds), round(60 * config.minutes), "s")
             run.log_metrics(means, step=round(means["step"]))
 
-        messages = Queue(actor_options={"num_cpus": 0})
-        trainer = build_trainer(
-            run_worker, {"config": config.model_dump(mode="json"), "messages": messages}, resources, folder
-        )
-        try:
-            with relayed(messages, tell), interruptible():
-                result = trainer.fit()
-        except ray.train.TrainingFailedError as error:
-            raise driver_error(error, f"Pretraining {folder.name}") from error
-        state = load_state(result.checkpoint)
-        if state is None:
-            raise MicrodesignError(f"Pretraining {folder.name} ended without a checkpoint.")
+        settings = {"config": config.model_dump(mode="json")}
+        state = run_workers(run_worker, settings, resources, folder, tell, f"Pretraining {folder.name}")
         return _save(config, state, folder / "bundle")
 
 

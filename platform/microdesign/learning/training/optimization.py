@@ -49,11 +49,11 @@ class OptimizerConfig(Config):
     kind: Literal["adamw", "radam", "adam", "sgd"] = Field("adamw", description="torch.optim's optimizer")
     learning_rate: float = Field(2e-3, gt=0, description="peak of the learning rate")
     pretrained: float = Field(
-        0.25,
+        0.02,
         gt=0,
         le=1,
-        description="factor of the learning rate for encoder and decoder where these start from a model of images: "
-        "their draws stay as true to images as they were",
+        description="factor of the learning rate for encoder and decoder where these start from a model of images: the "
+        "smaller it is, the truer their draws stay to images; larger where these are unlike the ones it knows",
     )
     schedule: LearningRateSchedule = Field(LearningRateSchedule(), description="how the rate changes over a stage")
     weight_decay: float = Field(1e-4, ge=0, description="decoupled for adamw and radam, in the gradient for the others")

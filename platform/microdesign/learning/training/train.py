@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
-import ray.train
 import torch
-from ray.util.queue import Queue
 
 from microdesign.core.config import dump_yaml
-from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import lock_folder, read_json, write_json, write_text
 from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
@@ -24,11 +21,8 @@ from microdesign.learning.training.preparation import augmentation_for, check_tr
 from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
 from microdesign.learning.training.starting_point import knows_images_alone, resolve_padding, resolve_start
-from microdesign.learning.training.workers.checkpoints import load_state
-from microdesign.learning.training.workers.failures import driver_error
-from microdesign.learning.training.workers.interrupts import interruptible
-from microdesign.learning.training.workers.relay import describe, expected_epochs, relayed
-from microdesign.learning.training.workers.trainer import build_trainer
+from microdesign.learning.training.workers.relay import describe, expected_epochs
+from microdesign.learning.training.workers.trainer import run_workers
 from microdesign.learning.training.workers.worker import run_worker
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
@@ -144,24 +138,14 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
         progress.count(done, expected_epochs(done, metrics["progress"]), "epochs")
         run.log_metrics(metrics, step=done)
 
-    messages = Queue(actor_options={"num_cpus": 0})
     paths = {"dataset": config.dataset} | ({} if config.start in (None, PRETRAINED) else {"start": config.start})
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
     settings = {
         "config": config.model_dump(mode="json") | resolved,
         "standardization": standardization.model_dump(mode="json"),
-        "messages": messages,
     }
-    trainer = build_trainer(run_worker, settings, config.resources, Path(config.storage).resolve() / name)
-    try:
-        with relayed(messages, tell), interruptible():
-            result = trainer.fit()
-    except ray.train.TrainingFailedError as error:
-        raise driver_error(error, f"Training {name}") from error
-    state = load_state(result.checkpoint)
-    if state is None:
-        raise MicrodesignError(f"Training {name} ended without a checkpoint.")
-    return state
+    folder = Path(config.storage).resolve() / name
+    return run_workers(run_worker, settings, config.resources, folder, tell, f"Training {name}")
 
 
 def _bundle(

@@ -10,9 +10,15 @@ from typing import Any
 
 import ray.train
 from ray.train.torch import TorchTrainer
+from ray.util.queue import Queue
 
+from microdesign.core.errors import MicrodesignError
 from microdesign.learning.training.config.resources import ResourcesConfig
-from microdesign.learning.training.workers.failures import NoSecondTry
+from microdesign.learning.training.loop import State
+from microdesign.learning.training.workers.checkpoints import load_state
+from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
+from microdesign.learning.training.workers.interrupts import interruptible
+from microdesign.learning.training.workers.relay import relayed
 
 
 class LeanTrainer(TorchTrainer):
@@ -33,7 +39,41 @@ class LeanTrainer(TorchTrainer):
         return [each for each in current._create_default_callbacks() if type(each).__name__ not in unneeded]
 
 
-def build_trainer(
+def run_workers(
+    worker: Callable[[dict[str, Any]], None],
+    settings: dict[str, Any],
+    resources: ResourcesConfig,
+    folder: Path,
+    tell: Callable[..., None],
+    what: str,
+) -> State:
+    """Trains to the end, or on from the folder's last checkpoint; returns the state of the last one.
+
+    Args:
+        worker: What each worker runs with the settings and, as `messages`, the queue of what it has to tell.
+        settings: What Ray can send to it.
+        resources: How many workers, and what each takes.
+        folder: Whole path of the run's folder, which takes the checkpoints.
+        tell: Called with each message, as the workers send it.
+        what: Subject of an error's sentence, such as "Training NAME".
+
+    Raises:
+        MicrodesignError: Every try failed; the message carries the worker's error.
+    """
+    messages = Queue(actor_options={"num_cpus": 0})
+    trainer = _trainer(worker, settings | {"messages": messages}, resources, folder)
+    try:
+        with relayed(messages, tell), interruptible():
+            result = trainer.fit()
+    except ray.train.TrainingFailedError as error:
+        raise driver_error(error, what) from error
+    state = load_state(result.checkpoint)
+    if state is None:
+        raise MicrodesignError(f"{what} ended without a checkpoint.")
+    return state
+
+
+def _trainer(
     worker: Callable[[dict[str, Any]], None], settings: dict[str, Any], resources: ResourcesConfig, folder: Path
 ) -> TorchTrainer:
     """A trainer that goes on from the folder's last checkpoint, where there is one.

@@ -24,7 +24,7 @@ from microdesign.model.standardization import Standardization
 
 
 def run_worker(settings: dict[str, Any]) -> None:
-    """Trains as the settings that `build_trainer` gives say; reports each epoch and its checkpoint."""
+    """Trains as the settings that `run_workers` gives say; reports each epoch and its checkpoint."""
     config = validate_config(TrainConfig, settings["config"], "the train config")
     standardization = validate_config(Standardization, settings["standardization"], "the standardization")
     context = ray.train.get_context()
