@@ -53,8 +53,7 @@ def test_alias_becomes_a_version(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     uri = tracking.default_uri(tmp_path)
-    with tracking.ending(tracking.start_run("serving", "registers", uri)) as run:
-        tracking.register_bundle(run, bundle, "micro-design")
+    tracking.register_bundle(tracking.start_run("serving", "registers", uri), bundle, "micro-design")
     source = find_source("models:/micro-design@champion", uri)
     assert source.reference == "models:/micro-design/1"
     assert source.load().digest == local_surrogate.digest

@@ -41,7 +41,7 @@ from microdesign.physics.evaluators.protocol import Evaluator, for_images
 from microdesign.physics.execution.labelling import boundary_of
 from microdesign.physics.execution.store import evaluation_keys
 from microdesign.surrogate.protocol import Surrogate
-from microdesign.tracking import Run, continued, default_uri, ending, start_run
+from microdesign.tracking import Run, check_reachable, default_uri, recorded, start_run
 
 
 def run_design(
@@ -78,6 +78,7 @@ def run_design(
         )
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
+    check_reachable(uri)
     progress(f"opening the model {config.model}" + (f" and the data set {config.dataset}" if config.dataset else ""))
     setup = open_setup(config, folder, uri, surrogate, progress, evaluator=evaluator)
     config = setup.config
@@ -100,7 +101,7 @@ def run_design(
         ) as campaign:  # from here on the folder is known to be this campaign's, and is locked
             write_text(folder / CONFIG, dump_yaml(config))
             with (
-                ending(continued(folder / RUN, uri, started)) as run,
+                recorded(folder / RUN, uri, started, progress) as run,
                 MLflowLogger(run, config.target, config.images_per_design, config.pixel) as logger,
             ):
                 run.log_changes(config.model_dump(mode="json"))

@@ -7,7 +7,7 @@ from microdesign.experiments.base.config import ExperimentConfig
 from microdesign.experiments.base.result import ExperimentResult
 from microdesign.experiments.base.saving import save_result
 from microdesign.experiments.registry import experiment_runner
-from microdesign.tracking import default_uri, ending, start_run
+from microdesign.tracking import Run, default_uri, recorded, start_run
 
 
 def evaluate(
@@ -22,8 +22,14 @@ def evaluate(
     """
     folder = Path(config.folder).resolve()
     uri = tracking_uri or default_uri()
-    with ending(start_run(config.experiment, f"{config.what}-{folder.name}", uri)) as run:
+
+    def started() -> Run:
+        run = start_run(config.experiment, f"{config.what}-{folder.name}", uri)
         run.log_params(config.model_dump(mode="json"))
+        return run
+
+    with recorded(folder / "mlflow.json", uri, started, progress) as run:
+        run.log_changes(config.model_dump(mode="json"))
         run.log_tags({"stage": "evaluate", "what": config.what})
         result = experiment_runner(config.what)(config, folder, uri, progress)
         result = result.model_copy(update={"folder": str(folder), "tracking_uri": uri})

@@ -1,18 +1,20 @@
 """What MLflow holds of a campaign."""
 
+from functools import partial
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
 
+from microdesign.core.progress import Recorded
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials, TrialState
 from microdesign.design.report.mlflow_logger import MLflowLogger, hypervolume
 from microdesign.design.report.summary import summarize_search, total_seconds
 from microdesign.design.target.target import Target
-from microdesign.tracking import ending, start_run
+from microdesign.tracking import recorded, start_run
 from tests.mlflow_database import database
 
 TARGET = Target(properties={"Ex": 2.0, "kx": {"maximize": True}, "ky": {"minimize": True}}, tolerance=0.1)
@@ -82,12 +84,15 @@ def test_the_search_in_rounds(tmp_path: Path) -> None:
     assert found.front.on_front == (True, True, True, False)
 
 
-def test_a_run_with_a_nested_run_for_each_round(uri: str) -> None:
-    with ending(start_run("e", "campaign", uri)) as run, MLflowLogger(run, TARGET) as logger:
+def test_a_run_with_a_nested_run_for_each_round(uri: str, tmp_path: Path) -> None:
+    record = tmp_path / "mlflow.json"
+    start = partial(start_run, "e", "campaign", uri)
+    with recorded(record, uri, start) as recorder, MLflowLogger(recorder, TARGET) as logger:
         logger.log_round(TRIALS[:3], TRIALS[:3], 1)
         logger.log_round(TRIALS, TRIALS[3:], 2)
-    with MLflowLogger(run, TARGET) as later:
+    with recorded(record, uri, start) as recorder, MLflowLogger(recorder, TARGET) as later:
         assert later.reported == 6
+    run = recorder.run
     client = mlflow.MlflowClient(tracking_uri=uri)
     whole = client.get_run(run.run_id)
     assert whole.data.metrics["evaluations"] == 6
@@ -107,8 +112,10 @@ def test_a_run_with_a_nested_run_for_each_round(uri: str) -> None:
     assert [file.path for file in client.list_artifacts(last.info.run_id)] == ["gallery.png"]
 
 
-def test_what_mlflow_refuses_is_not_swallowed(uri: str) -> None:
-    run = start_run("e", "campaign", uri)
+def test_what_mlflow_refuses_is_said(uri: str, tmp_path: Path) -> None:
+    run, said = start_run("e", "campaign", uri), Recorded()
     gone = type(run)(run.uri, run.experiment_id, "0" * 32)
-    with pytest.raises(mlflow.exceptions.MlflowException, match="not found"), MLflowLogger(gone, TARGET) as logger:
+    record = tmp_path / "mlflow.json"
+    with recorded(record, uri, lambda: gone, said) as recorder, MLflowLogger(recorder, TARGET) as logger:
         logger.log_round(TRIALS, TRIALS, 1)
+    assert any("refuses a part of the record" in text and "not found" in text for text in said.texts)

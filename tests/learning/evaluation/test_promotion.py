@@ -11,7 +11,7 @@ from microdesign.learning.evaluation.prediction import predict_files
 from microdesign.learning.evaluation.promotion import promote
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle, save_bundle
-from microdesign.tracking import default_uri, ending, find_version, register_bundle, start_run
+from microdesign.tracking import default_uri, find_version, register_bundle, start_run
 
 
 def test_a_worse_one_is_refused_and_a_better_one_taken(
@@ -20,10 +20,10 @@ def test_a_worse_one_is_refused_and_a_better_one_taken(
     uri = default_uri(tmp_path)
     comparison = compare({"a": bundle, "b": other_bundle}, dataset)
     better, worse = (bundle, other_bundle) if comparison.is_worse("b", "a", "mape") else (other_bundle, bundle)
-    with ending(start_run("tests", "contest", uri)) as run:
-        for number, each in enumerate((better, worse)):
-            save_bundle(tmp_path / str(number), each.model, each.description, each.reference_set)
-            version, alias = register_bundle(run.child(str(number)), tmp_path / str(number), "contest")
+    run = start_run("tests", "contest", uri)
+    for number, each in enumerate((better, worse)):
+        save_bundle(tmp_path / str(number), each.model, each.description, each.reference_set)
+        version, alias = register_bundle(run.child(str(number)), tmp_path / str(number), "contest")
     assert (version.number, alias) == (2, "challenger")
 
     with pytest.raises(InputError, match="contest version 2 is worse than the champion and stays what it is"):

@@ -13,7 +13,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import write_json
 from microdesign.core.progress import silent
 from microdesign.learning.evaluation.held_out import HeldOut
-from microdesign.learning.sweep.sweep import _end_interrupted, _fit, _Watch, sweep
+from microdesign.learning.sweep.sweep import _complete_records, _fit, _Watch, sweep
 from microdesign.learning.sweep.sweep_config import SweepConfig
 from microdesign.learning.sweep.sweep_trials import SweepTrial, SweepTrialStore
 from microdesign.learning.training.loop import build_model
@@ -102,7 +102,7 @@ def test_no_trial_runs_for_ever_in_mlflow(config: SweepConfig, parent: Run, tmp_
     watch = _Watch(config, store, silent, 0, 1)
     watch.on_trial_complete(0, [], SimpleNamespace(config={"optimizer.learning_rate": "0.001"}))
     watch.on_trial_complete(0, [], SimpleNamespace(config={"optimizer.learning_rate": "0.1"}))
-    _end_interrupted(store)
+    _complete_records(store, silent)
     client = mlflow.MlflowClient(tracking_uri=parent.uri)
     found = [client.get_run(run.run_id) for run in (first, second, third)]
     ends = [(run.info.status, run.data.tags.get("ended")) for run in found]

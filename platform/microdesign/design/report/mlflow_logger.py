@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Self
 
 import numpy as np
@@ -25,25 +24,26 @@ from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.summary import total_seconds
 from microdesign.design.target.pareto import front_numbers
 from microdesign.design.target.target import Target
-from microdesign.tracking import Run
+from microdesign.tracking import Recorder
+from microdesign.tracking.recorder import as_png
 
 _FIRST = 8
 """Answers whose worst values are where hypervolumes begin: later ones must not move that."""
 
 
 class MLflowLogger:
-    """Logs a campaign to its MLflow run; rounds in a thread, so that the search does not wait for it.
+    """Logs a campaign to its MLflow run; rounds are drawn in a thread, so that the search does not wait for it.
 
-    Use it in a `with` block, at the end of which everything is written.
+    Use it in a `with` block, at the end of which everything is given to the recorder.
 
     Args:
-        run: The campaign's run.
+        run: The recorder of the campaign's run.
         target: What was asked.
         images: Physics evaluations of a design.
         pixel: Edge of a pixel of the designs and its unit, for scale bars.
     """
 
-    def __init__(self, run: Run, target: Target, images: int = 1, pixel: Pixel = UNKNOWN) -> None:
+    def __init__(self, run: Recorder, target: Target, images: int = 1, pixel: Pixel = UNKNOWN) -> None:
         self._run, self._target, self._images, self._pixel = run, target, images, pixel
         self._thread = ThreadPoolExecutor(1, "mlflow-logger")
         self._pending: list[Future[None]] = []
@@ -63,9 +63,6 @@ class MLflowLogger:
 
     def log_round(self, evaluations: Sequence[Trial], new: Sequence[Trial], candidates: int) -> None:
         """Logs a round: best error, hypervolume and timings against the evaluations spent; a nested run with pictures.
-
-        Raises:
-            MlflowException: An earlier round could not be logged.
 
         Args:
             evaluations: All evaluations, in the order of results.
@@ -98,18 +95,15 @@ class MLflowLogger:
             **self._optima(values, errors),
         }
         self._run.log_metrics(metrics, step=step)
-        child = self._run.child(f"evaluations {step - len(new) + 1} to {step}")
-        try:
-            spent = {f"seconds_{name}": seconds for name, seconds in total_seconds(new).items()}
-            new = [trial for trial in new if trial.verified]
-            child.log_metrics(metrics | spent | self._parity(new), step=step)
-            if new:
-                ranks = self._target.ranks(self._values(new), errors_by_both(self._target, new))
-                order = np.argsort(ranks, kind="stable")[:GALLERY]
-                best = [new[i].labels for i in order]
-                child.log_figure(gallery_figure([best], ["best first"], self._pixel), "gallery.png")
-        finally:
-            child.end()
+        name = f"evaluations {step - len(new) + 1} to {step}"
+        spent = {f"seconds_{name}": seconds for name, seconds in total_seconds(new).items()}
+        new, pictures = [trial for trial in new if trial.verified], {}
+        if new:
+            ranks = self._target.ranks(self._values(new), errors_by_both(self._target, new))
+            order = np.argsort(ranks, kind="stable")[:GALLERY]
+            best = [new[i].labels for i in order]
+            pictures["gallery.png"] = as_png(gallery_figure([best], ["best first"], self._pixel))
+        self._run.log_child(name, metrics | spent | self._parity(new), step, pictures)
 
     def log_result(self, result: CampaignResult) -> None:
         """Logs the end: the result, the report, candidates as a table and as files, figures."""
@@ -128,10 +122,8 @@ class MLflowLogger:
         self._run.log_text(result.table.markdown(), "candidates.md")
         titles = [f"{100 * candidate.error_by_both:.2f} %" for candidate in result.candidates]
         self._run.log_figure(candidates_figure(list(result.images), titles, self._pixel), "candidates.png")
-        with TemporaryDirectory() as charts:
-            for name, chart in report_charts(result).items():
-                (Path(charts) / f"{name}.png").write_bytes(picture(chart.spec))
-            self._run.log_folder(charts, "charts")
+        for name, chart in report_charts(result).items():
+            self._run.log_bytes(picture(chart.spec), f"charts/{name}.png")
         final = {f"seconds_{name}": seconds for name, seconds in search.timings}
         final |= {"utilization": search.utilization or 0.0, "second_discretization": float(search.checks)}
         if result.candidates:

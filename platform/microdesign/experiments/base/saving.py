@@ -8,10 +8,10 @@ from microdesign.core.config import dump_yaml
 from microdesign.core.files import write_json, write_text
 from microdesign.experiments.base.config import ExperimentConfig
 from microdesign.experiments.base.result import ExperimentResult
-from microdesign.tracking import Run
+from microdesign.tracking import Recorder
 
 
-def save_result(result: ExperimentResult, config: ExperimentConfig, folder: Path, run: Run) -> None:
+def save_result(result: ExperimentResult, config: ExperimentConfig, folder: Path, run: Recorder) -> None:
     """Writes `WHAT.json`, `WHAT.md`, a CSV file for each table and `config.yaml`; logs them and the figures to MLflow.
 
     `WHAT.json` is written last: where it exists, the other files do too.

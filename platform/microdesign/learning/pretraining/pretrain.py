@@ -19,7 +19,7 @@ from microdesign.model.bundle import Description, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 from microdesign.physics.execution.resources import check_resources
-from microdesign.tracking import continued, default_uri, ending, start_run
+from microdesign.tracking import check_reachable, default_uri, recorded, start_run
 
 _SETTINGS = "config.yaml"
 _OF_TIME = ("minutes", "decay_minutes", "resources")
@@ -47,10 +47,11 @@ def pretrain(config: PretrainConfig, progress: Progress = silent, tracking_uri: 
     Pretraining(config, initial_model(config))  # what cannot be learned from leaves no folder and no run
     folder, uri = Path(config.out), tracking_uri or default_uri()
     _check_folder(folder, config)
+    check_reachable(uri)
     with (
         lock_folder(str(folder)) or nullcontext(),
         journal(folder, "pretraining", progress) as progress,
-        ending(continued(folder / "mlflow.json", uri, lambda: start_run(config.experiment, folder.name, uri))) as run,
+        recorded(folder / "mlflow.json", uri, lambda: start_run(config.experiment, folder.name, uri), progress) as run,
     ):
         write_text(folder / _SETTINGS, dump_yaml(config))
         run.log_text(dump_yaml(config), _SETTINGS)

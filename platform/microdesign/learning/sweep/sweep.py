@@ -20,7 +20,7 @@ from ray.tune.search.optuna import OptunaSearch
 
 from microdesign.core.config import changed, dump_yaml, validate_config
 from microdesign.core.errors import MicrodesignError
-from microdesign.core.files import read_json, write_json, write_text
+from microdesign.core.files import write_json, write_text
 from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.evaluation.held_out import HeldOut
@@ -56,7 +56,15 @@ from microdesign.physics.evaluators.protocol import Evaluator, check_evaluator, 
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.resources import check_resources
 from microdesign.physics.materials import materials_from
-from microdesign.tracking import Run, continued, default_uri, ending, start_run
+from microdesign.tracking import (
+    Recorder,
+    Run,
+    check_reachable,
+    complete_record,
+    default_uri,
+    recorded,
+    start_run,
+)
 
 _TRIED = 4
 """Images on which an evaluator is tried before any trial starts."""
@@ -73,9 +81,10 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
     name = config.run_name(dataset.manifest.digest)
     folder = Path(config.train.storage).resolve() / name
     uri = tracking_uri or default_uri()
+    check_reachable(uri)
     with (
-        ending(
-            continued(folder / "mlflow.json", uri, lambda: start_run(config.train.tracking.experiment, name, uri))
+        recorded(
+            folder / "mlflow.json", uri, lambda: start_run(config.train.tracking.experiment, name, uri), progress
         ) as parent,
         journal(folder, "sweep", progress) as progress,
     ):
@@ -86,9 +95,9 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
         for model, loop in config.studies().items():
             store = SweepTrialStore(folder / "trials" / model)
             try:
-                _search(config, model, loop, store, dataset, parent, progress)
+                _search(config, model, loop, store, dataset, parent.run, progress)
             finally:
-                _end_interrupted(store)
+                _complete_records(store, progress)
             trials = store.all()
             best = report.add(model, trials)
             progress(f"{model or name}: best {best.choice}: {best.metrics}")
@@ -255,12 +264,10 @@ def _searcher(config: SweepConfig, known: list[SweepTrial], directions: list[str
         )
 
 
-def _end_interrupted(store: SweepTrialStore) -> None:
-    """Ends the MLflow runs of trials that were interrupted; a later search opens them again."""
+def _complete_records(store: SweepTrialStore, progress: Progress) -> None:
+    """Sends what MLflow has not taken of trials, and ends the runs of interrupted ones; a later search opens these."""
     for trial in store.all():
-        record = store.path(trial.choice, "mlflow")
-        if not trial.is_over and record.is_file():
-            Run(**read_json(record)).end("KILLED")
+        complete_record(store.path(trial.choice, "mlflow"), progress, None if trial.is_over else "KILLED")
 
 
 class _Watch(ray.tune.Callback):
@@ -278,9 +285,8 @@ class _Watch(ray.tune.Callback):
         if record is not None and not record.is_over:
             record = record.model_copy(update={"status": "stopped"})
             self.store.write(record)
-            run = Run(**read_json(self.store.path(choice, "mlflow")))
-            run.log_tags({"ended": "stopped early"})
-            run.end("KILLED")
+            path = self.store.path(choice, "mlflow")
+            complete_record(path, self.progress, "KILLED", {"ended": "stopped early"})
         if record is not None:
             values = ", ".join(f"{name} {value:.4g}" for name, value in record.metrics.items())
             self.progress(f"{_label(choice)}: {values}{' (stopped early)' * (record.status == 'stopped')}")
@@ -319,7 +325,7 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
         return
     store.write(record)
     name = ": ".join(filter(None, (model, _label(choice))))
-    with ending(continued(store.path(choice, "mlflow"), parent.uri, lambda: parent.child(name))) as run:
+    with recorded(store.path(choice, "mlflow"), parent.uri, lambda: parent.child(name), at_once=False) as run:
         try:
             loop = config.trial_loop(config.studies()[model], choice)
             run.log_params(choice)
@@ -333,7 +339,7 @@ def _trial(suggestion: dict[str, Any], settings: dict[str, Any], model: str, fol
     ray.tune.report({"epoch": record.epochs, **record.metrics})
 
 
-def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: SweepTrial, run: Run) -> None:
+def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: SweepTrial, run: Recorder) -> None:
     torch.set_num_threads(max(1, round(config.resources.cpus)))
     device = torch.device("cuda" if config.resources.gpus else "cpu")
     dataset = Dataset.open(config.train.dataset)

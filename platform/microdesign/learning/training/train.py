@@ -29,7 +29,16 @@ from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bund
 from microdesign.model.pretrained import start_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.physics.execution.resources import check_resources
-from microdesign.tracking import Run, continued, default_uri, ending, register_bundle, start_run
+from microdesign.tracking import (
+    Recorder,
+    Run,
+    check_reachable,
+    complete_record,
+    default_uri,
+    recorded,
+    register_bundle,
+    start_run,
+)
 
 
 def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
@@ -46,9 +55,11 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         InputError: The data set is missing or lacks a property; or another process is at the same training.
         MicrodesignError: Training failed on every try; the message carries the worker's error.
         NotRegisteredError: The model is worse than `minimum_r2`; its bundle stays.
+        StorageError: MLflow does not register the bundle, which stays; the same command registers it.
     """
     dataset = Dataset.open(config.dataset)
     uri = tracking_uri or default_uri()
+    check_reachable(uri)
     config, reason = resolve_start(resolve_padding(config, dataset.manifest))
     if reason:
         progress(f"training starts from seeded weights: the pretrained ones do not fit ({reason})")
@@ -61,6 +72,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     registered = read_json(record) if record.is_file() else {}
     place = f"{config.tracking.register_as} at {uri}"
     if place in registered:
+        complete_record(folder / "mlflow.json", progress)
         progress(f"the model {name} is trained already")
         return folder / "bundle"
     trained = _is_trained(folder / "bundle")
@@ -72,7 +84,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     with (
         lock_folder(str(folder)) or nullcontext(),
         journal(folder, "training", progress) as progress,
-        ending(continued(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri))) as run,
+        recorded(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri), progress) as run,
     ):
         write_text(folder / "config.yaml", dump_yaml(config))
         if not trained:
@@ -87,7 +99,7 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         except NotRegisteredError as error:
             run.log_tags({"not_registered": str(error)})
             raise
-        version, alias = register_bundle(run, folder / "bundle", config.tracking.register_as)
+        version, alias = register_bundle(run.run, folder / "bundle", config.tracking.register_as)
         write_json(record, registered | {place: version.number})
         progress(f"registered {version} as {alias}: {summary(metrics, config.properties)}")
     return folder / "bundle"
@@ -110,7 +122,7 @@ def _started(config: TrainConfig, dataset: Dataset, name: str, uri: str) -> Run:
     return run
 
 
-def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Run, progress: Progress) -> None:
+def _make_bundle(config: TrainConfig, dataset: Dataset, folder: Path, run: Recorder, progress: Progress) -> None:
     """Trains, evaluates and writes the bundle; it is on disk before the evaluation could fail."""
     standardization = standardization_of(config, dataset)
     progress(f"augmentation of the training images: {augmentation_for(config, dataset)}")
@@ -130,7 +142,7 @@ def check_worker_resources(config: TrainConfig) -> None:
     check_resources("Training", resources.of_worker, "resources", resources.workers_range[0])
 
 
-def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Run, progress: Progress) -> State:
+def _fit(config: TrainConfig, standardization: Standardization, name: str, run: Recorder, progress: Progress) -> State:
     epochs = config.loop.total_epochs
 
     def tell(done: int, metrics: Mapping[str, float]) -> None:

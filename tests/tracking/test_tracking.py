@@ -2,42 +2,31 @@
 
 import os
 import socket
+import sqlite3
 import time
-from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import mlflow
 import pytest
 from matplotlib.figure import Figure
-from mlflow.entities import Run as StoredRun
 
 from microdesign.core.errors import InputError
 from microdesign.tracking import (
     Run,
+    check_reachable,
+    connection,
     continued,
     default_uri,
     download_bundle,
-    ending,
     find_version,
     make_champion,
+    recorded,
     register_bundle,
     start_run,
 )
-
-EXPERIMENT = "tests"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Where the one database of this module lives: its tables take seconds to make."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        yield tmp_path_factory.mktemp("tracking")
-
-
-@pytest.fixture
-def run(folder: Path) -> Run:
-    return start_run(EXPERIMENT, "a run", default_uri(folder))
+from microdesign.tracking.recorder import as_png
+from tests.tracking.conftest import EXPERIMENT, stored
 
 
 @pytest.fixture
@@ -47,10 +36,6 @@ def bundle(tmp_path: Path) -> Path:
     (path / "model.json").write_text("{}")
     (path / "weights.safetensors").write_bytes(os.urandom(100))
     return path
-
-
-def stored(run: Run) -> StoredRun:
-    return mlflow.MlflowClient(tracking_uri=run.uri).get_run(run.run_id)
 
 
 def artifacts(run: Run, path: str | None = None) -> list[str]:
@@ -103,7 +88,7 @@ def test_more_params_than_one_request_holds(run: Run) -> None:
 def test_artifacts(run: Run, bundle: Path) -> None:
     figure = Figure()
     figure.add_subplot().plot([0, 1])
-    run.log_figure(figure, "figures/line.png")
+    run.log_bytes(as_png(figure), "figures/line.png")
     run.log_text("hello", "note.txt")
     run.log_file(bundle / "model.json", "files")
     run.log_folder(bundle, "all")
@@ -119,10 +104,9 @@ def test_nested_runs(run: Run, folder: Path) -> None:
         assert stored(child).info.run_name == "trial"
 
 
-def test_ending(run: Run) -> None:
+def test_ending(run: Run, tmp_path: Path) -> None:
     def work(one: Run, failure: type[BaseException] | None) -> None:
-        with ending(one) as same:
-            assert same is one
+        with recorded(tmp_path / f"{one.run_id}.json", one.uri, lambda: one):
             assert stored(one).info.status == "RUNNING"
             if failure is not None:
                 raise failure
@@ -140,8 +124,9 @@ def test_a_killed_run_goes_on_in_its_own_record(run: Run, tmp_path: Path) -> Non
     def start() -> Run:
         return start_run(EXPERIMENT, "long", run.uri)
 
-    with ending(continued(tmp_path / "run.json", run.uri, start)) as first:
-        first.log_metrics({"loss": 2.0}, step=0)
+    with recorded(tmp_path / "run.json", run.uri, start) as recorder:
+        recorder.log_metrics({"loss": 2.0}, step=0)
+    first = recorder.run
     assert stored(first).info.status == "FINISHED"
     again = continued(tmp_path / "run.json", run.uri, start)
     assert again == first
@@ -151,7 +136,7 @@ def test_a_killed_run_goes_on_in_its_own_record(run: Run, tmp_path: Path) -> Non
     replaced = continued(tmp_path / "run.json", run.uri, start)
     assert replaced.run_id != first.run_id
     assert continued(tmp_path / "run.json", run.uri, start) == replaced
-    elsewhere = Run("http://elsewhere", "0", "x")
+    elsewhere = Run(f"{run.uri}-other", "0", "x")
     assert continued(tmp_path / "run.json", elsewhere.uri, lambda: elsewhere) == elsewhere
 
 
@@ -215,20 +200,32 @@ def test_no_such_model_alias_or_version(run: Run, bundle: Path, tmp_path: Path) 
         download_bundle("champion", tmp_path, run.uri)
 
 
-def test_a_server_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+def test_what_does_not_answer_is_said_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port where nobody listens, a server that takes connections and never answers, a locked or damaged database."""
+    monkeypatch.setattr(connection, "_PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(connection, "_LOCKED_SECONDS", 0.3)
+    started = time.monotonic()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    started = time.monotonic()
-    with pytest.raises(InputError, match=f"The MLflow server at {uri} does not answer; start it or set MLFLOW_TRACKIN"):
-        start_run(EXPERIMENT, "a run", uri)
-    assert time.monotonic() - started < 15
-    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(InputError, match="does not answer"):
-        download_bundle("models:/a@b", tmp_path, uri)
-    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "0"
+        for _ in range(2):
+            for ask in (
+                lambda: start_run(EXPERIMENT, "a run", uri),
+                lambda: continued(tmp_path / "run.json", uri, lambda: Run(uri, "0", "x")),
+                lambda: download_bundle("models:/a@b", tmp_path, uri),
+            ):
+                with pytest.raises(InputError, match=f"The MLflow server at {uri} does not answer; start it or set ML"):
+                    ask()
+            listener.listen()
+    locked, damaged = tmp_path / "locked.db", tmp_path / "damaged.db"
+    damaged.write_bytes(b"no database " * 100)
+    with closing(sqlite3.connect(locked, isolation_level=None)) as other:
+        other.execute("CREATE TABLE t (a)")
+        other.execute("BEGIN EXCLUSIVE")
+        for path, reason in ((locked, "database is locked"), (damaged, "file is not a database")):
+            with pytest.raises(InputError, match=f"{path.name}: cannot be written as MLflow's database \\({reason}"):
+                check_reachable(f"sqlite:///{path}")
+    assert time.monotonic() - started < 10
 
 
 def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
