@@ -6,6 +6,7 @@ import pytest
 from mlflow.entities import Run as StoredRun
 
 from microdesign.tracking import Run, start_run
+from tests.mlflow_database import database
 
 EXPERIMENT = "tests"
 
@@ -20,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def run(folder: Path) -> Run:
-    return start_run(EXPERIMENT, "a run", f"sqlite:///{folder}/mlflow.db")
+    return start_run(EXPERIMENT, "a run", database(folder))
 
 
 def stored(run: Run) -> StoredRun:
