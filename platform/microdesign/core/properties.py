@@ -5,7 +5,8 @@ turns and flips of an image make of it. Everything else asks here and knows no n
 targets, standardization, augmentation. Formulas are in `microdesign.physics.properties`.
 
 Names are MICRO2D's in the plane (`Ex`, `vxy`, `Ey`, `vyx`, `Gxy`, `kx`, `ky`), components of the effective tensors
-(`C11`, `k11`, ...), and derived ones (`K`, `G`, `E`, `AU`). Two forms are made of them: `kx/ky` is a quotient, and
+(`C11`, `k11`, ...), derived ones (`K`, `G`, `E`, `AU`), and `density`, of volume fractions alone. Two forms are made of
+them: `kx/ky` is a quotient, and so is the specific stiffness `Ex/density`;
 `Ex.1` is Ex for the second pair of materials of a data set.
 
 A new property is one entry here and one formula there:
@@ -25,11 +26,11 @@ from typing import Literal
 
 from microdesign.core.errors import InputError
 
-Tensor = Literal["stiffness", "conductivity"]
-"""An effective tensor; phases have what it takes, or they do not."""
-Unit = Literal["stiffness", "conductivity", "none"]
+Tensor = Literal["stiffness", "conductivity", "density"]
+"""An effective tensor, or the scalar density; phases have what it takes, or they do not."""
+Unit = Literal["stiffness", "conductivity", "density", "none"]
 """Whose unit a property has; `none` is a number."""
-Bound = Literal["E", "K", "mu", "k", "normal", "poisson", "anisotropy"]
+Bound = Literal["E", "K", "mu", "k", "normal", "poisson", "anisotropy", "density"]
 """Which bound of `physics.bounds` holds: that of a modulus of the phases, or of a combination of them."""
 Turn = Callable[[tuple[int, ...], tuple[int, ...]], tuple[str, int]]
 """(axes, flipped) -> the property that this one was before a symmetry of the grid, and the sign that it takes.
@@ -150,8 +151,8 @@ def unit_of(name: str, units: Mapping[Unit, str]) -> str:
     """Returns the unit of a property or a quotient, out of those of the tensors; `?` where it is not known.
 
     Example:
-        >>> unit_of("Ex/kx", {"stiffness": "GPa", "conductivity": "W/(m K)", "none": "1"})
-        '(GPa)/(W/(m K))'
+        >>> unit_of("Ex/density", {"stiffness": "GPa", "density": "kg/m3", "none": "1"})
+        '(GPa)/(kg/m3)'
     """
     if parts := quotient(name):
         above, below = (unit_of(part, units) for part in parts)
@@ -313,3 +314,5 @@ _register_constants(
         *("Gxy", "Gxz", "Gyz", "kx", "ky", "kz"),
     ),
 )
+for _dims in (2, 3):
+    register(Property("density", _dims, ("density",), unit="density", turn=unchanged("density"), bound="density"))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _METRES = {"pm": 1e-12, "nm": 1e-9, "um": 1e-6, "mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3}
 """Units of length as they are stored; these need no pint, which takes three quarters of a second to be ready."""
 _NO_LENGTHS = ("pixel", "pixels", "px", "voxel", "voxels", "none", "unknown", "unit", "units", "null")
+_POWER = re.compile(r"(?<=[a-zA-Z])(\d)\b")
+"""The 3 of `kg/m3`, which pint takes for a part of the name."""
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(.*?)\s*")
 
 
@@ -124,8 +126,8 @@ def convert(value: float, unit: str, target: str) -> float:
         InputError: A unit is not known, or the two measure different things.
 
     Example:
-        >>> convert(500, "nm", "um")
-        0.5
+        >>> convert(500, "nm", "um"), convert(2.7, "g/cm3", "kg/m3")
+        (0.5, 2700.0)
     """
     if unit == target:
         return value
@@ -210,7 +212,7 @@ def _length_unit(text: str) -> str:
 @cache
 def _unit(text: str) -> "Unit":
     try:
-        return _registry().parse_units(text)
+        return _registry().parse_units(_POWER.sub(r"**\1", text))
     except Exception:
         # pint lets through what its parser and its definitions raise: a handful of classes without a common base.
         raise InputError(f"the unit '{text}' is not known") from None

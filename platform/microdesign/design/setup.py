@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from microdesign.design.target.training_images import TrainingImages
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.container import Microstructures, is_known
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.density import DENSITY, with_density
 from microdesign.physics.evaluators.protocol import Evaluator, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution.store import ResultStore
@@ -83,7 +84,7 @@ class CampaignSetup:
         rows = slice(None) if settled else admitted(target, self.data.labels)
         properties = {name: values[rows] for name, values in self.data.properties.items()}
         if isinstance(self.model, MaterialTransfer) and not self.labelled:
-            return self.model.transfer(properties)
+            return self.model.transfer(properties) | {n: v for n, v in properties.items() if n == DENSITY}
         return properties
 
     @property
@@ -154,12 +155,12 @@ def open_setup(
     check_coarse(shape, config.coarse_grid, evaluator, materials)
     if trained is not None:
         _check_units(trained.units, materials.units)
-    if trained is not None and trained.digest != materials.digest:
+    if trained is not None and trained.tensor_digest != materials.tensor_digest:
         surrogate = MaterialTransfer(surrogate, trained, materials)
     data, labelled = None, False
     if dataset is not None and config.dataset is not None:
         labelled = _is_labelled(dataset, config.dataset, materials, trained)
-        data = _training_images(dataset, config.dataset, target, surrogate, shape)
+        data = _training_images(dataset, config.dataset, target, surrogate, materials, shape)
     if any(goal.is_of_data for goal in target.goals):
         target = _with_percentiles(target, data if labelled else None)
         check_feasible(target, materials, evaluator)
@@ -219,18 +220,22 @@ def _check_units(trained: Units, given: Units) -> None:
 def _is_labelled(dataset: Dataset, folder: str, materials: Materials, trained: Materials | None) -> bool:
     """Whether the data's properties are those of the campaign's materials; those of the model's serve as well."""
     given = dataset.manifest.materials
-    digest = materials.digest if given is None else validate_config(Materials, given, folder).digest
-    if digest not in (materials.digest, trained and trained.digest):
+    own = materials.tensor_digest
+    digest = own if given is None else validate_config(Materials, given, folder).tensor_digest
+    if digest not in (own, trained and trained.tensor_digest):
         raise InputError(
             f"{folder}: is labelled for other materials than the campaign's and the model's; label it again for these."
         )
-    return digest == materials.digest
+    return digest == own
 
 
 def _training_images(
-    dataset: Dataset, folder: str, target: Target, surrogate: Surrogate, made: tuple[int, ...]
+    dataset: Dataset, folder: str, target: Target, surrogate: Surrogate, materials: Materials, made: tuple[int, ...]
 ) -> Microstructures:
-    """The training split's samples whose properties are known: NaN says that physics has no value."""
+    """The training split's samples whose properties are known: NaN says that physics has no value.
+
+    Their density is that of the campaign's phases, whatever they were labelled for.
+    """
     shape = tuple(dataset.manifest.shape)
     if (shape, dataset.manifest.n_phases) != (made, target.phases):
         raise InputError(
@@ -238,6 +243,7 @@ def _training_images(
             f"{' x '.join(map(str, made))} in {target.phases}."
         )
     data = dataset.load("train")
+    data = replace(data, properties=with_density(data.properties, data.labels, materials))
     columns, targeted = [], []
     for name in surrogate.properties:
         if name not in data.properties:

@@ -11,9 +11,10 @@ import numpy as np
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
+from microdesign.physics.density import DENSITY
 from microdesign.physics.label_images import LabelImages, label_stacks
 from microdesign.physics.materials import Materials, load_materials
-from microdesign.physics.properties import properties_of, property_units, property_values
+from microdesign.physics.properties import properties_of, property_unit, property_units, property_values
 from microdesign.physics.solver.boundary import chosen_boundary
 from microdesign.physics.solver.homogenization import Homogenization
 from microdesign.physics.solver.homogenization import homogenize as solve
@@ -68,12 +69,17 @@ class EffectiveProperties:
     @property
     def units(self) -> dict[str, str]:
         """The unit of each property, as the materials state it."""
-        return property_units(self.materials, self.tensors.conductivity.shape[-1])
+        dims = self.tensors.conductivity.shape[-1]
+        density = {DENSITY: property_unit(DENSITY, self.materials)} if self.materials.has_density else {}
+        return property_units(self.materials, dims) | density
 
     @cached_property
     def properties(self) -> dict[str, np.ndarray]:
-        """Each property by name, `(n,)`; NaN where it is not defined."""
-        return properties_of(self.tensors.stiffness, self.tensors.conductivity, self.materials)
+        """Each property by name, `(n,)`; NaN where it is not defined. `density` where the phases state densities."""
+        found = properties_of(self.tensors.stiffness, self.tensors.conductivity, self.materials)
+        if self.materials.has_density:
+            found[DENSITY] = self.volume_fractions @ self.materials.densities
+        return found
 
     def __getitem__(self, name: str) -> Any:
         """Returns a property, a derived one or a quotient such as `kx/ky`: a float, or an array `(n,)`.

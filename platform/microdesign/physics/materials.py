@@ -45,6 +45,9 @@ class Phase(Config):
         None, gt=-1, lt=0.5, allow_inf_nan=False, description="Poisson's ratio (of the three-dimensional solid)"
     )
     k: Modulus | None = Field(None, description="conductivity; 0 is a perfect insulator")
+    density: float | None = Field(
+        None, ge=0, allow_inf_nan=False, description="density, for specific properties such as Ex/density; 0 of a pore"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +124,7 @@ class Units(Config):
 
     E: str = Field("as E in the materials", description="unit of the moduli")
     k: str = Field("as k in the materials", description="unit of the conductivities")
+    density: str = Field("as density in the materials", description="unit of the densities")
 
 
 class Materials(Config):
@@ -159,6 +163,12 @@ class Materials(Config):
             zero = self.voids(name)
             if all(given) and all(zero):
                 raise _located(0, name, f"{name} is 0 in every phase; expected at least one phase that is no void", 0)
+        known = [phase.density is not None for phase in self.phases]
+        if any(known) and not all(known):
+            message = f"phase {known.index(False)} has no density, but another phase has one; that of a pore is 0"
+            raise _located(known.index(False), "density", message)
+        if all(known) and not any(phase.density for phase in self.phases):
+            raise _located(0, "density", "density is 0 in every phase; expected at least one that has a mass", 0)
         return self
 
     @property
@@ -183,6 +193,16 @@ class Materials(Config):
     def has_conductivity(self) -> bool:
         """Whether the phases have a conductivity; all have one or none has."""
         return self._conductivity_given[0]
+
+    @property
+    def has_density(self) -> bool:
+        """Whether the phases state their densities; all do or none does."""
+        return self.phases[0].density is not None
+
+    @property
+    def densities(self) -> np.ndarray:
+        """Density of each phase, `(P,)` float64; `(0,)` if the phases state none."""
+        return np.array([phase.density for phase in self.phases if phase.density is not None], dtype=np.float64)
 
     @property
     def lame_moduli(self) -> np.ndarray:
@@ -264,8 +284,21 @@ class Materials(Config):
 
     @property
     def digest(self) -> str:
-        """Digest of what effective properties depend on: plane and phases, not the names of the units."""
-        return digest_json(self.model_dump(mode="json", exclude={"units"}))
+        """Digest of what all properties depend on: plane and phases, not the names of the units."""
+        return digest_json(self._dumped if self.has_density else self._without_densities)
+
+    @property
+    def tensor_digest(self) -> str:
+        """Digest of what stiffness and conductivity depend on: the same without the densities."""
+        return digest_json(self._without_densities)
+
+    @property
+    def _dumped(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"units"})
+
+    @property
+    def _without_densities(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude={"units": True, "phases": {"__all__": {"density"}}})
 
     @property
     def _solid_tensors(self) -> bool:

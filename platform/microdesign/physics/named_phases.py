@@ -8,11 +8,11 @@ from pydantic import BaseModel
 
 from microdesign.core.errors import InputError
 from microdesign.core.units import convert, read_quantity, split_quantity
-from microdesign.physics.phase_library import E_UNIT, K_UNIT, find_phase
+from microdesign.physics.phase_library import DENSITY_UNIT, E_UNIT, K_UNIT, find_phase
 
-_FIELDS = {"E": ("E", "nu", "stiffness"), "k": ("k", "conductivity")}
+_FIELDS = {"E": ("E", "nu", "stiffness"), "k": ("k", "conductivity"), "density": ("density",)}
 """By the name of their unit, the fields of a phase that go together."""
-_LIBRARY_UNITS = {"E": E_UNIT, "k": K_UNIT}
+_LIBRARY_UNITS = {"E": E_UNIT, "k": K_UNIT, "density": DENSITY_UNIT}
 
 Located = Callable[[int, str, str, Any], Exception]
 """Makes the error of a phase: its number, the field, what is wrong, and the value."""
@@ -41,6 +41,11 @@ def resolve_phases(values: Mapping[str, Any], located: Located) -> dict[str, Any
     known = [_found(number, phase, located) for number, phase in enumerate(phases)]
     own = [phase for phase, of in zip(phases, known, strict=True) if of is None]
     shared = {key for key, fields in _FIELDS.items() if all(set(fields) & set(phase) for phase in own)}
+    # Some of the library have no density, and then no phase takes one: all have it or none has.
+    if any(
+        of is not None and not of["density"] and "density" not in phase for phase, of in zip(phases, known, strict=True)
+    ):
+        shared.discard("density")
     taken = [{} if of is None else _taken(of, phase, shared) for of, phase in zip(known, phases, strict=True)]
     stated = dict(units or {})
     for key in _FIELDS:
@@ -67,7 +72,8 @@ def _found(number: int, phase: dict[str, Any], located: Located) -> dict[str, di
         _, found = find_phase(str(name))
     except InputError as error:
         raise located(number, "name", str(error).rstrip("."), name) from None
-    return {"E": found.elastic_values, "k": {"k": found.k}}
+    density = {} if found.density is None else {"density": found.density}
+    return {"E": found.elastic_values, "k": {"k": found.k}, "density": density}
 
 
 def _taken(found: Mapping[str, dict[str, Any]], phase: Mapping[str, Any], shared: set[str]) -> dict[str, Any]:

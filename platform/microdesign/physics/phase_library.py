@@ -12,8 +12,8 @@ from pydantic import Field, model_validator
 from microdesign.core.config import Config, read_yaml_mapping, validate_config
 from microdesign.core.errors import InputError
 
-E_UNIT, K_UNIT = "GPa", "W/(m K)"
-"""What the library's moduli and conductivities are in."""
+E_UNIT, K_UNIT, DENSITY_UNIT = "GPa", "W/(m K)", "kg/m3"
+"""What the library's moduli, conductivities and densities are in."""
 
 
 class LibraryPhase(Config):

@@ -22,9 +22,17 @@ _FORMULAS: dict[tuple[str, int], Callable[..., np.ndarray]] = {}
 
 _ROUND_OFF = 1e-13
 """Eigenvalues of a tensor, scaled to ones on its diagonal, up to which it is singular: far below any contrast."""
+_OF_TOLERANCE = 1e-2
+"""Those of a porous solid that are noise, as a share of the solver's tolerance.
+
+A solid that hangs together along a diagonal alone has k11 = k22 = k12: kx = 1 / (K^-1)_xx is 0, and the solver leaves
+1e-7 of k11 with a tolerance of 1e-4. Beams of one pixel among 512 have 4e-6.
+"""
 
 
-def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
+def engineering_constants(
+    stiffness: np.ndarray, conductivity: np.ndarray, singular: float = _ROUND_OFF
+) -> dict[str, np.ndarray]:
     """Returns the seven constants, each from a unit stress or flux load (Robertson et al., MICRO2D, 2024).
 
     With the compliance S = C^-1 and the resistivity R = K^-1: Ex = 1/S11, vxy = -S12/S11, Ey = 1/S22, vyx = -S12/S22,
@@ -37,6 +45,7 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
     Args:
         stiffness: `(n, 3, 3)`, order xx, yy, xy with engineering shear.
         conductivity: `(n, 2, 2)`.
+        singular: Eigenvalues of a tensor, scaled to ones on its diagonal, that count as 0.
 
     Returns:
         A `(n,)` float64 array for each constant, in the units of the tensors.
@@ -47,7 +56,7 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
         >>> {name: float(value[0]) for name, value in constants.items()}
         {'Ex': 0.0, 'vxy': nan, 'Ey': 2.0, 'vyx': nan, 'Gxy': 0.0, 'kx': 0.0, 'ky': 3.0}
     """
-    elastic, thermal = _Compliance.of(stiffness), _Compliance.of(conductivity)
+    elastic, thermal = _Compliance.of(stiffness, singular), _Compliance.of(conductivity, singular)
     Ex, Ey, Gxy = elastic.moduli.T
     return {
         "Ex": Ex,
@@ -60,7 +69,7 @@ def engineering_constants(stiffness: np.ndarray, conductivity: np.ndarray) -> di
     }
 
 
-def elastic_constants(stiffness: np.ndarray) -> dict[str, np.ndarray]:
+def elastic_constants(stiffness: np.ndarray, singular: float = _ROUND_OFF) -> dict[str, np.ndarray]:
     """Returns Young's moduli, Poisson's ratios and shear moduli of volumes, each from a unit stress.
 
     With the compliance S = C^-1: Ex = 1/S11, Ey = 1/S22, Ez = 1/S33, vxy = -S12/S11 (the contraction along y under a
@@ -69,6 +78,7 @@ def elastic_constants(stiffness: np.ndarray) -> dict[str, np.ndarray]:
 
     Args:
         stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
+        singular: As of `engineering_constants`.
 
     Returns:
         A `(n,)` float64 array for each constant, in the unit of the tensors.
@@ -78,19 +88,20 @@ def elastic_constants(stiffness: np.ndarray) -> dict[str, np.ndarray]:
         >>> {name: float(value[0]) for name, value in elastic_constants(solid[None]).items() if name[0] != "v"}
         {'Ex': 2.0, 'Ey': 2.0, 'Ez': 2.0, 'Gyz': 1.0, 'Gxz': 1.0, 'Gxy': 1.0}
     """
-    compliance = _Compliance.of(stiffness)
+    compliance = _Compliance.of(stiffness, singular)
     moduli = dict(zip(("Ex", "Ey", "Ez", "Gyz", "Gxz", "Gxy"), compliance.moduli.T, strict=True))
     ratios = {f"v{'xyz'[i]}{'xyz'[j]}": compliance.ratio(i, j) for i in range(3) for j in range(3) if i != j}
     return {**moduli, **ratios}
 
 
-def directional_conductivities(conductivity: np.ndarray) -> dict[str, np.ndarray]:
+def directional_conductivities(conductivity: np.ndarray, singular: float = _ROUND_OFF) -> dict[str, np.ndarray]:
     """Returns kx, ky and kz of volumes, each from a unit flux: 1 / (K^-1)_xx and so on, `(n,)`.
 
     Args:
         conductivity: `(n, 3, 3)`.
+        singular: As of `engineering_constants`.
     """
-    return dict(zip(("kx", "ky", "kz"), _Compliance.of(conductivity).moduli.T, strict=True))
+    return dict(zip(("kx", "ky", "kz"), _Compliance.of(conductivity, singular).moduli.T, strict=True))
 
 
 def tensor_entries(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
@@ -105,25 +116,28 @@ def tensor_entries(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str,
     return {p.name: tensors[p.tensors[0]][:, p.entry[0], p.entry[1]] for p in entries if p.entry is not None}
 
 
-def volume_properties(stiffness: np.ndarray, conductivity: np.ndarray) -> dict[str, np.ndarray]:
+def volume_properties(
+    stiffness: np.ndarray, conductivity: np.ndarray, singular: float = _ROUND_OFF
+) -> dict[str, np.ndarray]:
     """Returns the components of the tensors of volumes, their engineering constants and `isotropic_averages`.
 
     Args:
         stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
         conductivity: `(n, 3, 3)`.
+        singular: As of `engineering_constants`.
 
     Returns:
         A `(n,)` float64 array for each, in the units of the tensors.
     """
     return {
         **tensor_entries(stiffness, conductivity),
-        **isotropic_averages(stiffness),
-        **elastic_constants(stiffness),
-        **directional_conductivities(conductivity),
+        **isotropic_averages(stiffness, singular),
+        **elastic_constants(stiffness, singular),
+        **directional_conductivities(conductivity, singular),
     }
 
 
-def isotropic_averages(stiffness: np.ndarray) -> dict[str, np.ndarray]:
+def isotropic_averages(stiffness: np.ndarray, singular: float = _ROUND_OFF) -> dict[str, np.ndarray]:
     """Returns isotropic averages `K`, `G`, `E` of volumes and the universal anisotropy index `AU`, `(n,)` each.
 
     K and G are the Voigt-Reuss-Hill averages, the means of Voigt's, K_V = (C_11 + C_22 + C_33 + 2 (C_12 + C_13 + C_23))
@@ -137,8 +151,9 @@ def isotropic_averages(stiffness: np.ndarray) -> dict[str, np.ndarray]:
 
     Args:
         stiffness: `(n, 6, 6)`, order xx, yy, zz, yz, xz, xy with engineering shear.
+        singular: As of `engineering_constants`.
     """
-    compliance = _Compliance.of(stiffness)
+    compliance = _Compliance.of(stiffness, singular)
     C_normal, C_cross, C_shear = _sums(stiffness)
     S_normal, S_cross, S_shear = _sums(compliance.S)
     K_V, G_V = (C_normal + 2 * C_cross) / 9, (C_normal - C_cross + 3 * C_shear) / 15
@@ -155,22 +170,26 @@ def isotropic_averages(stiffness: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def properties_of(stiffness: np.ndarray, conductivity: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
+def properties_of(
+    stiffness: np.ndarray, conductivity: np.ndarray, materials: Materials, tolerance: float = 1e-4
+) -> dict[str, np.ndarray]:
     """Returns the `property_names` of these phases, from the effective tensors of images or of volumes.
 
     Args:
         stiffness: `(n, 3, 3)` or `(n, 6, 6)`, as of `tensor_entries`; NaN if the phases have none.
         conductivity: `(n, 2, 2)` or `(n, 3, 3)`; likewise.
         materials: The phases.
+        tolerance: The solver's, which with pores says what it leaves of a load that the solid does not carry.
 
     Returns:
         Each `(n,)`; NaN is a value that is not defined, see `engineering_constants` and `undefined_because`.
     """
     dims = conductivity.shape[-1]
+    singular = max(_ROUND_OFF, _OF_TOLERANCE * tolerance / materials.contrast) if materials.has_voids else _ROUND_OFF
     if dims == 2:
-        values = engineering_constants(stiffness, conductivity) | tensor_entries(stiffness, conductivity)
+        values = engineering_constants(stiffness, conductivity, singular) | tensor_entries(stiffness, conductivity)
     else:
-        values = volume_properties(stiffness, conductivity)
+        values = volume_properties(stiffness, conductivity, singular)
     return {name: property_values(values, name, dims) for name in property_names(materials, dims)}
 
 
@@ -281,7 +300,11 @@ for _entry in known(3).values():
 
 def given_tensors(materials: Materials) -> tuple[Tensor, ...]:
     """Returns the effective tensors that these phases give."""
-    given: dict[Tensor, bool] = {"stiffness": materials.has_stiffness, "conductivity": materials.has_conductivity}
+    given: dict[Tensor, bool] = {
+        "stiffness": materials.has_stiffness,
+        "conductivity": materials.has_conductivity,
+        "density": materials.has_density,
+    }
     return tuple(tensor for tensor, has in given.items() if has)
 
 
@@ -306,7 +329,8 @@ def property_units(materials: Materials, dims: int = 2) -> dict[str, str]:
 
 def property_unit(name: str, materials: Materials) -> str:
     """Returns the unit of a property, also of tensor entries, derived ones and quotients; `?` of an unknown one."""
-    return unit_of(name, {"stiffness": materials.units.E, "conductivity": materials.units.k, "none": "1"})
+    units = materials.units
+    return unit_of(name, {"stiffness": units.E, "conductivity": units.k, "density": units.density, "none": "1"})
 
 
 @dataclass(frozen=True)
@@ -325,14 +349,14 @@ class _Compliance:
     known: np.ndarray
 
     @classmethod
-    def of(cls, tensors: np.ndarray) -> "_Compliance":
+    def of(cls, tensors: np.ndarray, singular: float) -> "_Compliance":
         n, K = tensors.shape[:2]
         S, carried, known = np.zeros((n, K, K)), np.zeros((n, K), bool), np.isfinite(tensors).all(axis=(1, 2))
         for i in np.flatnonzero(known):
             (there,) = np.nonzero(np.diag(tensors[i]) > 0)
             size = np.sqrt(np.diag(tensors[i])[there])
             values, vectors = np.linalg.eigh(tensors[i][np.ix_(there, there)] / size[:, None] / size)
-            null = values <= _ROUND_OFF * len(there)
+            null = values <= singular * len(there)
             inverse = (vectors[:, ~null] / values[~null]) @ vectors[:, ~null].T / size[:, None] / size
             S[i][np.ix_(there, there)] = inverse
             carried[i, there] = np.square(vectors[:, null]).sum(1) < 1e-6

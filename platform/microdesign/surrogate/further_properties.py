@@ -1,4 +1,4 @@
-"""Properties that a model does not have, predicted from those that it has by a regression on labelled images.
+"""Properties that a model does not have: by a regression on labelled images, or, the density, by the image itself.
 
 A data set often has more labels than a model was trained on, and the properties of a microstructure are strongly
 dependent: of the demo's images Ex, Ey and kx explain 99.6 % of the variance of log ky. A quadratic polynomial of
@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from microdesign.core.errors import InputError
-from microdesign.core.properties import is_signed
+from microdesign.core.properties import is_signed, quotient
+from microdesign.physics.density import DENSITY, with_density
+from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
 from microdesign.surrogate.protocol import Surrogate
 from microdesign.surrogate.wrapped import WrappedSurrogate
@@ -95,31 +97,49 @@ class PropertyRegression:
 
 
 class FurtherProperties(WrappedSurrogate):
-    """A `Surrogate` with regressions of properties that the model itself does not have.
+    """A `Surrogate` with properties that the model itself does not have.
 
     Args:
         surrogate: The model.
         regressions: By the name of the property.
+        materials: The phases, whose densities give that of an image; None where it is not asked for.
     """
 
-    def __init__(self, surrogate: Surrogate, regressions: Mapping[str, PropertyRegression]) -> None:
+    def __init__(
+        self,
+        surrogate: Surrogate,
+        regressions: Mapping[str, PropertyRegression],
+        materials: Materials | None = None,
+    ) -> None:
         super().__init__(surrogate)
-        self.regressions = dict(regressions)
+        self.regressions, self._materials = dict(regressions), materials
+
+    def of_images(self, labels: np.ndarray) -> dict[str, np.ndarray]:
+        """What images uint8 `(n, *N)` say exactly, each `(n,)`: their density, if the phases state densities."""
+        return {} if self._materials is None else with_density({}, labels, self._materials)
 
 
 def with_further_properties(
-    surrogate: Surrogate, names: Sequence[str], table: Mapping[str, np.ndarray] | None, dims: int = 2
+    surrogate: Surrogate,
+    names: Sequence[str],
+    table: Mapping[str, np.ndarray] | None,
+    materials: Materials | None = None,
+    dims: int = 2,
 ) -> Surrogate:
     """The model with regressions of those of the properties `names` that it does not determine and labels tell of.
+
+    Where one of them is, or is per, density, that of an image is exact; the regression then serves the Jacobian.
 
     Args:
         surrogate: The model.
         names: Properties; quotients `A/B` as well.
         table: Properties of labelled images by name, `(N,)` each; None without.
+        materials: The phases, for the density; None without.
         dims: 2, of images, or 3, of volumes.
     """
+    dense = materials if any(DENSITY in (quotient(name) or (name,)) for name in names) else None
     if table is None:
-        return surrogate
+        return surrogate if dense is None else FurtherProperties(surrogate, {}, dense)
     example = dict.fromkeys(surrogate.properties, np.ones(1))
     found = {}
     for name in names:
@@ -128,7 +148,7 @@ def with_further_properties(
         except InputError:
             if (fitted := PropertyRegression.fit(table, surrogate.properties, name, dims)) is not None:
                 found[name] = fitted
-    return FurtherProperties(surrogate, found) if found else surrogate
+    return FurtherProperties(surrogate, found, dense) if found or dense else surrogate
 
 
 def _scaled(columns: np.ndarray, logarithmic: np.ndarray) -> np.ndarray:

@@ -331,3 +331,17 @@ def test_draws_go_on_until_there_are_as_many_distinct_designs_as_are_asked_for(
         campaign.tell([measure(trial)])
     assert further
     assert {trial.stage for trial in campaign.ask(4)} == {"bayesian"}
+
+
+def test_a_specific_property_needs_no_density_from_the_laboratory(
+    tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    phases = [{**phase, "density": rho} for phase, rho in zip(materials.model_dump()["phases"], (1, 3), strict=True)]
+    dense = Materials.model_validate({"phases": phases})
+    config = settings(tmp_path, target={"properties": {"Ex/density": {"maximize": True}}}, evaluations=6)
+    campaign = searched(AskTell(config, surrogate, dense, "laboratory"))
+    assert len(campaign.ledger.succeeded) == 6
+    for trial in campaign.ledger.succeeded:
+        fraction = trial.labels.mean()
+        assert trial.verified["Ex/density"] == pytest.approx((1 + 4 * fraction) / (1 + 2 * fraction))
+        assert trial.verified["density"] == pytest.approx(1 + 2 * fraction)

@@ -5,6 +5,7 @@ import pytest
 
 from microdesign.design.search.prediction import predict_target, target_jacobian
 from microdesign.design.target.target import Target
+from microdesign.physics.materials import Materials
 from microdesign.surrogate.further_properties import FurtherProperties, with_further_properties
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import decode_labels
@@ -57,3 +58,24 @@ def test_a_property_that_labels_alone_have_is_predicted_with_its_jacobian(surrog
     expected = (2 * kx / Ex**2)[:, None] * own[:, 1] - (2 * kx**2 / Ex**3)[:, None] * own[:, 0]
     np.testing.assert_allclose(jacobian[:, 0], expected, rtol=0.03, atol=1e-3 * np.abs(expected).max())
     assert np.isnan(jacobian[:, 1]).all()
+
+
+def test_a_specific_property_is_predicted_with_the_density_of_the_image_itself(surrogate: LocalSurrogate) -> None:
+    """By whatever evaluator; the Jacobian is that of a regression on labelled images, where there are some."""
+    phases = [{"E": 1, "nu": 0.3, "k": 1, "density": 1.0}, {"E": 10, "nu": 0.3, "k": 10, "density": 3.0}]
+    materials = Materials.model_validate({"phases": phases})
+    rows = np.exp(np.random.default_rng(0).normal(1, 0.4, (2, 300)))
+    table = {"Ex": rows[0], "kx": rows[1], "density": rows[1] ** 2}
+    target, z = Target(properties={"Ex/density": 2.0, "density": 1.0}), np.random.default_rng(0).standard_normal((3, 4))
+    for known in (table, None):
+        model = with_further_properties(surrogate, target.names, known, materials)
+        labels = decode_labels(model, z)
+        means, deviations = surrogate.predict(labels)
+        density = 1 + 2 * labels.mean((1, 2))
+        mean, std = predict_target(target, model, labels)
+        np.testing.assert_allclose(mean, np.stack([means[:, 0] / density, density], axis=1))
+        np.testing.assert_allclose(std, np.stack([deviations[:, 0] / density, 0 * density], axis=1), rtol=1e-6)
+        jacobian = target_jacobian(target, model, z)
+        assert jacobian is not None
+        assert np.isfinite(jacobian).all() == (known is not None)
+    assert with_further_properties(surrogate, ["Ex", "kx"], None, materials) is surrogate

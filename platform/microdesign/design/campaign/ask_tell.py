@@ -22,6 +22,7 @@ from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.proposals import Proposals
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
 from microdesign.design.target.feasibility import check_bounds
+from microdesign.physics.density import with_density
 from microdesign.physics.evaluators.manufacturing import DRAWN, VARIANTS, by_variant, variant_name
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.protocol import Surrogate
@@ -65,6 +66,7 @@ class AskTell(CampaignProgress):
         known_images: np.ndarray | None = None,
     ) -> None:
         check_bounds(config.target, materials)
+        self._materials = materials
         self.proposals = Proposals(config, surrogate, materials, fingerprint, table, reference, known_images)
         self._lock = lock_folder(str(config.folder))
         try:
@@ -217,7 +219,8 @@ class AskTell(CampaignProgress):
         ended = {"order": order, "worker": result.worker}
         if result.error:
             return trial.moved(TrialState.FAILED, timings, error=result.error, **ended)
-        columns = {name: np.array([_number(trial, name, value)]) for name, value in result.values.items()}
+        given = {name: np.array([_number(trial, name, value)]) for name, value in result.values.items()}
+        columns = with_density(given, trial.labels[None], self._materials)
         verified = {name: float(array[0]) for name, array in columns.items()}
         if self.config.robust:
             drawn = self._complete(trial, columns)

@@ -58,7 +58,7 @@ class Proposals:
         known_images: np.ndarray | None = None,
     ) -> None:
         self.config, self.target = config, config.target
-        self._digest, self._fingerprint = materials.digest, fingerprint
+        self._materials, self._fingerprint = materials, fingerprint
         self._table, self._reference, self._known_images = table, reference, known_images
         self._refiner = load_refiner(config.refiner)
         self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
@@ -67,7 +67,8 @@ class Proposals:
     def adopt(self, surrogate: Surrogate) -> None:
         """Goes on with another model, as a retrained one: trials that another one proposed are encoded anew."""
         config = self.config
-        self.surrogate = with_further_properties(surrogate, self.target.names, self._table, self.target.dims)
+        names, dims = self.target.names, self.target.dims
+        self.surrogate = with_further_properties(surrogate, names, self._table, self._materials, dims)
         self._initial: InitialDesign | None = None
         points = conditions(self.target, surrogate, self._table, config.conditions, config.seed)
         self.strata = strata_around(surrogate, points, config.neighbours, config.spread, config.seed)
@@ -100,7 +101,7 @@ class Proposals:
 
     def keys(self, designs: Designs) -> list[str]:
         """Keys of the designs in the ledger."""
-        return [evaluation_key(labels, self._digest, self._fingerprint) for labels in designs.labels]
+        return [evaluation_key(labels, self._materials.digest, self._fingerprint) for labels in designs.labels]
 
     def seen(self, trials: Sequence[Trial]) -> tuple[np.ndarray, np.ndarray]:
         """Latents `(n, D)` and predictions `(n, P)` of trials by the present model."""

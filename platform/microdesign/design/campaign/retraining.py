@@ -60,7 +60,8 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
         )
     dataset, uri = Dataset.open(config.dataset), tracking_uri or default_uri()
     given = dataset.manifest.materials
-    if None not in (given, config.materials) and config.materials != Materials.model_validate(given):
+    phases = config.materials
+    if phases and given and phases.tensor_digest != Materials.model_validate(given).tensor_digest:
         raise InputError(f"{asked}: {config.dataset} is labelled for other materials than the campaign's.")
     folder = Path(config.folder).resolve() / "retraining"
     name = reference.name if isinstance(reference, RegisteredModel) else "microdesign"

@@ -79,7 +79,7 @@ def download(path: str, folder: str) -> str:
 
 def phase_texts(materials: Materials) -> list[str]:
     """What each phase is: `E 70 GPa, nu 0.33, k 160 W/(m K)`."""
-    units = {"E": materials.units.E, "k": materials.units.k, "nu": "1"}
+    units = {**materials.units.model_dump(), "nu": "1"}
     return [_phase_text(phase, units) for phase in materials.phases]
 
 

@@ -23,7 +23,8 @@ def predict_target(target: Target, surrogate: Surrogate, labels: np.ndarray) -> 
     """The regressor's mean and standard deviation of the target's properties, each `(n, P)`.
 
     NaN for a property that those of the model do not determine, unless the model comes with a regression of it
-    (`surrogate.further_properties`). The deviation of a computed one is to first order, as if errors were independent.
+    (`surrogate.further_properties`). The deviation of a computed one is to first order, as if errors were independent;
+    the density of an image is exact.
 
     Args:
         target: What is asked.
@@ -32,6 +33,8 @@ def predict_target(target: Target, surrogate: Surrogate, labels: np.ndarray) -> 
     """
     mean, std = (dict(zip(surrogate.properties, array.T, strict=True)) for array in surrogate.predict(labels))
     further = _further(surrogate)
+    exact = surrogate.of_images(labels) if isinstance(surrogate, FurtherProperties) else {}
+    mean, std = exact | mean, dict.fromkeys(exact, np.zeros(len(labels))) | std
     known = [_predicted(name, target.dims, mean, std, len(labels), further) for name in target.names]
     return np.stack([m for m, _ in known], axis=-1), np.stack([s for _, s in known], axis=-1)
 
@@ -68,7 +71,7 @@ def _predicted(
     except InputError:
         return np.full(n, np.nan), np.full(n, np.nan)
     variance = np.zeros(n)
-    if name in further:
+    if name in further and not _determined(mean, name, dims):
         variance += (further[name].deviation * (np.abs(values) if further[name].is_positive else 1.0)) ** 2
     for each in mean:  # first-order propagation by finite differences, whatever the formula
         shifted = {**mean, each: mean[each] + _STEP * std[each]}
@@ -89,4 +92,15 @@ def _derivative(name: str, dims: int, mean: Mapping[str, np.ndarray], by: str, f
 
 
 def _values(mean: Mapping[str, np.ndarray], name: str, dims: int, further: Regressions) -> np.ndarray:
-    return further[name].values(mean) if name in further else property_values(mean, name, dims)
+    if name in further and not _determined(mean, name, dims):
+        return further[name].values(mean)
+    return property_values(mean, name, dims)
+
+
+def _determined(mean: Mapping[str, np.ndarray], name: str, dims: int) -> bool:
+    """Whether the properties at hand determine one: a regression of it is for where they do not."""
+    try:
+        property_values(mean, name, dims)
+    except InputError:
+        return False
+    return True

@@ -125,7 +125,7 @@ def feasibility_of(
     """
     bounds = _bounds(target, materials)
     warnings = [_anisotropic(name, target, bounds[name]["isotropic"]) for name in bounds if "isotropic" in bounds[name]]
-    if model_materials is not None and model_materials.digest != materials.digest:
+    if model_materials is not None and model_materials.tensor_digest != materials.tensor_digest:
         warnings.append(
             "The model was trained on other phases. Physics is exact for these; the model's predictions are "
             "transferred by the bounds of the phases and corrected by the campaign's evaluations: expect to need more."
@@ -151,7 +151,7 @@ def _bounds(target: Target, materials: Materials) -> dict[str, dict[str, Interva
         sides |= {"E": (young[0], young[1])}
         for name in bounds:
             # Of an isotropic microstructure a property is the modulus that bounds it.
-            if modulus := bounding_modulus(name, dims):
+            if (modulus := bounding_modulus(name, dims)) in sides:
                 low, high = sides[modulus]
                 bounds[name]["isotropic"] = float(low.min()), float(high.max())
     return bounds

@@ -28,13 +28,14 @@ _YOUNG = {2: (4.0, 4.0), 3: (9.0, 3.0)}
 
 
 def phase_moduli(materials: Materials, dims: int = 2) -> dict[str, np.ndarray]:
-    """Returns the moduli of the phases in two or three dimensions: `K`, `mu`, `E` and `k` (conductivity), each `(P,)`.
+    """Returns the moduli of the phases in two or three dimensions: `K`, `mu`, `E`, `k` and `density`, each `(P,)`.
 
     Those that the phases do not have are empty.
     """
     lam, mu = materials.lame_moduli_of(dims).T
     bulk = lam + 2 / dims * mu
-    return {"K": bulk, "mu": mu, "E": young_modulus(bulk, mu, dims), "k": materials.conductivities}
+    young = young_modulus(bulk, mu, dims)
+    return {"K": bulk, "mu": mu, "E": young, "k": materials.conductivities, "density": materials.densities}
 
 
 def young_modulus(K: np.ndarray, mu: np.ndarray, dims: int) -> np.ndarray:
@@ -136,6 +137,9 @@ def _intervals(materials: Materials, fractions: Fractions, dims: int) -> dict[Bo
     low = {name: float(reuss(values, mixtures).min()) for name, values in moduli.items()}
     high = {name: float(voigt(values, mixtures).max()) for name, values in moduli.items()}
     intervals: dict[Bound, Interval] = {}
+    if materials.has_density:  # the arithmetic mean itself
+        means = voigt(moduli["density"], mixtures)
+        intervals["density"] = float(means.min()), float(means.max())
     if materials.has_conductivity:
         k = moduli["k"]
         intervals["k"] = (low["k"], high["k"]) if np.ptp(k) else (float(k[0]), float(k[0]))

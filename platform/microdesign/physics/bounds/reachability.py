@@ -33,7 +33,11 @@ from microdesign.physics.properties import given_tensors, property_names
 
 _REASONS = {"poisson": "the stiffness is positive definite", "anisotropy": "by definition"}
 """Why a property is bounded, where that is not by the Voigt and Reuss means of a modulus."""
-_PHASES_LACK: dict[Tensor, str] = {"stiffness": "stiffness (E and nu)", "conductivity": "conductivity (k)"}
+_PHASES_LACK: dict[Tensor, str] = {
+    "stiffness": "stiffness (E and nu)",
+    "conductivity": "conductivity (k)",
+    "density": "density",
+}
 
 _PLANES = np.linspace(0, 1, 401)
 """Planes that stand for the upper bound of Young's modulus; they lie above it by less than 1e-4 of it."""
@@ -48,9 +52,12 @@ def is_property(name: str, dims: int = 2) -> bool:
 
 
 def bounding_modulus(name: str, dims: int = 2) -> str | None:
-    """Returns the modulus of the phases, `E`, `K`, `mu` or `k`, whose Voigt and Reuss means bound a property."""
+    """Returns the modulus of the phases, `E`, `K`, `mu`, `k` or `density`, whose means bound a property.
+
+    Those of Voigt and Reuss; the density is Voigt's mean itself.
+    """
     entry = known(dims).get(name)
-    return entry.bound if entry is not None and entry.bound in ("E", "K", "mu", "k") else None
+    return entry.bound if entry is not None and entry.bound in ("E", "K", "mu", "k", "density") else None
 
 
 def check_reachable(
@@ -139,7 +146,9 @@ def _needs(modulus: str, interval: Interval, materials: Materials, dims: int) ->
     rows = [np.empty((0, len(moduli)))]
     if low > 0:
         rows.append((young_planes(materials, _PLANES, dims) if modulus == "E" else moduli[None]) / low)
-    if np.isfinite(high) and moduli.all():  # any volume fraction of a void brings Reuss's bound down to 0
+    if modulus == "density" and np.isfinite(high):
+        rows.append(2 - moduli[None] / high)  # f.rho <= high where the fractions f add up to 1
+    elif np.isfinite(high) and moduli.all():  # any volume fraction of a void brings Reuss's bound down to 0
         rows.append(high / moduli[None])
     return np.concatenate(rows)
 
@@ -202,8 +211,8 @@ def _check_two_phases(
         moduli = bounding_modulus(above, dims), bounding_modulus(below, dims)
         if moduli[0] and moduli[1]:
             top, bottom = (_means(modulus, materials, f, dims) for modulus in moduli if modulus)
-            with np.errstate(divide="ignore"):
-                least, most = float((top[0] / bottom[1]).min()), float((top[1] / bottom[0]).max())
+            with np.errstate(divide="ignore", invalid="ignore"):  # of a pore alone 0 / 0
+                least, most = float(np.nanmin(top[0] / bottom[1])), float(np.nanmax(top[1] / bottom[0]))
             if not (least <= high and low <= most):
                 raise InputError(
                     f"target {describe_interval(name, targets[name])} is out of reach: {where}these phases give {name} "
@@ -225,6 +234,8 @@ def _means(modulus: str, materials: Materials, f: np.ndarray, dims: int) -> tupl
     """Bounds of a modulus at each volume fraction, `(F,)` each."""
     fractions = np.stack([1 - f, f], axis=1)
     moduli = phase_moduli(materials, dims)
+    if modulus == "density":
+        return (mean := voigt(moduli[modulus], fractions)), mean
     if modulus != "E":
         return reuss(moduli[modulus], fractions), voigt(moduli[modulus], fractions)
     K, mu = voigt(moduli["K"], fractions), voigt(moduli["mu"], fractions)

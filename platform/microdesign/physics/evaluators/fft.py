@@ -18,7 +18,7 @@ from microdesign.physics.solver.precision import Precision
 if TYPE_CHECKING:
     from microdesign.physics.solver.homogenization import Homogenization
 
-_VERSION = 4
+_VERSION = 5
 """Raised whenever its answers change by more than its tolerance, or it gives more properties."""
 
 
@@ -89,14 +89,14 @@ class FFTEvaluator(Config):
             NotConvergedError: An image did not reach the tolerance; `best` holds the values of all images.
         """
         try:
-            return _values(self._homogenize(images, materials), materials)
+            return _values(self._homogenize(images, materials), materials, self.tolerance)
         except NotConvergedError as error:
             from microdesign.physics.solver.homogenization import Homogenization
 
             if not isinstance(error.best, Homogenization):
                 raise
             failed = np.flatnonzero(~(error.best.error_estimate <= self.tolerance)).tolist()
-            raise NotConvergedError(str(error), _values(error.best, materials), failed) from None
+            raise NotConvergedError(str(error), _values(error.best, materials, self.tolerance), failed) from None
 
     def _homogenize(self, images: np.ndarray, materials: Materials) -> "Homogenization":
         settings = {"dims": images.ndim - 1, **self.for_images(periodic=True).model_dump(exclude={"device"})}
@@ -110,9 +110,9 @@ class FFTEvaluator(Config):
         return homogenize_batch(images, materials, device=self.device, **settings)
 
 
-def _values(result: "Homogenization", materials: Materials) -> Values:
+def _values(result: "Homogenization", materials: Materials, tolerance: float) -> Values:
     return {
-        **properties_of(result.stiffness, result.conductivity, materials),
+        **properties_of(result.stiffness, result.conductivity, materials, tolerance),
         **_entries(result, materials),
         "iterations": result.iterations.astype(np.float64),
         "error_estimate": result.error_estimate,

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from microdesign.core.errors import EvaluationError, InputError, NotConvergedError
+from microdesign.physics.density import DENSITY, with_density
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_names
 
@@ -59,9 +60,14 @@ class Evaluator(Protocol):
 
 
 def given_properties(evaluator: Evaluator, materials: Materials, dims: int = 2) -> tuple[str, ...] | None:
-    """Returns the names of the properties that an evaluator declares; None if it declares none."""
+    """Returns the names of the properties that an evaluator declares, and `density` if the phases state densities.
+
+    None if it declares none.
+    """
     given = getattr(evaluator, "given_properties", None)
-    return None if given is None else tuple(given(materials, dims))
+    if given is None:
+        return None
+    return tuple(dict.fromkeys([*given(materials, dims), *([DENSITY] if materials.has_density else [])]))
 
 
 def for_images(evaluator: Evaluator, periodic: bool, spacing: Sequence[float] = ()) -> Evaluator:
@@ -143,8 +149,16 @@ def evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials
 
     The images go to the evaluator together; if that raises, those that failed go one by one. A row that failed holds
     NaN, and its message stands in the array of strings `error`, which is empty for the others. A value of NaN alone is
-    missing: it is not defined for that image. An infinite one, or a row of NaN alone, is a failure.
+    missing: it is not defined for that image. An infinite one, or a row of NaN alone, is a failure. Where the phases
+    state densities that of the images is added.
     """
+    values = with_density(_evaluate_each(evaluator, images, materials), images, materials)
+    if DENSITY in values:
+        values[DENSITY] = np.where(values["error"] == "", values[DENSITY], np.nan)
+    return values
+
+
+def _evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials) -> Values:
     n = len(images)
     if n == 0:
         return {"error": np.array([], dtype=str)}
@@ -160,7 +174,7 @@ def evaluate_each(evaluator: Evaluator, images: np.ndarray, materials: Materials
             fine = np.setdiff1d(np.arange(n), again)
             values = _checked(error.best, n)
             parts.append((fine, {name: array[fine] for name, array in values.items()}))
-    parts += [(np.array([i]), evaluate_each(evaluator, images[i : i + 1], materials)) for i in again]
+    parts += [(np.array([i]), _evaluate_each(evaluator, images[i : i + 1], materials)) for i in again]
     return merge_values(parts, n)
 
 
