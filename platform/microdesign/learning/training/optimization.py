@@ -49,7 +49,7 @@ class OptimizerConfig(Config):
     kind: Literal["adamw", "radam", "adam", "sgd"] = Field("adamw", description="torch.optim's optimizer")
     learning_rate: float = Field(2e-3, gt=0, description="peak of the learning rate")
     pretrained: float = Field(
-        0.02,
+        0.05,
         gt=0,
         le=1,
         description="factor of the learning rate for encoder and decoder where these start from a model of images: the "
