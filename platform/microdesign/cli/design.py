@@ -30,6 +30,9 @@ def demo(
     properties: Annotated[
         str | None, typer.Option(help="Properties taken from --match; Ex,Ey,kx when left out.")
     ] = None,
+    dims: Annotated[
+        int | None, typer.Option(min=2, max=3, help="2 for images, 3 for volumes: a quarter of an hour on two cores.")
+    ] = None,
     folder: Annotated[Path | None, typer.Option(help="Where everything goes; microdesign-demo when left out.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over.")] = False,
@@ -41,6 +44,7 @@ def demo(
     from microdesign.demo.config import DemoConfig
 
     given = {
+        "dims": dims,
         "folder": None if folder is None else str(folder),
         "properties": None if properties is None else names(properties),
         "match": None if match is None else str(match),

@@ -11,7 +11,7 @@ from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
 from microdesign.core.properties import quotient, standard_names, standard_parts
 from microdesign.core.stages import Stages, check_own_folder
-from microdesign.demo.config import DEFAULT_TARGET, DemoConfig
+from microdesign.demo.config import DEFAULT_TARGETS, DemoConfig
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.retraining import retrainer
 from microdesign.design.report.result import StagedResult
@@ -52,7 +52,7 @@ def run_demo(config: DemoConfig, progress: Progress = silent, fresh: bool = Fals
     uri = default_uri(folder)
     with journal(folder, "demo", progress) as progress:
         clock = Stages(folder, progress)
-        names, asked = standard_parts(target.names), target.model_dump(mode="json")
+        names, asked = standard_parts(target.names, config.dims), target.model_dump(mode="json")
 
         with clock.stage("generate") as report:
             images = generate_dataset(config.generate, folder / "images", report)
@@ -97,7 +97,7 @@ def check_demo(config: DemoConfig) -> Target:
     Raises:
         InputError: The target cannot be had, the image to match cannot be read, or the folder is not a demo's.
     """
-    target = validate_config(Target, {"properties": _target(config)}, "the target")
+    target = validate_config(Target, {"properties": _target(config), "dims": config.dims}, "the target")
     check_feasible(target, config.materials)
     # Not merely untidy: `--fresh` would delete what is there.
     check_own_folder(Path(config.folder).resolve(), "demo.yaml", "a demo")
@@ -105,16 +105,16 @@ def check_demo(config: DemoConfig) -> Target:
 
 
 def _target(config: DemoConfig) -> dict[str, Any]:
-    known = standard_names(2)
+    known = standard_names(config.dims)
     for name in (*config.properties, *(config.target or ())):
         if not set(quotient(name) or (name,)) <= set(known):
             raise InputError(f"'{name}' is no property; expected some of {', '.join(known)}.")
     if config.match is None:
-        return dict(config.target or DEFAULT_TARGET)
+        return dict(config.target or DEFAULT_TARGETS[config.dims])
     if config.target is not None:
         raise InputError("Both a target and an image to match are given; give one.")
-    images = list(read_labels(config.match, 2))
+    images = list(read_labels(config.match, config.dims))
     if len(images) != 1:
         raise InputError(f"{config.match}: holds {len(images)} images; expected one to match.")
-    (entry,) = homogenize_report(images, config.materials)
+    (entry,) = homogenize_report(images, config.materials, dims=config.dims)
     return {name: entry["properties"][name] for name in config.properties}
