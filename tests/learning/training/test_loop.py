@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from microdesign.core.files import digest
 from microdesign.learning.data.feed import Feed
 from microdesign.learning.data.samples import Samples
 from microdesign.learning.training.config.loop_config import LoopConfig
-from microdesign.learning.training.loop import DivergedError, Save, State, build_model, run_loop
+from microdesign.learning.training.loop import WARMUP_STEPS, DivergedError, Save, State, build_model, run_loop
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.model.outputs import JointOutputs
 from microdesign.model.standardization import Standardization
@@ -315,6 +316,33 @@ def test_all_workers_go_by_the_clock_of_the_first(monkeypatch: pytest.MonkeyPatc
     _, history, _ = run(config)
     expected = [1e-3 * config.optimizer.schedule.factor(progress, 0) for progress in (0.5, 0.75)]
     assert [terms["learning_rate"] for terms in history] == pytest.approx(expected)
+
+
+def first_rates(config: LoopConfig, pretrained: frozenset[str] = frozenset()) -> list[float]:
+    """The learning rates that the first two epochs of four steps end with."""
+    model, rates = build_model(config, 2), list[float]()
+    model.pretrained = pretrained
+
+    def note(done: int, terms: dict[str, float], save: Save) -> None:
+        rates.append(terms["learning_rate"])
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt):
+        run_loop(model, feed(config), config, note)
+    return rates
+
+
+def test_seeded_weights_start_slowly_and_pretrained_ones_need_not() -> None:
+    """Also where the clock says that the share for the rise is over."""
+    for epochs, rise in ((100, WARMUP_STEPS), (20, 0.2 * 20 * 4)):
+        config = settings(epochs=epochs, optimizer={"learning_rate": 1e-3})
+        share = [((n - 1) / (4 * epochs) + 1e-3) / (config.optimizer.schedule.warmup + 1e-3) for n in (4, 8)]
+        slow = [1e-3 * min(n / rise, each) for n, each in zip((4, 8), share, strict=True)]
+        assert first_rates(config) == pytest.approx(slow)
+        assert first_rates(config, frozenset({"trunk"})) == pytest.approx([1e-3 * min(1, each) for each in share], 0.02)
+    (ended_early,) = first_rates(settings(epochs=100, max_minutes=1e-4, optimizer={"learning_rate": 1e-3}))
+    assert ended_early <= 1e-3 * 4 / WARMUP_STEPS
 
 
 def test_pretrained_parts_take_smaller_steps() -> None:

@@ -26,6 +26,12 @@ OnEpoch = Callable[[int, dict[str, float], Save], None]
 Validate = Callable[[nn.Module, Objective], Mapping[str, float]]
 
 
+WARMUP_STEPS, LONGEST_WARMUP = 50, 0.2
+"""Steps over which the learning rate of seeded weights rises at least, and the largest share of a stage for that.
+
+Adam's first steps change every weight by the learning rate: ten of them at its peak blow deep networks up."""
+
+
 class DivergedError(MicrodesignError, RuntimeError):
     """The loss or its gradient is no longer finite.
 
@@ -148,6 +154,9 @@ class _Run:
             factor = self.config.optimizer.schedule.factor(
                 max(progress, self._time_used(stage, total)), progress * stage.epochs
             )
+            if self.config.optimizer.schedule.warmup and not self._core.pretrained:
+                steps = stage.epochs * self.feed.steps
+                factor = min(factor, (progress * steps + 1) / min(WARMUP_STEPS, LONGEST_WARMUP * steps))
             for group in self.optimizer.param_groups:
                 group["lr"] = stage.learning_rate * factor * group["factor"]
             self._take_step(x, c)
