@@ -1,11 +1,11 @@
 # make demo: the main job on embedded defaults.  make test: the tests.  make lint: what CI checks first.
-# make docs: the site in site/, with the tutorials executed.
+# make docs: the site in site/, with the tutorials executed.  make audit: known vulnerabilities of the pinned packages.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs audit clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("microdesign needs Python 3.11 or later, this is " + sys.version.split()[0] + "; set PYTHON=") if sys.version_info < (3, 11) else 0'
@@ -34,6 +34,9 @@ $(VENV)/.installed-docs: $(VENV)/.installed
 
 docs: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 DOCS_EXECUTE=true OMP_NUM_THREADS=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
+
+audit:
+	.ci/audit
 
 clean:
 	rm -rf $(VENV) build site microdesign-demo runs mlflow.db mlartifacts

@@ -33,7 +33,7 @@ class ServeConfig(Config):
     encoder_replicas: int = Field(1, ge=1, description="replicas of Encoder")
     decoder_replicas: int = Field(1, ge=1, description="replicas of Decoder")
     predictor_replicas: int = Field(1, ge=1, description="replicas of PropertyPredictor")
-    ingress_replicas: int = Field(1, ge=1, description="replicas of the HTTP ingress")
+    ingress_replicas: int = Field(2, ge=1, description="replicas of the HTTP ingress; of two one may die unnoticed")
     cpus: float = Field(0.25, gt=0, description="processors per replica; torch takes as many threads, at least one")
     max_batch_size: int = Field(128, ge=1, description="images or latents that share one pass through a network")
     most_images: int = Field(1024, ge=1, description="most images or latents in a request")
@@ -55,7 +55,11 @@ def build(args: ServeConfig) -> Application:
     """
     source = find_source(args.bundle, args.tracking_uri)
     # Serve's default of five requests at a time in a replica would keep batches from filling.
-    options = {"max_ongoing_requests": 2 * args.max_batch_size, "ray_actor_options": {"num_cpus": args.cpus}}
+    options = {
+        "max_ongoing_requests": 2 * args.max_batch_size,
+        "ray_actor_options": {"num_cpus": args.cpus},
+        "max_surge_percent": 100,  # deployed anew, the old replicas answer until the new ones do
+    }
 
     def bind(deployment: Any, replicas: int, *arguments: Any) -> Any:
         # The ingress holds requests whose bodies are on their way too: /healthz is answered beside many of these.

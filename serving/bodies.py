@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from microdesign.core.errors import InputError
 from microdesign.serving.schemas import RealisationRequest, SampleRequest
-from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
+from microdesign.surrogate.arrow_wire import DIGEST_HEADER, MEDIA_TYPE, pack, unpack
 from microdesign.surrogate.protocol import DrawRequest
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -174,13 +174,17 @@ def sentence(problems: Sequence[Mapping[str, Any]]) -> str:
 
 
 async def answer(
-    request: Request, arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any] | None = None
+    request: Request, arrays: Mapping[str, np.ndarray], digest: str, extra: Mapping[str, Any] | None = None
 ) -> Response:
-    """Gives `arrays` as Arrow where the request accepts it, else as JSON with `extra` beside them."""
+    """Gives `arrays` as Arrow where the request accepts it, else as JSON with `extra` beside them.
+
+    The digest of the model that they are of goes with them as the header `DIGEST_HEADER`.
+    """
+    headers = {DIGEST_HEADER: digest}
     if MEDIA_TYPE in request.headers.get("accept", ""):
-        return Response(pack(arrays), media_type=MEDIA_TYPE)
+        return Response(pack(arrays), media_type=MEDIA_TYPE, headers=headers)
     # Writing a large JSON takes seconds; on the event loop it would hold up every other request.
-    return Response(await asyncio.to_thread(_to_json, arrays, extra or {}), media_type=JSON)
+    return Response(await asyncio.to_thread(_to_json, arrays, extra or {}), media_type=JSON, headers=headers)
 
 
 def _to_json(arrays: Mapping[str, np.ndarray], extra: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ exception of a replica as a crash, with its traceback.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from ray import serve
 from microdesign.core.errors import InputError
 from microdesign.learning.models import load_model
 from microdesign.model.bundle import Bundle
-from microdesign.surrogate.intervals import calibrated_prediction
+from microdesign.surrogate.intervals import calibrated_prediction, prediction_fields
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import DrawRequest
 
@@ -26,6 +26,21 @@ WAIT = 0.005
 """Seconds that a request waits for others to share its batch."""
 
 Arrays = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What one replica made of a request: values, their names and the model are of the same replica.
+
+    Attributes:
+        digest: The model's.
+        properties: Names of its properties, in the order of every property axis.
+        arrays: Arrays by name.
+    """
+
+    digest: str
+    properties: tuple[str, ...]
+    arrays: Mapping[str, np.ndarray]
 
 
 def cache() -> Path:
@@ -81,9 +96,22 @@ def _limit(method: Any, size: int) -> None:
 class _Replica:
     """Base of the three: the model, and as many threads as processors were given."""
 
-    def __init__(self, source: Source, cpus: float) -> None:
+    def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
         torch.set_num_threads(max(1, int(cpus)))
-        self.surrogate = LocalSurrogate(source.load())
+        self.surrogate, self._most = LocalSurrogate(source.load()), max_batch_size
+
+    def computed(self, arrays: Mapping[str, np.ndarray]) -> Computed:
+        return Computed(self.surrogate.digest, tuple(self.surrogate.properties), arrays)
+
+    async def in_batches(self, method: Any, names: Sequence[str], array: np.ndarray) -> Computed | InputError:
+        """Calls a method with a queue on pieces that fit a batch: an ingress of other settings may send larger ones."""
+        starts = range(0, max(len(array), 1), self._most)
+        answers = await asyncio.gather(*(method(array[start : start + self._most]) for start in starts))
+        for answer in answers:
+            if isinstance(answer, InputError):
+                return answer
+        parts = zip(*answers, strict=True)
+        return self.computed({name: np.concatenate(each) for name, each in zip(names, parts, strict=True)})
 
 
 @serve.deployment
@@ -91,12 +119,15 @@ class Encoder(_Replica):
     """q(z|x)."""
 
     def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
-        super().__init__(source, cpus)
-        _limit(self.encode, max_batch_size)
+        super().__init__(source, cpus, max_batch_size)
+        _limit(self._encode, max_batch_size)
+
+    async def encode(self, labels: np.ndarray) -> Computed | InputError:
+        """Mean and standard deviation, each `(n, D)`, for labels `(n, *N)`."""
+        return await self.in_batches(self._encode, ("mean", "std"), labels)
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
-    async def encode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """Mean and standard deviation, each `(n, D)`, for labels `(n, *N)`."""
+    async def _encode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
         return await asyncio.to_thread(batched, self.surrogate.encode, batch)
 
 
@@ -105,15 +136,18 @@ class PropertyPredictor(_Replica):
     """q(c|x)."""
 
     def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
-        super().__init__(source, cpus)
-        _limit(self.predict, max_batch_size)
+        super().__init__(source, cpus, max_batch_size)
+        _limit(self._predict, max_batch_size)
+
+    async def predict(self, labels: np.ndarray) -> Computed | InputError:
+        """The arrays of `calibrated_prediction` for labels `(n, *N)`."""
+        return await self.in_batches(self._predict, prediction_fields(self.surrogate.describe()), labels)
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
-    async def predict(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """The arrays of `calibrated_prediction`, in its order, for labels `(n, *N)`."""
-        return await asyncio.to_thread(batched, self._predict, batch)
+    async def _predict(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
+        return await asyncio.to_thread(batched, self._calibrated, batch)
 
-    def _predict(self, labels: np.ndarray) -> Arrays:
+    def _calibrated(self, labels: np.ndarray) -> Arrays:
         return tuple(calibrated_prediction(self.surrogate, labels).values())
 
 
@@ -122,34 +156,39 @@ class Decoder(_Replica):
     """The generative half: p(x|z) and p(z|c)."""
 
     def __init__(self, source: Source, cpus: float, max_batch_size: int) -> None:
-        super().__init__(source, cpus)
-        _limit(self.decode, max_batch_size)
+        super().__init__(source, cpus, max_batch_size)
+        _limit(self._decode, max_batch_size)
+
+    async def decode(self, z: np.ndarray) -> Computed | InputError:
+        """Phase probabilities `(n, C, *N)` for latents `(n, D)`."""
+        return await self.in_batches(self._decode, ("probabilities",), z)
 
     @serve.batch(batch_wait_timeout_s=WAIT, batch_size_fn=_length)
-    async def decode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
-        """Phase probabilities `(n, C, *N)`, alone in a tuple, for latents `(n, D)`."""
+    async def _decode(self, batch: list[np.ndarray]) -> list[Arrays | InputError]:
         return await asyncio.to_thread(batched, lambda z: (self.surrogate.decode(z),), batch)
 
-    async def sample(self, target: Mapping[str, float], n: int, seed: int) -> dict[str, np.ndarray] | InputError:
+    async def sample(self, target: Mapping[str, float], n: int, seed: int) -> Computed | InputError:
         """n latents of p(z|c) with their component and log density, and the mixture that they are from."""
         try:
             prior = self.surrogate.prior(target)
         except InputError as error:
             return error
         drawn = await asyncio.to_thread(prior.sample, n, seed)
-        return {
-            "z": drawn.z,
-            "component": drawn.component,
-            "log_density": drawn.log_density,
-            "weights": prior.weights,
-            "mean": prior.mean,
-            "std": prior.std,
-        }
+        return self.computed(
+            {
+                "z": drawn.z,
+                "component": drawn.component,
+                "log_density": drawn.log_density,
+                "weights": prior.weights,
+                "mean": prior.mean,
+                "std": prior.std,
+            }
+        )
 
-    async def draw(self, request: DrawRequest, like: np.ndarray | None) -> np.ndarray | InputError:
+    async def draw(self, request: DrawRequest, like: np.ndarray | None) -> Computed | InputError:
         """Realisations, uint8 `(m * n, *N)`, see `LocalSurrogate.draw`."""
         try:
-            return await asyncio.to_thread(self.surrogate.draw, request, like)
+            return self.computed({"labels": await asyncio.to_thread(self.surrogate.draw, request, like)})
         except InputError as error:
             return error
 

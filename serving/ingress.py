@@ -6,7 +6,8 @@ Serve pickles the application where `serve.ingress` decorates the class: what it
 import asyncio
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
@@ -18,7 +19,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from ray import serve
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from ray.serve.handle import DeploymentHandle
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
@@ -38,11 +39,12 @@ from microdesign.serving.bodies import (
     realisation_request,
     sentence,
 )
-from microdesign.serving.deployments import Arrays
+from microdesign.serving.deployments import Computed
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, TOKEN_VARIABLE
-from microdesign.surrogate.intervals import prediction_fields
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
+TRIES, REPEATS = 3, 40
+"""Replicas that are asked in place of dead ones, and how often pieces are asked for until all are of one model."""
 HEALTHY_WITHIN = 10
 """Seconds within which a healthy application answers."""
 
@@ -119,6 +121,47 @@ def _binarized(probabilities: np.ndarray) -> list[Any]:
     return labels
 
 
+async def ask(method: Any, *arguments: Any) -> Any:
+    """Calls a replica; where it dies, another: the answer is a pure function of the arguments.
+
+    Raises:
+        InputError: The replica refuses the arguments.
+        HTTPException: All that were asked died (503).
+    """
+    for _ in range(TRIES):
+        try:
+            found = await method.remote(*arguments)
+        except RayActorError:
+            continue
+        if isinstance(found, InputError):
+            raise found
+        return found
+    raise HTTPException(503, f"{TRIES} replicas died in succession; try again.", {"Retry-After": "1"})
+
+
+async def of_one_model(method: Any, pieces: Sequence[np.ndarray]) -> Computed:
+    """Asks for each piece and puts the answers end to end, all of one model.
+
+    While an application is deployed anew, replicas of two models answer; pieces of the rarer one are asked for again.
+
+    Raises:
+        InputError: A piece is refused.
+        HTTPException: The models do not settle (503).
+    """
+    found = list(await asyncio.gather(*(ask(method, piece) for piece in pieces)))
+    for repeat in range(REPEATS):
+        if len(counts := Counter(each.digest for each in found)) == 1:
+            names = found[0].arrays
+            arrays = {name: np.concatenate([each.arrays[name] for each in found]) for name in names}
+            return Computed(found[0].digest, found[0].properties, arrays)
+        # At times all are asked for: the model of the most may be the one that no replica has any more.
+        kept = counts.most_common(1)[0][0] if repeat % 8 != 7 else ""
+        again = [place for place, each in enumerate(found) if each.digest != kept]
+        for place, each in zip(again, await asyncio.gather(*(ask(method, pieces[i]) for i in again)), strict=True):
+            found[place] = each
+    raise HTTPException(503, "The application is being deployed anew; try again.", {"Retry-After": "1"})
+
+
 def endpoint(path: str, takes: type[schemas.Request], gives: type) -> Callable[[EndpointT], EndpointT]:
     """Declares a POST endpoint whose body and answer are JSON or Arrow."""
     statuses = (401, 403, 408, 413, 415, 422, 503)
@@ -171,21 +214,19 @@ class Ingress:
     @app.get("/v1/model", dependencies=[Depends(authorize)])
     async def model(self) -> schemas.Model:
         """Digest, properties and description of the model."""
-        return schemas.Model(**await self.decoder.model.remote())
+        return schemas.Model(**await ask(self.decoder.model))
 
     @endpoint("/v1/encode", schemas.Images, schemas.Posterior)
     async def encode(self, request: Request) -> Response:
         """Mean and standard deviation of q(z|x) for images."""
-        mean, std = await self._spread(self.encoder.encode, await self._labels(request))
-        return await answer(request, {"mean": mean, "std": std})
+        found = await self._spread(self.encoder.encode, await self._labels(request))
+        return await answer(request, found.arrays, found.digest)
 
     @endpoint("/v1/predict", schemas.Images, schemas.Prediction)
     async def predict(self, request: Request) -> Response:
         """Properties of images in physical units, calibrated bounds, and out-of-distribution scores."""
-        arrays = await self._spread(self.predictor.predict, await self._labels(request))
-        model = await self.decoder.model.remote()
-        names = prediction_fields(model["description"])
-        return await answer(request, dict(zip(names, arrays, strict=True)), {"properties": model["properties"]})
+        found = await self._spread(self.predictor.predict, await self._labels(request))
+        return await answer(request, found.arrays, found.digest, {"properties": found.properties})
 
     @endpoint("/v1/decode", schemas.Latents, schemas.Decoded)
     async def decode(self, request: Request) -> Response:
@@ -196,9 +237,9 @@ class Ingress:
         else:
             latents = await asyncio.to_thread(from_json, body, schemas.Latents)
             z, labels = await asyncio.to_thread(from_nested, latents.z), latents.labels
-        (probabilities,) = await self._spread(self.decoder.decode, z)
-        extra = {"labels": await asyncio.to_thread(_binarized, probabilities)} if labels else {}
-        return await answer(request, {"probabilities": probabilities}, extra)
+        found = await self._spread(self.decoder.decode, z)
+        extra = {"labels": await asyncio.to_thread(_binarized, found.arrays["probabilities"])} if labels else {}
+        return await answer(request, found.arrays, found.digest, extra)
 
     @endpoint("/v1/sample", schemas.SampleRequest, schemas.Sample)
     async def sample(self, request: Request) -> Response:
@@ -206,10 +247,8 @@ class Ingress:
         body = await self.bodies.read(request)
         parse = from_columns if is_arrow(request) else partial(from_json, model=schemas.SampleRequest)
         wanted = await asyncio.to_thread(parse, body)
-        drawn = await self.decoder.sample.remote(wanted.target, wanted.n, wanted.seed)
-        if isinstance(drawn, InputError):
-            raise drawn
-        return await answer(request, drawn)
+        drawn = await ask(self.decoder.sample, wanted.target, wanted.n, wanted.seed)
+        return await answer(request, drawn.arrays, drawn.digest)
 
     @endpoint("/v1/draw", schemas.RealisationRequest, schemas.Realisations)
     async def draw(self, request: Request) -> Response:
@@ -218,10 +257,8 @@ class Ingress:
         wanted, like = await asyncio.to_thread(realisation_request, body, is_arrow(request))
         if (count := wanted.n * (1 if like is None else len(like))) > self.most_images:
             raise HTTPException(413, f"{count} realisations are too many; ask for at most {self.most_images}.")
-        labels = await self.decoder.draw.remote(wanted, like)
-        if isinstance(labels, InputError):
-            raise labels
-        return await answer(request, {"labels": labels})
+        drawn = await ask(self.decoder.draw, wanted, like)
+        return await answer(request, drawn.arrays, drawn.digest)
 
     async def _labels(self, request: Request) -> np.ndarray:
         body = await self.bodies.read(request)
@@ -230,8 +267,8 @@ class Ingress:
         images = await asyncio.to_thread(from_json, body, schemas.Images)
         return await asyncio.to_thread(from_nested, images.labels)
 
-    async def _spread(self, method: Any, array: np.ndarray) -> Arrays:
-        """Calls `method` on pieces of `array`, all at once, and concatenates the answers."""
+    async def _spread(self, method: Any, array: np.ndarray) -> Computed:
+        """Calls `method` on pieces of `array`, all at once, and concatenates the answers of one model."""
         if array.ndim == 0:
             raise InputError("The array is a single number; expected one entry per image or latent.")
         if len(array) > self.most_images:
@@ -239,8 +276,4 @@ class Ingress:
                 413, f"{len(array)} entries are too many; send at most {self.most_images} in a request."
             )
         starts = range(0, max(len(array), 1), self.piece)
-        answers = await asyncio.gather(*(method.remote(array[start : start + self.piece]) for start in starts))
-        for refusal in answers:
-            if isinstance(refusal, InputError):
-                raise refusal
-        return tuple(np.concatenate(parts) for parts in zip(*answers, strict=True))
+        return await of_one_model(method, [array[start : start + self.piece] for start in starts])

@@ -6,6 +6,7 @@ import runpy
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from microdesign import tracking
 from microdesign.core.errors import InputError
+from microdesign.model.bundle import load_bundle
 from microdesign.serving import deployments
 from microdesign.serving.app import ServeConfig, build, find_source
 from microdesign.serving.bodies import from_json, from_nested
@@ -76,8 +78,25 @@ def test_concurrent_requests_share_a_pass(bundle: Path, monkeypatch: pytest.Monk
         return await asyncio.gather(*(replica.encode(np.zeros((2, 32, 32), np.uint8)) for _ in range(16)))
 
     answers = asyncio.run(ask())
-    assert [mean.shape for mean, _ in answers] == [(2, 4)] * 16
+    assert [each.arrays["mean"].shape for each in answers] == [(2, 4)] * 16
+    assert {each.digest for each in answers} == {load_bundle(bundle).digest}
     assert sizes == [8, 8, 8, 8]
+
+
+def test_more_than_a_batch(bundle: Path, local_surrogate: LocalSurrogate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While an application is deployed anew, an ingress may send what another's replicas take in several passes."""
+    decoder = runpy.run_path(deployments.__file__)["Decoder"].func_or_class
+    context = SimpleNamespace(_deployment_config=SimpleNamespace(max_ongoing_requests=64))
+    monkeypatch.setattr(serve, "get_replica_context", lambda: context)
+    z = np.random.default_rng(0).normal(size=(7, 4))
+
+    async def ask() -> list[Any]:
+        replica = decoder(Source(str(bundle)), cpus=1, max_batch_size=3)
+        return [await replica.decode(each) for each in (z, z[:, :2])]
+
+    found, refused = asyncio.run(ask())
+    np.testing.assert_allclose(found.arrays["probabilities"], local_surrogate.decode(z), rtol=1e-4, atol=1e-5)
+    assert "expected finite numbers" in str(refused)
 
 
 def test_images_and_volumes_as_nested_lists() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.progress import Recorded
-from microdesign.surrogate import endpoint, remote
+from microdesign.surrogate import endpoint
 from microdesign.surrogate.arrow_wire import pack
 from microdesign.surrogate.remote import RemoteSurrogate
 
@@ -30,6 +30,7 @@ class Server:
     def __init__(self) -> None:
         self.answer: Answer = lambda path: (200, body(path))
         self.paths: list[str] = []
+        self.headers = {"X-Model-Digest": MODEL["digest"]}
         self.port = 0
         self.start()
 
@@ -47,6 +48,8 @@ class Server:
                 status, content = server.answer(self.path)
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(content)))
+                for name, value in server.headers.items():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -94,7 +97,6 @@ def test_a_server_that_goes_away_is_waited_for(server: Server) -> None:
     assert waiting.startswith(f"the Serve endpoint at {server.url} does not answer (")
     assert waiting.endswith("waiting for it up to 120 s")
     assert again.startswith(f"the Serve endpoint at {server.url} answers again after ")
-    assert server.paths.count("/v1/model") == 2  # whether it is still the same model is asked again
 
 
 def test_answers_of_a_restart_are_waited_out(server: Server) -> None:
@@ -137,20 +139,27 @@ def test_a_server_that_is_too_slow(server: Server) -> None:
     held.set()
 
 
-def test_another_model_at_the_same_address(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused when the model is confirmed in the course of time, and at once when it comes with a restart."""
-    monkeypatch.setattr(remote, "_TRUSTED", 0.0)
+def test_another_model_at_the_same_address(server: Server) -> None:
+    """Every answer says of which model it is."""
     surrogate = RemoteSurrogate(server.url)
     surrogate.encode(IMAGES)
-    server.answer = lambda path: (200, body(path, digest="b" * 64))
-    refused = "now serves the model b{12}, at first it was a{12}; deploy that again"
-    with pytest.raises(InputError, match=refused):
+    server.headers = {"X-Model-Digest": "b" * 64}
+    with pytest.raises(InputError, match=r"now serves the model b{12}, at first it was a{12}; deploy that again"):
         surrogate.encode(IMAGES)
-    monkeypatch.setattr(remote, "_TRUSTED", 60.0)
-    left = [503]
-    server.answer = lambda path: (left.pop(), b"") if left else (200, body(path, digest="b" * 64))
-    with pytest.raises(InputError, match=refused):
+    server.headers = {}
+    with pytest.raises(InputError, match="does not say of which model its answer is; expected a microdesign endpoint"):
         surrogate.encode(IMAGES)
+
+
+def test_a_server_that_asks_for_time_is_given_it(server: Server) -> None:
+    surrogate = RemoteSurrogate(server.url)
+    for status, after, least in ((503, "1", 1.0), (429, "soon", 0.0), (408, "-1", 0.0)):
+        left = [status]
+        server.answer = lambda path, left=left: (left.pop(), b"") if left else (200, body(path))
+        server.headers["Retry-After"] = after
+        begun = time.monotonic()
+        surrogate.encode(IMAGES)
+        assert least <= time.monotonic() - begun < least + 0.9
 
 
 def test_what_is_no_endpoint(server: Server) -> None:

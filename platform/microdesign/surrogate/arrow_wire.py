@@ -16,6 +16,8 @@ from microdesign.core.errors import InputError
 from microdesign.surrogate.arrow_messages import refuse_packed
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+DIGEST_HEADER = "X-Model-Digest"
+"""Header of every answer with the digest of the model that it is of: an application may be deployed anew meanwhile."""
 _MOST_COLUMNS, _LONGEST_SHAPE = 256, 200
 TOKEN_VARIABLE = "MICRODESIGN_SERVE_TOKEN"
 """Environment variable with the bearer token of the Serve application, for the application and for campaigns."""

@@ -1,6 +1,5 @@
 """A surrogate behind the HTTP endpoints of `serving/`: the same arrays as in process, to rounding."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
-from microdesign.surrogate.arrow_wire import MEDIA_TYPE, pack, unpack
+from microdesign.surrogate.arrow_wire import DIGEST_HEADER, MEDIA_TYPE, pack, unpack
 from microdesign.surrogate.endpoint import PATIENCE, EndpointClient
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
@@ -16,7 +15,6 @@ CHUNK = 256
 """Images or latents a request, at most."""
 PIXELS = 2**20
 """Pixels a request: a few megabytes each way."""
-_TRUSTED = 5.0  # seconds for which the endpoint is taken to serve the model that it served
 
 
 class RemoteSurrogate:
@@ -46,7 +44,6 @@ class RemoteSurrogate:
     ) -> None:
         self._endpoint = EndpointClient(url, token, timeout, patience, progress)
         self._model = self._served()
-        self._confirmed = time.monotonic()
         try:
             network = self.describe()["model"]["network"]
             self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
@@ -128,15 +125,17 @@ class RemoteSurrogate:
             raise InputError(f"The server at {self.url} describes no model; expected a microdesign endpoint.")
         return model
 
-    def _confirm_model(self) -> None:
+    def _check_model(self, served: str | None) -> None:
         """Refuses to mix the answers of two models: an endpoint may be deployed anew while a campaign runs."""
-        served = self._served()["digest"]
+        if served is None:
+            raise InputError(
+                f"The server at {self.url} does not say of which model its answer is; expected a microdesign endpoint."
+            )
         if served != self.digest:
             raise InputError(
                 f"The Serve endpoint at {self.url} now serves the model {served[:12]}, at first it was "
                 f"{self.digest[:12]}; deploy that again, or start another campaign with this one."
             )
-        self._confirmed = time.monotonic()
 
     def _compute(self, path: str, name: str, array: np.ndarray, gives: Sequence[str]) -> dict[str, np.ndarray]:
         """Sends `array` in chunks along its first axis and puts the answers end to end."""
@@ -157,12 +156,10 @@ class RemoteSurrogate:
         return joined
 
     def _exchange(self, path: str, arrays: Mapping[str, np.ndarray], gives: Sequence[str]) -> dict[str, np.ndarray]:
-        if time.monotonic() - self._confirmed >= _TRUSTED:
-            self._confirm_model()
-        headers, outages = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}, self._endpoint.outages
-        answer = unpack(self._endpoint.send("POST", path, content=pack(arrays), headers=headers).content)
-        if self._endpoint.outages != outages:
-            self._confirm_model()
+        headers = {"Content-Type": MEDIA_TYPE, "Accept": MEDIA_TYPE}
+        response = self._endpoint.send("POST", path, content=pack(arrays), headers=headers)
+        self._check_model(response.headers.get(DIGEST_HEADER))
+        answer = unpack(response.content)
         for key in gives:
             if key not in answer or not np.isfinite(answer[key]).all():
                 what = "no" if key not in answer else "values that are not finite for"

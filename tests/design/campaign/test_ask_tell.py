@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.design.campaign import worker_deaths
 from microdesign.design.campaign.ask_tell import AskTell
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
@@ -251,6 +252,21 @@ def test_the_death_of_the_driver_is_no_attempt(surrogate: LocalSurrogate, materi
         assert (trial.state, trial.attempts) == (TrialState.RETRYABLE, 1)
         (trial,) = campaign.requeue()
         assert (trial.state, trial.attempts) == (TrialState.RETRYABLE, 1)
+
+
+def test_a_death_counts_against_a_trial_only_when_it_is_its_own(
+    surrogate: LocalSurrogate, materials: Materials, tmp_path: Path
+) -> None:
+    for own_fault, expected in ((True, 3), (None, worker_deaths.UNKNOWN + 3), (False, worker_deaths.FOREIGN + 3)):
+        with AskTell(settings(tmp_path / str(own_fault)), surrogate, materials, "laboratory") as campaign:
+            (trial,) = campaign.ask(1)
+            deaths = 0
+            while not trial.state.is_final:
+                (trial,) = campaign.start([trial])
+                lost = TrialResult(trial.key, error="the worker died", retry=True, own_fault=own_fault)
+                (trial,) = campaign.tell([lost])
+                deaths += 1
+            assert (trial.state, trial.attempts, deaths) == (TrialState.FAILED, 3, expected)
 
 
 def test_what_is_given_up_is_never_asked_again(asked: tuple[AskTell, Trial]) -> None:

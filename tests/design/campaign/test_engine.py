@@ -175,7 +175,7 @@ def test_what_raises_hangs_dies_or_is_no_number_costs_itself(
         "RuntimeError",
         "TimeoutError",
     ]
-    assert [trial.attempts for trial in answer.evaluations if trial.state is TrialState.SUCCEEDED].count(2) == 1
+    assert {trial.attempts for trial in answer.evaluations} == {1}  # a worker that is killed is no trial's fault
     assert len(answer.evaluations) == 10
     assert len(list(marks.iterdir())) == 11
 

@@ -21,6 +21,7 @@ from microdesign.design.campaign.ledger import Ledger
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.proposals import Proposals
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
+from microdesign.design.campaign.worker_deaths import WorkerDeaths
 from microdesign.design.target.feasibility import check_bounds
 from microdesign.physics.density import with_density
 from microdesign.physics.evaluators.manufacturing import DRAWN, VARIANTS, by_variant, variant_name
@@ -75,7 +76,7 @@ class AskTell(CampaignProgress):
             self.close()
             raise
         super().__init__(config, self.ledger)
-        self._started = time.monotonic()
+        self._started, self._deaths = time.monotonic(), WorkerDeaths()
         self._age = max((trial.timings.get("answered_at", 0.0) for trial in self.ledger.trials), default=0.0)
 
     def __enter__(self) -> Self:
@@ -213,6 +214,8 @@ class AskTell(CampaignProgress):
 
     def _told(self, trial: Trial, result: TrialResult, order: int) -> Trial:
         timings = {"evaluating": result.seconds}
+        if self._deaths.forgives(result):
+            trial = replace(trial, attempts=trial.attempts - 1)
         if result.error and result.retry and trial.attempts <= self.config.retries:
             return trial.moved(TrialState.RETRYABLE, timings, error=result.error, worker=result.worker)
         timings["answered_at"] = self.clock

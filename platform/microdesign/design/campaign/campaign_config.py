@@ -97,7 +97,11 @@ class SearchConfig(Config):
         0.2, ge=0, lt=1, description="relative decrease of a candidate's error, down to the goal, that counts as better"
     )
     time_limit: float | None = Field(None, gt=0, description="seconds after which an evaluation is ended; None waits")
-    retries: int = Field(2, ge=0, description="how often a trial is repeated whose worker or node died")
+    retries: int = Field(
+        2,
+        ge=0,
+        description="how often a trial is repeated that ended its own worker; other deaths of workers do not count",
+    )
     cpus: float = Field(1, gt=0, description="processors of an evaluation")
     runner: str = Field(
         "ray", description="where evaluations run: ray, local (processes of this machine), or module:name"

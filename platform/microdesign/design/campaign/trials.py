@@ -64,7 +64,8 @@ class Trial:
         fine_second: The same as `second` there.
         error: Why physics has no values, or why the last attempt was lost; empty otherwise.
         order: Its place in the order of results; -1 while there is none.
-        attempts: How often it was started, but for what ended with the process that had started it.
+        attempts: How often it was started, but for what ended with the process that had started it or by a death of
+            its worker that is forgiven (`worker_deaths`).
         worker: Who evaluated it: host and process, `store` for a result that was known, or what `tell` was given.
         timings: Seconds: `proposing`, its share of the making of its round; `waiting` between that and physics, and
             `evaluating`, both of all attempts; `checking` by the second discretization; `proposed_at` and
@@ -128,6 +129,7 @@ class TrialResult:
         values: Property name to value, in the materials' units; empty when there is none.
         error: Why there is none.
         retry: Whether asking again may help, as after the death of a worker.
+        own_fault: Whether that death was the trial's doing; None where nobody knows, as of a process that was killed.
         seconds: How long it took.
         worker: Who did it.
     """
@@ -138,6 +140,7 @@ class TrialResult:
     retry: bool = False
     seconds: float = 0.0
     worker: str = ""
+    own_fault: bool | None = True
 
 
 class Trials:

@@ -36,6 +36,7 @@ class Finished:
         late: Whether it was lost because it ran into the time limit.
         seconds: Time that the evaluator took.
         worker: Host and process that ran it.
+        own_fault: Whether its own evaluation ended the worker that was lost; None where Ray does not know.
     """
 
     tag: Any
@@ -44,6 +45,7 @@ class Finished:
     late: bool = False
     seconds: float = 0.0
     worker: str = ""
+    own_fault: bool | None = None
 
 
 def gpus_for(evaluator: Evaluator) -> int:
@@ -179,8 +181,17 @@ class TaskPool:
             seconds = time.monotonic() - begun
             if self._limit is not None and seconds >= _hard_limit(self._limit):
                 return self._late_task(tag, seconds)
-            return Finished(tag, None, f"the worker died: {type(error).__name__}: {error}", seconds=seconds)
+            lost = f"the worker died: {type(error).__name__}: {error}"
+            return Finished(tag, None, lost, seconds=seconds, own_fault=_own_fault(error))
         return Finished(tag, values, seconds=seconds, worker=worker)
+
+
+def _own_fault(error: ray.exceptions.RayError) -> bool | None:
+    """Whether a task is the cause of its own loss, as far as Ray's error tells."""
+    if isinstance(error, ray.exceptions.OutOfMemoryError):
+        return True
+    # Of a process that is gone Ray does not know whether it crashed or was killed.
+    return None if isinstance(error, ray.exceptions.WorkerCrashedError) else False
 
 
 def use_threads(threads: int) -> None:

@@ -156,6 +156,7 @@ def test_a_killed_worker_costs_an_attempt_and_nothing_else(opened: Any, material
     runner.submit("2 rows", image(2))
     found = collected(runner, 2)
     assert found["dies"].retry
+    assert found["dies"].own_fault is None  # killed: by whom, nobody knows
     assert found["dies"].error.startswith("the worker died: ")
     assert found["2 rows"].values == {"Ex": 0.25}
     runner.submit("dies", image(dies=1))
@@ -163,6 +164,26 @@ def test_a_killed_worker_costs_an_attempt_and_nothing_else(opened: Any, material
     for mark in tmp_path.iterdir():
         mark.unlink()
     assert evaluate_images(runner, image(dies=1)[None], ["k"], materials)["Ex"] == [1 / 64]
+
+
+@pytest.mark.parametrize("opened", ["local"], indirect=True)
+def test_whose_fault_a_death_is(opened: Any) -> None:
+    """Of its own processes the local runner knows; SIGKILL may be the system's for the memory that it took."""
+
+    class Ends:
+        fingerprint = "ends"
+
+        def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
+            number = int(images[0, 0, 0])
+            os._exit(3) if number == 0 else os.kill(os.getpid(), number)
+            time.sleep(60)
+            return {}
+
+    runner = opened(Ends())
+    for number, own_fault in ((0, True), (signal.SIGSEGV, True), (signal.SIGTERM, False), (signal.SIGKILL, None)):
+        runner.submit("ends", np.full((4, 4), number, np.uint8))
+        found = collected(runner, 1)["ends"]
+        assert (found.retry, found.own_fault) == (True, own_fault), (number, found)
 
 
 @pytest.mark.parametrize("opened", EVERYWHERE, indirect=True)

@@ -10,6 +10,7 @@ import numpy as np
 
 from microdesign.design.campaign.runners.protocol import Runner, RunnerTask
 from microdesign.design.campaign.trials import TrialResult
+from microdesign.design.campaign.worker_deaths import WorkerDeaths
 from microdesign.physics.evaluators.protocol import Values, evaluate_each
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
@@ -75,7 +76,7 @@ def evaluate_images(
         keys: The key of each image, of which equal ones are evaluated once.
         materials: The phases.
         store: Results that are known already; new ones are added to it.
-        retries: How often an evaluation is repeated whose worker was lost.
+        retries: How often an evaluation is repeated that ended its own worker.
 
     Returns:
         The properties by name, each `(n,)`; NaN where there is no value.
@@ -84,6 +85,7 @@ def evaluate_images(
     waiting = deque({key: image for key, image in zip(keys, images, strict=True) if key not in found}.items())
     running: dict[str, np.ndarray] = {}
     attempts: dict[str, int] = {}
+    deaths = WorkerDeaths()
     new: list[TrialResult] = []
     stored = time.monotonic()
     while waiting or running:
@@ -93,7 +95,7 @@ def evaluate_images(
             runner.submit(key, image)
         for result in runner.poll():
             image = running.pop(result.key)
-            attempts[result.key] = attempts.get(result.key, 0) + 1
+            attempts[result.key] = attempts.get(result.key, 0) + (not deaths.forgives(result))
             if result.retry and attempts[result.key] <= retries:
                 waiting.append((result.key, image))
             else:

@@ -1,6 +1,7 @@
 """Evaluations in processes of this machine, without Ray: for a notebook or a laptop."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,15 @@ from microdesign.design.campaign.runners.protocol import RunnerTask
 from microdesign.design.campaign.trials import TrialResult
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+_LAST_SECONDS = 2.0  # that a process whose pipe is closed has to end by itself, for its exit code
+_ASKED_TO_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+def _own_fault(code: int) -> bool | None:
+    """Whether a process ended by what it did itself, by its exit code; SIGKILL may be for the memory that it took."""
+    return None if code == -signal.SIGKILL else -code not in _ASKED_TO_END
 
 
 @dataclass
@@ -132,12 +142,15 @@ class LocalRunner:
             said = worker.pipe.recv()
         except (EOFError, OSError):
             self._workers.remove(worker)
+            with suppress(subprocess.TimeoutExpired):
+                worker.process.wait(_LAST_SECONDS)
             code = self._end(worker)
             lost = TrialResult(
                 worker.key,
                 error=f"the worker died: exit code {code}",
                 retry=True,
                 seconds=time.monotonic() - worker.since,
+                own_fault=_own_fault(code),
             )
             return [lost] if worker.key else []
         if isinstance(said, str):

@@ -38,7 +38,7 @@ class RayRunner:
     def poll(self, timeout: float | None = None) -> list[TrialResult]:
         """See `Runner.poll`."""
         return [
-            TrialResult(done.tag, error=done.lost, retry=not done.late, seconds=done.seconds)
+            TrialResult(done.tag, error=done.lost, retry=not done.late, seconds=done.seconds, own_fault=done.own_fault)
             if done.values is None
             else trial_result(done.tag, done.values, done.seconds, done.worker)
             for done in self._pool.collect(timeout)

@@ -1,0 +1,125 @@
+"""The application while replicas are killed and it is deployed anew: 2,000 requests, none failed, none of two models.
+
+Minutes on a busy machine, so that it runs where it is asked for, and prints its measurements:
+`MICRODESIGN_OUTAGES=1 pytest tests/faults/test_serve_under_change.py -s`.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray
+import torch
+from ray import serve
+from ray.util import list_named_actors
+
+from microdesign.core.progress import Recorded
+from microdesign.model.bundle import load_bundle, save_bundle
+from microdesign.serving.app import ServeConfig, build
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.remote import RemoteSurrogate
+from tests.design.small_model import small_surrogate
+from tests.system.settings import free_port, wait_until
+
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.usefixtures("local_ray"),
+    pytest.mark.skipif("MICRODESIGN_OUTAGES" not in os.environ, reason="set MICRODESIGN_OUTAGES=1"),
+]
+REQUESTS, CLIENTS = 2000, 4
+TOKEN = "open-sesame"
+IMAGES = np.random.default_rng(0).integers(0, 2, (20, 32, 32), np.uint8)
+
+
+class Clients:
+    """Clients that ask for predictions of as many images, and note when each answer came and whether it is right."""
+
+    def __init__(self, url: str, expected: np.ndarray) -> None:
+        self.url, self.expected = url, expected
+        self.answered: list[float] = []
+        self.failed: list[str] = []
+        self.waits = Recorded()  # of a client for an endpoint that has failed twice in succession
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
+
+    def _ask(self) -> None:
+        surrogate = RemoteSurrogate(self.url, TOKEN, progress=self.waits)
+        while not self.stop.is_set():
+            try:
+                mean, _ = surrogate.predict(IMAGES)
+                if not np.allclose(mean, self.expected, rtol=1e-4):
+                    self.failed.append("values of another model")
+                self.answered.append(time.monotonic())
+            except Exception as error:
+                self.failed.append(f"{type(error).__name__}: {error}")
+
+    def gap(self, since: float) -> float:
+        times = [since, *(each for each in sorted(self.answered) if each > since), time.monotonic()]
+        return max(np.diff(times))
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    port = free_port()
+    serve.start(http_options={"host": "127.0.0.1", "port": port})
+    yield f"http://127.0.0.1:{port}"
+    serve.shutdown()
+
+
+def kill_a_replica(name: str) -> None:
+    names = [each["name"] for each in list_named_actors(all_namespaces=True)]
+    replica = next(each for each in names if f"#{name}#" in each)
+    ray.kill(ray.get_actor(replica, namespace="serve"), no_restart=True)
+
+
+def deploy(bundle: Path, pieces: int) -> None:
+    config = ServeConfig(bundle=str(bundle), token=TOKEN, cpus=0.05, predictor_replicas=2, max_batch_size=pieces)
+    serve.run(build(config), name="microdesign")
+
+
+def test_no_request_fails(url: str, tmp_path: Path) -> None:
+    model = small_surrogate().bundle
+    save_bundle(tmp_path / "first", model.model, model.description)
+    deploy(tmp_path / "first", 8)
+    clients = Clients(url, LocalSurrogate(load_bundle(tmp_path / "first")).predict(IMAGES)[0])
+    for thread in clients.threads:
+        thread.start()
+    wait_until(lambda: len(clients.answered) > 20, 60)
+    for what, change in (
+        ("nothing", lambda: None),
+        ("an ingress replica killed", lambda: kill_a_replica("Ingress")),
+        ("a predictor replica killed", lambda: kill_a_replica("PropertyPredictor")),
+        ("deployed anew", lambda: deploy(tmp_path / "first", 16)),
+    ):
+        before, begun = len(clients.answered), time.monotonic()
+        change()
+        wait_until(lambda before=before: len(clients.answered) >= before + REQUESTS // 4, 300)
+        took = time.monotonic() - begun
+        rate = (len(clients.answered) - before) / took
+        gap = clients.gap(begun)
+        print(f"{what:28} {len(clients.answered) - before:6} answers, {rate:6.1f}/s, longest gap {gap:5.2f} s")
+        print(*clients.waits.texts, sep="\n")
+        clients.waits.texts.clear()
+    assert clients.failed == []
+    assert len(clients.answered) >= REQUESTS
+
+    # Another model at the same address: each client is told so, and none has a value of it.
+    with torch.no_grad():
+        for parameter in model.model.parameters():
+            parameter.mul_(1.01)
+    save_bundle(tmp_path / "second", model.model, model.description)
+    clients.stop.set()
+    for thread in clients.threads:
+        thread.join(60)
+    told = Clients(url, clients.expected)
+    for thread in told.threads:
+        thread.start()
+    wait_until(lambda: len(told.answered) > 20, 60)
+    deploy(tmp_path / "second", 16)
+    wait_until(lambda: len(told.failed) > CLIENTS, 120)
+    told.stop.set()
+    assert all("now serves the model" in text for text in told.failed)
