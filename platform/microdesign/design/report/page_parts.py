@@ -50,7 +50,7 @@ def _thumbnails(result: CampaignResult) -> dict[int, str]:
 
 def shown_unit(unit: str) -> str:
     """The unit for people: nothing of numbers without one, and where the materials name none."""
-    return "" if unit == "1" or unit.startswith("as ") else unit
+    return "" if unit == "1" or "in the materials" in unit else unit  # a quotient's too, of one that is not named
 
 
 def with_unit(value: float, unit: str) -> str:

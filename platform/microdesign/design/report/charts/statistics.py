@@ -34,7 +34,7 @@ def statistics_charts(result: CampaignResult) -> dict[str, Chart]:
     return {
         "two-point": _curves(
             result,
-            "Two-point correlation of phase 1 by distance; 0 is none",
+            "Two-point correlation of phase 1",
             ("distance", "autocovariance / φ(1 − φ)"),
             curves["two-point"],
             None if population is None else population.two_point,
