@@ -19,6 +19,7 @@ ROOMS = (
     "tracking",
     "microstructure",
     "physics",
+    "export",
     "model",
     "surrogate",
     "learning",
@@ -32,6 +33,7 @@ ROOMS = (
 NOT_FOR = {
     "microstructure": {"tracking"},
     "physics": {"tracking"},
+    "export": {"tracking"},
     "model": {"tracking", "physics"},
     "surrogate": {"tracking"},
 }

@@ -13,6 +13,7 @@ The public functions and classes, each imported when it is first used, so that `
     data = md.label("images", phases, "labelled")
     model = md.train(data, properties=["Ex", "Ey", "kx"])
     found = md.design(model, {"Ex": 2.4, "Ey": 1.9, "kx": 2.5}, dataset=data)
+    md.export(image, "inp", "deck", phases)
 """
 
 import importlib
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         StorageError,
     )
     from microdesign.design.api import Campaign, design
+    from microdesign.export.run import export
     from microdesign.learning.drawing import draw
     from microdesign.learning.models import load
     from microdesign.learning.training.train_model import train_model as train
@@ -55,6 +57,7 @@ _HOMES = {
     "homogenize": "physics.effective_properties",
     "representativeness": "physics.representativeness",
     "label": "physics.labels",
+    "export": "export.run",
     "train": "learning.training.train_model:train_model",
     "load": "learning.models",
     "draw": "learning.drawing",
@@ -86,6 +89,7 @@ __all__ = [
     "__version__",
     "design",
     "draw",
+    "export",
     "generate",
     "homogenize",
     "label",

@@ -8,7 +8,7 @@ import typer
 from typer.completion import get_completion_inspect_parameters, install_callback, show_callback
 
 from microdesign import __version__
-from microdesign.cli import cluster, config, data, design, learning, materials, physics
+from microdesign.cli import cluster, config, data, design, export, learning, materials, physics
 from microdesign.cli.session import verbosity
 from microdesign.cli.signals import INTERRUPTED, ending, ending_in_order
 from microdesign.core.errors import InputError, MicrodesignError
@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 get_completion_inspect_parameters()  # makes Typer answer the shells' requests for completions
 Shell = Literal["bash", "zsh", "fish", "powershell", "pwsh"]
-for group in (design, physics, learning, cluster, data, materials, config):
+for group in (design, physics, export, learning, cluster, data, materials, config):
     app.add_typer(group.app)
 
 

@@ -21,16 +21,21 @@ _LEAST_COLUMNS = 160
 """Columns of a picture with a scale bar in a figure."""
 
 
+def greys(n_phases: int) -> NDArray[np.uint8]:
+    """Grey value of each phase, `(n,)`; of at least two."""
+    return np.linspace(_LIGHT, _DARK, max(n_phases, 2)).astype(np.uint8)
+
+
 def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDArray[np.uint8]:
     """Grey values, rows from the top, of labels `(X, Y)` or `(X, Y, Z)`; each pixel enlarged to `scale` x `scale`.
 
     The sections of a volume are, from the left, that across z (x to the right, y up), across y (x, z) and across x
     (y, z), with white between them.
     """
-    greys = np.linspace(_LIGHT, _DARK, max(n_phases, 2, int(labels.max()) + 1)).astype(np.uint8)
+    tones = greys(max(n_phases, int(labels.max()) + 1))
     sections = [labels] if labels.ndim == 2 else [labels.take(labels.shape[axis] // 2, axis) for axis in (2, 1, 0)]
     # Rows of an array run downwards in a picture: transposed and flipped, x is to the right and y up.
-    drawn = [greys[np.flipud(section.T)] for section in sections]
+    drawn = [tones[np.flipud(section.T)] for section in sections]
     if len(drawn) > 1:
         rows, gap = max(len(each) for each in drawn), max(1, labels.shape[0] // 16)
         widths = [(0, gap)] * (len(drawn) - 1) + [(0, 0)]

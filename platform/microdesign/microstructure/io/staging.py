@@ -4,7 +4,7 @@ import filecmp
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,23 +23,43 @@ def write_staged(writer: Writer, out: Path, images: Iterable[Microstructures]) -
         InputError: The format cannot hold the images, or other content is there.
         StorageError: The result cannot be written.
     """
-    with _staged(out) as folder:
+    with staged(out) as folder:
         made = writer.write(folder / out.name, images)
         final = out.parent / made.name
-        unchanged = final.exists() and not _is_empty_folder(final)
-        if unchanged and not _same(made, final):
-            raise InputError(f"{final}: is there already with other content; remove it or name another place.")
-        if not unchanged:
-            _flush(made)
-            if final.is_dir():
-                final.rmdir()
-            made.rename(final)
+        (unchanged,) = settle([(made, final)])
     return final, unchanged
 
 
+def settle(results: Sequence[tuple[Path, Path]]) -> list[bool]:
+    """Moves files or folders to their places; where one is taken by other content, none is moved.
+
+    Args:
+        results: Of each, where it was made and where it goes.
+
+    Returns:
+        Whether the same was there already, of each.
+
+    Raises:
+        InputError: Other content is there.
+    """
+    there = [final.exists() and not _is_empty_folder(final) for _, final in results]
+    for (made, final), taken in zip(results, there, strict=True):
+        if taken and not _same(made, final):
+            raise InputError(f"{final}: is there already with other content; remove it or name another place.")
+    for (made, final), taken in zip(results, there, strict=True):
+        if taken:
+            continue
+        _flush(made)
+        if final.is_dir():
+            final.rmdir()
+        final.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(final)
+    return there
+
+
 @contextmanager
-def _staged(out: Path) -> Iterator[Path]:
-    """Yields a folder beside `out`; whatever happens, nothing of it is left."""
+def staged(out: Path) -> Iterator[Path]:
+    """Yields a folder beside `out` to make results in; whatever happens, nothing of it is left."""
     folder = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,1 @@
+"""Microstructures for other programs: decks, meshes, surfaces, grids, outlines and effective-material cards."""

@@ -1,0 +1,1 @@
+"""The formats that microstructures are exported to, a small file for each kind."""
