@@ -71,7 +71,7 @@ def export(
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out}: is a file; expected a folder.")
     done = []
-    with staged(out / to.partition(":")[0]) as folder:
+    with staged(out) as folder:
         written = [(sample, *exporter.write(sample, folder, chosen)) for sample in samples]
         made = [path for _, files, _ in written for path in files]
         settle([(path, out / path.relative_to(folder)) for path in made])
