@@ -83,7 +83,7 @@ class NetworkConfig(Config):
     )
     hidden: int = Field(192, ge=1, le=MOST_CHANNELS, description="width of the dense layers")
     regressor: Literal["shared", "own"] = Field(
-        "shared", description="feature maps of the property regressor: the encoder's, or those of a trunk of its own"
+        "own", description="feature maps of the property regressor: the encoder's, or those of a trunk of its own"
     )
 
     @model_validator(mode="before")
