@@ -41,7 +41,7 @@ def test_what_cannot_be_designed_from_leaves_nothing(command: Command) -> None:
         ),
         (
             ("design", "--from", "islands.npy", "--materials", "water,quartz", "--target", "vxy=match"),
-            ("vxy is not defined for it", "or ask for what it has: kx, ky."),
+            ("vxy is not defined for it", "or ask for what it has: kx, ky, density."),
         ),
         (("design", "--from", "grey.npy", *given[3:], "--target", "Ex=2"), ("not segmented", "--threshold otsu")),
         (

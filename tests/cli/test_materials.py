@@ -23,7 +23,7 @@ def test_list_and_show(command: Command) -> None:
 def test_names_in_place_of_a_file(command: Command) -> None:
     golden_image()
     (entry,) = json.loads(command("homogenize", "golden.npy", "--materials", "aluminium,silicon carbide", "--json").out)
-    assert entry["units"] == {"E": "GPa", "k": "W/(m K)"}
+    assert entry["units"] == {"E": "GPa", "k": "W/(m K)", "density": "kg/m3"}
     low, high = entry["properties"]["kx"], entry["properties"]["ky"]
     assert 114 < low < 237
     assert high == pytest.approx(low, rel=0.2)

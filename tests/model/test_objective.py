@@ -23,9 +23,10 @@ from tests.cases import case
 NETWORK = NetworkConfig(size=32, widths=(8, 8, 16), latent=4, hidden=32)
 
 
-def build(kind: str = "mixture") -> VAERegression:
+def build(kind: str = "mixture", **changes: str) -> VAERegression:
     torch.manual_seed(0)
-    return VAERegression(ModelConfig(network=NETWORK, prior=PriorConfig.model_validate({"kind": kind})), 2)
+    prior = PriorConfig.model_validate({"kind": kind})
+    return VAERegression(ModelConfig(network=NETWORK.model_copy(update=changes), prior=prior), 2)
 
 
 def batch(n: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
@@ -129,7 +130,9 @@ def test_a_replay_batch_trains_the_regressor_alone() -> None:
     terms = objective(outputs, x, c, c[:3] + 1)
     joined = Gaussian(*(torch.cat(parts) for parts in zip(outputs.properties, outputs.replayed, strict=True)))
     torch.testing.assert_close(terms["regression"], regression(joined, torch.cat((c, c[:3] + 1))))
-    assert touched(model, outputs.replayed.mean.sum()) == {"trunk", "features", "property_head"}
+    assert touched(model, outputs.replayed.mean.sum()) == {"property_trunk", "property_features", "property_head"}
+    shared = build(regressor="shared")
+    assert touched(shared, shared(x, c, x[:3]).replayed.mean.sum()) == {"trunk", "features", "property_head"}
 
 
 def touched(model: VAERegression, loss: torch.Tensor) -> set[str]:
@@ -154,8 +157,10 @@ def test_consistency_trains_the_generative_side_and_never_the_regressor() -> Non
 
 
 def test_consistency_reaches_the_trunk_through_the_latent_alone() -> None:
-    model, outputs = passed()
-    c = batch()[1]
+    """Also where the regressor shares it."""
+    model = build(regressor="shared")
+    x, c = batch()
+    outputs = model(x, c)
     drawn = len(outputs.decodes.images) // 2
     reconstructions = (outputs.decodes.properties - c[outputs.decodes.condition_index])[:drawn].square().mean()
     at_z = torch.autograd.grad(reconstructions, outputs.z, retain_graph=True)[0]

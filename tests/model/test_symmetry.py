@@ -5,19 +5,26 @@ import pytest
 
 from microdesign.core.properties import known, standard_names
 from microdesign.model.symmetry import symmetries
+from microdesign.physics.density import with_density
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import properties_of, property_values, tensor_entries
 from microdesign.physics.solver.homogenization import homogenize
 
 MATERIALS = Materials.model_validate(
-    {"phases": [{"E": 1.0, "nu": 0.3, "k": 1.0}, {"E": 9.0, "nu": 0.2, "k": 5.0}, {"E": 3.0, "nu": 0.4, "k": 20.0}]}
+    {
+        "phases": [
+            {"E": 1.0, "nu": 0.3, "k": 1.0, "density": 1.0},
+            {"E": 9.0, "nu": 0.2, "k": 5.0, "density": 4.0},
+            {"E": 3.0, "nu": 0.4, "k": 20.0, "density": 2.0},
+        ]
+    }
 )
 
 
 def properties(labels: np.ndarray, names: tuple[str, ...]) -> dict[str, float]:
     result = homogenize(labels[None], MATERIALS, dims=labels.ndim, tolerance=1e-7)
     values = properties_of(result.stiffness, result.conductivity, MATERIALS)
-    values |= tensor_entries(result.stiffness, result.conductivity)
+    values = with_density(values | tensor_entries(result.stiffness, result.conductivity), labels[None], MATERIALS)
     return {name: float(property_values(values, name, labels.ndim)[0]) for name in names}
 
 

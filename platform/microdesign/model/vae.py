@@ -106,8 +106,11 @@ class VAERegression(nn.Module):
         return RegressorOutputs(properties, replayed, decodes)
 
     def _joint_pass(self, x: Tensor, c: Tensor, replay: Tensor | None) -> JointOutputs:
-        posterior, properties = self.encode(_joined(x, replay))
-        posterior, _ = _split(posterior, len(x))
+        if self.property_trunk is None:
+            posterior, properties = self.encode(_joined(x, replay))
+            posterior, _ = _split(posterior, len(x))
+        else:
+            posterior, properties = self.infer(x), self.regress(_joined(x, replay))
         properties, replayed = _split(properties, len(x))
         z = posterior.sample()
         c = torch.where(c.isnan(), properties.sample(), c)

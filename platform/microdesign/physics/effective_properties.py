@@ -117,7 +117,7 @@ class EffectiveProperties:
                 "conductivity": self.tensors.conductivity[i].tolist() if given[1] else None,
                 "iterations": int(self.tensors.iterations[i]),
                 "error_estimate": float(self.tensors.error_estimate[i]),
-                "units": self.materials.units.model_dump(),
+                "units": self.materials.units.model_dump(exclude=set() if self.materials.has_density else {DENSITY}),
             }
             for i, name in enumerate(self.names)
         ]

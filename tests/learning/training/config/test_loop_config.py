@@ -69,5 +69,5 @@ def test_errors() -> None:
 
 def test_a_regressor_on_a_shared_trunk_is_not_fine_tuned() -> None:
     with pytest.raises(ValueError, match=r"trainable regressor is not supported with model.network.regressor shared"):
-        LoopConfig.model_validate({"trainable": "regressor"})
-    LoopConfig.model_validate({"trainable": "regressor", "model": {"network": {"regressor": "own"}}})
+        LoopConfig.model_validate({"trainable": "regressor", "model": {"network": {"regressor": "shared"}}})
+    LoopConfig.model_validate({"trainable": "regressor"})
