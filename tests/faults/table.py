@@ -8,6 +8,7 @@ is found too.
 import argparse
 import json
 import multiprocessing
+import os
 import resource
 import time
 from collections import Counter
@@ -20,8 +21,8 @@ from tests.faults.fuzzer import Try, tries
 from tests.faults.kinds import KINDS
 
 MEMORY = 8 * 2**30
-STILL = 120
-"""Seconds without an outcome after which a process is taken for hung."""
+STILL, BLOCKED = 120, 1800
+"""Seconds of processor time, and of any time, without an outcome after which a process is taken for hung."""
 _PART = 50
 
 
@@ -62,14 +63,24 @@ def _work(name: str, start: int, stop: int, out: str, reached: "Synchronized[int
 
 
 def _wait(process: multiprocessing.process.BaseProcess, reached: "Synchronized[int]") -> None:
-    last, since = reached.value, time.monotonic()
+    last, since, spent = reached.value, time.monotonic(), 0.0
     while process.is_alive():
         process.join(0.2)
+        now = _processor_seconds(process.pid)
         if reached.value != last:
-            last, since = reached.value, time.monotonic()
-        elif time.monotonic() - since > STILL:
+            last, since, spent = reached.value, time.monotonic(), now
+        elif now - spent > STILL or time.monotonic() - since > BLOCKED:
             process.kill()
             process.join()
+
+
+def _processor_seconds(process: int | None) -> float:
+    """What a process has used, so that a busy machine does not count as a hang; 0 where it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _record(out: Path, name: str, upto: int, counts: Counter[str], failures: list[Try]) -> None:
