@@ -12,29 +12,17 @@ from safetensors.torch import save_file
 
 from microdesign.model.losses.vgg import NAMES, WIDTHS
 
-BEGUN = pytest.StashKey[bool]()
-"""Whether a process has run a test."""
-
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where tests run in several processes, those that start Ray stay in two: more Rays would crowd each other.
 
     One has the tests of the session's local Ray, the other the system tests with a cluster of their own. Both begin at
-    once, for xdist hands the largest groups out first. They often wait: a third process takes what they leave.
+    once, for xdist hands the largest groups out first. They mostly wait, yet a third process beside them slows both.
     """
     for item in items:
         if item.get_closest_marker("ray"):
             item.add_marker(pytest.mark.xdist_group("system" if "system" in item.path.parts else "ray"))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Has a process of several whose first test starts no Ray give way to the others, whose tests have deadlines."""
-    if "PYTEST_XDIST_WORKER" in os.environ and not item.session.stash.setdefault(BEGUN, False):
-        item.session.stash[BEGUN] = True
-        if item.get_closest_marker("ray") is None:
-            os.nice(15)
 
 
 @pytest.fixture(scope="session")

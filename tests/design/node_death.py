@@ -3,6 +3,7 @@
 Prints the states and attempts of its trials as JSON.
 """
 
+import hashlib
 import json
 import sys
 import threading
@@ -22,6 +23,8 @@ from microdesign.physics.materials import Materials
 
 MARKS = Path(sys.argv[1]) / "marks"
 """A file for each node, made when it begins its first evaluation."""
+BEGUN = Path(sys.argv[1]) / "begun"
+"""A file for each evaluation that began, called after its image and discretization."""
 
 
 class Slow(FFTEvaluator):
@@ -29,12 +32,15 @@ class Slow(FFTEvaluator):
         mark = MARKS / ray.get_runtime_context().get_node_id()
         if not mark.exists():
             mark.touch()
+        image = hashlib.sha256(images.tobytes()).hexdigest()
+        (BEGUN / f"{image}-{self.discretization}-{time.time_ns()}").touch()
         time.sleep(1.0 * len(images))
         return super().evaluate(images, materials)
 
 
 if __name__ == "__main__":
     MARKS.mkdir()
+    BEGUN.mkdir()
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]
     ray.init(address=cluster.address, log_to_driver=False)

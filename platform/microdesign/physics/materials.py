@@ -135,7 +135,7 @@ class Materials(Config):
 
     Example:
         >>> Materials(phases=["aluminium", {"name": "silicon carbide", "E": "410 GPa"}]).phases[1]
-        Phase(E=410.0, nu=0.16, k=114.0)
+        Phase(E=410.0, nu=0.16, k=114.0, density=3160.0)
     """
 
     plane: Plane = Field(

