@@ -33,8 +33,8 @@ def export(
         >>> import numpy as np
         >>> squares = np.kron([[0, 1], [1, 0]], np.ones((4, 4), int))
         >>> (done,) = export(squares, "inp", "deck", [{"E": 1, "nu": 0.3}, {"E": 10, "nu": 0.2}])
-        >>> [file.name for file in done.files]
-        ['candidate.inp']
+        >>> done.files[0].name
+        'candidate.inp'
 
     Args:
         candidates: An array `(X, Y)`, a stack `(n, X, Y)`, volumes `(n, X, Y, Z)`, or with `dims` = 3 one volume `(X,
