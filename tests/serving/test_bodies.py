@@ -1,8 +1,9 @@
 """Bodies of requests: their length, their time, and all of them together."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, MutableMapping
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fastapi import HTTPException, Request
@@ -17,16 +18,19 @@ LIMITS = Limits(images=8, arrow_bytes=1000, json_bytes=100, seconds=0.5, bodies=
 
 
 def request(chunks: list[bytes], pause: float = 0.0, **headers: str) -> Request:
-    async def parts() -> AsyncIterator[dict[str, object]]:
+    async def parts() -> AsyncIterator[dict[str, Any]]:
         for chunk in chunks:
             await asyncio.sleep(pause)
             yield {"type": "http.request", "body": chunk, "more_body": True}
         yield {"type": "http.request", "body": b"", "more_body": False}
 
     stream = parts()
-    receive: Callable[[], object] = lambda: anext(stream)  # noqa: E731
+
+    async def receive() -> MutableMapping[str, Any]:
+        return await anext(stream)
+
     named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-    return Request({"type": "http", "method": "POST", "path": "/", "headers": named}, receive)  # type: ignore[arg-type]
+    return Request({"type": "http", "method": "POST", "path": "/", "headers": named}, receive)
 
 
 def status(bodies: Bodies, *requests: Request) -> list[int | bytes]:

@@ -1,4 +1,4 @@
-"""VAE-regression: q(z|x) and q(c|x) on one trunk, p(z|c) from a prior, p(x|z) from the decoder.
+"""VAE-regression: q(z|x) and q(c|x), on one trunk or two, p(z|c) from a prior, p(x|z) from the decoder.
 
 Shapes: B batch, C image channels, `*N` image axes, D latent, P properties (standardised). Latents are flat, also where
 they belong to a map. Source: Sardeshmukh et al. 2024, arXiv 2402.17806. A model without properties is a plain VAE.
