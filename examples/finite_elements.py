@@ -78,8 +78,8 @@ def effective(
     return f.T @ u / (X * Y)
 
 
-def properties(labels: np.ndarray, materials: Mapping[str, Any]) -> dict[str, float]:
-    """The seven properties of one image."""
+def tensors(labels: np.ndarray, materials: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """The effective stiffness `(3, 3)` and conductivity `(2, 2)` of one image."""
     E, nu, k = (np.array([phase[name] for phase in materials["phases"]], float) for name in ("E", "nu", "k"))
     mu = E / (2 * (1 + nu))
     strain = materials.get("plane", "stress") == "strain"
@@ -96,7 +96,11 @@ def properties(labels: np.ndarray, materials: Mapping[str, Any]) -> dict[str, fl
     C -= effective(labels, elastic, ElementVector(ElementQuad1()), stress_power, {"lam": lam, "mu": mu})
     K = fraction @ k * np.eye(2)
     K -= effective(labels, conductive, ElementQuad1(), lambda i, v, w: w["k"] * grad(v)[i], {"k": k})
+    return C, K
 
+
+def properties(C: np.ndarray, K: np.ndarray) -> dict[str, float]:
+    """The seven properties by name."""
     S, R = np.linalg.inv(C), np.linalg.inv(K)
     return {
         "Ex": 1 / S[0, 0],
@@ -111,5 +115,5 @@ def properties(labels: np.ndarray, materials: Mapping[str, Any]) -> dict[str, fl
 
 if __name__ == "__main__":
     materials = yaml.safe_load(Path("materials.yaml").read_text())
-    entries = [properties(labels, materials) for labels in np.load("images.npy")]
+    entries = [properties(*tensors(labels, materials)) for labels in np.load("images.npy")]
     Path("properties.json").write_text(json.dumps(entries))

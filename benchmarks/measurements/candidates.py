@@ -1,16 +1,15 @@
 """Candidates of campaigns beside an independent finite-element solve, for `benchmarks/candidates.py`."""
 
 import argparse
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from peers.scikit_fem_images import properties
 
 from microdesign.design.campaign.discretizations import on_twice_the_pixels
+from microdesign.design.report.result import CampaignResult, read_result
 from microdesign.physics.density import with_density
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
@@ -28,18 +27,18 @@ class Design:
 
 def print_tables(settings: argparse.Namespace) -> None:
     """Prints verified values beside those of finite elements, and the largest differences."""
-    for folder in map(Path, settings.folders):
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        materials = Materials.model_validate(result["materials"])
+    for folder in settings.folders:
+        result = read_result(folder)
+        mirrored = result.boundary == "mirror"
         differences: list[list[float]] = []
-        print(f"\n{folder.name}: {result['verdict']['sentence']}\n")
+        print(f"\n{Path(folder).name}: {result.verdict.sentence}\n")
         print(
             f"| design | property | verified | one element a pixel | {settings.elements} a pixel's edge | stated gap |"
         )
         print("|---|---|---|---|---|---|")
-        for design in designs(result, folder):
+        for design in designs(result):
             once, finer = (
-                values_of(design.labels, materials, list(design.stated), elements, result.get("boundary") == "mirror")
+                values_of(design.labels, result.materials, list(design.stated), elements, mirrored)
                 for elements in (1, settings.elements)
             )
             for name, stated in design.stated.items():
@@ -56,18 +55,18 @@ def print_tables(settings: argparse.Namespace) -> None:
             print(f"\nlargest differences: {worst[0]:.3%}, {worst[1]:.2%}")
 
 
-def designs(result: Mapping[str, Any], folder: Path) -> Iterator[Design]:
+def designs(result: CampaignResult) -> Iterator[Design]:
     """The candidates, the near misses and the training images of a result, by the values that count."""
-    for kind, name in (("candidates", "candidate"), ("misses", "near miss"), ("from_data", "from the data")):
-        for number, each in enumerate(result.get(kind) or (), start=1):
-            refined = each.get("refined")
-            counts = refined or each
-            stated = each.get("as_drawn") or counts["verified"]
-            file = folder / Path(*Path(counts["files"]["npy"]).parts[-2:])  # the folder may have been moved
-            labels = np.load(file, allow_pickle=False)
-            if each.get("as_drawn"):  # a robust campaign evaluates all its variants on twice the pixels
+    for name, group in (("candidate", result.candidates), ("near miss", result.misses)):
+        for number, each in enumerate(group, start=1):
+            counts = each.refined or each
+            labels = result.labels(counts.files["npy"])[0]
+            if each.as_drawn:  # a robust campaign evaluates all its variants on twice the pixels
                 labels = on_twice_the_pixels(labels)
-            yield Design(f"{name} {number}", labels, stated, counts.get("discretization_gap") or {})
+            gap = counts.discretization_gap or {}
+            yield Design(f"{name} {number}", labels, each.as_drawn or counts.verified, gap)
+    for number, image in enumerate(result.from_data, start=1):
+        yield Design(f"from the data {number}", result.labels(image.files["npy"])[0], image.verified, {})
 
 
 def values_of(

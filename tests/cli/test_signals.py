@@ -62,6 +62,7 @@ def test_one_sentence_and_the_code_of_the_signal() -> None:
 
 
 def test_a_cluster_where_no_one_listens_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # tests before may have left a Ray in this process
     for address, text in (
         ("127.0.0.1:1", "does not answer"),
         ("ray://127.0.0.1:1", "does not answer"),

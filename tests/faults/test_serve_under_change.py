@@ -28,7 +28,9 @@ from tests.system.settings import free_port, wait_until
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.usefixtures("local_ray"),
-    pytest.mark.skipif("MICRODESIGN_OUTAGES" not in os.environ, reason="set MICRODESIGN_OUTAGES=1"),
+    pytest.mark.skipif(
+        "MICRODESIGN_OUTAGES" not in os.environ, reason="minutes of requests; set MICRODESIGN_OUTAGES=1"
+    ),
 ]
 REQUESTS, CLIENTS = 2000, 4
 TOKEN = "open-sesame"

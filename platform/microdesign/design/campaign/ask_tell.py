@@ -195,7 +195,8 @@ class AskTell(CampaignProgress):
         several = len(components) >= min(2, config.candidates, len(tried))
         whole = len(candidates) == config.candidates and several and not self.target.senses.any()
         if whole and max(self.error(candidate) for candidate in candidates) <= config.goal:
-            both = " and meet the target by two discretizations" if all(each.is_checked for each in candidates) else ""
+            checked = all(each.is_checked for each in candidates)
+            both = " by the search's own discretization, and meet the target by the second too" if checked else ""
             return f"all {len(candidates)} candidates are within {config.goal:.2%}{both}"
         if len(done) >= config.most_designs:
             return f"the budget of {config.evaluations} evaluations is spent"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from microdesign.core.errors import InputError
 from microdesign.core.units import convert
 from microdesign.export.protocol import ExportOptions, Sample
+from microdesign.microstructure.io.formats.vti import write_cells
 from microdesign.physics.materials import Materials, TensorPhase
 
 
@@ -53,7 +54,7 @@ class DamaskExporter:
             ],
         }
         grid, settings = folder / f"{sample.name}.vti", folder / f"{sample.name}.material.yaml"
-        _write_grid(grid, solid.labels, tuple(edge * metres for edge in solid.spacing))
+        write_cells(grid, "material", solid.labels.astype(np.int32), [edge * metres for edge in solid.spacing])
         settings.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         notes = [f"lengths in {'m' if sample.unit else 'pixels: say --pixel-size 0.5um'}; moduli in {unit}"]
         if sample.is_image:
@@ -137,23 +138,3 @@ def _orientation(phase: Any) -> list[float]:
         ]
     )
     return [float(f"{value:.12g}") + 0.0 for value in (-q if q[0] < 0 else q)]
-
-
-def _write_grid(path: Path, labels: NDArray[np.uint8], spacing: tuple[float, ...]) -> None:
-    extent = " ".join(f"0 {n}" for n in labels.shape)
-    head = f"""<?xml version="1.0"?>
-<VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
-  <ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{" ".join(f"{edge:.12g}" for edge in spacing)}">
-    <Piece Extent="{extent}">
-      <CellData>
-        <DataArray type="Int32" Name="material" format="appended" offset="0"/>
-      </CellData>
-    </Piece>
-  </ImageData>
-  <AppendedData encoding="raw">
-_"""
-    data = labels.astype("<i4").tobytes(order="F")
-    with path.open("wb") as file:
-        file.write(head.encode())
-        file.write(len(data).to_bytes(8, "little") + data)
-        file.write(b"\n  </AppendedData>\n</VTKFile>\n")

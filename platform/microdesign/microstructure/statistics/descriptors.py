@@ -180,17 +180,30 @@ def _correlation(x: Tensor, offset: tuple[int, ...], periodic: bool) -> Tensor:
 
 def _depths(phases: NDArray[np.bool_], periodic: bool) -> Tensor:
     """Logarithms of mean and quantile of the distance of a phase's pixels from others, `(n, P, *N) -> (n, P, 2)`."""
-    shape = phases.shape[2:]
     values = np.zeros((*phases.shape[:2], 2))
-    widths = [min(n // 2, _DEEPEST) if periodic else 0 for n in shape]
-    middle = tuple(slice(w, w + n) for w, n in zip(widths, shape, strict=True))
     for index in np.ndindex(*phases.shape[:2]):
         phase = phases[index]
         if phase.any() and not phase.all():
-            padded = np.pad(phase, [(w, w) for w in widths], mode="wrap") if periodic else phase
-            depth = ndimage.distance_transform_edt(padded)[middle][phase].clip(max=_DEEPEST)
+            depth = _distances(phase, periodic).clip(max=_DEEPEST)
             values[index] = np.log(depth.mean()), np.log(np.quantile(depth, _DEPTH_QUANTILE))
     return torch.from_numpy(values)
+
+
+def _distances(phase: NDArray[np.bool_], periodic: bool) -> NDArray[np.float64]:
+    """Distances of a phase's pixels from the others, exact up to `_DEEPEST`; of a periodic image through its faces too.
+
+    The time goes into the pixels of the margin. Through the faces no distance is longer than without them, so a margin
+    as wide as the longest of these is enough.
+    """
+    within: NDArray[np.float64] = ndimage.distance_transform_edt(phase)
+    if not periodic:
+        return within[phase]
+    margin = min(math.ceil(within.max()), _DEEPEST)
+    widths = [min(n // 2, margin) for n in phase.shape]
+    padded = np.pad(phase, [(w, w) for w in widths], mode="wrap")
+    middle = tuple(slice(w, w + n) for w, n in zip(widths, phase.shape, strict=True))
+    found: NDArray[np.float64] = ndimage.distance_transform_edt(padded)[middle][phase]
+    return found
 
 
 def euler_density(x: Tensor, periodic: bool = True) -> Tensor:

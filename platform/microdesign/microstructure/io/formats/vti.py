@@ -4,7 +4,7 @@ A voxel is a cell; VTK's first axis is x and runs fastest. A two-dimensional ima
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
@@ -130,8 +130,6 @@ def write_vti(path: str | Path, batch: Microstructures) -> None:
     """
     if len(batch) != 1:
         raise InputError(f"{path}: got {len(batch)} images; expected one per .vti file.")
-    extent = " ".join(f"0 {length}" for length in (*batch.shape, 0)[:3])
-    spacing = " ".join(repr(edge) for edge in (*batch.spacing, batch.pixel_size)[:3])
     known = {name: float(values[0]) for name, values in batch.properties.items() if math.isfinite(values[0])}
     fields = "".join(
         f'      <DataArray type="Float64" Name={quoteattr(name)} NumberOfTuples="1" format="ascii">{value!r}'
@@ -144,22 +142,38 @@ def write_vti(path: str | Path, batch: Microstructures) -> None:
         fields += (
             f'      <DataArray type="String" Name="{_UNIT}" NumberOfTuples="1" format="ascii">{codes}</DataArray>\n'
         )
+    with replacing(path) as temporary:
+        write_cells(temporary, _ARRAY, batch.labels[0], (*batch.spacing, batch.pixel_size)[:3], fields)
+
+
+def write_cells(path: Path, name: str, values: NDArray[np.integer], spacing: Sequence[float], fields: str = "") -> None:
+    """Writes image data with one array of the cells.
+
+    Args:
+        path: The file.
+        name: Of the array.
+        values: Of the cells, uint8 or int32, `(X, Y)` or `(X, Y, Z)`.
+        spacing: Edges of a cell along three axes.
+        fields: XML of the field data.
+    """
+    extent = " ".join(f"0 {length}" for length in (*values.shape, 0)[:3])
+    kind = {1: "UInt8", 4: "Int32"}[values.itemsize]
     head = f"""<?xml version="1.0"?>
 <VTKFile type="ImageData" version="1.0" byte_order="LittleEndian" header_type="UInt64">
-  <ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{spacing}">
+  <ImageData WholeExtent="{extent}" Origin="0 0 0" Spacing="{" ".join(repr(float(edge)) for edge in spacing)}">
     <FieldData>
 {fields}    </FieldData>
     <Piece Extent="{extent}">
-      <CellData Scalars="{_ARRAY}">
-        <DataArray type="UInt8" Name="{_ARRAY}" format="appended" offset="0"/>
+      <CellData Scalars="{name}">
+        <DataArray type="{kind}" Name="{name}" format="appended" offset="0"/>
       </CellData>
     </Piece>
   </ImageData>
   <AppendedData encoding="raw">
 _"""
-    labels = batch.labels[0].tobytes(order="F")
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    data = values.astype(values.dtype.newbyteorder("<"), copy=False).tobytes(order="F")
+    with path.open("wb") as file:
         file.write(head.encode("utf-8"))
-        file.write(len(labels).to_bytes(8, "little"))
-        file.write(labels)
+        file.write(len(data).to_bytes(8, "little"))
+        file.write(data)
         file.write(b"\n  </AppendedData>\n</VTKFile>\n")
