@@ -141,12 +141,11 @@ def open_setup(
         )
     if config.robust and phases != 2:
         raise InputError(f"robust: expected a model of two phases; this one makes images of {phases}.")
-    asked = config.target.of_images(2 if len(shape) == 2 else 3, phases)
-    evaluator = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
-    target = match(asked, surrogate.properties, evaluator, materials, progress)
+    given = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
     dataset = None if config.dataset is None else Dataset.open(config.dataset)
-    if dataset is not None:  # what was learned from scans is verified with their boundary
-        evaluator = for_images(evaluator, dataset.manifest.periodic, dataset.manifest.aspect)
+    evaluator, periodic = _of_its_images(given, surrogate, dataset, progress)
+    asked = config.target.of_images(2 if len(shape) == 2 else 3, phases, periodic)
+    target = match(asked, surrogate.properties, given, materials, progress)
     check_feasible(target, materials, evaluator)
     pixel_size = config.pixel_size or _model_pixel_size(surrogate)
     config = config.model_copy(update={"pixel_size": pixel_size})
@@ -175,6 +174,28 @@ def open_setup(
         labelled=labelled,
         feasibility=feasibility_of(target, materials, trained, data if labelled else None),
     )
+
+
+def _of_its_images(
+    evaluator: Evaluator, surrogate: Surrogate, dataset: Dataset | None, progress: Progress
+) -> tuple[Evaluator, bool]:
+    """The evaluator with the boundary of the training images, and whether designs are periodic by it.
+
+    What was learned from scans is verified with mirror boundaries, as they were labelled. Without a data set the model
+    tells by its padding.
+    """
+    if dataset is None:
+        periodic = surrogate.describe()["model"]["network"].get("padding") != "zero"
+        settled = for_images(evaluator, periodic)
+    else:
+        periodic = dataset.manifest.periodic
+        settled = for_images(evaluator, periodic, dataset.manifest.aspect)
+    boundary = getattr(settled, "boundary", "periodic" if periodic else "mirror")
+    if not periodic:
+        progress(
+            f"the model learned from images that are not periodic: designs are verified with {boundary} boundaries"
+        )
+    return settled, boundary != "mirror"
 
 
 def _with_percentiles(target: Target, data: Microstructures | None) -> Target:

@@ -47,6 +47,28 @@ def test_who_is_admitted() -> None:
         assert admitted(**values) == expected, values
 
 
+def test_designs_that_are_mirrored() -> None:
+    """What lies at the faces meets its mirror image there, and not the other side."""
+    corners = np.zeros((N, N), np.uint8)
+    corners[:3, :8] = 1  # at the face x = 0, 6 pixels wide with its mirror image
+    step = corners.copy()
+    step[-1, :8] = 1  # periodic: 4 pixels wide across the seam; mirrored: 2 pixels of its own
+    constraints = Constraints(
+        feature_size={1: {"at_least": 6, "ignore": 0.0}}, percolates={1: {"x": True}}, connected={1: 1.0}
+    )
+    images = np.stack([corners, step, STRIPES, DIAGONAL])
+    for periodic, widths, endless, shares in [
+        (True, [3, 4, 6], [0, 0, 1, 1], [1, 1, 1, True]),
+        (False, [6, 2, 6], [0, 0, 1, 0], [1, 0.75, 1, False]),
+    ]:
+        values = constraints.values(images, periodic=periodic)
+        assert values["feature_size_1"][:3].tolist() == widths
+        assert values["percolates_1_x"].tolist() == endless
+        assert values["connected_1"][:3] == pytest.approx(shares[:3])
+        assert (values["connected_1"][3] == 1) == shares[3]  # two pieces, joined across the seam
+    assert constraints.admits(images, periodic=False).tolist() == [False, False, True, False]
+
+
 def test_likeness_to_a_population(tmp_path: Path) -> None:
     """Bars of one micrograph, larger than the images, are like bars of any position and like no other image."""
     width = np.arange(96) % N

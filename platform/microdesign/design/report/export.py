@@ -27,7 +27,12 @@ def write_image(path: Path, labels: np.ndarray, pixel: Pixel = UNKNOWN, phases: 
 
 
 def write_design(
-    path: Path, labels: np.ndarray, properties: Mapping[str, float], pixel: Pixel = UNKNOWN, phases: int = 2
+    path: Path,
+    labels: np.ndarray,
+    properties: Mapping[str, float],
+    pixel: Pixel = UNKNOWN,
+    phases: int = 2,
+    periodic: bool = True,
 ) -> dict[str, str]:
     """Writes a design as `.npy`, `.png` and `.vti`, the last with its properties; returns the paths by kind.
 
@@ -37,11 +42,17 @@ def write_design(
         properties: Of the design.
         pixel: Edge of a pixel and its unit.
         phases: Number of phases.
+        periodic: Whether the design repeats; the `.vti` says it, so that `homogenize` takes the same boundary.
     """
     write_image(path, labels, pixel, phases)
     values = {name: np.array([value]) for name, value in properties.items()}
     batch = Microstructures(
-        labels=labels[None], n_phases=phases, properties=values, pixel_size=pixel[0], length_unit=pixel[1]
+        labels=labels[None],
+        n_phases=phases,
+        properties=values,
+        periodic=periodic,
+        pixel_size=pixel[0],
+        length_unit=pixel[1],
     )
     write_vti(path.with_suffix(".vti"), batch)
     return {kind: str(path.with_suffix(f".{kind}")) for kind in ("npy", "png", "vti")}

@@ -155,7 +155,7 @@ def summarize_design(
         order=trial.order,
         key=trial.key,
         parent=trial.parent,
-        files=write_design(path, trial.labels, trial.drawn, pixel, target.phases),
+        files=write_design(path, trial.labels, trial.drawn, pixel, target.phases, target.periodic),
         nearest=None if nearest is None else str(nearest),
     )
 
@@ -170,7 +170,14 @@ def _refined(trial: Trial, path: Path, target: Target, pixel: Pixel) -> RefinedR
         verified=verified,
         error=float(target.errors(np.array([list(verified.values())]))[0]),
         discretization_gap=distance,
-        files=write_design(path, on_twice_the_pixels(trial.labels), trial.fine, (pixel[0] / FINER, pixel[1])),
+        files=write_design(
+            path,
+            on_twice_the_pixels(trial.labels),
+            trial.fine,
+            (pixel[0] / FINER, pixel[1]),
+            target.phases,
+            target.periodic,
+        ),
     )
 
 
@@ -192,7 +199,7 @@ def summarize_training_images(
         verified = dict(zip(target.names, values.tolist(), strict=True))
         error = float(admitted.errors[np.searchsorted(admitted.rows, row)])
         path = folder / f"training-image-{number}.npy"
-        files = write_design(path, admitted.data.labels[row], verified, pixel, target.phases)
+        files = write_design(path, admitted.data.labels[row], verified, pixel, target.phases, target.periodic)
         found.append(TrainingImageResult(verified=verified, error=error, row=row, files=files))
     return tuple(found)
 

@@ -97,6 +97,6 @@ def make_initial_design(
 
 
 def _why_empty(target: Target, labels: np.ndarray) -> str:
-    each = ", ".join(f"{name} by {count}" for name, count in target.constraints.counts(labels, target.phases).items())
+    each = ", ".join(f"{name} by {count}" for name, count in target.constraint_counts(labels).items())
     what = f"of {len(labels)} each is satisfied: {each}"
     return f"No draw satisfies the target's constraints together; {what}; loosen the rarest."

@@ -98,7 +98,8 @@ class Constraints(Config):
     )
     feature_size: Mapping[PhaseLabel, FeatureSize] = Field(default_factory=dict, description="width of phases")
     percolates: Mapping[PhaseLabel, Mapping[Axis, bool]] = Field(
-        default_factory=dict, description="whether a phase is endless along an axis of the tiled image, or must not be"
+        default_factory=dict,
+        description="whether a phase is endless along an axis of the image repeated or mirrored, or must not be",
     )
     connected: Mapping[PhaseLabel, float] = Field(
         default_factory=dict, description="least share of a phase that its largest cluster holds"
@@ -216,8 +217,8 @@ class Constraints(Config):
         disc = math.pi / 4 if len(across) == 2 and width > 1 else 1.0
         return max(1.0, disc * width ** len(across) * (1 - ignored)) / math.prod(across)
 
-    def checks(self, phases: int = 2) -> tuple[Check, ...]:
-        """All constraints on images of so many phases, the quickest to measure first."""
+    def checks(self, phases: int = 2, periodic: bool = True) -> tuple[Check, ...]:
+        """All constraints on images of so many phases that repeat, or are mirrored; the quickest to measure first."""
         # torch takes seconds to import, and a config is read without it.
         from microdesign.design.target import measures
 
@@ -230,30 +231,30 @@ class Constraints(Config):
         for operation, limit in self.symmetry.items():
             checks.append(Check(f"symmetry_{operation}", measures.asymmetry(operation), 0.0, limit))
         if self.similar_to is not None:
-            distance = measures.distance_to_population(self.similar_to.images, phases)
+            distance = measures.distance_to_population(self.similar_to.images, phases, periodic)
             checks.append(Check("distance_to_population", distance, 0.0, self.similar_to.within))
         for phase, share in self.connected.items():
-            checks.append(Check(f"connected_{phase}", measures.largest_cluster_share(phase), share, 1.0))
+            checks.append(Check(f"connected_{phase}", measures.largest_cluster_share(phase, periodic), share, 1.0))
         for phase, axes in self.percolates.items():
             for axis, wanted in axes.items():
-                endless = measures.percolation(phase, axis)
+                endless = measures.percolation(phase, axis, periodic)
                 checks.append(Check(f"percolates_{phase}_{axis}", endless, float(wanted), float(wanted)))
         for phase, feature in self.feature_size.items():
-            width = measures.feature_width(phase, feature.ignore)
+            width = measures.feature_width(phase, feature.ignore, periodic)
             checks.append(Check(f"feature_size_{phase}", width, feature.width, np.inf, is_length=True))
         return tuple(checks)
 
-    def admits(self, labels: np.ndarray, phases: int = 2) -> np.ndarray:
+    def admits(self, labels: np.ndarray, phases: int = 2, periodic: bool = True) -> np.ndarray:
         """Whether images uint8 `(n, *N)` keep all constraints, bool `(n,)`."""
         admitted = np.arange(len(labels))
-        for check in self.checks(phases):
+        for check in self.checks(phases, periodic):
             admitted = admitted[check.holds(labels[admitted])] if len(admitted) else admitted
         return np.isin(np.arange(len(labels)), admitted)
 
-    def counts(self, labels: np.ndarray, phases: int = 2) -> dict[str, int]:
+    def counts(self, labels: np.ndarray, phases: int = 2, periodic: bool = True) -> dict[str, int]:
         """How many of the images uint8 `(n, *N)` keep each constraint."""
-        return {check.name: int(check.holds(labels).sum()) for check in self.checks(phases)}
+        return {check.name: int(check.holds(labels).sum()) for check in self.checks(phases, periodic)}
 
-    def values(self, labels: np.ndarray, phases: int = 2) -> dict[str, np.ndarray]:
+    def values(self, labels: np.ndarray, phases: int = 2, periodic: bool = True) -> dict[str, np.ndarray]:
         """What the constraints are about, measured: `(n,)` each; percolation as 0 or 1."""
-        return {check.name: check.measure(labels) for check in self.checks(phases)}
+        return {check.name: check.measure(labels) for check in self.checks(phases, periodic)}

@@ -1,5 +1,8 @@
 """What the constraints measure of images: widths, percolation, clusters, symmetry, distance to a population.
 
+Designs with mirror boundaries are not periodic: widths are then those of the image that the mirrors make, clusters end
+at the faces, and a phase percolates if one cluster reaches from face to face.
+
 Shapes: n images, `*N` image (X, Y) or volume (X, Y, Z).
 """
 
@@ -12,7 +15,7 @@ import torch
 from microdesign.core.errors import InputError
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import find_reader, read_images
-from microdesign.microstructure.statistics.connectivity import clusters, percolates
+from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
 from microdesign.microstructure.statistics.morphology import minimum_feature_size
 from microdesign.microstructure.statistics.population import MOST_MEMBERS, Population
 from microdesign.microstructure.statistics.similarity import relative_distance
@@ -29,29 +32,44 @@ def volume_fraction(phase: int) -> Measure:
     return lambda labels: (labels == phase).reshape(len(labels), -1).mean(1)
 
 
-def feature_width(phase: int, ignore: float) -> Measure:
+def feature_width(phase: int, ignore: float, periodic: bool = True) -> Measure:
     """Least width of a phase in pixels, but for a share `ignore` of it that may be thinner."""
-    return lambda labels: minimum_feature_size(torch.from_numpy(labels == phase), labels.ndim - 1, ignore).numpy()
-
-
-def percolation(phase: int, axis: str) -> Measure:
-    """1 where a phase is endless along an axis (x, y or z) of the tiled image, else 0."""
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        found = percolates(torch.from_numpy(labels == phase), labels.ndim - 1)
+        whole = torch.from_numpy((labels if periodic else mirrored(labels)) == phase)
+        return minimum_feature_size(whole, labels.ndim - 1, ignore).numpy()
+
+    return measure
+
+
+def percolation(phase: int, axis: str, periodic: bool = True) -> Measure:
+    """1 where a phase is endless along an axis (x, y or z) of the image repeated or mirrored, else 0."""
+
+    def measure(labels: np.ndarray) -> np.ndarray:
+        found = (percolates if periodic else spans)(torch.from_numpy(labels == phase), labels.ndim - 1)
         return found[:, "xyz".index(axis)].numpy().astype(float)
 
     return measure
 
 
-def largest_cluster_share(phase: int) -> Measure:
+def largest_cluster_share(phase: int, periodic: bool = True) -> Measure:
     """Share of a phase that its largest cluster holds; NaN without the phase."""
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        sizes = [clusters(image == phase).sizes for image in labels]
+        sizes = [clusters(image == phase, periodic).sizes for image in labels]
         return np.array([each[0] / each.sum() if len(each) else np.nan for each in sizes])
 
     return measure
+
+
+def mirrored(labels: np.ndarray) -> np.ndarray:
+    """The images `(n, *N)` and their mirror images along each axis, `(n, *2N)`, which are periodic.
+
+    Example:
+        >>> mirrored(np.array([[[1, 0], [0, 0]]]))[0].tolist()
+        [[1, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 1]]
+    """
+    return np.pad(labels, [(0, 0), *((0, n) for n in labels.shape[1:])], mode="symmetric")
 
 
 def asymmetry(symmetry: str) -> Measure:
@@ -88,11 +106,13 @@ def asymmetry(symmetry: str) -> Measure:
     return measure
 
 
-def distance_to_population(images: str, phases: int) -> Measure:
+def distance_to_population(images: str, phases: int, periodic: bool = True) -> Measure:
     """Distance to the population of the images of a file, a folder or a data set, in units of its threshold."""
 
     def measure(labels: np.ndarray) -> np.ndarray:
-        return population_of(images, labels.shape[1:], phases).distance(labels) if len(labels) else np.empty(0)
+        if not len(labels):
+            return np.empty(0)
+        return population_of(images, labels.shape[1:], phases).distance(labels, periodic)
 
     return measure
 

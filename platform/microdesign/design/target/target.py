@@ -46,6 +46,10 @@ class Target(Config):
     constraints: Constraints = Constraints()
     dims: Literal[2, 3] = Field(2, description="2 of images, 3 of volumes; a campaign takes it from the model")
     phases: int = Field(2, ge=2, description="number of phases; a campaign takes it from the model")
+    periodic: bool = Field(
+        True,
+        description="whether designs repeat, or are mirrored; a campaign takes it from its boundary",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -213,13 +217,13 @@ class Target(Config):
         ranks[np.lexsort(keys)] = np.arange(len(errors))
         return ranks
 
-    def of_images(self, dims: Literal[2, 3], phases: int) -> Self:
-        """The same target for images or volumes of so many phases.
+    def of_images(self, dims: Literal[2, 3], phases: int, periodic: bool = True) -> Self:
+        """The same target for images or volumes of so many phases, which repeat or are mirrored.
 
         Raises:
             InputError: It states other ones.
         """
-        own = {"dims": dims, "phases": phases}
+        own = {"dims": dims, "phases": phases, "periodic": periodic}
         for name, value in own.items():
             if name in self.model_fields_set and getattr(self, name) != value:
                 raise InputError(
@@ -229,16 +233,20 @@ class Target(Config):
 
     def admits(self, labels: np.ndarray) -> np.ndarray:
         """Whether images uint8 `(n, *N)` satisfy the constraints, bool `(n,)`."""
-        return self.constraints.admits(labels, self.phases)
+        return self.constraints.admits(labels, self.phases, self.periodic)
 
     def constraint_values(self, labels: np.ndarray) -> dict[str, np.ndarray]:
         """What the constraints are about, `(n,)` each, of images uint8 `(n, *N)`."""
-        return self.constraints.values(labels, self.phases)
+        return self.constraints.values(labels, self.phases, self.periodic)
+
+    def constraint_counts(self, labels: np.ndarray) -> dict[str, int]:
+        """How many of the images uint8 `(n, *N)` satisfy each constraint."""
+        return self.constraints.counts(labels, self.phases, self.periodic)
 
     @property
     def checks(self) -> tuple[Check, ...]:
         """All constraints, the quickest to measure first."""
-        return self.constraints.checks(self.phases)
+        return self.constraints.checks(self.phases, self.periodic)
 
     def coordinates(self, labels: np.ndarray) -> np.ndarray:
         """Points `(n, F)` of images uint8 `(n, *N)` whose distances are differences; see `statistics.difference`."""

@@ -50,4 +50,4 @@ class TrainingImages:
 
     def realism(self, labels: np.ndarray) -> np.ndarray | None:
         """Distance of images uint8 `(n, *N)` from the population, `(n,)`; None without one."""
-        return None if self.population is None else self.population.distance(labels)
+        return None if self.population is None else self.population.distance(labels, self._data.periodic)
