@@ -33,7 +33,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary.touch(exist_ok=False)
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None
@@ -69,6 +69,25 @@ def sync(path: str | Path) -> None:
         os.close(place)
 
 
+def sync_all(path: str | Path) -> None:
+    """`sync` of a file, or of a folder with all that is in it, before it is renamed to its place."""
+    for each in (*Path(path).rglob("*"), path):
+        sync(each)
+
+
+def make_folder(path: str | Path) -> None:
+    """Makes a folder and those above it where they are missing, and syncs their names.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    path = Path(path)
+    new = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for each in reversed(new):
+        sync(each.parent)
+
+
 def lock_folder(folder: str) -> IO[str] | None:
     """Locks a folder for this process until the file that is returned is closed, or the process ends in any way.
 
@@ -83,7 +102,7 @@ def lock_folder(folder: str) -> IO[str] | None:
         return None
     path = Path(folder) / ".lock"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         file = path.open("w")
     except OSError as error:
         raise StorageError(f"{path}: cannot be written ({error.strerror or error}).") from None

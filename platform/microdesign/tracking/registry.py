@@ -8,6 +8,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 from microdesign.core.errors import InputError, StorageError
+from microdesign.core.files import make_folder, sync_all
 from microdesign.core.references import RegisteredModel, parse_registered
 from microdesign.tracking.connection import MLFLOW_ERRORS, default_uri, first_line, reachable
 from microdesign.tracking.runs import Run
@@ -114,13 +115,14 @@ def download_bundle(reference: str | RegisteredModel, destination: str | Path, u
     target = Path(destination) / f"{found.model}-{found.number}-{found.run_id}"
     if not target.is_dir():
         try:
-            Path(destination).mkdir(parents=True, exist_ok=True)
+            make_folder(destination)
         except OSError as error:
             raise StorageError(f"{destination}: cannot be made ({error.strerror}).") from None
         with reachable(uri), tempfile.TemporaryDirectory(dir=destination) as temporary:
             client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
             local = client.download_artifacts(found.run_id, BUNDLE_ARTIFACT, temporary)
             try:
+                sync_all(local)
                 Path(local).rename(target)
             except OSError:
                 if not target.is_dir():  # else another process was faster

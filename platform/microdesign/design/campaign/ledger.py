@@ -17,7 +17,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
 from microdesign.core.errors import InputError, StorageError
-from microdesign.core.files import sync
+from microdesign.core.files import make_folder, sync
 from microdesign.design.campaign.trials import Trial, Trials, TrialState
 
 _MANY = 128
@@ -69,7 +69,10 @@ class Ledger(Trials):
 
     def _make_folder(self) -> None:
         try:
-            self._fs.create_dir(self._folder, recursive=True)
+            if isinstance(self._fs, pafs.LocalFileSystem):
+                make_folder(self._folder)
+            else:
+                self._fs.create_dir(self._folder, recursive=True)
         except OSError as error:
             raise StorageError(f"{self.folder}: cannot be made ({error}).") from None
 

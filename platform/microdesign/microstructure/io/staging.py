@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from microdesign.core.errors import InputError, MicrodesignError, StorageError
+from microdesign.core.files import make_folder, sync, sync_all
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.protocol import Writer
 
@@ -49,11 +50,12 @@ def settle(results: Sequence[tuple[Path, Path]]) -> list[bool]:
     for (made, final), taken in zip(results, there, strict=True):
         if taken:
             continue
-        _flush(made)
+        sync_all(made)
         if final.is_dir():
             final.rmdir()
-        final.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(final.parent)
         made.rename(final)
+        sync(final.parent)
     return there
 
 
@@ -62,7 +64,7 @@ def staged(out: Path) -> Iterator[Path]:
     """Yields a folder beside `out` to make results in; whatever happens, nothing of it is left."""
     folder = None
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(out.parent)
         folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
         yield folder
     except StorageError as error:
@@ -82,13 +84,6 @@ def staged(out: Path) -> Iterator[Path]:
     finally:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _flush(made: Path) -> None:
-    for path in made.rglob("*") if made.is_dir() else [made]:
-        if path.is_file():
-            with path.open("rb+") as file:
-                os.fsync(file.fileno())
 
 
 def _same(made: Path, there: Path) -> bool:

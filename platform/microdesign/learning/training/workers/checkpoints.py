@@ -41,12 +41,10 @@ def load_state(checkpoint: ray.train.Checkpoint | None, rank: int = 0, wrapped: 
     """
     if checkpoint is None:
         return None
-    with checkpoint.as_directory() as folder:
-        state: State = torch.load(Path(folder) / _SHARED, map_location="cpu", weights_only=True)
-        saved = len(list(Path(folder).glob(_OWN.format("*"))))
-        if saved:
-            own = Path(folder) / _OWN.format(rank % saved)
-            state["own"] = torch.load(own, map_location="cpu", weights_only=True)
+    folder = Path(checkpoint.path)  # in the run's folder, which all workers see
+    state: State = torch.load(folder / _SHARED, map_location="cpu", weights_only=True)
+    if saved := len(list(folder.glob(_OWN.format("*")))):
+        state["own"] = torch.load(folder / _OWN.format(rank % saved), map_location="cpu", weights_only=True)
     prefix = _WRAPPED if wrapped else ""
     model = {prefix + name.removeprefix(_WRAPPED): tensor for name, tensor in state.get("model", {}).items()}
     return state | {"model": model}

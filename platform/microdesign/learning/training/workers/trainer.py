@@ -16,6 +16,7 @@ from microdesign.core.errors import MicrodesignError
 from microdesign.learning.training.config.resources import ResourcesConfig
 from microdesign.learning.training.loop import State
 from microdesign.learning.training.workers.checkpoints import load_state
+from microdesign.learning.training.workers.durable_storage import durable_storage
 from microdesign.learning.training.workers.failures import NoSecondTry, driver_error
 from microdesign.learning.training.workers.interrupts import interruptible
 from microdesign.learning.training.workers.relay import relayed
@@ -98,6 +99,7 @@ def _trainer(
         run_config=ray.train.RunConfig(
             name=folder.name,
             storage_path=str(folder.parent),
+            storage_filesystem=durable_storage(),
             failure_config=ray.train.FailureConfig(max_failures=resources.max_failures),
             checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
             callbacks=callbacks,

@@ -51,9 +51,9 @@ def run_worker(settings: dict[str, Any]) -> None:
             ray.train.report({}, checkpoint=checkpoint)
 
     def on_epoch(done: int, metrics: dict[str, float], save: Callable[[], State]) -> None:
+        on_checkpoint(save)
         if rank == 0:
             settings["messages"].put((done, metrics))
-        on_checkpoint(save)
 
     folder = Path(config.storage).resolve() / context.get_experiment_name()
     run_loop(model, feed, config.loop, on_epoch, state, on_checkpoint, folder, feedback, monitor)
