@@ -189,7 +189,9 @@ def test_a_file_of_images_or_volumes_is_read_by_dims(tmp_path: Path) -> None:
     """Pages along two axes without names: the file does not say, and `dims` of homogenize does."""
     labels = np.random.default_rng(0).integers(0, 2, (2, 3, 5, 4)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "a.tif", labels, photometric="minisblack")
-    assert [each.labels.shape for each in read_labels(tmp_path / "a.tif")] == [(4, 5)] * 6
+    with pytest.raises(InputError, match="--dims 2 for 6 images"):
+        read_labels(tmp_path / "a.tif")
+    assert [each.labels.shape for each in read_labels(tmp_path / "a.tif", 2)] == [(4, 5)] * 6
     assert [each.labels.shape for each in read_labels(tmp_path / "a.tif", 3)] == [(4, 5, 3)] * 2
 
 

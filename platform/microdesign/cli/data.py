@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from microdesign.cli.image_options import AS_STATED, ImageOptions, Reader, takes_image_options
+from microdesign.cli.image_options import AS_STATED, ImageOptions, takes_image_options
 from microdesign.cli.options import (
     Json,
     MaterialsFile,
@@ -154,16 +154,18 @@ def label(
 
 
 @app.command()
+@takes_image_options("preview", "pixel_size")
 def inspect(
     path: Annotated[Path, typer.Argument(help="A file or folder of any known format.")],
-    reader: Reader = None,
+    images_as: ImageOptions = AS_STATED,
     as_json: Json = False,
 ) -> None:
     """Show what a file or data set holds."""
     from microdesign.microstructure.io.readers import describe
     from microdesign.microstructure.io.summary import format_tree
 
-    description = describe(path, reader)
+    with images_as.reading() as options:
+        description = describe(path, images_as.reader, options)
     if as_json:
         print_json(description)
     else:

@@ -61,8 +61,6 @@ def samples_of(
 
 
 def _of_file(path: str, options: ReadOptions, reader: str | None) -> Iterator[Sample]:
-    if reader is None:
-        refuse_open_dimensions(path, options.dims)
     yield from _of_batches(list(read_images(path, options=options, reader=reader)), Path(path).stem, path)
 
 
@@ -87,5 +85,6 @@ def _of_array(array: np.ndarray, options: ReadOptions) -> Microstructures:
     dims = options.dims or (3 if array.ndim == 4 else 2)
     if array.ndim not in (dims, dims + 1):
         raise InputError(f"the candidates have shape {array.shape}; expected (X, Y), or with dims = 3 (X, Y, Z).")
+    refuse_open_dimensions(array.shape, options.dims, "the candidates", "dims=2 or dims=3")
     labels = as_labels(array if array.ndim == dims + 1 else array[None], "the candidates")
     return Microstructures(labels=labels, n_phases=options.n_phases or int(labels.max(initial=0)) + 1)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.io.dimensions import refuse_open_dimensions
 from microdesign.microstructure.io.options import NO_OPTIONS, ImagesOrVolumesError, ReadOptions
 
 LabelImages = ArrayLike | Microstructures | str | Path | Sequence[str | Path]
@@ -59,10 +60,11 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     Args:
         images: An array `(X, Y)`, `(n, X, Y)`, `(n, X, Y, Z)` or, with `dims` = 3, `(X, Y, Z)`; a `Microstructures`; or
             the path, or paths, of files or folders of any format that `read` knows.
-        dims: 2 or 3; None takes three axes of an array, or of a file that does not say, as a stack of images.
+        dims: 2 or 3; None takes three axes of an array, or of a file that does not say, as a stack of images, unless
+            they are similar.
 
     Raises:
-        InputError: A path cannot be read, or an array has another number of axes.
+        InputError: A path cannot be read, an array has another number of axes, or three similar ones.
     """
     if dims not in (None, 2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
@@ -79,6 +81,7 @@ def label_stacks(images: LabelImages, dims: int | None = None) -> tuple[list[Lab
     if labels.ndim not in ((2, 3, 4) if dims is None else (dims, dims + 1)):
         expected = "(X, Y), (n, X, Y) or (n, X, Y, Z)" if dims is None else f"{dims} or {dims + 1} axes"
         raise InputError(f"the image has shape {labels.shape}; expected {expected}.")
+    refuse_open_dimensions(labels.shape, dims, "the image", "dims=2 or dims=3")
     single = labels.ndim == (dims or 2)
     labels = labels[None] if single else labels
     return [LabelStack([str(i) for i in range(len(labels))], labels)], single
@@ -97,21 +100,20 @@ def read_labels(
         options: What the file does not state itself, besides `dims`.
 
     Raises:
-        InputError: The path is missing, damaged or holds no images, `dims` is neither 2 nor 3, or a `.npy` file of
-            three similar axes may be either.
+        InputError: The path is missing, damaged or holds no images, `dims` is neither 2 nor 3, or three
+            similar axes may be either.
     """
     # Arrays do not need the readers.
-    from microdesign.microstructure.io.dimensions import refuse_open_dimensions
     from microdesign.microstructure.io.readers import find_reader, read_images
 
     if dims not in (None, 2, 3):
         raise InputError(f"dims = {dims} is out of range; expected 2 or 3.")
-    if reader is None:
-        refuse_open_dimensions(path, dims)
     try:
         batches = list(read_images(path, options=options, reader=reader))
     except ImagesOrVolumesError:
-        batches = list(read_images(path, options=replace(options, dims=dims or 2), reader=reader))
+        if dims is None:
+            raise
+        batches = list(read_images(path, options=replace(options, dims=dims), reader=reader))
     if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
         batches = list(read_images(path, options=replace(options, dims=3), reader=reader))
     stack = [(labels, batch.periodic, _spacing(batch)) for batch in batches for labels in batch.labels]

@@ -12,7 +12,6 @@ from microdesign.microstructure.statistics.morphology import (
     corner_contacts,
     lineal_path,
     mean_chord_length,
-    minimum_feature_size,
 )
 
 
@@ -100,44 +99,6 @@ def test_overlapping_discs_have_exponential_chords_between_them(boolean_model: t
         assert float((longer * (length - least)).sum() / longer.sum()) == pytest.approx(mean, rel=0.1)
 
 
-def test_feature_size_of_stripes_boards_and_boxes() -> None:
-    for width in (1, 2, 3, 5, 8):
-        m = stripes(width, 24, 48)
-        assert minimum_feature_size(m).item() == width
-        assert minimum_feature_size(1 - m).item() == 24 - width
-        assert minimum_feature_size(torch.roll(m, -width // 2, 0)).item() == width
-    for cell in (1, 2, 4):
-        assert minimum_feature_size(board(cell, 16)).item() == cell
-    m = torch.zeros(12, 12, 12)
-    m[2:6, 3:9, 1:11] = 1
-    assert minimum_feature_size(m, dims=3).item() == 4
-    assert minimum_feature_size(torch.stack((torch.zeros(4, 4), torch.ones(4, 4))))[0].isnan()
-    assert minimum_feature_size(torch.ones(4, 4)).isinf()
-
-
-def test_feature_size_of_discs() -> None:
-    for diameter in (7.0, 12.4, 25.0, 40.0):
-        x, y = torch.meshgrid(torch.arange(64) - 31.7, torch.arange(64) - 30.2, indexing="ij")
-        disc = (x**2 + y**2 < diameter**2 / 4).double()
-        # The disc that fits into the staircase is smaller than the one that made it.
-        assert diameter - 2 < minimum_feature_size(disc).item() <= diameter + 0.5
-        # A hair on the disc is what counts, and the disc's place on the torus is not.
-        hair = torch.maximum(disc, (abs(y - 0.2) < 1).double() * (x > 0))
-        assert minimum_feature_size(torch.roll(hair, (40, 20), (0, 1))).item() == minimum_feature_size(hair).item() <= 3
-        if disc.sum() > 5 * (hair - disc).sum():
-            assert minimum_feature_size(hair, ignore=0.2).item() == minimum_feature_size(disc).item()
-
-
-def test_feature_size_that_ignores_specks() -> None:
-    m = stripes(6, 12, 48).clone()
-    m[8, 5] = 1
-    assert minimum_feature_size(m).item() == 1
-    assert minimum_feature_size(m, ignore=0.01).item() == 6
-    assert minimum_feature_size(1 - m, ignore=0.05).item() == 6
-    with pytest.raises(InputError, match="ignore = 1 is out of range"):
-        minimum_feature_size(m, ignore=1)
-
-
 def test_corner_contacts() -> None:
     assert corner_contacts(board(1, 8)).item() == 64
     assert corner_contacts(board(4, 16)).item() == 16
@@ -173,6 +134,6 @@ def test_refuses() -> None:
         lineal_path(torch.zeros(4, 4), dims=3)
     with pytest.raises(InputError, match="longest = 4 is out of range; expected 0 to 3"):
         lineal_path(torch.zeros(4, 6), longest=4)
-    for function in (chord_counts, mean_chord_length, minimum_feature_size):
+    for function in (chord_counts, mean_chord_length):
         with pytest.raises(InputError, match="other than 0 and 1"):
             function(torch.full((4, 4), 0.5))

@@ -16,7 +16,7 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import find_reader, read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
-from microdesign.microstructure.statistics.morphology import minimum_feature_size
+from microdesign.microstructure.statistics.feature_size import minimum_feature_size
 from microdesign.microstructure.statistics.population import MOST_MEMBERS, Population
 from microdesign.microstructure.statistics.similarity import relative_distance
 from microdesign.microstructure.statistics.two_point import two_point

@@ -12,7 +12,8 @@ from scipy.stats import wasserstein_distance
 
 from microdesign.microstructure.statistics.connectivity import percolates
 from microdesign.microstructure.statistics.descriptors import euler_density
-from microdesign.microstructure.statistics.morphology import corner_contacts, mean_chord_length, minimum_feature_size
+from microdesign.microstructure.statistics.feature_size import minimum_feature_size
+from microdesign.microstructure.statistics.morphology import corner_contacts, mean_chord_length
 from microdesign.microstructure.statistics.surface import anisotropy, specific_surface
 from microdesign.microstructure.statistics.two_point import volume_fractions
 

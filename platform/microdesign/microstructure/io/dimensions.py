@@ -1,9 +1,6 @@
-"""Whether an array of three axes is a stack of images or one volume, where nothing says it."""
+"""Whether three axes are a stack of images or one volume, where nothing says it: asked, never guessed."""
 
-from pathlib import Path
-
-from microdesign.core.errors import InputError
-from microdesign.microstructure.io.formats.npy import NpyReader, open_npy
+from microdesign.microstructure.io.options import ImagesOrVolumesError
 
 _LEAST = 16
 """Pixels along each axis from which an array may be a volume."""
@@ -11,19 +8,23 @@ _ALIKE = 1.5
 """Ratio of the longest to the shortest axis up to which an array may be a volume."""
 
 
-def refuse_open_dimensions(path: str | Path, dims: int | None) -> None:
-    """Refuses a `.npy` file of three similar axes, which may be a stack of images or one volume, unless `dims` says.
+def refuse_open_dimensions(
+    axes: tuple[int, ...], dims: int | None, source: str, options: str = "--dims 2 or --dims 3"
+) -> None:
+    """Refuses three similar axes, which may be a stack of images or one volume, unless `dims` says which.
+
+    Args:
+        axes: Pixels along each axis.
+        dims: 2 or 3; None where nobody has said it.
+        source: What the message names.
+        options: How it is said.
 
     Raises:
-        InputError: It is one.
+        ImagesOrVolumesError: They may be either.
     """
-    if dims is not None or not NpyReader().accepts(Path(path)) or not Path(path).is_file():
-        return
-    array = open_npy(path)
-    axes = array.shape
-    if len(axes) == 3 and min(axes) >= _LEAST and max(axes) <= _ALIKE * min(axes):
+    if dims is None and len(axes) == 3 and min(axes) >= _LEAST and max(axes) <= _ALIKE * min(axes):
         n, *size = axes
-        raise InputError(
-            f"{path}: has shape {axes}: a stack of {n} images of {' x '.join(map(str, size))} pixels, or one volume; "
-            "say which by --dims 2 or --dims 3."
+        raise ImagesOrVolumesError(
+            f"{source}: has shape {axes}: a stack of {n} images of {' x '.join(map(str, size))} pixels, or one volume; "
+            f"say which by {options}."
         )

@@ -48,13 +48,13 @@ class Reader(Protocol):
         """
         ...
 
-    def describe(self, path: Path) -> dict[str, Any]:
+    def describe(self, path: Path, options: ReadOptions = NO_OPTIONS) -> dict[str, Any]:
         """Returns what the file holds as JSON values, without loading it whole; by default `summarise` of its images.
 
         Raises:
             InputError: The file is damaged or holds no images.
         """
-        return summarise(self.read(path, None, NO_OPTIONS))
+        return summarise(self.read(path, None, options))
 
 
 class Writer(Protocol):

@@ -115,7 +115,7 @@ def read_images(
     return (replace(batch, **stated) for batch in images) if stated else images
 
 
-def describe(path: str | Path, reader: str | None = None) -> dict[str, Any]:
+def describe(path: str | Path, reader: str | None = None, options: ReadOptions = NO_OPTIONS) -> dict[str, Any]:
     """Returns what a file or folder holds, as JSON values with `path` and `format` first; see `format_tree` for text.
 
     Example:
@@ -124,11 +124,18 @@ def describe(path: str | Path, reader: str | None = None) -> dict[str, Any]:
         >>> describe("board.npy")["volume_fraction"]["1"]["mean"]
         0.5
 
+    Args:
+        path: The file or folder.
+        reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
+        options: What the file does not state itself.
+
     Raises:
-        InputError: The path does not exist, is of no known format, or its content is not valid.
+        InputError: The path does not exist, is of no known format, its content is not valid, or may be read in two
+            ways; or an option has no meaning for the format.
     """
     chosen = find_reader(path, reader)
-    (described,) = _refusing_damage(path, (each.describe(Path(path)) for each in [chosen]))
+    options.refuse_others(chosen.takes, Path(path), chosen.name)
+    (described,) = _refusing_damage(path, (each.describe(Path(path), options) for each in [chosen]))
     return {"path": str(path), "format": chosen.name, **described}
 
 

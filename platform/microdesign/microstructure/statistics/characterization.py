@@ -13,15 +13,14 @@ from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.indicators import one_hot
-from microdesign.microstructure.io.dimensions import refuse_open_dimensions
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.connectivity import clusters, percolates, spans
+from microdesign.microstructure.statistics.feature_size import feature_sizes
 from microdesign.microstructure.statistics.morphology import (
     chord_counts,
     corner_contacts,
     mean_chord_length,
-    minimum_feature_size,
 )
 from microdesign.microstructure.statistics.surface import anisotropy, surface_by_axis
 from microdesign.microstructure.statistics.two_point import radial_average, two_point
@@ -55,6 +54,7 @@ def characterize(batch: Microstructures) -> list[dict[str, Any]]:
     edges = torch.tensor(batch.spacing, dtype=torch.float64)
     # Distances are measured in pixels, which says something of a length where pixels are squares.
     size = math.nan if batch.aspect else batch.pixel_size
+    widths = size * feature_sizes(x, dims, (0, IGNORED_SHARE))
     radius, radial = radial_average(two_point(x, dims), dims)
     parts: list[list[Any]] = [[clusters(image, batch.periodic) for image in phases] for phases in x.bool().numpy()]
     columns: dict[str, list[Any]] = {
@@ -62,8 +62,8 @@ def characterize(batch: Microstructures) -> list[dict[str, Any]]:
         "specific_surface": (surface_by_axis(x, dims) / edges).sum(-1).tolist(),
         "anisotropy": (anisotropy(x.double(), dims) + 0 * size).tolist(),
         "mean_chord": (edges * mean_chord_length(x, dims)).tolist(),
-        "minimum_feature_size": (size * minimum_feature_size(x, dims)).tolist(),
-        "feature_size": (size * minimum_feature_size(x, dims, ignore=IGNORED_SHARE)).tolist(),
+        "minimum_feature_size": widths[..., 0].tolist(),
+        "feature_size": widths[..., 1].tolist(),
         "percolates": percolates(x, dims).tolist(),
         "spans": spans(x, dims).tolist(),
         "clusters": [[len(part) for part in phases] for phases in parts],
@@ -96,14 +96,12 @@ def characterize_files(
         options: What the files do not state themselves.
 
     Raises:
-        InputError: A file cannot be read, a `.npy` file may be images or one volume, or the autocorrelations are of
+        InputError: A file cannot be read, it may hold images or one volume, or the autocorrelations are of
             several shapes.
     """
     rows: list[dict[str, Any]] = []
     correlations: list[Tensor] = []
     for path in paths:
-        if reader is None:
-            refuse_open_dimensions(path, options.dims)
         entries: list[dict[str, Any]] = []
         for batch in read_images(path, options=options, reader=reader):
             entries += characterize(batch)

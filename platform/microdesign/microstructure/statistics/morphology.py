@@ -1,4 +1,4 @@
-"""Run lengths, feature size and corner contacts of indicators: what two-point statistics do not show.
+"""Run lengths and corner contacts of indicators: what two-point statistics do not show.
 
 As in `statistics`, every function acts on the trailing `dims` spatial axes `*N`, keeps the leading axes `...`, and
 takes images as periodic. Hard indicators are 0 or 1; functions that need them say so and refuse others. Lengths are in
@@ -8,10 +8,7 @@ pixels: multiply by the pixel size.
 import math
 from itertools import combinations
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from microdesign.core.errors import InputError
@@ -134,72 +131,3 @@ def corner_contacts(indicator: Tensor, dims: int = 2) -> Tensor:
         falling = right * up * (1 - m) * (1 - across)
         total = total + (rising + falling).sum(dim=axes)
     return total
-
-
-def minimum_feature_size(indicator: Tensor, dims: int = 2, ignore: float = 0.0) -> Tensor:
-    """Returns the width of the thinnest part of a phase in pixels, float64 `(..., *N) -> (...)`, on the CPU.
-
-    The largest d up to which discs (balls) of diameter d that fit into the phase come near all of it: no pixel is
-    farther from the union of the discs than the corner of a square is from its inscribed disc, (sqrt(2) - 1) d / 2, and
-    that of a cube from its ball, (sqrt(3) - 1) d / 2. So stripes have their width and squares their edge, discs their
-    diameter less up to two pixels (of a staircase);
-    right-angled corners are no features, sharper ones are. This is an opening by discs (Serra, Image Analysis and
-    Mathematical Morphology, 1982) whose residue at corners is let pass; distances are those of
-    `scipy.ndimage.distance_transform_edt` at a resolution of half a pixel.
-
-    A speck of one pixel makes it 1, as in most micrographs: `ignore` is the share of the phase that may be thinner.
-    Infinite for a phase that fills the image, nan for one that is absent.
-
-    Example:
-        >>> stripes = (torch.arange(12) % 6 < 3).float()[:, None].expand(12, 12)
-        >>> minimum_feature_size(stripes)
-        tensor(3., dtype=torch.float64)
-
-    Raises:
-        InputError: The indicator is not hard, or `ignore` is not below 1.
-    """
-    if not 0 <= ignore < 1:
-        raise InputError(f"ignore = {ignore} is out of range; expected a share of the phase, from 0 to below 1.")
-    m = as_bool(indicator, dims)
-    images = m.reshape(-1, *m.shape[-dims:]).cpu().numpy()
-    sizes = [_feature_size(image, ignore) for image in images]
-    return torch.tensor(sizes, dtype=torch.float64).reshape(m.shape[:-dims])
-
-
-def _feature_size(image: NDArray[np.bool_], ignore: float) -> float:
-    if image.all():
-        return math.inf
-    if not image.any():
-        return math.nan
-    # At double resolution the widths are even, and the middle of a part is at the distance of its width from outside.
-    fine = image
-    for axis in range(image.ndim):
-        fine = fine.repeat(2, axis=axis)
-    depth = _periodic_distance(fine, reach=_deepest(image))
-    size = 0
-    for diameter in range(1, math.floor(depth.max()) + 1):
-        # Discs of radius `diameter` (in half pixels) around these pixels lie in the phase. A disc reaches `diameter`
-        # from its middle, a corner of the square around it sqrt(2) times that, of a cube sqrt(3).
-        reach = math.sqrt(image.ndim) * diameter
-        if (_periodic_distance(depth < diameter, math.ceil(reach) + 1)[fine] > reach).mean() > ignore:
-            break
-        size = diameter
-    return float(size)
-
-
-def _deepest(image: NDArray[np.bool_]) -> int:
-    """Bound in half pixels on the distance of a phase pixel from outside: the longest chord along each axis."""
-    counts = chord_counts(torch.from_numpy(image), image.ndim)
-    bounds = [image.size]
-    for axis, count in enumerate(counts):
-        endless = bool(image.all(axis=axis).any())
-        bounds.append(image.size if endless else int(count.nonzero().max()))
-    return min(min(bounds), sum(image.shape)) + 1
-
-
-def _periodic_distance(inside: NDArray[np.bool_], reach: int) -> NDArray[np.float64]:
-    """Distance of each pixel inside to the nearest one outside across the periodic boundary, right up to `reach`."""
-    widths = [min(reach, n) for n in inside.shape]
-    padded = np.pad(inside, [(w, w) for w in widths], mode="wrap")
-    distance = ndimage.distance_transform_edt(padded)
-    return distance[tuple(slice(w, w + n) for w, n in zip(widths, inside.shape, strict=True))]

@@ -11,6 +11,8 @@ from microdesign.core.errors import InputError
 from microdesign.core.units import shown_unit
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
+from microdesign.microstructure.io.dimensions import refuse_open_dimensions
+from microdesign.microstructure.io.options import ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +21,9 @@ _BY_AXIS = ("mean_chord", "percolates", "spans")
 _CURVES = ("chords", "two_point", "two_point_radius")
 
 
-def statistics(images: Microstructures | NDArray | str | Path | Sequence[str | Path]) -> "pd.DataFrame":
+def statistics(
+    images: Microstructures | NDArray | str | Path | Sequence[str | Path], dims: int | None = None
+) -> "pd.DataFrame":
     """Returns statistics of every phase of every image, a row for each; a notebook shows them as a table.
 
     The columns are those of `characterize` that are one number: `volume_fraction`; `specific_surface` (pixel faces per
@@ -40,21 +44,22 @@ def statistics(images: Microstructures | NDArray | str | Path | Sequence[str | P
     Args:
         images: Microstructures; integer labels `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`; or the path, or paths, of files
             or folders of any format that `read` knows.
+        dims: 3 where three axes of an array or file are one volume `(X, Y, Z)`, 2 where they are a stack of images.
 
     Raises:
-        InputError: A path cannot be read, the files are in different units of length, or an array holds other numbers
-            than phase labels or has another shape.
+        InputError: A path cannot be read, the files are in different units of length, an array holds other numbers than
+            phase labels or has another shape, or three similar axes may be either.
     """
     import pandas as pd  # a quarter of a second to import
 
     from microdesign.microstructure.statistics.characterization import characterize, characterize_files
 
     if isinstance(images, str | Path):
-        entries = characterize_files([images])
+        entries = characterize_files([images], options=ReadOptions(dims=dims))
     elif isinstance(images, list | tuple) and images and isinstance(images[0], str | Path):
-        entries = characterize_files(list(images))
+        entries = characterize_files(list(images), options=ReadOptions(dims=dims))
     else:
-        batch = images if isinstance(images, Microstructures) else _of_array(np.asarray(images))
+        batch = images if isinstance(images, Microstructures) else _of_array(np.asarray(images), dims)
         entries = [{"image": number, **entry} for number, entry in enumerate(characterize(batch))]
     rows = [row for entry in entries for row in _rows(entry)]
     table = pd.DataFrame(rows).set_index(["image", "phase"])
@@ -120,10 +125,12 @@ def _one_unit(entries: Sequence[dict[str, Any]]) -> str:
     return units[0] if units else ""
 
 
-def _of_array(labels: NDArray) -> Microstructures:
-    if labels.ndim not in (2, 3, 4):
-        raise InputError(f"the images have shape {labels.shape}; expected (X, Y), (n, X, Y) or (n, X, Y, Z).")
-    labels = as_labels(labels[None] if labels.ndim == 2 else labels, "the images")
+def _of_array(labels: NDArray, dims: int | None) -> Microstructures:
+    if labels.ndim not in ((2, 3, 4) if dims is None else (dims, dims + 1)):
+        expected = "(X, Y), (n, X, Y) or (n, X, Y, Z)" if dims is None else f"{dims} or {dims + 1} axes"
+        raise InputError(f"the images have shape {labels.shape}; expected {expected}.")
+    refuse_open_dimensions(labels.shape, dims, "the images", "dims=2 or dims=3")
+    labels = as_labels(labels[None] if labels.ndim == (dims or 2) else labels, "the images")
     return Microstructures(labels=labels, n_phases=int(labels.max(initial=0)) + 1)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
+from microdesign.microstructure.io.dimensions import refuse_open_dimensions
 from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.readers import find_reader, read_images
 
@@ -28,7 +29,8 @@ def sources(
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
 
     Raises:
-        InputError: There are no images, a path does not exist or is of no known format, or an array has another shape.
+        InputError: There are no images, a path does not exist or is of no known format, or an array has another shape
+            or three similar axes, which may be images or one volume.
     """
     if isinstance(images, Microstructures):
         yield "image", iter([images])
@@ -62,5 +64,6 @@ def _of_array(labels: NDArray, options: ReadOptions) -> Microstructures:
             f"the images have shape {labels.shape}; expected (X, Y), (n, X, Y) or (n, X, Y, Z), or with dims = 3 "
             "(X, Y, Z)."
         )
+    refuse_open_dimensions(labels.shape, options.dims, "the images", "dims=2 or dims=3")
     labels = as_labels(labels[None] if labels.ndim == dims else labels, "the images")
     return Microstructures(labels=labels, n_phases=options.n_phases or int(labels.max(initial=0)) + 1)

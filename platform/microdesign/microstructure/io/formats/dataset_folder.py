@@ -35,7 +35,7 @@ class DatasetFolderReader(Reader):
             for start in range(0, len(batch), length):
                 yield batch.select(slice(start, start + length))
 
-    def describe(self, path: Path) -> dict[str, Any]:
+    def describe(self, path: Path, options: ReadOptions = NO_OPTIONS) -> dict[str, Any]:
         """Summarises the manifest, volume fractions and properties; `parts` counts the samples of the split."""
         dataset = Dataset.open(path)
         manifest = dataset.manifest

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from microdesign.core.budget import refuse_large
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
+from microdesign.core.properties import find
 from microdesign.core.units import known_length_unit, pixel_fields
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import chunk_length, refuse_unsafe
@@ -26,17 +27,18 @@ from microdesign.microstructure.io.protocol import Reader, Writer
 Headers = dict[str, tuple[tuple[int, ...], bool, np.dtype]]
 """Shape, whether stored by columns, and dtype of each array of an archive."""
 
-_LABELS, _PHASES, _CLASSES = "labels", "n_phases", "classes"
+_LABELS, _PHASES, _CLASSES, _DIMS = "labels", "n_phases", "classes", "dims"
 _PIXEL, _UNIT, _PERIODIC, _PLACES = "pixel_size", "length_unit", "periodic", "places"
-_NAMED = (_LABELS, _PHASES, _CLASSES, _PIXEL, _UNIT, _PERIODIC, _PLACES)
+_NAMED = (_LABELS, _DIMS, _PHASES, _CLASSES, _PIXEL, _UNIT, _PERIODIC, _PLACES)
 _TEXTS = (_CLASSES, _PLACES)
 
 
 class NpzReader(Reader):
     """Reads an archive: the array that `array` names, or its only integer array.
 
-    Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `dims` 3. Float arrays of one number a
-    sample are read as properties; an integer `n_phases`, a bool `periodic`, texts `classes`, a number or one an axis
+    Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `dims` 3, which the archive may state
+    by an integer `dims`. Float arrays of one number a sample are read as properties; an integer `n_phases`, a bool
+    `periodic`, texts `classes`, a number or one an axis
     `pixel_size` and a text `length_unit` as what they are called; texts `places` as those of windows, in JSON.
     """
 
@@ -60,7 +62,8 @@ class NpzReader(Reader):
         name = _choose(headers, options.array, path)
         shape, fortran, dtype = headers[name]
         source = f"{path}: '{name}'"
-        n, image = split_axes(shape, options.dims, source)
+        dims = options.dims or _stated_dims(path, headers)
+        n, image = split_axes(shape, dims, source, stack=_counts_samples(headers, shape[:1]))
         # Stored by columns, an image is spread over the whole archive.
         if fortran:
             refuse_large(math.prod(shape) * dtype.itemsize, source, "an array stored by columns")
@@ -81,13 +84,13 @@ class NpzReader(Reader):
             for start in range(0, len(batch), step):
                 yield batch.select(slice(start, start + step))
 
-    def describe(self, path: Path) -> dict[str, Any]:
+    def describe(self, path: Path, options: ReadOptions = NO_OPTIONS) -> dict[str, Any]:
         """Lists the arrays and summarises the images, where it is clear which array they are."""
         arrays = {
             name: {"shape": list(shape), "dtype": str(dtype)} for name, (shape, _, dtype) in list_npz(path).items()
         }
         try:
-            return {"arrays": arrays} | super().describe(path)
+            return {"arrays": arrays} | super().describe(path, options)
         except InputError as error:
             return {"arrays": arrays, "images": str(error)}
 
@@ -95,8 +98,8 @@ class NpzReader(Reader):
 class NpzWriter(Writer):
     """Writes `labels` (uint8, `(n, *shape)`), `n_phases`, `classes`, `periodic`, a float64 array `(n,)` per property.
 
-    What is known of the pixels' size goes into `pixel_size`, one number or one an axis, and `length_unit`;
-    `places` holds those of windows, a JSON text each.
+    `dims` states 2 or 3 axes of an image. What is known of the pixels' size goes into `pixel_size`, one number or one
+    an axis, and `length_unit`; `places` holds those of windows, a JSON text each.
     """
 
     suffixes = (".npz",)
@@ -117,7 +120,8 @@ class NpzWriter(Writer):
         def noted() -> Iterator[Microstructures]:
             nonlocal single
             for batch in images:
-                single |= {_PHASES: np.array(batch.n_phases), _PERIODIC: np.array(batch.periodic)} | _pixels(batch)
+                single |= {_DIMS: np.array(len(batch.shape)), _PHASES: np.array(batch.n_phases)}
+                single |= {_PERIODIC: np.array(batch.periodic)} | _pixels(batch)
                 classes.extend(batch.classes)
                 places.extend(places_as_texts(batch.places))
                 for name, values in batch.properties.items():
@@ -234,6 +238,26 @@ def _pixels(batch: Microstructures) -> dict[str, NDArray]:
     if batch.pixel_size == 1 and not batch.aspect and not batch.length_unit:
         return {}
     return {_PIXEL: np.array(batch.spacing if batch.aspect else batch.pixel_size), _UNIT: np.array(batch.length_unit)}
+
+
+def _stated_dims(path: str | Path, headers: Headers) -> int | None:
+    """What the archive says of its images: 2 or 3; None where it says nothing."""
+    shape, _, dtype = headers.get(_DIMS, ((0,), False, np.dtype(np.uint8)))
+    if shape or dtype.kind not in "ui":
+        return None
+    source = f"{path}: '{_DIMS}'"
+    with _opened(path) as archive, _member(archive, _DIMS, source) as member:
+        _header(member, source)
+        stated = int(np.frombuffer(_read(member, dtype.itemsize, source), dtype)[0])
+    if stated not in (2, 3):
+        raise InputError(f"{source} is {stated}; expected 2 or 3, the axes of an image.")
+    return stated
+
+
+def _counts_samples(headers: Headers, first: tuple[int, ...]) -> bool:
+    """Whether something beside the images has a value for each entry of their first axis."""
+    beside = [(name, head[2].kind) for name, head in headers.items() if head[0] == first]
+    return any((kind == "U" and name in _TEXTS) or (kind == "f" and find(name) is not None) for name, kind in beside)
 
 
 def _small_arrays(path: str | Path, headers: Headers, n: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.label_arrays import as_labels
 from microdesign.microstructure.data.places import Place
+from microdesign.microstructure.io.dimensions import refuse_open_dimensions
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.thresholds import segment
 
@@ -146,17 +147,21 @@ def _white_is_zero(raw: RawImages, present: NDArray[np.int64]) -> tuple[float, .
     return float(raw.black), 0.0
 
 
-def split_axes(shape: tuple[int, ...], dims: int | None, source: str) -> tuple[int, tuple[int, ...]]:
+def split_axes(
+    shape: tuple[int, ...], dims: int | None, source: str, stack: bool = False
+) -> tuple[int, tuple[int, ...]]:
     """Returns the number of images and their shape in an array of shape `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`.
 
     A last axis of length one, or one behind the samples of `(n, 1, X, Y)`, is a channel and no axis of the image.
 
     Args:
         shape: Shape of the array.
-        dims: 3 makes three axes one volume `(X, Y, Z)`; otherwise they are a stack of images.
+        dims: 3 makes three axes one volume `(X, Y, Z)`, 2 a stack of images; None a stack, unless they are similar.
         source: What the message names.
+        stack: Whether the source says that the first of three axes counts images.
 
     Raises:
+        ImagesOrVolumesError: Three similar axes may be either.
         InputError: The shape is none of these, does not fit `dims`, has two readings, or is without pixels.
     """
     axes = _without_channel(shape, dims, source)
@@ -169,6 +174,8 @@ def split_axes(shape: tuple[int, ...], dims: int | None, source: str) -> tuple[i
         raise InputError(f"{source}: has shape {shape}; expected {expected}.")
     if 0 in shape:
         raise InputError(f"{source}: has shape {shape}, without pixels; expected at least one image.")
+    if not stack:
+        refuse_open_dimensions(axes, dims, source)
     if len(axes) == (3 if dims == 3 else 2):
         return 1, axes
     return axes[0], axes[1:]

@@ -45,10 +45,10 @@ class EbsdReader(Reader):
         """
         yield from _phases(read_scan(path, options.array), options)
 
-    def describe(self, path: Path) -> dict[str, Any]:
+    def describe(self, path: Path, options: ReadOptions = NO_OPTIONS) -> dict[str, Any]:
         """Summarises the image, and lists the phases of the scan with their labels, Laue groups and shares."""
-        scan = read_scan(path)
-        (batch,) = _phases(scan, NO_OPTIONS)
+        scan = read_scan(path, options.array)
+        (batch,) = _phases(scan, options)
         first = batch.n_phases - len(scan.phases)
         phases = {
             phase.name: {
@@ -58,7 +58,7 @@ class EbsdReader(Reader):
             }
             for number, phase in enumerate(scan.phases)
         }
-        summary = super().describe(path)
+        summary = super().describe(path, options)
         return summary | {"indexed": scan.indexed, "phases_of_the_scan": phases}
 
 

@@ -79,12 +79,12 @@ class Hdf5Reader(Reader):
         else:
             yield from _read_stack(path, layout, chunk, options)
 
-    def describe(self, path: Path) -> dict[str, Any]:
+    def describe(self, path: Path, options: ReadOptions = NO_OPTIONS) -> dict[str, Any]:
         """Returns the tree of any HDF5 file (shapes, types, attributes) and which layout it has."""
         with refusing_damage(str(path)):
             tree = hdf5_tree(path)
             try:
-                layout = find_layout(path).kind
+                layout = find_layout(path, options).kind
             except InputError as error:
                 layout = str(error)
         return {"layout": layout} | tree
@@ -132,7 +132,11 @@ def _read_stack(path: str | Path, layout: Layout, chunk: int | None, options: Re
     with open_hdf5(path) as file:
         array = file[name]
         stored = array.shape
-        n, shape = _axes(stored, layout.kind, options, source)
+        stack = any(
+            other.shape == stored[:1] and other.kind == "f" and find(Path(other.name).name) is not None
+            for other in arrays_of(file)
+        )
+        n, shape = _axes(stored, layout.kind, options, source, stack)
         if n == 0:
             raise InputError(f"{source} has shape {stored}, without images; expected at least one.")
         phases = array.attrs.get("n_phases")
@@ -160,13 +164,15 @@ def _read_stack(path: str | Path, layout: Layout, chunk: int | None, options: Re
     yield from batches(raw, options)
 
 
-def _axes(stored: tuple[int, ...], kind: str, options: ReadOptions, source: str) -> tuple[int, tuple[int, ...]]:
+def _axes(
+    stored: tuple[int, ...], kind: str, options: ReadOptions, source: str, stack: bool
+) -> tuple[int, tuple[int, ...]]:
     """Returns the number of images in an array and their shape, by `--shape` where it is given."""
     wanted = options.shape
     if wanted is None:
         if kind == ROWS:
             return stored[0], _image_shape(stored[1:], options, source)
-        return split_axes(stored, options.dims, source)
+        return split_axes(stored, options.dims, source, stack)
     for n, rest in ((1, stored), (stored[0], stored[1:])):
         flat = len(_longer_than_one(rest)) <= 1
         if math.prod(rest) == math.prod(wanted) and (flat or _longer_than_one(rest) == _longer_than_one(wanted)):
