@@ -13,11 +13,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import one_hot
+from microdesign.microstructure.statistics.distances import distances
+from microdesign.microstructure.statistics.recent_images import RecentImages
 
 LAGS = (1, 2, 4, 8, 16)
 """Offsets in pixels of two-point statistics and lineal paths, each twice the one before."""
@@ -33,6 +34,8 @@ _DEEPEST = 32
 _DEPTH_QUANTILE = 0.9
 _PER = 1000.0
 _BATCH = 64
+_RECENT: RecentImages[tuple[NDArray[np.float64], ...]] = RecentImages(4096)
+"""A campaign asks of one image its distance to the material, its difference from others, and its novelty."""
 
 
 class Descriptors(NamedTuple):
@@ -102,10 +105,19 @@ def describe(
     lags = lags_of(labels.shape[1:]) if lags is None else lags
     # Without images one of one phase gives the shapes.
     some = labels if len(labels) else np.zeros((1, *labels.shape[1:]), np.uint8)
-    parts = [_describe(some[i : i + _BATCH], n_phases, periodic, lags) for i in range(0, len(some), _BATCH)]
-    values, fractions = (np.concatenate(each)[: len(labels)] for each in zip(*(p[:2] for p in parts), strict=True))
+    rows = _RECENT.rows(some, (n_phases, periodic, lags), lambda new: _rows(new, n_phases, periodic, lags))
+    values, fractions, spread = (np.stack(each) for each in zip(*rows, strict=True))
     scale = math.sqrt(_SPREAD_PIXELS / math.prod(labels.shape[1:]))
-    return Descriptors(values, fractions, scale * parts[0][2], scale * _FRACTION)
+    return Descriptors(values[: len(labels)], fractions[: len(labels)], scale * spread[0], scale * _FRACTION)
+
+
+def _rows(
+    images: NDArray, n_phases: int, periodic: bool, lags: tuple[int, ...]
+) -> Iterator[tuple[NDArray[np.float64], ...]]:
+    """Values, logits and spread of each image."""
+    for start in range(0, len(images), _BATCH):
+        values, logits, spread = _describe(images[start : start + _BATCH], n_phases, periodic, lags)
+        yield from zip(values, logits, [spread] * len(values), strict=True)
 
 
 def _describe(
@@ -184,26 +196,9 @@ def _depths(phases: NDArray[np.bool_], periodic: bool) -> Tensor:
     for index in np.ndindex(*phases.shape[:2]):
         phase = phases[index]
         if phase.any() and not phase.all():
-            depth = _distances(phase, periodic).clip(max=_DEEPEST)
+            depth = distances(phase, _DEEPEST, periodic)
             values[index] = np.log(depth.mean()), np.log(np.quantile(depth, _DEPTH_QUANTILE))
     return torch.from_numpy(values)
-
-
-def _distances(phase: NDArray[np.bool_], periodic: bool) -> NDArray[np.float64]:
-    """Distances of a phase's pixels from the others, exact up to `_DEEPEST`; of a periodic image through its faces too.
-
-    The time goes into the pixels of the margin. Through the faces no distance is longer than without them, so a margin
-    as wide as the longest of these is enough.
-    """
-    within: NDArray[np.float64] = ndimage.distance_transform_edt(phase)
-    if not periodic:
-        return within[phase]
-    margin = min(math.ceil(within.max()), _DEEPEST)
-    widths = [min(n // 2, margin) for n in phase.shape]
-    padded = np.pad(phase, [(w, w) for w in widths], mode="wrap")
-    middle = tuple(slice(w, w + n) for w, n in zip(widths, phase.shape, strict=True))
-    found: NDArray[np.float64] = ndimage.distance_transform_edt(padded)[middle][phase]
-    return found
 
 
 def euler_density(x: Tensor, periodic: bool = True) -> Tensor:
