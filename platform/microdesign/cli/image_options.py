@@ -46,6 +46,9 @@ _ANNOTATIONS: Mapping[str, Any] = {
             metavar="HOW", help="Of grey images: otsu, multi-otsu:3, a grey level, or several such as 80,160."
         ),
     ],
+    "section": Annotated[
+        str | None, typer.Option(metavar="z=100", help="Sections of a volume across an axis; several: z=50,100,150.")
+    ],
     "preview": Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Draw grey images, their phases and the thresholds.")
     ],
@@ -68,6 +71,7 @@ class ImageOptions:
     values: str | None = None
     pixel_size: str | None = None
     threshold: str | None = None
+    section: str | None = None
     preview: Path | None = None
     reader: str | None = None
     periodic: bool | None = None

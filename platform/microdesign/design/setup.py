@@ -87,7 +87,7 @@ class CampaignSetup:
             return self.model.transfer(properties) | {n: v for n, v in properties.items() if n == DENSITY}
         return properties
 
-    @property
+    @cached_property
     def known_images(self) -> np.ndarray | None:
         """Training images to start from, `(s, *N)`: the `best_known` where they are labelled for these phases."""
         return best_known(self.config.target, self.data) if self.data is not None and self.labelled else None

@@ -16,6 +16,7 @@ from microdesign.design.search.distinctness import is_distinct
 from microdesign.microstructure.statistics.difference import coordinates
 from microdesign.physics.materials import Materials
 from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import decode_labels
 
 TARGET = {"properties": {"Ex": 3.2, "kx": 3.2}, "tolerance": 0.3, "constraints": {"volume_fraction": [0.45, 0.6]}}
 SMALL = {"samples": 48, "screened": 6, "per_round": 4, "evaluations": 14, "candidates": 3, "goal": 1e-6}
@@ -75,6 +76,26 @@ def test_known_images_are_among_the_first_draws(
     proposed = np.stack([trial.z for trial in campaign.ask(120)])
     for z in surrogate.encode(images)[0]:
         assert np.abs(proposed - z).sum(1).min() == 0
+
+
+def test_where_no_draw_keeps_the_constraints_the_search_starts_from_images_that_do(
+    tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    images = np.zeros((2, 32, 32), np.uint8)
+    images[:, :3] = 1
+    decoded = decode_labels(surrogate, surrogate.encode(images)[0])
+    fraction = (decoded == 1).mean()
+    target = {
+        "properties": {"Ex": 5.0, "kx": 3.0},
+        "constraints": {"volume_fraction": [fraction - 1e-6, fraction + 1e-6]},
+    }
+    config = settings(tmp_path, target=target, samples=8)
+    with pytest.raises(InputError, match="No draw satisfies the target's constraints"):
+        AskTell(config, surrogate, materials, "laboratory").ask(1)
+    campaign = AskTell(config, surrogate, materials, "laboratory", known_images=images)
+    (trial,) = campaign.ask(1)
+    assert np.array_equal(trial.labels, decoded[0])
+    assert campaign.proposals.strata.log_density(trial.z[None]).shape[1] > 1
 
 
 @pytest.mark.parametrize(

@@ -43,8 +43,12 @@ def test_points_are_taken_from_images_that_keep_the_constraints() -> None:
     assert admitted(few, labels).tolist() == [0, 1]
     data = Microstructures(labels=labels, n_phases=2, properties={"Ex": np.array([1, 2, 3, 4, np.nan])})
     assert np.array_equal(best_known(few, data, 1), labels[1:2])
-    assert best_known(Target(properties={"Ex": 2.0}), data) is None
+    plain = Target.model_validate(few.model_dump() | {"properties": {"Ex": 2.9}})
+    assert np.array_equal(best_known(plain, data, 1), labels[1:2])  # the third is nearer and breaks the constraint
+    assert best_known(Target(properties={"ky": 2.0}), data) is None
     none = few.model_validate(few.model_dump() | {"constraints": {"volume_fraction": [0.9, 1]}})
+    assert np.array_equal(best_known(none, data, 1), labels[3:4])
+    assert best_known(plain.model_copy(update={"constraints": none.constraints}), data) is None
     assert admitted(none, labels).tolist() == [0, 1, 2, 3, 4]
 
 

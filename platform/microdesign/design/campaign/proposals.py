@@ -41,7 +41,8 @@ class Proposals:
         fingerprint: Names everything else that values depend on.
         table: Properties of the training samples by name, each `(N,)`; None without.
         reference: Coordinates of the training set, `(m, F)`, for novelty; None without.
-        known_images: Images `(s, *N)` whose latents are in the initial design; None without.
+        known_images: Images `(s, *N)` to start from where there is an optimum, or no draw keeps the constraints; None
+            without.
 
     Raises:
         InputError: There is no such refiner.
@@ -132,9 +133,21 @@ class Proposals:
                 ascent=config.ascent_steps if config.use_jacobian else 0,
                 quantile=config.refinement.optimum_quantile,
             )
-            self._initial = make_initial_design(
-                self.target, self.surrogate, self.strata, config.samples, correction, config.seed, self._known_images
-            )
+
+            def made(known_images: np.ndarray | None) -> InitialDesign:
+                return make_initial_design(
+                    self.target, self.surrogate, self.strata, config.samples, correction, config.seed, known_images
+                )
+
+            optimum = self.target.senses.any()
+            self._initial = made(self._known_images if optimum else None)
+            if not len(self._initial.designs) and self._known_images is not None and not optimum:
+                # What is asked lies beyond the images that keep the constraints: from the nearest of them towards it.
+                values = self.surrogate.predict(self._known_images)[0].tolist()
+                names = self.surrogate.properties
+                points = [dict(zip(names, point, strict=True)) for point in values]
+                self.strata = self.strata.joined(Strata.of(self.surrogate, points))
+                self._initial = made(self._known_images)
             if not len(self._initial.designs) and not len(trials.trials):
                 raise InputError(self._initial.why_empty)
         return self._initial

@@ -19,6 +19,8 @@ from microdesign.model.standardization import Standardization
 from microdesign.physics.properties import property_values
 from microdesign.surrogate.protocol import Surrogate
 
+_MEASURED = 64
+"""Images whose constraints are measured at a time, some of which take milliseconds each."""
 IMAGINED = 4096
 """Property vectors that are drawn from the model's standardization where there is no data set."""
 
@@ -62,21 +64,29 @@ def admitted(target: Target, labels: np.ndarray) -> np.ndarray:
 
 
 def best_known(target: Target, data: Microstructures, n: int = 16) -> np.ndarray | None:
-    """The n labelled images that come nearest to a target with an optimum, `(n, *N)`.
+    """The n labelled images that keep the constraints and come nearest to a target, `(n, *N)`.
 
-    None without an optimum, and where the labels lack a property of the target.
+    None where the labels lack a property of the target, and where no image keeps the constraints, unless there is an
+    optimum: then they are the best of all.
 
-    Asked for an extreme, a model is asked for what it saw least; those that exist are the better start.
+    Asked for an extreme, or for what no training image has, a model is asked for what it saw least; those that exist
+    are the better start.
     """
-    if not target.senses.any():
-        return None
     try:
         values = target.table(data.properties)
     except InputError:
         return None
-    rows = admitted(target, data.labels)
-    rows = rows[np.isfinite(values[rows]).all(1)]
-    return data.labels[rows[np.argsort(target.ranks(values[rows]), kind="stable")[:n]]]
+    rows = np.flatnonzero(np.isfinite(values).all(1))
+    rows = rows[np.argsort(target.ranks(values[rows]), kind="stable")]
+    found = np.empty(0, int)
+    for start in range(0, len(rows), _MEASURED):
+        some = rows[start : start + _MEASURED]
+        found = np.concatenate((found, some[target.admits(data.labels[some])]))
+        if len(found) >= n:
+            break
+    if not len(found) and target.senses.any():
+        found = rows
+    return data.labels[found[:n]] if len(found) else None
 
 
 def _standardization(surrogate: Surrogate) -> Standardization:

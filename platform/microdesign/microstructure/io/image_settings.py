@@ -18,6 +18,7 @@ class ImageSettings(Config):
     array: str | None = Field(None, description="which array, or channel, holds the image, where there are several")
     shape: tuple[int, ...] | None = Field(None, description="pixels of an image that is stored as a flat row")
     dims: int | None = Field(None, description="2: a stack of images; 3: one volume")
+    section: str | None = Field(None, description="of a volume: the section that is the image, such as z=100")
     reader: str | None = Field(None, description="reader of the file, a known one or module:class; null: by the suffix")
 
     def read_options(self, on_segmented: OnSegmented | None = None) -> ReadOptions:
@@ -37,5 +38,6 @@ class ImageSettings(Config):
             array=self.array,
             shape=self.shape,
             dims=self.dims,
+            section=self.section,
             on_segmented=on_segmented,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from microdesign.core.errors import InputError
 from microdesign.core.units import read_pixel_size
 from microdesign.microstructure.data.container import MAX_PHASES
+from microdesign.microstructure.data.sections import Section
 from microdesign.microstructure.io.thresholds import check_threshold
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ FLAGS = {
     "pixel_size": "--pixel-size",
     "threshold": "--threshold",
     "periodic": "--periodic",
+    "section": "--section",
 }
 """Each option as the command line calls it."""
-_FOR_ALL = ("pixel_size", "periodic")
+_FOR_ALL = ("pixel_size", "periodic", "section")
 """Options that `read_images` sees to, whatever the format."""
 
 
@@ -53,6 +55,7 @@ class ReadOptions:
         threshold: How grey levels become phases: `otsu`, `multi-otsu:3`, a grey level, or several such as `80,160`; see
             `thresholds`.
         periodic: Whether the images tile space without a seam; None takes what the file states.
+        section: Which sections of a volume are the images, such as `z=100`; see `data.sections`.
         on_segmented: Called when grey images became phases.
 
     Raises:
@@ -67,6 +70,7 @@ class ReadOptions:
     pixel_size: str | None = None
     threshold: str | None = None
     periodic: bool | None = None
+    section: str | None = None
     on_segmented: OnSegmented | None = None
 
     def __post_init__(self) -> None:
@@ -80,6 +84,10 @@ class ReadOptions:
             raise InputError(f"--values {self.values}: expected 1 to {MAX_PHASES} different numbers, one per phase.")
         if self.pixel_size is not None:
             read_pixel_size(self.pixel_size)
+        if self.section is not None:
+            Section.parse(self.section)
+            if self.dims == 2:
+                raise InputError(f"--section {self.section} cuts volumes; leave out --dims 2.")
         if self.threshold is not None:
             check_threshold(self.threshold)
             other = "values" if self.values is not None else "n_phases" if self.n_phases is not None else None

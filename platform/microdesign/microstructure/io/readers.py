@@ -12,6 +12,7 @@ from microdesign.core.references import load_named
 from microdesign.core.units import read_pixel_size
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.label_arrays import refuse_unsafe
+from microdesign.microstructure.data.sections import Section, cut_sections
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.protocol import Reader
 
@@ -41,6 +42,7 @@ def read(
     pixel_size: str | None = None,
     threshold: str | None = None,
     periodic: bool | None = None,
+    section: str | None = None,
     reader: str | None = None,
 ) -> Microstructures:
     """Returns all images of a file or folder of any known format; axis 0 of an image is x.
@@ -63,6 +65,7 @@ def read(
         threshold: How grey levels become phases, dark ones first: `otsu`, `multi-otsu:3`, a grey level such as `128`,
             or several such as `80,160`.
         periodic: Whether the images tile space without a seam; None takes what the file states.
+        section: Sections of a volume, across one axis: `z=100` is one, `x=50,100` are two, voxels from 0.
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
 
     Raises:
@@ -78,6 +81,7 @@ def read(
         pixel_size=pixel_size,
         threshold=threshold,
         periodic=periodic,
+        section=section,
     )
     batches, size = [], 0
     for batch in read_images(path, options=options, reader=reader):
@@ -109,10 +113,16 @@ def read_images(
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
     chosen = find_reader(path, reader)
     options.refuse_others(chosen.takes, Path(path), chosen.name)
+    if options.section is not None and "dims" in chosen.takes:
+        options = replace(options, dims=3)  # sections are of volumes alone
     images = _refusing_damage(path, chosen.read(Path(path), chunk, options))
     stated: dict[str, Any] = {} if options.pixel_size is None else read_pixel_size(options.pixel_size)
     stated |= {} if options.periodic is None else {"periodic": options.periodic}
-    return (replace(batch, **stated) for batch in images) if stated else images
+    whole = (replace(batch, **stated) for batch in images) if stated else images
+    if options.section is None:
+        return whole
+    section = Section.parse(options.section)
+    return (cut_sections(batch, section, str(path)) for batch in whole)
 
 
 def describe(path: str | Path, reader: str | None = None, options: ReadOptions = NO_OPTIONS) -> dict[str, Any]:
