@@ -154,7 +154,7 @@ def label(
 
 
 @app.command()
-@takes_image_options("preview", "pixel_size")
+@takes_image_options("preview", "pixel_size", "section")
 def inspect(
     path: Annotated[Path, typer.Argument(help="A file or folder of any known format.")],
     images_as: ImageOptions = AS_STATED,

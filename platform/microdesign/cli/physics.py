@@ -52,7 +52,7 @@ def homogenize(
 
     with images_as.reading() as options:
         named = [each for path in images for each in read_labels(path, dims, images_as.reader, options)]
-    found = dims or named[0].labels.ndim
+    found = named[0].labels.ndim if options.section else dims or named[0].labels.ndim
     entries = homogenize_report(
         named,
         phases,

@@ -114,7 +114,12 @@ def read_labels(
         if dims is None:
             raise
         batches = list(read_images(path, options=replace(options, dims=dims), reader=reader))
-    if dims == 3 and len(batches[0].shape) == 2 and "dims" in find_reader(path, reader).takes:
+    if (
+        dims == 3
+        and options.section is None
+        and len(batches[0].shape) == 2
+        and "dims" in find_reader(path, reader).takes
+    ):
         batches = list(read_images(path, options=replace(options, dims=3), reader=reader))
     stack = [(labels, batch.periodic, _spacing(batch)) for batch in batches for labels in batch.labels]
     return [NamedImage(str(path) if len(stack) == 1 else f"{path}[{i}]", *each) for i, each in enumerate(stack)]

@@ -61,7 +61,8 @@ def read_micrograph(
     image = batches[0]
     if n != 1 or len(image.shape) != 2:
         kind = "images" if len(image.shape) == 2 else "volume" if n == 1 else "volumes"
-        raise InputError(f"{path}: holds {n} {kind}; expected one image (X, Y): a section, or one image of the stack.")
+        wanted = "one of the stack" if len(image.shape) == 2 else "a section, such as --section z=0"
+        raise InputError(f"{path}: holds {n} {kind}; expected one image (X, Y): {wanted}.")
     if min(image.shape) < (size or LEAST_SIZE):
         wanted = f"of size {size}" if size else "of the smallest size"
         raise InputError(
