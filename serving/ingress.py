@@ -6,6 +6,7 @@ Serve pickles the application where `serve.ingress` decorates the class: what it
 import asyncio
 import hmac
 import ipaddress
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -43,8 +44,11 @@ from microdesign.serving.deployments import Computed
 from microdesign.surrogate.arrow_wire import MEDIA_TYPE, TOKEN_VARIABLE
 
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
-TRIES, REPEATS = 3, 40
-"""Replicas that are asked in place of dead ones, and how often pieces are asked for until all are of one model."""
+REPEATS = 40
+"""How often pieces are asked for until all are of one model."""
+PATIENCE = 10.0
+"""Seconds for which other replicas are asked in place of dead ones."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 HEALTHY_WITHIN = 10
 """Seconds within which a healthy application answers."""
 
@@ -124,19 +128,25 @@ def _binarized(probabilities: np.ndarray) -> list[Any]:
 async def ask(method: Any, *arguments: Any) -> Any:
     """Calls a replica; where it dies, another: the answer is a pure function of the arguments.
 
+    Serve may choose a dead replica several times before it knows, hence the pauses.
+
     Raises:
         InputError: The replica refuses the arguments.
-        HTTPException: All that were asked died (503).
+        HTTPException: No replica has lived for long enough (503).
     """
-    for _ in range(TRIES):
+    begun, pause = time.monotonic(), FIRST_PAUSE
+    while True:
         try:
             found = await method.remote(*arguments)
         except RayActorError:
+            if time.monotonic() - begun + pause > PATIENCE:
+                raise HTTPException(503, "The replicas die; try again.", {"Retry-After": "1"}) from None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
             continue
         if isinstance(found, InputError):
             raise found
         return found
-    raise HTTPException(503, f"{TRIES} replicas died in succession; try again.", {"Retry-After": "1"})
 
 
 async def of_one_model(method: Any, pieces: Sequence[np.ndarray]) -> Computed:

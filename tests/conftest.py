@@ -29,6 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def local_ray() -> Iterator[None]:
     """One local Ray of two processors for the whole session."""
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # one process less in every training
+    os.environ.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "microdesign.serving.proxy:middleware")
     for left in (2, 1, 0) if not ray.is_initialized() else ():
         try:
             ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -1,10 +1,11 @@
-"""A real MLflow server that dies within a campaign: results first, and the record is completed at the next resume.
+"""MLflow that goes away within a campaign or a training: results first, and the record is completed at the next resume.
 
 Minutes on a busy machine, so that it runs where it is asked for: `MICRODESIGN_OUTAGES=1 pytest tests/faults`.
 """
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -13,16 +14,22 @@ from pathlib import Path
 
 import httpx
 import mlflow
+import numpy as np
 import pytest
 
 from microdesign.core.config import validate_config
-from microdesign.core.errors import InputError
+from microdesign.core.errors import InputError, StorageError
 from microdesign.core.progress import Recorded
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.workflow import run_design
-from microdesign.model.bundle import save_bundle
+from microdesign.learning.training.config.train_config import TrainConfig
+from microdesign.learning.training.train import train
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.tracking import default_uri, start_run
 from tests.design.small_model import small_surrogate
+from tests.mlflow_database import database
 from tests.system.settings import free_port, wait_until
 
 pytestmark = [
@@ -32,6 +39,13 @@ pytestmark = [
         "MICRODESIGN_OUTAGES" not in os.environ, reason="a server killed for minutes; set MICRODESIGN_OUTAGES=1"
     ),
 ]
+
+
+TRAINING = {
+    "epochs": 6,
+    "batch_size": 8,
+    "model": {"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}, "prior": {"components": 2}},
+}
 
 
 class Server:
@@ -119,3 +133,73 @@ def test_results_first_and_the_record_is_completed(server: Server, tmp_path: Pat
     assert max(steps) == 12
     assert {"report.html", "result.json"} <= {each.path for each in client.list_artifacts(whole.info.run_id)}
     assert not (tmp_path / "campaign" / "mlflow.unsent").exists()
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Random images whose Ex is a law of mixtures."""
+    stream = np.random.default_rng(0)
+    phi = stream.uniform(0.2, 0.8, 120)
+    labels = (stream.random((120, 16, 16)) < phi[:, None, None]).astype(np.uint8)
+    writer = DatasetWriter(tmp_path_factory.mktemp("train") / "data", settings={})
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties={"Ex": 1 + 9 * phi}))
+    return writer.finish()
+
+
+class Locked:
+    """An SQLite database that another program locks, and does not let go."""
+
+    def __init__(self, folder: Path) -> None:
+        self.uri, self.database = database(folder), sqlite3.connect(folder / "mlflow.db", isolation_level=None)
+
+    def kill(self) -> None:
+        self.database.execute("BEGIN EXCLUSIVE")
+
+    def start(self) -> None:
+        self.database.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("kind", ["server", "database"])
+def test_a_training_ends_and_its_record_is_completed(
+    kind: str, dataset: Dataset, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    outage = request.getfixturevalue("server") if kind == "server" else Locked(tmp_path)
+    values = {"dataset": str(dataset.folder), "properties": ["Ex"], "resources": {"cpus": 0.5}}
+    values |= {"loop": TRAINING, "tracking": {"minimum_r2": None}, "storage": str(tmp_path / "runs")}
+    config = validate_config(TrainConfig, values, "the settings")
+
+    class Killing(Recorded):
+        killed = 0.0
+
+        def __call__(self, text: str, /) -> None:
+            super().__call__(text)
+            if text.startswith("epoch 2/"):
+                outage.kill()
+                self.killed = time.monotonic()
+
+    said = Killing()
+    with pytest.raises(StorageError, match=r"did not register .* the bundle is complete, and the same command"):
+        train(config, said, outage.uri)
+    took = time.monotonic() - said.killed
+    epochs = [text for text in said.texts if text.startswith("epoch ")]
+    print(f"{kind}: ended {took:.0f} s after the outage began, {len(epochs)} epochs", *said.texts, sep="\n")
+    assert len(epochs) == 6
+    assert took < 90
+    assert sum("does not take the record" in text for text in said.texts) == 1
+    (folder,) = (tmp_path / "runs").iterdir()
+    digest = load_bundle(folder / "bundle").digest
+    # Work that trains as a part of it goes on with the bundle.
+    part = Recorded()
+    assert train(config, part, outage.uri, needs_mlflow=False) == folder / "bundle"
+    assert "did not register" in "".join(part.texts) or "does not answer" in "".join(part.texts)
+
+    outage.start()
+    again = Recorded()
+    assert load_bundle(train(config, again, outage.uri)).digest == digest
+    assert not any(text.startswith("epoch ") for text in again.texts)
+    assert any(text.startswith("registered microdesign version 1") for text in again.texts)
+    client = mlflow.MlflowClient(tracking_uri=outage.uri)
+    (run,) = client.search_runs([each.experiment_id for each in client.search_experiments()], "tags.stage = 'train'")
+    assert run.info.status == "FINISHED"
+    assert [metric.step for metric in client.get_metric_history(run.info.run_id, "loss")] == [1, 2, 3, 4, 5, 6]
+    assert not (folder / "mlflow.unsent").exists()

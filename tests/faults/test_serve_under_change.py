@@ -4,12 +4,14 @@ Minutes on a busy machine, so that it runs where it is asked for, and prints its
 `MICRODESIGN_OUTAGES=1 pytest tests/faults/test_serve_under_change.py -s`.
 """
 
+import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import ray
@@ -17,6 +19,7 @@ import torch
 from ray import serve
 from ray.util import list_named_actors
 
+from microdesign.core.errors import InputError
 from microdesign.core.progress import Recorded
 from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.serving.app import ServeConfig, build
@@ -38,7 +41,10 @@ IMAGES = np.random.default_rng(0).integers(0, 2, (20, 32, 32), np.uint8)
 
 
 class Clients:
-    """Clients that ask for predictions of as many images, and note when each answer came and whether it is right."""
+    """Clients that ask for predictions of as many images, and note when each answer came and whether it is right.
+
+    One half are ours, which send again what failed; the others send once.
+    """
 
     def __init__(self, url: str, expected: np.ndarray) -> None:
         self.url, self.expected = url, expected
@@ -46,13 +52,33 @@ class Clients:
         self.failed: list[str] = []
         self.waits = Recorded()  # of a client for an endpoint that has failed twice in succession
         self.stop = threading.Event()
-        self.threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(CLIENTS)]
+        predictors = (self._ours, self._plain)
+        self.threads = [
+            threading.Thread(target=self._ask, args=(predictors[number % 2],), daemon=True) for number in range(CLIENTS)
+        ]
 
-    def _ask(self) -> None:
+    def _ours(self) -> Callable[[], np.ndarray]:
         surrogate = RemoteSurrogate(self.url, TOKEN, progress=self.waits)
+        return lambda: surrogate.predict(IMAGES)[0]
+
+    def _plain(self) -> Callable[[], np.ndarray]:
+        client = httpx.Client(headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60)
+        body = json.dumps({"labels": IMAGES.tolist()})
+        digest = client.get(f"{self.url}/v1/model").json()["digest"]
+
+        def predict() -> np.ndarray:
+            answer = client.post(f"{self.url}/v1/predict", content=body, headers={"Content-Type": "application/json"})
+            if answer.status_code == 200 and answer.headers["X-Model-Digest"] != digest:
+                raise InputError("now serves the model")
+            return np.array(answer.raise_for_status().json()["mean"])
+
+        return predict
+
+    def _ask(self, predictor: Callable[[], Callable[[], np.ndarray]]) -> None:
+        predict = predictor()
         while not self.stop.is_set():
             try:
-                mean, _ = surrogate.predict(IMAGES)
+                mean = predict()
                 if not np.allclose(mean, self.expected, rtol=1e-4):
                     self.failed.append("values of another model")
                 self.answered.append(time.monotonic())

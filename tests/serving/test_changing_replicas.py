@@ -11,8 +11,9 @@ from fastapi import HTTPException
 from ray.exceptions import ActorDiedError, ActorUnavailableError
 
 from microdesign.core.errors import InputError
+from microdesign.serving import ingress
 from microdesign.serving.deployments import Computed
-from microdesign.serving.ingress import TRIES, ask, of_one_model
+from microdesign.serving.ingress import ask, of_one_model
 
 PIECES = [np.full((2, 1), number) for number in range(5)]
 
@@ -34,9 +35,10 @@ def by(digest: str, piece: np.ndarray) -> Computed:
     return Computed(digest, (digest,), {"mean": piece})
 
 
-def test_another_replica_is_asked_in_place_of_a_dead_one() -> None:
-    dies = [ActorDiedError(), ActorUnavailableError("away", None)]
-    assert asyncio.run(ask(method(lambda x, calls: x + 1 if calls == TRIES - 1 else dies[calls]), 1)) == 2
+def test_another_replica_is_asked_in_place_of_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    dies = 3 * [ActorDiedError(), ActorUnavailableError("away", None)]
+    assert asyncio.run(ask(method(lambda x, calls: x + 1 if calls == len(dies) else dies[calls]), 1)) == 2
+    monkeypatch.setattr(ingress, "PATIENCE", 0.1)
     with pytest.raises(HTTPException) as error:
         asyncio.run(ask(method(lambda x, calls: ActorDiedError()), 1))
     assert (error.value.status_code, error.value.headers) == (503, {"Retry-After": "1"})

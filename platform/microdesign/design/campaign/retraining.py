@@ -90,7 +90,7 @@ def retrainer(config: CampaignConfig, progress: Progress = silent, tracking_uri:
         both = joined(dataset, trials, folder / f"dataset-{len(trials)}")
         again = training(both, len(trials))
         try:
-            return LocalSurrogate(load_bundle(train(again, progress, uri)))
+            return LocalSurrogate(load_bundle(train(again, progress, uri, needs_mlflow=False)))
         except NotRegisteredError as error:
             progress(f"{error} The campaign goes on with the model that it began with.")
             return LocalSurrogate(load_bundle(str(again.start)))

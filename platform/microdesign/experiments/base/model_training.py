@@ -43,7 +43,7 @@ def train_models(
             progress(f"model {name}")
             each = each.model_copy(update={"start": places.get(each.start, each.start)})
             try:
-                folder = train(each, progress, uri)
+                folder = train(each, progress, uri, needs_mlflow=False)
             except NotRegisteredError as error:  # an experiment evaluates poor models too
                 progress(str(error))
                 folder = error.bundle

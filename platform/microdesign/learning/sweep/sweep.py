@@ -103,7 +103,7 @@ def sweep(config: SweepConfig, progress: Progress = silent, tracking_uri: str | 
             progress(f"{model or name}: best {best.choice}: {best.metrics}")
             if config.retrain:
                 try:
-                    report.bundles[model] = train(_winner(config, model, loop, best), progress, uri)
+                    report.bundles[model] = train(_winner(config, model, loop, best), progress, uri, needs_mlflow=False)
                 except NotRegisteredError as error:  # it is compared all the same
                     progress(str(error))
                     report.bundles[model] = error.bundle

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from microdesign.core.config import dump_yaml
+from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import lock_folder, read_json, write_json, write_text
 from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
@@ -41,7 +42,9 @@ from microdesign.tracking import (
 )
 
 
-def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None) -> Path:
+def train(
+    config: TrainConfig, progress: Progress = silent, tracking_uri: str | None = None, needs_mlflow: bool = True
+) -> Path:
     """Trains, evaluates, logs and registers a model; returns the bundle's folder.
 
     A run that finished is not repeated: its bundle is returned. One that was killed goes on from its last checkpoint.
@@ -50,16 +53,20 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         config: What to train on what.
         progress: Told of each epoch: a line, and how many epochs are done.
         tracking_uri: MLflow address; the environment's or the embedded default when None.
+        needs_mlflow: Whether MLflow must answer at the start and register the bundle. Work that trains as a part of it
+            takes False: it goes on with the bundle, and its own command registers it later.
 
     Raises:
-        InputError: The data set is missing or lacks a property; or another process is at the same training.
+        InputError: The data set is missing or lacks a property; MLflow does not answer; or another process is at the
+            same training.
         MicrodesignError: Training failed on every try; the message carries the worker's error.
         NotRegisteredError: The model is worse than `minimum_r2`; its bundle stays.
         StorageError: MLflow does not register the bundle, which stays; the same command registers it.
     """
     dataset = Dataset.open(config.dataset)
     uri = tracking_uri or default_uri()
-    check_reachable(uri)
+    if needs_mlflow:
+        check_reachable(uri)
     config, reason = resolve_start(resolve_padding(config, dataset.manifest))
     if reason:
         progress(f"training starts from seeded weights: the pretrained ones do not fit ({reason})")
@@ -84,7 +91,9 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
     with (
         lock_folder(str(folder)) or nullcontext(),
         journal(folder, "training", progress) as progress,
-        recorded(folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri), progress) as run,
+        recorded(
+            folder / "mlflow.json", uri, lambda: _started(config, dataset, name, uri), progress, needs_mlflow
+        ) as run,
     ):
         write_text(folder / "config.yaml", dump_yaml(config))
         if not trained:
@@ -99,7 +108,13 @@ def train(config: TrainConfig, progress: Progress = silent, tracking_uri: str | 
         except NotRegisteredError as error:
             run.log_tags({"not_registered": str(error)})
             raise
-        version, alias = register_bundle(run.run, folder / "bundle", config.tracking.register_as)
+        try:
+            version, alias = register_bundle(run.run, folder / "bundle", config.tracking.register_as)
+        except (StorageError, InputError) as error:
+            if needs_mlflow:
+                raise
+            progress(str(error))
+            return folder / "bundle"
         write_json(record, registered | {place: version.number})
         progress(f"registered {version} as {alias}: {summary(metrics, config.properties)}")
     return folder / "bundle"
