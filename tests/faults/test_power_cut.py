@@ -1,13 +1,22 @@
 """Whatever was reported is there after a power cut: files, their names and the folders above them are synced before."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
+import torch
 
 from microdesign.design.campaign.ledger import read_trials
+from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.dataset import DatasetWriter
 from tests.faults.power_cut import Disk, replay, traceable, traced
+from tests.mlflow_database import database
+from tests.system.settings import wait_until
 
 pytestmark = pytest.mark.skipif(not traceable(), reason="needs strace, and leave to use it")
 
@@ -136,3 +145,52 @@ def test_what_was_reported_is_synced(tmp_path: Path) -> None:
     assert {what: lost for what, lost in said.items() if lost} == {}
     disk.left(tmp_path / "left")
     assert len(read_trials(str(tmp_path / "left" / "runs" / "campaign"))[0].succeeded) == 3
+
+
+LOOP = {"epochs": 8, "batch_size": 16, "model": {"network": {"size": 16, "widths": [8, 8], "latent": 4, "hidden": 16}}}
+
+
+@pytest.mark.skipif("MICRODESIGN_OUTAGES" not in os.environ, reason="minutes; set MICRODESIGN_OUTAGES=1")
+def test_a_training_goes_on_after_a_power_cut(tmp_path: Path) -> None:
+    """Killed at epoch 4; of what was synced then, the same command goes on from the checkpoint of epoch 3 or later."""
+    stream = np.random.default_rng(0)
+    phi = stream.uniform(0.2, 0.8, 120)
+    labels = (stream.random((120, 16, 16)) < phi[:, None, None]).astype(np.uint8)
+    writer = DatasetWriter(tmp_path / "data", settings={})
+    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties={"Ex": 1 + 9 * phi}))
+    writer.finish()
+    settings = {"dataset": str(tmp_path / "data"), "properties": ["Ex"], "loop": LOOP, "resources": {"cpus": 0.5}}
+    (tmp_path / "train.yaml").write_text(json.dumps(settings | {"tracking": {"minimum_r2": None}}))
+    folder, traces = tmp_path.resolve() / "folder", tmp_path / "traces"
+    folder.mkdir()
+    traces.mkdir()
+    environment = os.environ | {"MLFLOW_TRACKING_URI": database(tmp_path)}
+    command = [Path(sys.executable).parent / "microdesign", "train", tmp_path / "train.yaml"]
+    log = (tmp_path / "log").open("w+")
+    process = traced(command, traces, cwd=folder, env=environment, stderr=log)
+    wait_until(lambda: "epoch 4/" in (tmp_path / "log").read_text() or process.poll() is not None, 300)
+    psutil.Process(process.pid).children()[0].kill()
+    process.wait(60)
+
+    lost: dict[str, list[str]] = {}
+
+    def look(text: str, disk: Disk) -> None:
+        if text.startswith("epoch "):
+            lost[text[:7]] = disk.lost()
+
+    disk = replay(traces, folder, look)
+    print(*lost.items(), sep="\n")
+    assert len(lost) >= 4
+    # What is being written at that moment may be lost, as the next checkpoint; the one before is not.
+    disk.left(tmp_path / "left")
+    (noted,) = (tmp_path / "left" / "runs").glob("*/checkpoint_manager_snapshot.json")
+    latest = json.loads(noted.read_text())["latest_checkpoint_result"]["checkpoint_dir_name"]
+    assert torch.load(noted.parent / latest / "state.pt", weights_only=True)["epoch"] >= 3
+    again = subprocess.run(
+        command, cwd=tmp_path / "left", env=environment, capture_output=True, text=True, timeout=400, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    epochs = [line.split("/")[0] for line in again.stderr.splitlines() if line.startswith("epoch ")]
+    print(epochs)
+    assert epochs[0] >= "epoch 4"
+    assert epochs[-1] == "epoch 8"

@@ -25,8 +25,9 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # Notes on tables that are created and on requests that are repeated would stand between our lines of progress.
 logging.getLogger("mlflow").setLevel(logging.WARNING)
-for _name in ("urllib3.connectionpool", "mlflow.store.db.utils"):
-    logging.getLogger(_name).setLevel(logging.ERROR)
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+# It logs the traceback of each error of the database, and then raises it.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 MLFLOW_ERRORS = (MlflowException, SQLAlchemyError, OSError)
 """What a call of MLflow raises when its server or its database does not do what is asked."""

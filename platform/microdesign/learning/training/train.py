@@ -113,7 +113,7 @@ def train(
         except (StorageError, InputError) as error:
             if needs_mlflow:
                 raise
-            progress(str(error))
+            progress(f"the model is not registered: {error}")
             return folder / "bundle"
         write_json(record, registered | {place: version.number})
         progress(f"registered {version} as {alias}: {summary(metrics, config.properties)}")
