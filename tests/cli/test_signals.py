@@ -2,14 +2,17 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.physics.execution import cluster
 from microdesign.physics.execution.cluster import connected
 from tests.cases import case
 
@@ -75,6 +78,26 @@ def test_a_cluster_where_no_one_listens_is_refused_at_once(monkeypatch: pytest.M
         with case(address=address), pytest.raises(InputError, match=text), connected():
             pass
         assert time.monotonic() - start < 30
+
+
+def test_what_listens_and_is_no_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr(cluster, "PROBE_SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as mute, socket.create_server(("127.0.0.1", 0)) as web:
+
+        def answer() -> None:
+            while True:
+                taken, _ = web.accept()
+                taken.recv(100)
+                taken.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                taken.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        for server, text in ((mute, "timed out"), (web, "what listens there is no Ray")):
+            for scheme in ("", "ray://"):
+                monkeypatch.setenv("RAY_ADDRESS", f"{scheme}127.0.0.1:{server.getsockname()[1]}")
+                with pytest.raises(InputError, match=f"does not answer .{text}"), connected():
+                    pass
 
 
 def test_what_was_recorded_is_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

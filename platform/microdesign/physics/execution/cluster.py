@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from microdesign.core.errors import InputError, MicrodesignError
 
 PROBE_SECONDS = 10.0
-"""Seconds that the head of a cluster has to take a connection."""
+"""Seconds that the head of a cluster has to take a connection, and then to answer."""
 _TRIES = 4
 """Starts of a local Ray: Ray gives its node half a minute, which a machine with other work may need longer than."""
 
@@ -78,7 +78,7 @@ def refuse_dead(address: str) -> None:
         address: As `RAY_ADDRESS` has it: `HOST:6379`, `ray://HOST:10001`; `auto` and `local` are left to Ray.
 
     Raises:
-        InputError: No host of that name, no port in the address, or no one listens there.
+        InputError: No host of that name, no port in the address, or no one listens there, or no Ray.
     """
     if address in ("auto", "local"):
         return
@@ -86,9 +86,22 @@ def refuse_dead(address: str) -> None:
     if not separator or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise InputError(f"RAY_ADDRESS {address}: has no port; expected such as HOST:6379 or ray://HOST:10001.")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=PROBE_SECONDS) as probe:
+            if os.environ.get("RAY_USE_TLS", "0") != "1" and not _speaks_http2(probe):
+                raise ConnectionError("what listens there is no Ray")
     except (OSError, UnicodeError) as error:
         raise InputError(f"The Ray cluster at {address} {_why(error)}") from None
+
+
+def _speaks_http2(probe: socket.socket) -> bool:
+    """Whether a server of gRPC answers a connection's first frame: it sends its own settings, a frame of type 4.
+
+    Raises:
+        OSError: It does not answer in time.
+    """
+    probe.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+    answer = probe.recv(9)
+    return len(answer) > 3 and answer[3] == 4
 
 
 def _why(error: BaseException) -> str:
