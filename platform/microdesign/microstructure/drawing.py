@@ -1,6 +1,6 @@
 """How an image of phases looks, everywhere: x to the right, y up, phase 0 light and the highest phase dark.
 
-Of a volume three orthogonal sections through its middle are drawn side by side.
+Of a volume three orthogonal sections through its middle and its outside are drawn side by side.
 """
 
 import base64
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.microstructure.isometric import isometric
 from microdesign.microstructure.scale_bar import with_scale_bar
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDA
     """Grey values, rows from the top, of labels `(X, Y)` or `(X, Y, Z)`; each pixel enlarged to `scale` x `scale`.
 
     The sections of a volume are, from the left, that across z (x to the right, y up), across y (x, z) and across x
-    (y, z), with white between them.
+    (y, z), with white between them, and beside them the volume in isometric projection (`isometric`).
     """
     tones = greys(max(n_phases, int(labels.max()) + 1))
     sections = [labels] if labels.ndim == 2 else [labels.take(labels.shape[axis] // 2, axis) for axis in (2, 1, 0)]
@@ -43,7 +44,13 @@ def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDA
             np.pad(each, ((rows - len(each), 0), width), constant_values=_BETWEEN)
             for each, width in zip(drawn, widths, strict=True)
         ]
-    return np.kron(np.concatenate(drawn, axis=1), np.ones((scale, scale), dtype=np.uint8))
+    flat = np.kron(np.concatenate(drawn, axis=1), np.ones((scale, scale), dtype=np.uint8))
+    if labels.ndim == 2:
+        return flat
+    # At the final size: a voxel of it is smaller than a pixel of the sections.
+    outside = isometric(tones[labels], len(flat), _BETWEEN)
+    gap = np.full((len(flat), scale * max(1, labels.shape[0] // 16)), _BETWEEN, dtype=np.uint8)
+    return np.concatenate([flat, gap, outside], axis=1)
 
 
 def png(grey: NDArray[np.uint8]) -> bytes:

@@ -30,16 +30,21 @@ def test_x_points_right_and_y_up(tmp_path: Path) -> None:
     assert picture[-10, 10] > 0.8
 
 
-def test_volumes_show_three_sections(tmp_path: Path) -> None:
+def test_volumes_show_three_sections_and_their_outside(tmp_path: Path) -> None:
     volume = np.zeros((32, 32, 32), dtype=np.uint8)
     volume[16:, :, 0] = 1
     files = write_contact_sheets([Microstructures(labels=volume[None], n_phases=2)], tmp_path)
     picture = matplotlib.image.imread(files["unnamed"])
-    assert picture.shape == (136, 3 * 136)
+    # Three sections of 128 pixels and the outside, 111 wide, 8 pixels apart, in a margin of 16.
+    assert picture.shape == (160, 16 + 3 * 136 + 111 + 16)
+    picture = picture[12:-12, 12:]
     # Across z, y and x through the middle: the layer at z = 0 is no part of the first, half of the second's lowest row.
     assert picture[:, :136].min() > 0.8
     assert [picture[130, x] > 0.8 for x in (150, 190, 220, 260, 290, 390)] == [True, True, False, False, False, False]
-    assert picture[:120].min() > 0.8
+    assert picture[:120, :408].min() > 0.8
+    # Outside, the layer shows at the foot of the right face and of the right half of the front.
+    foot = picture[4 + np.array([103, 119, 111]), 412 + np.array([14, 41, 83])]
+    assert (foot < 0.3).tolist() == [False, True, True]
 
 
 def test_refuses(tmp_path: Path) -> None:

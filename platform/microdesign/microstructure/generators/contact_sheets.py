@@ -55,10 +55,12 @@ def _sheet(images: list[NDArray[np.uint8]], columns: int, n_phases: int, edge: f
     # Small images are enlarged by whole pixels, so that each pixel stays visible.
     scale = max(1, 128 // max(images[0].shape[:2]))
     tiles = [picture(image, n_phases, scale) for image in images]
-    height, width = (edge + _MARGIN for edge in tiles[0].shape)
+    # The pictures of a volume belong together: more room around them, and a row holds fewer volumes.
+    margin, columns = (_MARGIN, columns) if images[0].ndim == 2 else (4 * _MARGIN, max(1, columns // 4))
+    height, width = (edge + margin for edge in tiles[0].shape)
     columns = min(columns, len(tiles))
-    sheet = np.full((-(-len(tiles) // columns) * height + _MARGIN, columns * width + _MARGIN), _PAPER, dtype=np.uint8)
+    sheet = np.full((-(-len(tiles) // columns) * height + margin, columns * width + margin), _PAPER, dtype=np.uint8)
     for number, tile in enumerate(tiles):
-        top, left = (number // columns) * height + _MARGIN, (number % columns) * width + _MARGIN
+        top, left = (number // columns) * height + margin, (number % columns) * width + margin
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return with_scale_bar(sheet, edge / scale, unit, columns=tiles[0].shape[1])
