@@ -31,7 +31,7 @@ def demo(
         str | None, typer.Option(help="Properties taken from --match; Ex,Ey,kx when left out.")
     ] = None,
     dims: Annotated[
-        int | None, typer.Option(min=2, max=3, help="2 for images, 3 for volumes: a quarter of an hour on two cores.")
+        int | None, typer.Option(min=2, max=3, help="2 for images, 3 for volumes, with defaults of their own.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(help="Where everything goes; microdesign-demo when left out.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML file of settings.")] = None,

@@ -34,7 +34,7 @@ _VOLUMES: Mapping[str, Any] = {
     },
     "campaign": {"candidates": 3, "goal": 0.02, "patience": 40, "evaluations": 120},
 }
-"""What the demo's defaults are for volumes: two cores take a quarter of an hour."""
+"""What the demo's defaults are for volumes: training ends after 7 minutes, and a quarter of an hour is the goal."""
 
 
 def _merged(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
