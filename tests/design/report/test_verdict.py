@@ -99,3 +99,9 @@ def test_what_counts_is_the_error_by_both_discretizations() -> None:
     assert verdict.kind == "not met"
     assert "meets it by one discretization and misses it by 7.00% by another" in verdict.sentence
     assert "more pixels" in verdict.suggestion
+
+
+def test_a_broken_bound_is_named_before_a_value_within_the_tolerance() -> None:
+    target = Target.model_validate({"properties": {"Ex": 2.0, "kx": {"at_least": 4.0}}, "tolerance": 0.05})
+    verdict = judge(target, [[1.95, 3.99]], 0)
+    assert "misses kx by 0.25% (3.99; asked was" in verdict.sentence

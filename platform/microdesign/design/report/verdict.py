@@ -130,7 +130,8 @@ def _not_met(target: Target, designs: Values, known: Values) -> Verdict:
     source = ["design"] * n[0] + ["training image"] * n[1]
     nearest = int(target.ranks(*both).argmin())
     misses = _misses(target, values[nearest : nearest + 1])[0]
-    binding = int(misses.argmax())
+    # A bound that is broken a little counts more than a value that is missed within the tolerance.
+    binding = int(target.property_errors(values[nearest : nearest + 1])[0].argmax())
     name, goal = target.names[binding], target.goals[binding]
     of = [_count(n[0], "design")] + ([f"{n[1]} training images"] if n[1] else [])
     how = f"misses {name} by {misses[binding]:.2%} ({values[nearest, binding]:.4g}; asked was {goal})"

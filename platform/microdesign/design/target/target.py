@@ -152,11 +152,15 @@ class Target(Config):
         That is |deviation|, scaled where a goal has a tolerance of its own; what breaks a bound that has none counts
         `tolerance` more. A value that is NaN, not predicted, does not count.
         """
+        return self.property_errors(values).max(-1)
+
+    def property_errors(self, values: np.ndarray) -> np.ndarray:
+        """The error of each property, of which `errors` takes the largest, `(n, P) -> (n, P)`."""
         deviations = np.nan_to_num(np.abs(self.deviations(values)))
         own = [goal.own_tolerance for goal in self.goals]
         strict = np.array([goal.equals is None and not goal.own_tolerance for goal in self.goals])
         scale = np.array([self.tolerance / each if each else 1.0 for each in own])
-        return (scale * deviations + self.tolerance * (strict & (deviations > _ROUNDING))).max(-1)
+        return scale * deviations + self.tolerance * (strict & (deviations > _ROUNDING))
 
     def objectives(self, values: np.ndarray) -> np.ndarray:
         """What is to be maximised, `(n, P) -> (n, M)`: minimised properties with the sign turned; M may be 0."""
