@@ -28,7 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def local_ray() -> Iterator[None]:
     """One local Ray of two processors for the whole session."""
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")  # one process less in every training
+    for name in ("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "RAY_USAGE_STATS_ENABLED"):
+        os.environ.setdefault(name, "0")  # a process less each in every training and every labelling
     os.environ.setdefault("RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH", "microdesign.serving.proxy:middleware")
     for left in (2, 1, 0) if not ray.is_initialized() else ():
         try:

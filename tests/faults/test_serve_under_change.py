@@ -151,3 +151,21 @@ def test_no_request_fails(url: str, tmp_path: Path) -> None:
     wait_until(lambda: len(told.failed) > CLIENTS, 120)
     told.stop.set()
     assert all("now serves the model" in text for text in told.failed)
+
+
+def test_a_restart_is_waited_for(url: str, tmp_path: Path) -> None:
+    """The application is taken down and, a second later, deployed anew; the same call then has its answer."""
+    model = small_surrogate().bundle
+    save_bundle(tmp_path / "bundle", model.model, model.description)
+    deploy(tmp_path / "bundle", 8)
+    progress = Recorded()
+    surrogate = RemoteSurrogate(url, TOKEN, patience=400, progress=progress)
+    before = surrogate.encode(IMAGES)[0]
+    serve.delete("microdesign")
+    again = threading.Timer(1.0, deploy, (tmp_path / "bundle", 8))
+    again.start()
+    np.testing.assert_allclose(surrogate.encode(IMAGES)[0], before, rtol=1e-5)
+    again.join()
+    waiting, back = progress.texts
+    assert "does not answer (status 404)" in waiting
+    assert "answers again after" in back

@@ -2,16 +2,11 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Timer
 
 import numpy as np
 import pytest
-from ray import serve
 
 from microdesign.core.errors import InputError
-from microdesign.core.progress import Recorded
-from microdesign.serving.app import ServeConfig, build
 from microdesign.surrogate import endpoint as endpoints
 from microdesign.surrogate import remote
 from microdesign.surrogate.local import LocalSurrogate
@@ -128,22 +123,6 @@ class TestRemote:
         np.testing.assert_array_equal(there.component, here.component)
         np.testing.assert_allclose(there.log_density, here.log_density, rtol=1e-12)
         assert remote_surrogate.describe() == local_surrogate.describe()
-
-    def test_a_restart_is_waited_for(self, endpoint: str, token: str, volume_bundle: Path) -> None:
-        """The application is taken down and, a second later, deployed anew; the same call then has its answer."""
-        progress = Recorded()
-        surrogate = RemoteSurrogate(f"{endpoint}/volumes", token, patience=400, progress=progress)
-        volumes = np.random.default_rng(0).integers(0, 3, (3, 8, 8, 8), np.uint8)
-        before = surrogate.encode(volumes)[0]
-        serve.delete("volumes")
-        application = build(ServeConfig(bundle=str(volume_bundle), token=token, cpus=0.05))
-        again = Timer(1.0, serve.run, (application,), {"name": "volumes", "route_prefix": "/volumes"})
-        again.start()
-        np.testing.assert_allclose(surrogate.encode(volumes)[0], before, rtol=1e-5)
-        again.join()
-        waiting, back = progress.texts
-        assert "does not answer (status 404)" in waiting
-        assert "answers again after" in back
 
     def test_concurrent_requests_get_their_own_answers(
         self, local_surrogate: LocalSurrogate, remote_surrogate: RemoteSurrogate

@@ -1,6 +1,5 @@
 """Commands as a user types them, in one folder, on a cluster started with `ray start --head`."""
 
-import json
 import os
 import secrets
 import shutil
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from tests.mlflow_database import database
-from tests.system.settings import BIN, MATERIALS, ROOT, SMALL_LOOP, Command, answers, free_port, wait_until
+from tests.system.settings import BIN, MATERIALS, ROOT, Command, answers, free_port, wait_until
 
 
 @pytest.fixture(scope="package")
@@ -35,6 +34,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PYTHONPATH": python_path,
         "MLFLOW_TRACKING_URI": database(folder),
         "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # one process less in every training
+        "RAY_USAGE_STATS_ENABLED": "0",  # and in every labelling
         "EVALUATED": str(folder / "evaluated"),  # what `slow_physics` notes
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(16),
@@ -101,12 +101,3 @@ def labelled(command: Command, folder: Path) -> Path:
     command("data", "generate", "images", "--set", "count_per_family=80", "--set", "size=32")
     command("data", "label", "images", "labelled", "--materials", "materials.yaml")
     return folder / "labelled"
-
-
-@pytest.fixture(scope="package")
-def bundle(command: Command, labelled: Path, folder: Path) -> Path:
-    """A trained and registered model."""
-    settings = {"dataset": str(labelled), "loop": SMALL_LOOP, "storage": str(folder / "runs")}
-    settings["tracking"] = {"minimum_r2": None}  # so small a model may predict no better than the mean
-    (folder / "train.yaml").write_text(yaml.safe_dump(settings))
-    return Path(json.loads(command("train", "train.yaml", "--json").stdout)["bundle"])

@@ -29,9 +29,9 @@ def micrograph() -> np.ndarray:
 def test_from_a_micrograph_to_a_report(environment: dict[str, str], cluster: dict[str, str], tmp_path: Path) -> None:
     np.save(tmp_path / "scan.npy", micrograph())
     (tmp_path / "materials.yaml").write_text(yaml.safe_dump(MATERIALS))
-    small = {"candidates": 1, "samples": 32, "screened": 4, "evaluations": 8, "random_baseline": False}
+    small = {"candidates": 1, "samples": 32, "screened": 4, "evaluations": 5, "random_baseline": False}
     small |= {"robustness": {"draws": 1}, "refinement": {"pool": 16}, "minutes": 5}
-    settings = {"draws": 60, "within": 4.0, "size": 32, "cpus": 1, "campaign": small}
+    settings = {"draws": 48, "within": 4.0, "size": 32, "cpus": 1, "campaign": small}
     (tmp_path / "settings.yaml").write_text(yaml.safe_dump(settings))
     line = [BIN / "microdesign", "design", "--from", "scan.npy", "settings.yaml", "--materials", "materials.yaml"]
     line += ["--target", "Ex=1.05x", "--target", "kx=match", "--minutes", "0.2", "--json"]

@@ -1,4 +1,4 @@
-"""Sweeps by their command: a grid, and a search that is killed and goes on on a Ray of its own."""
+"""Sweeps by their command: a grid, and a search that is killed on a Ray of its own and goes on on another."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def test_a_grid_tries_every_combination_and_stops_the_hopeless(
     assert sorted(ends, key=str) == [("FINISHED", None), ("KILLED", "stopped early")]
 
 
-def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, folder: Path) -> None:
+def test_a_killed_search_goes_on(command: Command, environment: dict[str, str], labelled: Path, folder: Path) -> None:
     space = {"optimizer.learning_rate": {"loguniform": [1e-4, 1e-2]}, "model.prior.components": {"integers": [1, 4]}}
     settings = settings_of(
         labelled,
@@ -59,7 +59,7 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
         space=space,
     )
     (folder / "search.yaml").write_text(yaml.safe_dump(settings))
-    line = [BIN / "microdesign", "sweep", "search.yaml", "--json"]
+    line = ["sweep", "search.yaml", "--json"]
 
     def trials() -> dict[Path, dict]:
         return {path: json.loads(path.read_text()) for path in folder.glob("runs/sweep-*/trials/????????????.json")}
@@ -72,7 +72,12 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     before_grid = set(trials())
     with (folder / "search.log").open("w") as stream:
         first = subprocess.Popen(
-            line, cwd=folder, env=environment, stdout=stream, stderr=stream, start_new_session=True
+            [BIN / "microdesign", *line],
+            cwd=folder,
+            env=environment,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
         )
 
     def mine() -> dict[Path, dict]:
@@ -87,9 +92,7 @@ def test_a_killed_search_goes_on(environment: dict[str, str], labelled: Path, fo
     place = running.parent
     begun = json.loads((place / f"{running.stem}.mlflow").read_text())["run_id"]
 
-    done = subprocess.run(line, cwd=folder, env=environment, capture_output=True, text=True, timeout=560, check=False)
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    document = json.loads(command(*line).stdout)
     assert [row["status"] for row in document["trials"]] == ["finished"] * 2
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert json.loads((place / f"{running.stem}.mlflow").read_text())["run_id"] == begun
