@@ -176,3 +176,18 @@ def test_the_candidates_of_a_search_hold_by_both(
         labels = on_twice_the_pixels(candidate.labels) if candidate.fine else candidate.labels
         for discretization in ("q1", "rotated"):
             assert young(labels, materials, discretization) >= 2.0 * (1 - 1e-3)
+
+
+def test_near_misses_have_their_gap_too(tmp_path: Path, surrogate: LocalSurrogate, materials: Materials) -> None:
+    """Where nothing meets the target; one check is left, for without any the other designs would be doubted."""
+    local = {"runner": "local", "runner_settings": {"workers": 1}, "evaluations": 6, "candidates": 3}
+    store = ResultStore(tmp_path / "results")
+    for checks, checked in ((64, 3), (3, 2), (0, 0)):
+        target = {"properties": {"Ex": 9.0}, "tolerance": 0.01}
+        config = settings(tmp_path / f"{checks}", target=target, checks=checks, **local)
+        found = run_campaign(config, surrogate, FFTEvaluator(), materials, store=store)
+        assert found.candidates == []
+        looked_at = [trial.is_checked for trial in sorted(found.evaluations, key=lambda trial: -trial.verified["Ex"])]
+        assert looked_at[0] == bool(checks)
+        assert checked <= sum(looked_at) <= 2 * checked  # a gap may put a design behind another, checked then
+        assert sum(looked_at) < max(1, checks)

@@ -8,7 +8,7 @@ search is trained beside it, too (`background_training.py`).
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -190,6 +190,7 @@ class _Engine:
         self._training.let_end(stopped)
         campaign.abandon()
         self._check_candidates()  # where nothing could be proposed any more
+        self._check(campaign.unchecked_misses)
         if not campaign.ledger.succeeded:
             errors = [trial.error for trial in campaign.ledger.evaluations]
             reason = f"Physics has values for none of the first {len(errors)} designs: {errors[0]}" if errors else ""
@@ -248,8 +249,11 @@ class _Engine:
         return self.campaign.reason_to_stop()
 
     def _check_candidates(self) -> None:
-        """Has candidates checked, and those that take the place of refuted ones, until all have been."""
-        while self._second is not None and (open_ones := self.campaign.unchecked()):
+        self._check(self.campaign.unchecked)
+
+    def _check(self, unchecked: Callable[[], list[Trial]]) -> None:
+        """Has designs checked, and those that take the place of refuted ones, until all have been."""
+        while self._second is not None and (open_ones := unchecked()):
             self.campaign.ledger.record(self._second.check(open_ones))
 
     def _ahead(self) -> int:

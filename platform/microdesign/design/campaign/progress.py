@@ -65,6 +65,15 @@ class CampaignProgress:
         left = max(0, self.config.checks - self.checks)
         return [trial for trial in self.candidates() if not trial.is_checked][:left]
 
+    def unchecked_misses(self) -> list[Trial]:
+        """The near misses that stand in for candidates that are lacking, and have not been checked, likewise.
+
+        One check is left: with none, whatever was not checked would count as beyond the tolerance.
+        """
+        left = max(0, self.config.checks - self.checks - 1)
+        lacking = self.config.candidates - len(self.candidates())
+        return [trial for trial in self.near_misses(lacking) if not trial.is_checked][:left]
+
     def near_misses(self, n: int) -> list[Trial]:
         """The best n distinct designs that miss the tolerance, best first."""
         done = self._trials.succeeded
