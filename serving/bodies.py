@@ -119,9 +119,9 @@ def realisation_request(body: bytes, arrow: bool) -> tuple[DrawRequest, np.ndarr
         arrays = unpack(body)
         like = arrays.pop("like", None)
         for name, array in arrays.items():
-            if array.ndim:
+            if array.ndim > (name == "size"):
                 raise InputError(f"Column '{name}' has the shape {array.shape}; expected a single number.")
-        values: dict[str, Any] = {name: array.item() for name, array in arrays.items()}
+        values: dict[str, Any] = {name: array.tolist() for name, array in arrays.items()}
         names = [name for name in values if name.startswith("target.")]
         target = {name.removeprefix("target."): values.pop(name) for name in names}
         with _refusing():
@@ -129,7 +129,7 @@ def realisation_request(body: bytes, arrow: bool) -> tuple[DrawRequest, np.ndarr
     else:
         given = from_json(body, RealisationRequest)
         like = None if given.like is None else from_nested(given.like)
-    return DrawRequest(given.target, given.n, given.seed, given.size, given.component), like
+    return DrawRequest(given.target, given.n, given.seed, given.size, given.component, given.dims, given.per_axis), like
 
 
 def from_nested(nested: list) -> np.ndarray:

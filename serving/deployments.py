@@ -5,6 +5,7 @@ exception of a replica as a crash, with its traceback.
 """
 
 import asyncio
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,16 @@ from ray import serve
 from microdesign.core.errors import InputError
 from microdesign.learning.models import load_model
 from microdesign.model.bundle import Bundle
+from microdesign.model.networks.config import NetworkConfig
+from microdesign.surrogate.drawing import LARGEST, drawn_shape
 from microdesign.surrogate.intervals import calibrated_prediction, prediction_fields
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import DrawRequest
 
 WAIT = 0.005
 """Seconds that a request waits for others to share its batch."""
+MOST_DRAWN_IN_SECTIONS = 2**21
+"""Voxels of volumes by a model of images that a request may ask for: 40 s of a core."""
 
 Arrays = tuple[np.ndarray, ...]
 
@@ -188,6 +193,7 @@ class Decoder(_Replica):
     async def draw(self, request: DrawRequest, like: np.ndarray | None) -> Computed | InputError:
         """Realisations, uint8 `(m * n, *N)`, see `LocalSurrogate.draw`."""
         try:
+            _check_realisations(request, like, self.surrogate.bundle.description.model.network)
             return self.computed({"labels": await asyncio.to_thread(self.surrogate.draw, request, like)})
         except InputError as error:
             return error
@@ -200,3 +206,19 @@ class Decoder(_Replica):
             "properties": list(surrogate.properties),
             "description": surrogate.describe(),
         }
+
+
+def _check_realisations(request: DrawRequest, like: np.ndarray | None, network: NetworkConfig) -> None:
+    """Refuses a small request for what would take gigabytes, or minutes.
+
+    Raises:
+        InputError: It asks for too many pixels in all.
+    """
+    shape = drawn_shape(request.size, network, request.dims)
+    count = request.n * (1 if like is None or request.per_axis else len(like))
+    most = LARGEST if len(shape) == network.dimensions else MOST_DRAWN_IN_SECTIONS
+    if count * math.prod(shape) > most:
+        raise InputError(
+            f"{count} realisations of {' x '.join(map(str, shape))} are too many for a request; "
+            f"expected at most {most} pixels in all."
+        )

@@ -3,7 +3,7 @@
 Shapes: n samples, D latent, K components, P properties or phases, `*N` an image's axes X Y or X Y Z.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,6 +50,8 @@ class RealisationRequest(Request):
         None, description="pixels along all axes, or along each; null: the model's own"
     )
     component: int | None = Field(None, ge=0, description="component of p(z|c), for a target; null: by weight")
+    dims: Literal[2, 3] | None = Field(None, description="3: volumes by a model of images; null: the model's own")
+    per_axis: bool = Field(False, description="three images are sections across x, y and z of one volume")
 
 
 class Realisations(BaseModel):

@@ -200,6 +200,8 @@ def test_draw_gives_what_the_model_draws_in_process(client: httpx.Client, local_
             "size 48 cannot be drawn by the decoder random_field",
         ),
         ({"target": {"Ex": 1.0}}, 422, "The target names Ex; expected Ex, vxy, kx."),
+        ({"like": IMAGES.tolist(), "dims": 3}, 422, "dims = 3: the model draws images by the decoder random_field"),
+        ({"like": IMAGES.tolist(), "dims": 4}, 422, "Field 'dims' is not valid"),
         ({"target": TARGET, "n": 0}, 422, "Field 'n' is not valid"),
         ({"target": TARGET, "n": 9999}, 413, "9999 realisations are too many"),
         ({"target": TARGET, "like": IMAGES.tolist()}, 422, "both images and a target"),

@@ -54,6 +54,17 @@ def test_sizes_and_images_of_other_sizes() -> None:
     assert fields.draw(DrawRequest(TARGET, n=2)).shape == (2, 32, 32)
 
 
+def test_volumes_by_a_model_of_images() -> None:
+    """From one image the same latent for every axis, from three one each; each realisation has its own noise."""
+    model, three = surrogate(), images(3)
+    drawn = model.draw(DrawRequest(n=2, dims=3, seed=1), three)
+    assert drawn.shape == (6, 32, 32, 32)
+    assert (drawn[0] != drawn[1]).any()
+    assert model.draw(DrawRequest(n=2, dims=3, per_axis=True, size=(32, 32, 48)), three).shape == (2, 32, 32, 48)
+    assert model.draw(DrawRequest(TARGET, n=2, dims=3)).shape == (2, 32, 32, 32)
+    assert model.draw(DrawRequest(dims=2), three).shape == (3, 32, 32)
+
+
 def test_a_component_is_drawn_alone() -> None:
     model = surrogate()
     drawn = [model.draw(DrawRequest(TARGET, n=4, component=k)) for k in range(2)]
@@ -78,8 +89,16 @@ def test_what_cannot_be_drawn() -> None:
         (DrawRequest(), np.zeros((1, 32, 32), np.uint8), "image 0 holds one phase alone"),
         (DrawRequest(), 2 * images(), "integer phase labels 0 and 1"),
         (DrawRequest({"Ey": 1.0}), None, "The target names Ey; expected Ex"),
+        (DrawRequest(dims=4), images(), "dims = 4: expected 2 for images or 3 for volumes"),
+        (DrawRequest(dims=3, size=(48, 32)), images(), "size 48,32 has 2 axes; expected one number, or 3"),
+        (DrawRequest(dims=3, size=512), images(), "size 512 cannot be drawn; expected at most"),
+        (DrawRequest(per_axis=True), images(), "an image per axis is given without dims = 3"),
+        (DrawRequest(TARGET, dims=3, per_axis=True), None, "an image per axis is given without"),
+        (DrawRequest(dims=3, per_axis=True), images(), "2 images are given, one per axis; expected three"),
     ):
         with pytest.raises(InputError, match=message):
             model.draw(request, like)
     with pytest.raises(InputError, match="size 64 cannot be drawn by the decoder random_field; expected 32"):
         surrogate("random_field").draw(DrawRequest(TARGET, size=64))
+    with pytest.raises(InputError, match="dims = 3: the model draws images by the decoder random_field; expected dims"):
+        surrogate("random_field").draw(DrawRequest(TARGET, dims=3))

@@ -118,9 +118,15 @@ def draw(
     n: Annotated[int, typer.Option("--n", help="Realisations, of each image.")] = 1,
     seed: Annotated[int, typer.Option(help="The same seed gives the same realisations.")] = 0,
     size: Annotated[
-        str | None, typer.Option(metavar="X[,Y]", help="Pixels along each axis; the model's own when left out.")
+        str | None, typer.Option(metavar="X[,Y[,Z]]", help="Pixels along each axis; the model's own when left out.")
     ] = None,
     component: Annotated[int | None, typer.Option(help="Component of the prior to draw from, for a target.")] = None,
+    dims: Annotated[
+        int | None, typer.Option(help="3: volumes by a model of images, whose sections look like the image.")
+    ] = None,
+    per_axis: Annotated[
+        bool, typer.Option("--per-axis", help="Three images are sections across x, y and z of one volume (--dims 3).")
+    ] = False,
     token: Annotated[
         str | None, typer.Option(help="Bearer token of the endpoint.", envvar="MICRODESIGN_SERVE_TOKEN")
     ] = None,
@@ -141,6 +147,8 @@ def draw(
             seed=seed,
             size=pixels[0] if len(pixels) == 1 else pixels or None,
             component=component,
+            dims=dims,
+            per_axis=per_axis,
             token=token,
         )
         made = write(out, images)

@@ -17,21 +17,33 @@ from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 Decode = Callable[[Tensor, tuple[int, ...] | None, int], Tensor]
 """Maps latents `(B, D)`, a shape and a seed of the decoder's noise to probabilities `(B, C, *N)`."""
+DrawVolume = Callable[[Tensor, tuple[int, ...], int], Tensor]
+"""Maps latents `(3, D)`, a shape and a seed to probabilities `(C, X, Y, Z)`."""
 LARGEST = 2**24
 """Most pixels of a realisation."""
 
 
-def drawn_shape(size: int | Sequence[int] | None, network: NetworkConfig) -> tuple[int, ...]:
+def drawn_shape(size: int | Sequence[int] | None, network: NetworkConfig, dims: int | None = None) -> tuple[int, ...]:
     """Pixels along each axis of what a decoder is asked to draw: one number for all axes, one for each, or its own.
 
+    Args:
+        size: The pixels asked for.
+        network: The model's.
+        dims: 3 for a volume by a model of images.
+
     Raises:
-        InputError: It cannot draw this size.
+        InputError: It cannot draw this size, or of so many dimensions.
     """
+    dimensions = dims or network.dimensions
+    if dimensions != network.dimensions and (dimensions == 2 or network.decoder != "local_global"):
+        kind = "volumes" if network.dimensions == 3 else f"images by the decoder {network.decoder}"
+        raise InputError(f"dims = {dims}: the model draws {kind}; expected dims = {network.dimensions}.")
+    own = (network.size,) * dimensions if dimensions != network.dimensions else network.shape
     named = size if size is None or isinstance(size, int) else ",".join(map(str, size))
-    shape = network.shape if size is None else (size,) * network.dimensions if isinstance(size, int) else tuple(size)
-    if len(shape) != network.dimensions:
-        raise InputError(f"size {named} has {len(shape)} axes; expected one number, or {network.dimensions}.")
-    if shape == network.shape:
+    shape = own if size is None else (size,) * dimensions if isinstance(size, int) else tuple(size)
+    if len(shape) != dimensions:
+        raise InputError(f"size {named} has {len(shape)} axes; expected one number, or {dimensions}.")
+    if shape == own:
         return shape
     if not network.any_size:
         raise InputError(f"size {named} cannot be drawn by the decoder {network.decoder}; expected {network.size}.")
@@ -64,6 +76,17 @@ def draws_for(prior: Prior, request: DrawRequest) -> Draws:
             raise InputError(f"component {k} is none of the model's; expected 0 to {len(prior.weights) - 1}.")
         prior = Prior(np.ones(1), prior.mean[k : k + 1], prior.std[k : k + 1])
     return prior.sample(request.n, request.seed)
+
+
+def volumes_of(draw_volume: DrawVolume, z: np.ndarray, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Draws a volume of each latent `(r, m, D)`, or of each three `(r, m, 3, D)`; uint8 `(r, m, X, Y, Z)`."""
+    found = np.empty((*z.shape[:2], *shape), dtype=np.uint8)
+    for row, latents in enumerate(z):
+        for column, each in enumerate(latents):
+            own = int(np.random.SeedSequence([seed, row, column]).generate_state(1)[0])
+            three = torch.from_numpy(np.broadcast_to(each, (3, each.shape[-1])).astype(np.float32))
+            found[row, column] = binarize(draw_volume(three, shape, own)[None])[0].numpy()
+    return found
 
 
 def realisations(decode: Decode, z: np.ndarray, shape: tuple[int, ...], seed: int, batch: int) -> np.ndarray:

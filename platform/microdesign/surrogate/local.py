@@ -12,8 +12,9 @@ from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.bundle import Bundle
 from microdesign.model.networks.config import LEAST_SIZE
+from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.surrogate.drawing import drawn_shape, draws_for, draws_like, realisations
+from microdesign.surrogate.drawing import drawn_shape, draws_for, draws_like, realisations, volumes_of
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 PIXELS = 128 * 64 * 64
@@ -107,7 +108,7 @@ class LocalSurrogate:
     def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
         """See `Surrogate.draw`."""
         request.check(images=like is not None)
-        shape = drawn_shape(request.size, self._network)
+        shape = drawn_shape(request.size, self._network, request.dims)
         if like is None:
             assert request.target is not None
             z = draws_for(self.prior(request.target), request).z[None]
@@ -115,7 +116,16 @@ class LocalSurrogate:
             if len(flat := [i for i, image in enumerate(like) if np.ptp(image) == 0]):
                 raise InputError(f"image {flat[0]} holds one phase alone; expected one with a structure to draw like.")
             z = draws_like(*self.encode(like), request.n, request.seed)
-        labels = realisations(self.bundle.model.decode, z, shape, request.seed, max(1, PIXELS // math.prod(shape)))
+        if request.per_axis:
+            if len(z[0]) != 3:
+                raise InputError(f"{len(z[0])} images are given, one per axis; expected three of one size.")
+            z = z[:, None]
+        decoder = self.bundle.model.decoder
+        if len(shape) != self._network.dimensions:
+            assert isinstance(decoder, LocalGlobalDecoder)  # drawn_shape has seen to it
+            labels = volumes_of(decoder.draw_volume, z, shape, request.seed)
+        else:
+            labels = realisations(self.bundle.model.decode, z, shape, request.seed, max(1, PIXELS // math.prod(shape)))
         # Of an image all its realisations come first.
         return labels.swapaxes(0, 1).reshape(-1, *labels.shape[2:])
 

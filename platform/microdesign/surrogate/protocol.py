@@ -74,6 +74,8 @@ class DrawRequest:
         seed: The same seed gives the same realisations.
         size: Pixels along all axes, or along each; the model's own when None.
         component: The component of p(z|c) to draw from; by weight when None. Of a target alone.
+        dims: 3 draws volumes by a model of images, whose sections look like what the model would draw.
+        per_axis: Volumes with a material's own look across each axis: of three images, that across x first.
     """
 
     target: Mapping[str, float] | None = None
@@ -81,6 +83,8 @@ class DrawRequest:
     seed: int = 0
     size: int | Sequence[int] | None = None
     component: int | None = None
+    dims: int | None = None
+    per_axis: bool = False
 
     def check(self, images: bool) -> None:
         """Checks what does not depend on the model.
@@ -95,6 +99,10 @@ class DrawRequest:
             raise InputError(f"n = {self.n}, seed = {self.seed}: expected n of at least 1 and a seed of at least 0.")
         if images and self.component is not None:
             raise InputError(f"component = {self.component} is given with images; expected it with a target alone.")
+        if self.dims not in (None, 2, 3):
+            raise InputError(f"dims = {self.dims}: expected 2 for images or 3 for volumes.")
+        if self.per_axis and (self.dims != 3 or not images):
+            raise InputError("an image per axis is given without dims = 3 or without images; expected both with it.")
 
 
 class Surrogate(Protocol):

@@ -104,6 +104,7 @@ class RemoteSurrogate:
         """See `Surrogate.draw`."""
         request.check(images=like is not None)
         given = {"n": request.n, "seed": request.seed, "size": request.size, "component": request.component}
+        given |= {"dims": request.dims, "per_axis": request.per_axis or None}
         arrays = {name: np.array(value) for name, value in given.items() if value is not None}
         arrays |= {f"target.{name}": np.array(float(value)) for name, value in (request.target or {}).items()}
         if like is not None:

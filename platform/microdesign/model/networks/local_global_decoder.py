@@ -18,6 +18,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.denoiser import Denoiser
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
 from microdesign.model.networks.random_fields import LatentNoise
+from microdesign.model.networks.volume_from_sections import volume_from_sections
 
 LEAST_NOISE = 0.1
 """Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
@@ -71,13 +72,28 @@ class LocalGlobalDecoder(nn.Module):
         )
         found, fractions = draft, draft.flatten(2).mean(2)
         for t, later in pairwise(torch.linspace(self.start, 1.0, self.steps + 1).tolist()):
-            with torch.autocast(z.device.type, torch.bfloat16, enabled=_fast_in_bf16(z.device)):
-                logits = self.denoiser(x, torch.full_like(z[:, 0], t), z)
-            found = probabilities(logits)
+            found = probabilities(self._denoise(x, torch.full_like(z[:, 0], t), z))
             if t <= GUIDED:  # later on the shapes stand, and a change of fraction would be specks
                 found = with_fractions(found, fractions)
             x = x + (later - t) / (1 - t) * (2 * found - 1 - x)
         return with_fractions(found, fractions)
+
+    def draw_volume(self, z: Tensor, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
+        """Draws a volume by a decoder of images, phase probabilities `(C, X, Y, Z)`; see `volume_from_sections`.
+
+        Args:
+            z: Latents of the sections across x, across y and across z, `(3, D)`. The volume has the mean of their
+                volume fractions.
+            shape: Voxels along each axis, multiples of the denoiser's.
+            seed: Another one gives another realisation.
+        """
+        return volume_from_sections(self._denoise, z, self.draft.fractions(z).mean(0), shape, seed)
+
+    def _denoise(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
+        """The denoiser's logits for periodic images, in the precision that is fast here."""
+        with torch.autocast(z.device.type, torch.bfloat16, enabled=_fast_in_bf16(z.device)):
+            logits: Tensor = self.denoiser(x, t, z)
+        return logits
 
     def denoising_loss(self, x: Tensor, z: Tensor) -> Tensor:
         """Weighted cross entropy of the clean image, as the denoiser predicts it from a noisy one, `(B,)`.
