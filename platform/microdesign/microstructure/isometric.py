@@ -20,8 +20,9 @@ def isometric(grey: NDArray[np.uint8], rows: int, paper: int = 255) -> NDArray[n
     (y - x)/2 + z), up and to the right, and each point of the picture is found on the face that shows there.
 
     Example:
-        >>> isometric(np.full((4, 4, 4), 200, np.uint8), rows=8)[[0, 2, 6], 3]  # above the box, on top, in front
-        array([255, 200, 172], dtype=uint8)
+        >>> box = isometric(np.full((4, 4, 4), 200, np.uint8), rows=80)
+        >>> box[[0, 20, 50, 50], [5, 35, 20, 50]]  # beside the box, on top, in front, on the right
+        array([255, 200, 172, 144], dtype=uint8)
 
     Args:
         grey: Grey value of each voxel.
