@@ -1,9 +1,9 @@
-"""Volumes from one image against the truth: `python benchmarks/sections.py VOLUME.npy --phases 2`.
+"""Volumes from one image against the truth: `python benchmarks/sections.py VOLUME.npy`.
 
 One section of a volume is the image. Windows of the half of the volume that the image is not of are the truth; volumes
 drawn like the image (`md.draw(dims=3)`), and Gaussian random fields cut at the image's volume fraction with its radial
 two-point statistics, are compared with it: volume fraction and mean chord of phase 1, the share of sections that the
-image's own windows are as different from as from each other, and properties with pores (phase --pore) or with contrast.
+image's own windows are as different from as from each other, and properties where phase 0 is pores or has a contrast.
 """
 
 from common import parser, print_head
@@ -22,9 +22,8 @@ def main() -> None:
     from measurements.sections import compare
 
     print_head(settings, "torch", "scipy")
-    for row in compare(
-        settings.volume, settings.size, settings.count, settings.pixels, settings.contrast, settings.seed
-    ):
+    sizes = settings.size, settings.count, settings.pixels
+    for row in compare(settings.volume, *sizes, settings.contrast, settings.seed):
         print(row, flush=True)
 
 

@@ -78,7 +78,7 @@ class LocalGlobalDecoder(nn.Module):
             x = x + (later - t) / (1 - t) * (2 * found - 1 - x)
         return with_fractions(found, fractions)
 
-    def draw_volume(self, z: Tensor, shape: tuple[int, int, int], seed: int = 0) -> Tensor:
+    def draw_volume(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
         """Draws a volume by a decoder of images, phase probabilities `(C, X, Y, Z)`; see `volume_from_sections`.
 
         Args:

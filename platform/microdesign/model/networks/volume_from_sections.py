@@ -32,7 +32,7 @@ def volume_from_sections(
     denoise: Callable[[Tensor, Tensor, Tensor], Tensor],
     z: Tensor,
     fractions: Tensor,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     seed: int = 0,
 ) -> Tensor:
     """Draws a periodic volume: phase probabilities `(C, X, Y, Z)`, nearly 0 or 1, in float32.
