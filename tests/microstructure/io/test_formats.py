@@ -122,7 +122,7 @@ def test_options_of_reading(tmp_path: Path) -> None:
             assert read(path, n_phases=7).n_phases == 7, writer
             with pytest.raises(InputError, match=r"labels\[.* = 2; expected 0 to 1 for 2 phases"):
                 read(path, n_phases=2)
-        for option in set(FLAGS) - {"periodic", "pixel_size"} - set(takes):
+        for option in set(FLAGS) - {"periodic", "pixel_size", "section"} - set(takes):
             value = {"array": "x", "shape": (9, 6), "dims": 2, "n_phases": 4, "values": (0, 1), "threshold": "1"}[
                 option
             ]

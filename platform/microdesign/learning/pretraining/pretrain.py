@@ -58,9 +58,9 @@ def pretrain(config: PretrainConfig, progress: Progress = silent, tracking_uri: 
 
         def tell(seconds: float, means: Mapping[str, float]) -> None:
             terms = ", ".join(f"{name} {value:.4g}" for name, value in means.items() if name != "step")
+            run.log_metrics(means, step=round(means["step"]))
             progress(f"{seconds / 60:.1f} of {config.minutes:g} min, step {means['step']:.0f}: {terms}")
             progress.count(round(seconds), round(60 * config.minutes), "s")
-            run.log_metrics(means, step=round(means["step"]))
 
         settings = {"config": config.model_dump(mode="json")}
         state = run_workers(run_worker, settings, resources, folder, tell, f"Pretraining {folder.name}")

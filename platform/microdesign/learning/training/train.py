@@ -161,9 +161,9 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
     epochs = config.loop.total_epochs
 
     def tell(done: int, metrics: Mapping[str, float]) -> None:
+        run.log_metrics(metrics, step=done)  # first: what was told is on record, whenever the process dies
         progress(f"epoch {done}/{epochs}: {describe(metrics)}")
         progress.count(done, expected_epochs(done, metrics["progress"]), "epochs")
-        run.log_metrics(metrics, step=done)
 
     paths = {"dataset": config.dataset} | ({} if config.start in (None, PRETRAINED) else {"start": config.start})
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
