@@ -12,6 +12,7 @@ from microdesign.design.setup import CampaignSetup, open_setup
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.readers import read
 from microdesign.microstructure.io.writers import write
+from microdesign.physics.evaluators.fft import FFTEvaluator
 from tests.design.small_model import NETWORK, small_surrogate
 
 
@@ -40,7 +41,8 @@ def test_the_boundary_is_that_of_what_was_learned_from(tmp_path: Path) -> None:
         ({"dataset": str(tmp_path / "False")}, "mirror"),
     ]:
         setup, said = opened(tmp_path, **settings)
-        assert setup.image_evaluator.boundary == boundary, settings  # type: ignore[attr-defined]
+        assert isinstance(setup.image_evaluator, FFTEvaluator)
+        assert setup.image_evaluator.boundary == boundary, settings
         assert setup.config.target.periodic is (boundary == "periodic"), settings
         learned_from_scans = settings.get("dataset", "").endswith("False") or (
             settings.get("padding") == "zero" and "dataset" not in settings

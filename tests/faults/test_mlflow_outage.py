@@ -14,7 +14,6 @@ from pathlib import Path
 
 import httpx
 import mlflow
-import numpy as np
 import pytest
 
 from microdesign.core.config import validate_config
@@ -24,11 +23,11 @@ from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.workflow import run_design
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.train import train
-from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
+from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.tracking import default_uri, start_run
 from tests.design.small_model import small_surrogate
+from tests.law_of_mixtures import law_of_mixtures
 from tests.mlflow_database import database
 from tests.system.settings import free_port, wait_until
 
@@ -137,13 +136,7 @@ def test_results_first_and_the_record_is_completed(server: Server, tmp_path: Pat
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Random images whose Ex is a law of mixtures."""
-    stream = np.random.default_rng(0)
-    phi = stream.uniform(0.2, 0.8, 120)
-    labels = (stream.random((120, 16, 16)) < phi[:, None, None]).astype(np.uint8)
-    writer = DatasetWriter(tmp_path_factory.mktemp("train") / "data", settings={})
-    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties={"Ex": 1 + 9 * phi}))
-    return writer.finish()
+    return law_of_mixtures(tmp_path_factory.mktemp("train") / "data", ("Ex",))
 
 
 class Locked:

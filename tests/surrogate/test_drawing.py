@@ -94,7 +94,7 @@ def test_what_cannot_be_drawn() -> None:
         (DrawRequest(dims=3, size=512), images(), "size 512 cannot be drawn; expected at most"),
         (DrawRequest(per_axis=True), images(), "an image per axis is given without dims = 3"),
         (DrawRequest(TARGET, dims=3, per_axis=True), None, "an image per axis is given without"),
-        (DrawRequest(dims=3, per_axis=True), images(), "2 images are given, one per axis; expected three"),
+        (DrawRequest(dims=3, per_axis=True), images(), "images given, one for each axis: 2; expected three"),
     ):
         with pytest.raises(InputError, match=message):
             model.draw(request, like)

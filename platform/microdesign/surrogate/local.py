@@ -118,7 +118,7 @@ class LocalSurrogate:
             z = draws_like(*self.encode(like), request.n, request.seed)
         if request.per_axis:
             if len(z[0]) != 3:
-                raise InputError(f"{len(z[0])} images are given, one per axis; expected three of one size.")
+                raise InputError(f"images given, one for each axis: {len(z[0])}; expected three of one size.")
             z = z[:, None]
         decoder = self.bundle.model.decoder
         if len(shape) != self._network.dimensions:

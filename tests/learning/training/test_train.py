@@ -30,6 +30,7 @@ from microdesign.microstructure.generators.registry import generate
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.materials import Materials
+from tests.law_of_mixtures import law_of_mixtures
 from tests.mlflow_database import database
 
 LOOP = {
@@ -41,14 +42,7 @@ LOOP = {
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """Random images whose `E` is a law of mixtures."""
-    stream = np.random.default_rng(0)
-    phi = stream.uniform(0.2, 0.8, 120)
-    labels = (stream.random((120, 16, 16)) < phi[:, None, None]).astype(np.uint8)
-    writer = DatasetWriter(tmp_path_factory.mktemp("train") / "data", settings={})
-    properties = {"Ex": 1 + 9 * phi, "Ey": 1 + 9 * phi}
-    writer.write_shard("part", Microstructures(labels=labels, n_phases=2, properties=properties))
-    return writer.finish()
+    return law_of_mixtures(tmp_path_factory.mktemp("train") / "data", ("Ex", "Ey"))
 
 
 @pytest.fixture

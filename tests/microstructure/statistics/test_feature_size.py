@@ -4,20 +4,10 @@ import numpy as np
 import pytest
 import torch
 from scipy import ndimage
-from torch import Tensor
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.statistics.feature_size import feature_sizes, minimum_feature_size
-
-
-def stripes(width: int, period: int, size: int) -> Tensor:
-    """Layers across x: phase 1 for the first `width` of each `period` pixels."""
-    return ((torch.arange(size) % period < width).double()[:, None]).expand(size, size)
-
-
-def board(cell: int, size: int) -> Tensor:
-    x, y = torch.meshgrid(torch.arange(size) // cell, torch.arange(size) // cell, indexing="ij")
-    return ((x + y) % 2).double()
+from tests.microstructure.statistics.patterns import board, stripes
 
 
 def test_feature_size_of_stripes_boards_and_boxes() -> None:

@@ -13,16 +13,7 @@ from microdesign.microstructure.statistics.morphology import (
     lineal_path,
     mean_chord_length,
 )
-
-
-def stripes(width: int, period: int, size: int) -> Tensor:
-    """Layers across x: phase 1 for the first `width` of each `period` pixels."""
-    return ((torch.arange(size) % period < width).double()[:, None]).expand(size, size)
-
-
-def board(cell: int, size: int) -> Tensor:
-    x, y = torch.meshgrid(torch.arange(size) // cell, torch.arange(size) // cell, indexing="ij")
-    return ((x + y) % 2).double()
+from tests.microstructure.statistics.patterns import board, stripes
 
 
 def test_lineal_path_of_stripes_and_board() -> None:

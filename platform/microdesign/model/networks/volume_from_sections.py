@@ -49,7 +49,7 @@ def volume_from_sections(
     """
     stream = np.random.default_rng([seed, *shape])
     whole = (len(fractions), *shape)
-    asked, x = fractions, _noise(stream, whole)
+    asked, x = fractions, _noise(stream, whole, z.device)
     found = x
     for step, (t, later) in enumerate(pairwise(np.linspace(0, 1, STEPS + 1).tolist())):
         axis = step % 3
@@ -57,12 +57,12 @@ def volume_from_sections(
         missed = fractions - probabilities(logits)[0].flatten(1).mean(1)
         asked = (asked + GAIN * missed).clamp(*_FRACTIONS)
         found = probabilities(shifted_to_fractions(logits, (asked if later < 1 else fractions)[None]))[0]
-        x = later * (2 * found - 1) + (1 - later) * _noise(stream, whole)
+        x = later * (2 * found - 1) + (1 - later) * _noise(stream, whole, z.device)
     return found
 
 
-def _noise(stream: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(stream.standard_normal(shape, dtype=np.float32))
+def _noise(stream: np.random.Generator, shape: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.from_numpy(stream.standard_normal(shape, dtype=np.float32)).to(device)
 
 
 def _denoised(denoise: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, t: float, z: Tensor, axis: int) -> Tensor:
@@ -70,7 +70,7 @@ def _denoised(denoise: Callable[[Tensor, Tensor, Tensor], Tensor], x: Tensor, t:
     sections = x.movedim(axis + 1, 0)
     batch = max(1, SECTIONS // sections[0, 0].numel())
     logits = [
-        denoise(part.contiguous(), torch.full((len(part),), t), z.expand(len(part), -1))
+        denoise(part.contiguous(), torch.full((len(part),), t, device=z.device), z.expand(len(part), -1))
         for part in sections.split(batch)
     ]
     return torch.cat(logits).movedim(0, axis + 1)

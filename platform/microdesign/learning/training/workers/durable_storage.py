@@ -1,4 +1,4 @@
-"""Where Ray Train keeps checkpoints: files that are whole or absent, and outlast a power cut once they are there.
+"""Where Ray Train keeps checkpoints: each file is complete or missing, and outlasts a power cut once it is there.
 
 Ray Train copies a checkpoint's files, then rewrites the list of checkpoints in place, without syncing either: a power
 cut could leave a list of empty checkpoints, and a kill in the middle half a list, from which no training goes on.
