@@ -30,9 +30,7 @@ def test_sections_look_like_the_image() -> None:
     for volume in volumes:
         assert abs(volume.mean() - image.mean()) < 0.02
         for axis in range(3):
-            assert (
-                specks(np.moveaxis(volume, axis, 0)) < 0.004
-            )  # with the same noise in each step it is twice this
+            assert specks(np.moveaxis(volume, axis, 0)) < 0.004  # with the same noise in each step it is twice this
             assert abs(mean_chord(volume, axis) / mean_chord(image, 0) - 1) < 0.35, axis
             changes = (np.roll(volume, -1, axis) != volume).mean(tuple({0, 1, 2} - {axis}))
             assert changes[-1] < 2 * changes[:-1].mean(), axis  # the seam is no other place
