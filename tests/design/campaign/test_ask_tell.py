@@ -121,6 +121,20 @@ def test_the_search_ends_when_the_answer_gets_no_better(
     assert (len(campaign.ledger), reason) == (evaluations, why)
 
 
+def test_until_there_is_a_candidate_any_better_design_keeps_the_search_going(
+    tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    for shrink, evaluations in ((0.99, 14), (1.0, 6)):
+        config = settings(tmp_path / str(shrink), candidates=1, patience=5)
+        campaign, error = AskTell(config, surrogate, materials, "laboratory"), 2.0
+        while not (reason := campaign.reason_to_stop()):
+            (trial,) = campaign.ask(1)
+            error *= shrink
+            campaign.tell([TrialResult(trial.key, {"Ex": 3.2 * (1 + error), "kx": 3.2})])
+        assert campaign.candidates() == []
+        assert len(campaign.ledger) == evaluations, reason
+
+
 def test_draws_come_first_then_the_refiner(campaign: AskTell) -> None:
     """Half of a request is the rest of the draws; the refiner may also take up draws that had not been screened."""
     stages = [trial.stage for trial in campaign.ledger.trials]

@@ -6,6 +6,7 @@ for BoTorch less often and slow physics gives every proposal the latest results.
 search is trained beside it, too (`background_training.py`).
 """
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ from microdesign.surrogate.protocol import Surrogate
 
 _POLL = 0.05
 """Seconds between two looks at a proposal in the making."""
+_ROUNDS_OF_MISSES = 3
+"""Rounds in which near misses are checked: one that a check sets back makes room for another."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ class _Engine:
         self._training.let_end(stopped)
         campaign.abandon()
         self._check_candidates()  # where nothing could be proposed any more
-        self._check(campaign.unchecked_misses)
+        self._check(campaign.unchecked_misses, rounds=_ROUNDS_OF_MISSES)
         if not campaign.ledger.succeeded:
             errors = [trial.error for trial in campaign.ledger.evaluations]
             reason = f"Physics has values for none of the first {len(errors)} designs: {errors[0]}" if errors else ""
@@ -251,10 +254,11 @@ class _Engine:
     def _check_candidates(self) -> None:
         self._check(self.campaign.unchecked)
 
-    def _check(self, unchecked: Callable[[], list[Trial]]) -> None:
-        """Has designs checked, and those that take the place of refuted ones, until all have been."""
-        while self._second is not None and (open_ones := unchecked()):
+    def _check(self, unchecked: Callable[[], list[Trial]], rounds: float = math.inf) -> None:
+        """Has designs checked, and those that take their places by what was found, in so many rounds at most."""
+        while self._second is not None and rounds > 0 and (open_ones := unchecked()):
             self.campaign.ledger.record(self._second.check(open_ones))
+            rounds -= 1
 
     def _ahead(self) -> int:
         """Designs that are evaluated while others are being proposed; at least one, at most a round."""

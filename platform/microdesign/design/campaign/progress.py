@@ -110,8 +110,8 @@ class CampaignProgress:
     def improved(self, order: int) -> bool:
         """Whether the evaluations from `order` on improved the result.
 
-        One more candidate does, and `least_gain` less error of one beyond the goal; while there is none, of the best
-        design. With optima any better design does.
+        One more candidate does, and `least_gain` less error of one beyond the goal. While there is none, and with
+        optima, any better design does: the first candidate may be a small step away.
         """
         done = self._trials.succeeded
         before = [trial for trial in done if trial.order < order]
@@ -125,7 +125,7 @@ class CampaignProgress:
             return True
         history, least, goal = self.history(), 1 - self.config.least_gain, self.config.goal
         if not now:
-            return history[-1] < least * history[len(before) - 1]
+            return history[-1] < history[len(before) - 1]
         pairs = zip(now, then, strict=False)
         return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
 
