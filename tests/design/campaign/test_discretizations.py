@@ -189,5 +189,8 @@ def test_near_misses_have_their_gap_too(tmp_path: Path, surrogate: LocalSurrogat
         assert found.candidates == []
         looked_at = [trial.is_checked for trial in sorted(found.evaluations, key=lambda trial: -trial.verified["Ex"])]
         assert looked_at[0] == bool(checks)
-        assert checked <= sum(looked_at) <= 2 * checked  # a gap may put a design behind another, checked then
+        assert checked <= sum(looked_at) <= 3 * checked  # a gap may put a design behind another, checked then
         assert sum(looked_at) < max(1, checks)
+        with AskTell(config, surrogate, materials, FFTEvaluator().fingerprint) as campaign:
+            delivered = campaign.near_misses(3)
+        assert sum(miss.is_checked for miss in delivered) == checked

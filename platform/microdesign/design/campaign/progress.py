@@ -72,14 +72,19 @@ class CampaignProgress:
         """
         left = max(0, self.config.checks - self.checks - 1)
         lacking = self.config.candidates - len(self.candidates())
-        return [trial for trial in self.near_misses(lacking) if not trial.is_checked][:left]
+        nearest = self.incumbents(self._missed())[: max(0, lacking)]
+        return [trial for trial in nearest if not trial.is_checked][:left]
 
     def near_misses(self, n: int) -> list[Trial]:
-        """The best n distinct designs that miss the tolerance, best first."""
+        """The best n distinct designs that miss the tolerance, best first; those that were checked, if they are n."""
+        missed = self._missed()
+        checked = self.incumbents([trial for trial in missed if trial.is_checked])[: max(0, n)]
+        return checked if len(checked) == n else self.incumbents(missed)[: max(0, n)]
+
+    def _missed(self) -> list[Trial]:
         done = self._trials.succeeded
-        errors = self.errors(done).tolist() if done and n > 0 else []
-        missed = [trial for trial, error in zip(done, errors, strict=False) if error > self.target.tolerance]
-        return self.incumbents(missed)[: max(0, n)]
+        errors = self.errors(done).tolist() if done else []
+        return [trial for trial, error in zip(done, errors, strict=True) if error > self.target.tolerance]
 
     def incumbents(self, trials: list[Trial]) -> list[Trial]:
         """The best distinct ones of the trials, as many as candidates are asked for, best first.
