@@ -19,13 +19,20 @@ def print_result(document: Mapping[str, Any], as_json: bool) -> None:
         print_json(document)
     else:
         for key, value in document.items():
-            lines = value if isinstance(value, list) else [_listed(value)]
-            print("\n".join(f"{key}: {line}" for line in lines))
+            shape = isinstance(value, list) and value and all(isinstance(each, int) for each in value)
+            for line in value if isinstance(value, list) and not shape else [value]:
+                print(f"{key}: {_listed(line)}")
 
 
 def _listed(value: Any) -> Any:
-    """A mapping as `name value, name value`; anything else as it is."""
-    return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, Mapping) else value
+    """A mapping as `name value, name value`, a shape as `64 x 64`, a truth as yes or no; anything else as it is."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    if isinstance(value, list):
+        return " x ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
