@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.networks.blocks import with_channels_last_weights
+from microdesign.model.networks.precision import mixed_precision
 
 BATCH = 32
 """Images of a training step."""
@@ -45,7 +46,7 @@ class ImageClassifier:
         self._model.train()
         for _ in range(steps):
             rows = torch.from_numpy(stream.integers(0, len(x), BATCH))
-            with torch.autocast("cpu", torch.bfloat16):
+            with mixed_precision(torch.device("cpu")):
                 logits = self._model(self._augmented(x[rows], stream))
             loss = F.cross_entropy(logits.float(), y[rows])
             optimizer.zero_grad()
@@ -58,7 +59,7 @@ class ImageClassifier:
     @torch.inference_mode()
     def assign(self, images: np.ndarray) -> np.ndarray:
         """The class of each image `(n, X, Y)`, int `(n,)`."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed_precision(torch.device("cpu")):
             parts = [self._model(self._as_input(images[i : i + 64])).argmax(1) for i in range(0, len(images), 64)]
         return torch.cat(parts).numpy() if parts else np.zeros(0, int)
 

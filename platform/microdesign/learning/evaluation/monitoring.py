@@ -14,6 +14,7 @@ from microdesign.learning.data.samples import Samples, usable
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.shards import unpack
+from microdesign.model.networks.precision import mixed_precision
 from microdesign.model.objective import Objective
 from microdesign.model.standardization import Standardization
 
@@ -77,7 +78,7 @@ class Monitor:
         with torch.random.fork_rng(devices=devices):
             torch.manual_seed(self.seed)
             for x, c in self._batches:
-                with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+                with mixed_precision(x.device, self.bf16):
                     outputs = model(x, c)
                 total += len(x) * float(objective(outputs, x, c)["total"])
                 predicted.append(outputs.properties.mean.float().cpu())

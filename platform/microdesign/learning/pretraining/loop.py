@@ -21,6 +21,7 @@ from microdesign.learning.training.loop import State
 from microdesign.model.losses.reconstruction import build_losses
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
+from microdesign.model.networks.precision import mixed_precision
 from microdesign.model.objective_config import ObjectiveConfig
 from microdesign.model.pretrained import start_bundle
 from microdesign.model.prior.config import STANDARD, PriorConfig
@@ -74,7 +75,7 @@ class Objective(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its terms, for indicators `(B, 1, N, N)`."""
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with mixed_precision(x.device):
             posterior = self.model.infer(x)
             z = posterior.sample()
             terms = {"denoising": self.decoder.denoising_loss(x, z).mean()}

@@ -17,6 +17,7 @@ from microdesign.learning.data.feed import Feed
 from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.config.stages import Stage
 from microdesign.learning.training.physics_feedback import PhysicsFeedback
+from microdesign.model.networks.precision import mixed_precision
 from microdesign.model.objective import Objective
 from microdesign.model.vae import VAERegression
 
@@ -182,7 +183,7 @@ class _Run:
         entropy = [self.config.seed, self.epoch, self.step, self.feed.rank]
         torch.manual_seed(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
         replay = None if self.feedback is None else self.feedback.replay_batch(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bf16):
+        with mixed_precision(self.device, self.config.bf16):
             outputs = self.forward(x, c) if replay is None else self.forward(x, c, replay.x)
         if self.feedback is not None:
             outputs = self.feedback.correct(outputs, self._progress())

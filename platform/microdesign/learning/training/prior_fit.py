@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from microdesign.learning.data.feed import Feed
+from microdesign.model.networks.precision import mixed_precision
 from microdesign.model.prior.mixture import Gaussian, kl_monte_carlo
 from microdesign.model.vae import VAERegression
 
@@ -59,7 +60,7 @@ def _posteriors(model: VAERegression, feed: Feed) -> tuple[Gaussian, Tensor]:
     """Posteriors, each part `(n, D)`, and standardised properties `(n, P)` of the images whose properties are known."""
     means, log_stds, conditions = [], [], []
     for x, c in feed.epoch(0):
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with mixed_precision(x.device):
             posterior = model.infer(x)
         known = ~c.isnan().any(1)
         means.append(posterior.mean[known])

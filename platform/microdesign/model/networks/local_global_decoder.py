@@ -16,6 +16,7 @@ from microdesign.model.binarization import binarize_straight_through, with_fract
 from microdesign.model.losses.pixel import bce
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.denoiser import Denoiser
+from microdesign.model.networks.precision import mixed_precision
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
 from microdesign.model.networks.random_fields import LatentNoise
 from microdesign.model.networks.volume_from_sections import volume_from_sections
@@ -91,7 +92,7 @@ class LocalGlobalDecoder(nn.Module):
 
     def _denoise(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """The denoiser's logits for periodic images, in the precision that is fast here."""
-        with torch.autocast(z.device.type, torch.bfloat16, enabled=_fast_in_bf16(z.device)):
+        with mixed_precision(z.device):
             logits: Tensor = self.denoiser(x, t, z)
         return logits
 
@@ -105,11 +106,6 @@ class LocalGlobalDecoder(nn.Module):
         t = torch.sigmoid(torch.randn(len(x), device=x.device) - 0.4)
         noisy = _mixed(x, torch.randn_like(x), t)
         return bce(self.denoiser(noisy, t, z, self.periodic), x) / (1 - t).clamp_min(LEAST_NOISE)
-
-
-def _fast_in_bf16(device: torch.device) -> bool:
-    """Whether bfloat16 is computed in hardware; emulated it is slower than float32."""
-    return device.type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _mixed(x: Tensor, noise: Tensor, t: Tensor) -> Tensor:

@@ -37,7 +37,10 @@ class LoopConfig(Config):
         description="wall-time limit, shared by the stages in proportion to their epochs; schedules end within it",
     )
     batch_size: int = Field(64, ge=1, description="images per step and worker")
-    bf16: bool = Field(True, description="bf16 autocast of the model; losses are float32 always")
+    bf16: bool = Field(
+        True,
+        description="bf16 autocast of the model, where the device has bf16 in hardware; losses are float32 always",
+    )
     compile: bool = Field(False, description="torch.compile of the model, which takes minutes at first")
     checkpoint_minutes: float | None = Field(None, gt=0, description="time between checkpoints within an epoch")
     turns: bool | None = Field(
