@@ -26,12 +26,14 @@ from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.target import Target
 from tests.design.small_model import MATERIALS
 
-
-def image(seed: int = 0) -> np.ndarray:
-    return (np.random.default_rng(seed).random((6, 8)) < 0.5).astype(np.uint8)
+SHAPE = 6, 8
 
 
-def candidate(folder: Path, **changes: Any) -> CandidateResult:
+def image(seed: int = 0, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    return (np.random.default_rng(seed).random(shape) < 0.5).astype(np.uint8)
+
+
+def candidate(folder: Path, shape: tuple[int, ...] = SHAPE, **changes: Any) -> CandidateResult:
     values = {
         "verified": {"Ex": 3.456},
         "predicted": {"Ex": 3.141, "kx": float("nan")},
@@ -52,7 +54,7 @@ def candidate(folder: Path, **changes: Any) -> CandidateResult:
         "order": 11,
         "key": "k",
         "parent": "",
-        "files": write_design(folder / "candidates" / "candidate-1.npy", image(), {"Ex": 3.456}),
+        "files": write_design(folder / "candidates" / "candidate-1.npy", image(0, shape), {"Ex": 3.456}),
     }
     return CandidateResult(**values | changes)
 
@@ -78,8 +80,8 @@ def population() -> PopulationSummary:
     )
 
 
-def search(folder: Path, **changes: Any) -> SearchSummary:
-    write_labels(folder / "rounds" / "round-000.npy", np.stack([image(2), image(3)]))
+def search(folder: Path, shape: tuple[int, ...] = SHAPE, **changes: Any) -> SearchSummary:
+    write_labels(folder / "rounds" / "round-000.npy", np.stack([image(2, shape), image(3, shape)]))
     shown = RoundResult(
         first=1,
         last=17,
@@ -107,21 +109,21 @@ def search(folder: Path, **changes: Any) -> SearchSummary:
     return SearchSummary(**values | changes)
 
 
-def campaign_result(folder: Path, **changes: Any) -> CampaignResult:
-    write_image(folder / "baselines" / "random.npy", image(1))
+def campaign_result(folder: Path, shape: tuple[int, ...] = SHAPE, **changes: Any) -> CampaignResult:
+    write_image(folder / "baselines" / "random.npy", image(1, shape))
     random = BaselineResult(verified={"Ex": 3.9}, error=0.111, of=17, image=str(folder / "baselines" / "random.npy"))
     values = {
-        "target": Target(properties={"Ex": 3.5}),
+        "target": Target(properties={"Ex": 3.5}, dims=len(shape)),
         "units": {"Ex": "<GPa>"},
         "materials": MATERIALS,
         "feasibility": Feasibility(bounds={"Ex": {"any": (1.0, 9.87), "isotropic": (1.0, float("inf"))}}),
         "verdict": Verdict(kind="met", sentence="Met: 1 distinct design."),
         "constraints": (ConstraintRange(name="volume_fraction", low=0.0, high=0.55),),
         "distinct": 0.1,
-        "candidates": (candidate(folder),),
+        "candidates": (candidate(folder, shape),),
         "baselines": {"training_set": None, "random": random},
         "population": population(),
-        "search": search(folder),
+        "search": search(folder, shape),
         "after_search": AfterSearch(evaluations=49, seconds=12.5),
         "evaluator": "fft",
         "model": "abc",

@@ -23,6 +23,8 @@ from microdesign.design.campaign.trials import Trials
 from microdesign.design.report.candidates_table import baseline_title, error_text, verified_text
 from microdesign.design.report.charts.report_charts import report_charts
 from microdesign.design.report.charts.style import Chart, names_of
+from microdesign.design.report.charts.surfaces import runtime as surface_runtime
+from microdesign.design.report.charts.surfaces import surface_figure
 from microdesign.design.report.charts.vega import picture, runtime
 from microdesign.design.report.export import data_uri, png_uri
 from microdesign.design.report.field_maps import field_maps
@@ -117,6 +119,7 @@ def _render(result: CampaignResult) -> Path:
     page = Path(result.folder) / PAGE
     images, pixel = list(result.images) if result.target.dims == 2 else [], (result.pixel_size, result.length_unit)
     fields = field_maps(images, result.materials, pixel)
+    surfaces = _surfaces(result) if result.target.dims == 3 else {}
     text = environment.from_string(shared.joinpath("template.html").read_text("utf-8")).render(
         r=result,
         asked=asked_for(result),
@@ -141,8 +144,14 @@ def _render(result: CampaignResult) -> Path:
         charts=charts,
         pictures={name: png_uri(picture(each.spec)) for name, each in charts.items()},
         groups=_grouped(charts),
-        data=_json({"specs": {name: each.spec for name, each in charts.items()}, "designs": tooltips(result)}),
-        runtime=Markup(runtime()),
+        data=_json(
+            {
+                "specs": {name: each.spec for name, each in charts.items()},
+                "designs": tooltips(result),
+                "surfaces": surfaces,
+            }
+        ),
+        runtimes=[Markup(runtime())] + ([Markup(surface_runtime())] if surfaces else []),
         script=Markup(shared.joinpath("report.js").read_text("utf-8")),
         style=Markup(shared.joinpath("report.css").read_text("utf-8")),
     )
@@ -179,6 +188,20 @@ def _reference(result: CampaignResult) -> dict[str, Any] | None:
         "extent": " x ".join(map(str, labels.shape)),
         "fraction": float((labels == 1).mean()),
         "properties": {n: v for n, v in result.reference.properties.items() if n in result.target.names},
+    }
+
+
+def _surfaces(result: CampaignResult) -> dict[str, Any]:
+    """The surface of each design by the name of its file, to be turned in the page."""
+    return {
+        Path(files["npy"]).stem: surface_figure(
+            result.labels(files["npy"])[0],
+            result.target.phases,
+            result.boundary != "mirror",
+            result.pixel_size,
+            result.length_unit,
+        )
+        for files in (each.files for each in (*result.candidates, *result.misses))
     }
 
 

@@ -1,4 +1,4 @@
-// Draws the charts in the place of their pictures; a point's tooltip shows the design.
+// Draws the charts in the place of their pictures; a point's tooltip shows the design. Turns the surfaces of volumes.
 (() => {
   const page = JSON.parse(document.getElementById("charts").textContent);
   const text = (value) => String(value).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
@@ -13,5 +13,14 @@
   };
   for (const [id, spec] of Object.entries(page.specs)) {
     vegaEmbed(document.getElementById(id), spec, { renderer: "svg", actions: false, tooltip: { formatTooltip } });
+  }
+  // A surface is drawn when it is asked for: a browser draws few at a time.
+  for (const box of document.querySelectorAll("details.turned")) {
+    box.addEventListener("toggle", () => {
+      const place = box.querySelector(".surface");
+      if (!box.open) return Plotly.purge(place);
+      const { data, layout } = page.surfaces[place.dataset.surface];
+      return Plotly.newPlot(place, data, layout, { responsive: true, displaylogo: false });
+    });
   }
 })();
