@@ -1,6 +1,7 @@
 """A campaign as ask and tell, on a random model: what is proposed, what is on record, what is refused."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,23 @@ def test_until_there_is_a_candidate_any_better_design_keeps_the_search_going(
             campaign.tell([TrialResult(trial.key, {"Ex": 3.2 * (1 + error), "kx": 3.2})])
         assert campaign.candidates() == []
         assert len(campaign.ledger) == evaluations, reason
+
+
+def test_a_refuted_design_is_no_reason_to_stop(tmp_path: Path, surrogate: LocalSurrogate, materials: Materials) -> None:
+    """What the second discretization refuted is not what later designs have to be better than."""
+    config = settings(tmp_path, candidates=1, patience=5)
+    with AskTell(config, surrogate, materials, "laboratory") as campaign:
+        (trial,) = campaign.ask(1)
+        campaign.tell([TrialResult(trial.key, {"Ex": 3.2, "kx": 3.2})])
+        (good,) = campaign.unchecked()
+        campaign.ledger.record([replace(good, second={"Ex": 9.6, "kx": 3.2})])
+        error = 1.9
+        while not (reason := campaign.reason_to_stop()):
+            (trial,) = campaign.ask(1)
+            error *= 0.99
+            campaign.tell([TrialResult(trial.key, {"Ex": 3.2 * (1 + error), "kx": 3.2})])
+        assert campaign.candidates() == []
+        assert len(campaign.ledger) == config.evaluations, reason
 
 
 def test_draws_come_first_then_the_refiner(campaign: AskTell) -> None:

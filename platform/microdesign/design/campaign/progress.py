@@ -128,9 +128,9 @@ class CampaignProgress:
             return any(trial.order >= order for trial in [best, *now])
         if len(now) > len(then):
             return True
-        history, least, goal = self.history(), 1 - self.config.least_gain, self.config.goal
-        if not now:
-            return history[-1] < history[len(before) - 1]
+        if not now:  # by what counts: one that only the first discretization called good is no reason to stop
+            return bool(self.errors(done).min() < self.errors(before).min())
+        least, goal = 1 - self.config.least_gain, self.config.goal
         pairs = zip(now, then, strict=False)
         return any(max(self.error(new), goal) < least * max(self.error(old), goal) for new, old in pairs)
 
