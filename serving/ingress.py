@@ -46,7 +46,7 @@ from microdesign.surrogate.arrow_wire import MEDIA_TYPE, TOKEN_VARIABLE
 EndpointT = TypeVar("EndpointT", bound=Callable[..., Any])
 REPEATS = 40
 """How often pieces are asked for until all are of one model."""
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds for which other replicas are asked in place of dead ones."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 HEALTHY_WITHIN = 10

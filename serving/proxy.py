@@ -14,8 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PURE = tuple(f"/v1/{name}" for name in ("encode", "decode", "predict", "sample", "draw", "model"))
 """Ends of the paths whose answers are pure functions of the request; other applications may have the same proxy."""
-PATIENCE = 10.0
-"""Seconds for which a request is sent again."""
+PATIENCE = 30.0
+"""Seconds from the first death on for which a request is sent again; the start of a replica on a busy machine."""
 KEPT = 4 * 2**20
 """Longest body that is kept to be sent again, bytes."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.5
@@ -26,7 +26,7 @@ class SentAgain:
 
     Args:
         app: The proxy.
-        patience: Seconds for which a request is sent again.
+        patience: Seconds from the first death on for which a request is sent again.
     """
 
     def __init__(self, app: ASGIApp, patience: float = PATIENCE) -> None:
@@ -38,15 +38,18 @@ class SentAgain:
             await self._app(scope, receive, send)
             return
         body, answer = _Body(receive), _Answer(send)
-        begun, pause = time.monotonic(), _FIRST_PAUSE
+        died: float | None = None
+        pause = _FIRST_PAUSE
         while True:
             # Serve adds an identifier to the headers.
             await self._app({**scope, "headers": list(scope["headers"])}, body.again(), answer)
             if answer.begun or body.disconnected:
                 return
             answer.forget()
+            # The time that the client takes for its body does not count.
+            died = died or time.monotonic()
             pure = scope["path"].endswith(PURE) and body.kept
-            if not pure or time.monotonic() - begun + pause > self._patience:
+            if not pure or time.monotonic() - died + pause > self._patience:
                 break
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

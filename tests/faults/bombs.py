@@ -175,6 +175,33 @@ def shard(path: Path) -> None:
     writer.finish()
 
 
+def h5_blocks_left_out(path: Path) -> None:
+    """Images of which the file has none: HDF5 reads zeros."""
+    with h5py.File(path, "w") as file:
+        file.create_dataset("images", (4096, 64, 64), "u1", chunks=(1, 64, 64))
+
+
+def npy_hole(path: Path) -> None:
+    """A file whose pixels the disk does not have."""
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (4096, 64, 64)})
+        file.truncate(file.tell() + 4096 * 64 * 64)
+
+
+def one_picture_many_times(path: Path) -> None:
+    path.mkdir()
+    Image.fromarray(np.zeros((512, 512), np.uint8)).save(path / "a.png")
+    index = {"n_phases": 2, "dimension": 2, "samples": [{"image": "a.png"}] * 1000}
+    (path / "images.json").write_text(json.dumps(index))
+
+
+INFLATED: dict[str, Callable[[Path], None]] = {
+    "left-out.h5": h5_blocks_left_out,
+    "hole.npy": npy_hole,
+    "pictures": one_picture_many_times,
+}
+"""What makes each set of small images that is far more than its files, by the file's or folder's name."""
+
 BOMBS: dict[str, Callable[[Path], None]] = {
     "image.npz": npz_image, "columns.npz": npz_by_columns, "text.npz": npz_text_beside, "header.npz": npz_long_header,
     "sparse.npy": npy_sparse, "a.png": png, "page.tif": tiff_page, "strip.tif": tiff_strip, "stated.tif": tiff_stated,

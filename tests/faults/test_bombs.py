@@ -10,9 +10,10 @@ from PIL import Image
 
 from microdesign.core.budget import read_budget
 from microdesign.core.errors import InputError
+from microdesign.microstructure.io.convert import convert
 from microdesign.microstructure.io.readers import READERS, describe, load_reader, read
 from tests.cases import case
-from tests.faults.bombs import BOMBS, FOREIGN, special, tiff_circle, tiff_two_circle
+from tests.faults.bombs import BOMBS, FOREIGN, INFLATED, special, tiff_circle, tiff_two_circle
 
 BUDGET = 2**20
 
@@ -46,6 +47,27 @@ def test_what_was_too_large_is_said_with_the_setting(tmp_path: Path) -> None:
             BOMBS[name](tmp_path / name)
             with pytest.raises(InputError, match=r"MiB of memory; expected at most 1 MiB, which MICRODESIGN_READ_BUD"):
                 read(tmp_path / name)
+
+
+@pytest.mark.usefixtures("small_budget")
+def test_a_set_that_no_file_holds_is_not_converted_in_full(tmp_path: Path) -> None:
+    for name, make in INFLATED.items():
+        with case(file=name):
+            make(tmp_path / name)
+            with pytest.raises(InputError, match=r"take more than 1 MiB, of .* on disk; .* larger MICRODESIGN_READ_BU"):
+                convert(tmp_path / name, tmp_path / "out.npy")
+            assert not (tmp_path / "out.npy").exists()
+
+
+@pytest.mark.usefixtures("small_budget")
+def test_a_set_above_the_budget_is_converted_where_its_files_hold_it(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 2, (1024, 64, 64), np.uint8)
+    np.save(tmp_path / "noise.npy", images)
+    with h5py.File(tmp_path / "packed.h5", "w") as file:
+        file.create_dataset("images", data=images, chunks=(1, 64, 64), compression="gzip")
+    for name in ("noise.npy", "packed.h5"):
+        with case(file=name):
+            assert convert(tmp_path / name, tmp_path / f"{name}.npz")["images"] == len(images)
 
 
 def test_no_file_names_another(tmp_path: Path) -> None:

@@ -95,3 +95,14 @@ def test_who_has_gone_is_not_asked_for() -> None:
 
 def test_every_pure_endpoint_is_known() -> None:
     assert set(PURE) == {path for path in app.openapi()["paths"] if path.startswith("/v1/")}
+
+
+def test_the_time_of_a_slow_body_is_none_of_the_patience() -> None:
+    async def slowly() -> Any:
+        for number in range(3):
+            await asyncio.sleep(0.2)
+            yield bytes([number])
+
+    dying = Dying(2)
+    answer = post(dying, "/v1/predict", slowly(), patience=0.3)
+    assert (answer.status_code, answer.content) == (200, bytes(range(3)))

@@ -2,7 +2,8 @@
 
 A few kilobytes can state, or unpack to, more bytes than any machine has. So each reader asks here first, from the
 headers alone, and unpacks no further than it was stated. Sets of images are read in parts of some 64 MiB, so that the
-budget bounds a single image, and a set only where all of it is asked for at once.
+budget bounds a single image, and a set only where all of it is asked for at once, or where it is far more than its
+files: sparse files, and blocks that a file leaves out, are read as zeros without end.
 """
 
 import lzma
@@ -75,6 +76,38 @@ def refuse_large(needed: int, source: str, what: str = "an image") -> None:
             f"{source}: {what} takes {_shown(needed)} of memory; expected at most {_shown(budget)}, which "
             f"{BUDGET_VARIABLE} can raise."
         )
+
+
+def refuse_inflated(size: int, path: str | Path, what: str = "its images") -> None:
+    """Refuses what is above the budget and more than the usual compression could make of the files that it is from.
+
+    Args:
+        size: Bytes that were read so far.
+        path: The file, or the folder with all files.
+        what: What takes the bytes.
+
+    Raises:
+        InputError: It is so.
+    """
+    budget = read_budget()
+    if size <= budget:
+        return
+    stored = _bytes_on_disk(Path(path))
+    if size > stored * _RATIOS["zlib"]:
+        raise InputError(
+            f"{path}: {what} take more than {_shown(budget)}, of {_shown(stored)} on disk; expected no more of so "
+            f"little, or a larger {BUDGET_VARIABLE}."
+        )
+
+
+def _bytes_on_disk(path: Path) -> int:
+    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    stored = 0
+    for each in files:
+        status = each.stat()
+        # Sparse files take fewer blocks than their size says; some file systems state no blocks at all.
+        stored += min(status.st_size, status.st_blocks * 512 or status.st_size)
+    return stored
 
 
 def refuse_special(path: str | Path, expected: str) -> None:

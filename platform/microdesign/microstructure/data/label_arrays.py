@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from microdesign.core.budget import refuse_large, refuse_special
+from microdesign.core.budget import read_budget, refuse_large, refuse_special
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import MAX_PHASES
 
@@ -36,7 +36,7 @@ def as_labels(array: NDArray, source: str) -> NDArray[np.uint8]:
 
 
 def chunk_length(bytes_per_image: int, chunk: int | None, source: str) -> int:
-    """Returns how many images to read at once: `chunk`, but never more than fit into `CHUNK_BYTES`.
+    """Returns how many images to read at once: `chunk`, but never more than fit into `CHUNK_BYTES` and the budget.
 
     Args:
         bytes_per_image: As the file states it, before anything is read.
@@ -49,7 +49,7 @@ def chunk_length(bytes_per_image: int, chunk: int | None, source: str) -> int:
     refuse_large(bytes_per_image, source)
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
-    fitting = max(1, CHUNK_BYTES // max(bytes_per_image, 1))
+    fitting = max(1, min(CHUNK_BYTES, read_budget()) // max(bytes_per_image, 1))
     return fitting if chunk is None else min(chunk, fitting)
 
 

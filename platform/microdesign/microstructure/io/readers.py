@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from microdesign.core.budget import BUDGET_VARIABLE, refuse_large, refuse_special
+from microdesign.core.budget import BUDGET_VARIABLE, refuse_inflated, refuse_large, refuse_special
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.references import load_named
 from microdesign.core.units import read_pixel_size
@@ -107,7 +107,7 @@ def read_images(
 
     Raises:
         InputError: The path does not exist or is of no known format, or an option has no meaning for its format (at
-            once); the content is not valid (while reading).
+            once); the content is not valid, or far more than the files could hold (while reading).
     """
     if chunk is not None and chunk < 1:
         raise InputError(f"chunk = {chunk} is too small; expected at least 1.")
@@ -116,6 +116,8 @@ def read_images(
     if options.section is not None and "dims" in chosen.takes:
         options = replace(options, dims=3)  # sections are of volumes alone
     images = _refusing_damage(path, chosen.read(Path(path), chunk, options))
+    if reader is None or reader in READERS:  # what a reader of a user's own reads may lie elsewhere
+        images = _refusing_inflated(path, images)
     stated: dict[str, Any] = {} if options.pixel_size is None else read_pixel_size(options.pixel_size)
     stated |= {} if options.periodic is None else {"periodic": options.periodic}
     whole = (replace(batch, **stated) for batch in images) if stated else images
@@ -163,6 +165,14 @@ def _refusing_damage(path: str | Path, parts: Iterator[PartT]) -> Iterator[PartT
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise InputError(f"{path}: is damaged, or holds what its reader does not know ({said}).") from error
+
+
+def _refusing_inflated(path: str | Path, images: Iterator[Microstructures]) -> Iterator[Microstructures]:
+    size = 0
+    for batch in images:
+        size += batch.labels.nbytes
+        refuse_inflated(size, path)
+        yield batch
 
 
 def find_reader(path: str | Path, name: str | None = None) -> Reader:
