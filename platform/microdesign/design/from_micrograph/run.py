@@ -13,6 +13,7 @@ from microdesign.design.from_micrograph.draws import draw_dataset
 from microdesign.design.from_micrograph.likeness import likeness_limit
 from microdesign.design.from_micrograph.not_connected import check_draws
 from microdesign.design.from_micrograph.preparation import SETTINGS, Prepared, prepare
+from microdesign.design.from_micrograph.resolution import tell_resolution
 from microdesign.design.from_micrograph.settings import fine_tuning, training
 from microdesign.design.from_micrograph.windows import write_micrograph
 from microdesign.design.report.result import StagedResult
@@ -57,6 +58,7 @@ def design_from(
 
         with stages.stage("windows") as report:
             material = write_micrograph(start.micrograph, folder / f"micrograph-{start.digest}", config.turns, report)
+            tell_resolution(start, config.materials, report)
         with stages.stage("fine-tune") as report:
             fine_tuned = pretrain(fine_tuning(config, material, folder), report, uri)
         with stages.stage("draw") as report:
