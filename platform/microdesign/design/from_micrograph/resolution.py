@@ -12,8 +12,8 @@ from microdesign.physics.properties import property_values
 def tell_resolution(start: Prepared, materials: Materials, progress: Progress) -> None:
     """Says of which of the target's properties two discretizations of the micrograph are apart by more than allowed.
 
-    A design has to meet the target by both. Where they differ by more than a tolerance on the micrograph itself, designs
-    that look like it will differ too, and the user hears of it before half an hour is spent.
+    A design has to meet the target by both. Where they differ by more than a tolerance on the micrograph itself,
+    designs that look like it will differ too, and the user hears of it before half an hour is spent.
 
     Args:
         start: The micrograph, its properties by the first discretization, and the target.
