@@ -117,7 +117,7 @@ def test_the_summary_counts_what_is_cut_and_left_out(tmp_path: Path) -> None:
     again = subprocess.run(
         [*command, "--size", "16", "--shares", "0.6,0.2,0.2"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert "unchanged: True" in again.stdout
+    assert "unchanged: yes" in again.stdout
 
 
 def test_what_cannot_be_cut_is_refused_in_one_sentence(tmp_path: Path) -> None:
