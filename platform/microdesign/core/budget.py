@@ -78,26 +78,27 @@ def refuse_large(needed: int, source: str, what: str = "an image") -> None:
         )
 
 
-def refuse_inflated(size: int, path: str | Path, what: str = "its images") -> None:
-    """Refuses what is above the budget and more than the usual compression could make of the files that it is from.
+def refuse_inflated(size: int, path: str | Path) -> int:
+    """Refuses images above the budget that are more than the usual compression could make of the files they are from.
 
     Args:
-        size: Bytes that were read so far.
+        size: Bytes that were read so far, more than the budget.
         path: The file, or the folder with all files.
-        what: What takes the bytes.
+
+    Returns:
+        How many bytes these files may hold.
 
     Raises:
-        InputError: It is so.
+        InputError: They may hold fewer than were read.
     """
-    budget = read_budget()
-    if size <= budget:
-        return
     stored = _bytes_on_disk(Path(path))
-    if size > stored * _RATIOS["zlib"]:
+    most = stored * _RATIOS["zlib"]
+    if size > most:
         raise InputError(
-            f"{path}: {what} take more than {_shown(budget)}, of {_shown(stored)} on disk; expected no more of so "
-            f"little, or a larger {BUDGET_VARIABLE}."
+            f"{path}: its images take more than {_shown(read_budget())}, of {_shown(stored)} on disk; expected no more "
+            f"of so little, or a larger {BUDGET_VARIABLE}."
         )
+    return most
 
 
 def _bytes_on_disk(path: Path) -> int:

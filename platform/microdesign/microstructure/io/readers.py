@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from microdesign.core.budget import BUDGET_VARIABLE, refuse_inflated, refuse_large, refuse_special
+from microdesign.core.budget import BUDGET_VARIABLE, read_budget, refuse_inflated, refuse_large, refuse_special
 from microdesign.core.errors import InputError, MicrodesignError
 from microdesign.core.references import load_named
 from microdesign.core.units import read_pixel_size
@@ -168,10 +168,11 @@ def _refusing_damage(path: str | Path, parts: Iterator[PartT]) -> Iterator[PartT
 
 
 def _refusing_inflated(path: str | Path, images: Iterator[Microstructures]) -> Iterator[Microstructures]:
-    size = 0
+    size, most = 0, read_budget()
     for batch in images:
         size += batch.labels.nbytes
-        refuse_inflated(size, path)
+        if size > most:
+            most = refuse_inflated(size, path)
         yield batch
 
 
