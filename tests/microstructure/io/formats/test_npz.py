@@ -8,7 +8,7 @@ import pytest
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.io.formats.npz import NpzReader, NpzWriter
-from microdesign.microstructure.io.options import ReadOptions
+from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import describe
 
 
@@ -98,3 +98,18 @@ def test_a_property_cannot_bear_the_name_of_another_array(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="property 'labels' cannot be an array's name"):
         NpzWriter().write(tmp_path / "a.npz", [batch])
     assert not list(tmp_path.iterdir())
+
+
+def test_packed_bits_are_told_by_the_shape_beside_them(tmp_path: Path) -> None:
+    stream = np.random.default_rng(0)
+    for shape, options in (((5, 6, 13), ReadOptions(dims=2)), ((4, 6, 13), ReadOptions(dims=3)), ((6, 13), NO_OPTIONS)):
+        labels = stream.integers(0, 2, shape).astype(np.uint8)
+        packed = np.packbits(labels, axis=-1)
+        for order in ("C", "F"):
+            np.savez(tmp_path / "a.npz", labels=np.asarray(packed, order=order), shape=np.array(shape))
+            parts = list(NpzReader().read(tmp_path / "a.npz", chunk=2, options=options))
+            found = np.concatenate([part.labels for part in parts])
+            np.testing.assert_array_equal(found, labels if options.dims == 2 else labels[None])
+    # Of labels that are none the shape says nothing else than they do.
+    np.savez(tmp_path / "a.npz", labels=labels, shape=np.array(labels.shape))
+    np.testing.assert_array_equal(read(tmp_path / "a.npz").labels[0], labels)

@@ -29,6 +29,7 @@ Headers = dict[str, tuple[tuple[int, ...], bool, np.dtype]]
 
 _LABELS, _PHASES, _CLASSES, _DIMS = "labels", "n_phases", "classes", "dims"
 _PIXEL, _UNIT, _PERIODIC, _PLACES = "pixel_size", "length_unit", "periodic", "places"
+_SHAPE = "shape"
 _NAMED = (_LABELS, _DIMS, _PHASES, _CLASSES, _PIXEL, _UNIT, _PERIODIC, _PLACES)
 _TEXTS = (_CLASSES, _PLACES)
 
@@ -39,7 +40,9 @@ class NpzReader(Reader):
     Images are `(X, Y)`, `(n, X, Y)` or `(n, X, Y, Z)`, x first; `(X, Y, Z)` with `dims` 3, which the archive may state
     by an integer `dims`. Float arrays of one number a sample are read as properties; an integer `n_phases`, a bool
     `periodic`, texts `classes`, a number or one an axis
-    `pixel_size` and a text `length_unit` as what they are called; texts `places` as those of windows, in JSON.
+    `pixel_size` and a text `length_unit` as what they are called; texts `places` as those of windows, in JSON. Bytes
+    of eight pixels each, as `numpy.packbits` makes them along the last axis, are told by integers `shape` beside them,
+    of the images before.
     """
 
     name = ".npz"
@@ -63,7 +66,9 @@ class NpzReader(Reader):
         shape, fortran, dtype = headers[name]
         source = f"{path}: '{name}'"
         dims = options.dims or _stated_dims(path, headers)
-        n, image = split_axes(shape, dims, source, stack=_counts_samples(headers, shape[:1]))
+        whole = _shape_before_packing(path, headers, name)
+        n, image = split_axes(whole or shape, dims, source, stack=_counts_samples(headers, shape[:1]))
+        stored = (*image[:-1], shape[-1])
         # Stored by columns, an image is spread over the whole archive.
         if fortran:
             refuse_large(math.prod(shape) * dtype.itemsize, source, "an array stored by columns")
@@ -73,9 +78,10 @@ class NpzReader(Reader):
             with _opened(path) as archive, _member(archive, name, source) as member:
                 _header(member, source)
                 for start in range(0, n, length):
-                    count = min(length, n - start) * math.prod(image)
+                    count = min(length, n - start) * math.prod(stored)
                     array = np.frombuffer(_read(member, count * dtype.itemsize, source), dtype)
-                    yield (array.reshape(shape, order="F") if fortran else array).reshape(-1, *image)
+                    array = (array.reshape(shape, order="F") if fortran else array).reshape(-1, *stored)
+                    yield np.unpackbits(array, axis=-1, count=image[-1]) if whole else array
 
         extras = _small_arrays(path, headers, n)
         raw = RawImages(chunks=chunks, source=source, **extras)
@@ -242,16 +248,31 @@ def _pixels(batch: Microstructures) -> dict[str, NDArray]:
 
 def _stated_dims(path: str | Path, headers: Headers) -> int | None:
     """What the archive says of its images: 2 or 3; None where it says nothing."""
-    shape, _, dtype = headers.get(_DIMS, ((0,), False, np.dtype(np.uint8)))
-    if shape or dtype.kind not in "ui":
+    if _DIMS not in headers or headers[_DIMS][0] or headers[_DIMS][2].kind not in "ui":
         return None
-    source = f"{path}: '{_DIMS}'"
-    with _opened(path) as archive, _member(archive, _DIMS, source) as member:
-        _header(member, source)
-        stated = int(np.frombuffer(_read(member, dtype.itemsize, source), dtype)[0])
+    (stated,) = _integers(path, headers, _DIMS)
     if stated not in (2, 3):
-        raise InputError(f"{source} is {stated}; expected 2 or 3, the axes of an image.")
+        raise InputError(f"{path}: '{_DIMS}' is {stated}; expected 2 or 3, the axes of an image.")
     return stated
+
+
+def _shape_before_packing(path: str | Path, headers: Headers, name: str) -> tuple[int, ...] | None:
+    """The shape of labels of two phases, eight of which are a byte along the last axis; None of labels as they are."""
+    packed, _, dtype = headers[name]
+    axes, _, kind = headers.get(_SHAPE, ((), False, np.dtype(np.uint8)))
+    if dtype != np.uint8 or axes != (len(packed),) or kind.kind not in "ui":
+        return None
+    shape = tuple(_integers(path, headers, _SHAPE))
+    return shape if shape != packed and (*shape[:-1], -(-shape[-1] // 8)) == packed else None
+
+
+def _integers(path: str | Path, headers: Headers, name: str) -> list[int]:
+    shape, _, dtype = headers[name]
+    source = f"{path}: '{name}'"
+    with _opened(path) as archive, _member(archive, name, source) as member:
+        _header(member, source)
+        found: list[int] = np.frombuffer(_read(member, math.prod(shape) * dtype.itemsize, source), dtype).tolist()
+    return found
 
 
 def _counts_samples(headers: Headers, first: tuple[int, ...]) -> bool:
