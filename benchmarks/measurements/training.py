@@ -25,6 +25,7 @@ from microdesign.learning.training.workers.worker import run_worker
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.model.losses.reconstruction import build_losses
+from microdesign.model.networks.precision import mixed_precision
 from microdesign.model.objective import Objective
 from microdesign.physics.execution.cluster import connected
 
@@ -102,7 +103,7 @@ def plain_loop(config: TrainConfig, out: Path, stop: Path) -> None:
     clock = Clock(out)
     while not stop.exists():
         for x, c in data:
-            with torch.autocast("cpu", torch.bfloat16):
+            with mixed_precision(x.device):
                 outputs = model(x, c)
             loss = objective(outputs, x, c)["total"]
             optimizer.zero_grad(set_to_none=True)

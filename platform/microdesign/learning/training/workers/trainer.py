@@ -62,7 +62,7 @@ def run_workers(
         MicrodesignError: Every try failed; the message carries the worker's error.
     """
     messages = Queue(actor_options={"num_cpus": 0})
-    trainer = _trainer(worker, settings | {"messages": messages}, resources, folder)
+    trainer = build_trainer(worker, settings | {"messages": messages}, resources, folder)
     try:
         with relayed(messages, tell), interruptible():
             result = trainer.fit()
@@ -74,7 +74,7 @@ def run_workers(
     return state
 
 
-def _trainer(
+def build_trainer(
     worker: Callable[[dict[str, Any]], None], settings: dict[str, Any], resources: ResourcesConfig, folder: Path
 ) -> TorchTrainer:
     """A trainer that goes on from the folder's last checkpoint, where there is one.
