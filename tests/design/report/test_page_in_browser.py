@@ -79,6 +79,7 @@ def opened(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Opened:
 
 def test_it_loads_nothing_and_complains_of_nothing(opened: Opened) -> None:
     assert opened.said + opened.errors == []
+    assert opened.page.locator(".chart svg.marks").count() == 5
     assert [url for url in opened.requested if not url.startswith(("data:", "blob:"))] == [
         (opened.folder / "report.html").as_uri()
     ]

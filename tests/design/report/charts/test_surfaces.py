@@ -34,8 +34,12 @@ def test_surfaces_enclose_their_phases() -> None:
 def test_single_voxels_have_a_surface_too() -> None:
     labels = np.zeros((12, 12, 12), np.uint8)
     labels[::4, ::4, ::4] = 1
-    (mesh,) = surface_figure(labels, 2, False)["data"]
-    assert len(unpacked(mesh, "xyz")) > 0
+    (mesh,) = surface_figure(labels, 2, True)["data"]
+    cells = np.unique(unpacked(mesh, "xyz").astype(int) // 4, axis=0)
+    assert len(cells) >= 27  # each of the voxels, which are four apart
+    for rest in (1, 12**3 - 1):  # a voxel alone, and one that is lacking
+        labels = np.arange(12**3).reshape(12, 12, 12) < rest
+        assert surface_figure(labels.astype(np.uint8), 2, False)["data"][0]["name"] == "phase 1"
 
 
 def test_large_volumes_are_shown_at_fewer_voxels() -> None:

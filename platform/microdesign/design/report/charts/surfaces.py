@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from microdesign.export.surface import surface
 
-COLOURS = ("#b8bcc2", "#4878a8", "#d98a3d", "#5a9e5a", "#8d6cab", "#b35454")
-"""Of phases 0, 1, ...; further ones begin again with that of phase 1."""
+COLOURS = ("#4878a8", "#d98a3d", "#5a9e5a", "#8d6cab", "#b35454")
+"""Of phases 1, 2, ...; further ones begin again."""
 _FINEST = 64
 """Voxels along an axis of what is shown; of larger volumes every second or third is left out."""
 _LIGHT = {"ambient": 0.55, "diffuse": 0.7, "specular": 0.15, "roughness": 0.7}
@@ -70,13 +70,10 @@ def surface_figure(
 
 
 def _mesh(inside: NDArray[np.bool_], phase: int, edge: float, periodic: bool) -> dict[str, Any]:
-    try:
-        points, triangles = surface(inside, (edge,) * 3, periodic)
-    except (RuntimeError, ValueError):  # smoothing leaves nothing of parts of one voxel
-        points, triangles = surface(inside, (edge,) * 3, periodic, smooth=0)
+    points, triangles = surface(inside, (edge,) * 3, periodic)
     columns = {name: _packed(each, np.float32) for name, each in zip("xyz", points.T, strict=True)}
     corners = {name: _packed(each, np.int32) for name, each in zip("ijk", triangles.T, strict=True)}
-    colour = COLOURS[(phase - 1) % (len(COLOURS) - 1) + 1]
+    colour = COLOURS[(phase - 1) % len(COLOURS)]
     look = {"color": colour, "flatshading": False, "lighting": _LIGHT, "hoverinfo": "skip", "showlegend": True}
     return {"type": "mesh3d", "name": f"phase {phase}"} | columns | corners | look
 
