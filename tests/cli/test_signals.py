@@ -32,17 +32,29 @@ main.app.command("work")(work)
 sys.argv = ["microdesign", "work"]
 main.main()
 """
+STARTING = """
+import sys
+from microdesign.cli import main, session
+def work():
+    print("working", file=sys.__stdout__, flush=True)
+    with session.on_ray():
+        print("started", file=sys.__stdout__, flush=True)
+main.app.command("work")(work)
+sys.argv = ["microdesign", "work"]
+main.main()
+"""
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
 
-def ended(signals: list[int], around: str, orderly: bool) -> tuple[int, str, float]:
+def ended(signals: list[int], command: str, after: float = 0.3) -> tuple[int, str, float]:
     """Exit code, standard error, and seconds from the last signal to the end."""
-    text = COMMAND.format(around=around, orderly=orderly)
-    process = subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     for number in signals:
-        time.sleep(0.3)
+        time.sleep(after)
         process.send_signal(number)
     start = time.monotonic()
     _, error = process.communicate(timeout=60)
@@ -59,9 +71,20 @@ def test_one_sentence_and_the_code_of_the_signal() -> None:
         ([INT, TERM], "working", False, 130, "interrupted"),
     ):
         with case(signals=signals, around=around, orderly=orderly):
-            found, error, seconds = ended(signals, around, orderly)
+            found, error, seconds = ended(signals, COMMAND.format(around=around, orderly=orderly))
             assert (found, error.strip()) == (code, f"microdesign: {text}")
             assert seconds < 10  # 5 on a machine without other work
+
+
+@pytest.mark.ray
+def test_signals_in_the_midst_of_rays_start() -> None:
+    """Ray's own answer to SIGTERM is an exit of code 15, and an exception in the midst of its start may be lost."""
+    for number, code, word in ((TERM, 143, "terminated"), (INT, 130, "interrupted")):
+        with case(number=number):
+            found, error, _ = ended([number], STARTING, after=1.5)
+            assert found == code
+            assert error.strip().splitlines()[-1] == f"microdesign: {word}; the same command goes on from here"
+            assert "Traceback" not in error
 
 
 def test_a_cluster_where_no_one_listens_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,16 +58,20 @@ def on_ray() -> Iterator[Progress]:
     announce(f"connecting to Ray at {address}" if address else "starting Ray on this machine")
     from microdesign.physics.execution.cluster import connected
 
-    ending.goes_on = True
-    with _exit_on_interrupt(), connected(), _exit_on_interrupt(), working() as progress:
-        yield progress
+    ending.goes_on = ending.at_once = True
+    with connected(), _exit_on_interrupt(), working() as progress:
+        ending.at_once = False
+        try:
+            yield progress
+        finally:
+            ending.at_once = True
 
 
 @contextmanager
 def _exit_on_interrupt() -> Iterator[None]:
     """Ends the process at an interrupt, when what is inside has ended in order, without what is around.
 
-    Ray's start and its shutdown crash now and then when tasks are being cancelled; its processes end with this one.
+    Ray's shutdown crashes now and then when tasks are being cancelled; its processes end with this one.
     """
     try:
         yield

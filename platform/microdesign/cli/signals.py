@@ -29,10 +29,13 @@ class Ending:
     Attributes:
         code: The exit code of the signal that came first; 130 before there is one.
         goes_on: Whether the command goes on from here when it is given again.
+        at_once: Whether there is nothing to end in order, as while Ray starts, where an exception may be lost.
+        came: How many signals have come.
     """
 
     code: int = INTERRUPTED
     goes_on: bool = False
+    at_once: bool = False
     came: int = 0
 
     def __str__(self) -> str:
@@ -52,7 +55,7 @@ def ending_in_order() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ending.code, ending.goes_on, ending.came = INTERRUPTED, False, 0
+    ending.code, ending.goes_on, ending.at_once, ending.came = INTERRUPTED, False, False, 0
     before = {number: signal.signal(number, _raise) for number in (signal.SIGINT, signal.SIGTERM)}
     waiting, told = socket.socketpair()
     told.setblocking(False)
@@ -77,7 +80,8 @@ def end_now() -> Never:
 
 def _raise(number: int, _frame: FrameType | None) -> None:
     _note(number)
-    raise KeyboardInterrupt
+    if not ending.at_once:  # else the watching thread ends the process
+        raise KeyboardInterrupt
 
 
 def _note(number: int) -> None:
@@ -94,7 +98,9 @@ def _watch(waiting: socket.socket) -> None:
             if number not in (signal.SIGINT, signal.SIGTERM):
                 continue
             seen += 1
-            if seen > 1:
+            if seen == 1 and ending.at_once:
+                ending.code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
+            if seen > 1 or ending.at_once:
                 end_now()
             if number == signal.SIGTERM:
                 ending.code = TERMINATED

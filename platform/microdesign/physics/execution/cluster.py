@@ -40,6 +40,17 @@ def connected() -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
         refuse_dead(address)
+    try:
+        _start(address)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start(address: str | None) -> None:
+    """Connects to the cluster, or starts a local Ray; leaves SIGTERM to whom it belonged."""
+    import ray
+
     own = threading.current_thread() is threading.main_thread()
     on_termination = signal.getsignal(signal.SIGTERM) if own else None
     for tries_left in reversed(range(1 if address else _TRIES)):
@@ -53,6 +64,10 @@ def connected() -> Iterator[None]:
                 include_dashboard=False if address is None else None,
             )
             break
+        except SystemExit:  # Ray's answer to SIGTERM from the first moment of its start on
+            if callable(on_termination):
+                on_termination(signal.SIGTERM, None)
+            raise
         except Exception as error:  # no narrower: of a node that does not start in time Ray says so in a bare one
             if address is not None:
                 raise InputError(f"The Ray cluster at {address} {_why(error)}") from None
@@ -65,10 +80,6 @@ def connected() -> Iterator[None]:
     if own and on_termination is not None:
         # Ray takes the signal for itself, and ends by a trace of its stack.
         signal.signal(signal.SIGTERM, on_termination)
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def refuse_dead(address: str) -> None:
