@@ -10,11 +10,14 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Never
+
+import psutil
 
 GRACE = 4.0
 """Seconds that the work has to end in order after SIGTERM; `docker stop` and Kubernetes give 10 and 30."""
@@ -75,13 +78,19 @@ def end_now() -> Never:
     with suppress(OSError, ValueError):
         # Not by print: the thread that was interrupted may hold the lock of the stream.
         os.write(sys.stderr.fileno(), f"microdesign: {ending}\n".encode())
+    # Not all of Ray's processes end with their parent, least of all those that have just begun.
+    with suppress(psutil.Error):
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
     os._exit(ending.code)
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
     _note(number)
-    if not ending.at_once:  # else the watching thread ends the process
-        raise KeyboardInterrupt
+    while ending.at_once:  # the watching thread is ending the process
+        time.sleep(0.1)
+    raise KeyboardInterrupt
 
 
 def _note(number: int) -> None:
@@ -98,12 +107,11 @@ def _watch(waiting: socket.socket) -> None:
             if number not in (signal.SIGINT, signal.SIGTERM):
                 continue
             seen += 1
-            if seen == 1 and ending.at_once:
+            if seen == 1:
                 ending.code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
             if seen > 1 or ending.at_once:
                 end_now()
             if number == signal.SIGTERM:
-                ending.code = TERMINATED
                 timer = threading.Timer(GRACE, end_now)
                 timer.daemon = True
                 timer.start()

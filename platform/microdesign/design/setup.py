@@ -20,6 +20,7 @@ from microdesign.design.target.training_images import TrainingImages
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.container import Microstructures, is_known
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.model.networks.config import described_shape
 from microdesign.physics.density import DENSITY, with_density
 from microdesign.physics.evaluators.protocol import Evaluator, for_images
 from microdesign.physics.evaluators.resolver import load_evaluator
@@ -217,7 +218,7 @@ def _trained_for(surrogate: Surrogate) -> Materials | None:
 def _images_of(surrogate: Surrogate) -> tuple[tuple[int, ...], int]:
     """Shape and number of phases of the model's images or volumes."""
     network = surrogate.describe()["model"]["network"]
-    return (int(network["size"]),) * int(network.get("dimensions", 2)), int(network.get("phases", 2))
+    return described_shape(network), int(network.get("phases", 2))
 
 
 def _model_pixel_size(surrogate: Surrogate) -> str | None:

@@ -1,5 +1,7 @@
 """Building a model of stated sizes no larger than the budget: its sizes may come from the file of a stranger."""
 
+import math
+
 import torch
 
 from microdesign.core.budget import refuse_large
@@ -29,7 +31,7 @@ def build_bounded(config: ModelConfig, properties: int, source: str) -> VAERegre
         network = config.network
         if network.decoder in (RANDOM_FIELD, LOCAL_GLOBAL):
             # White noise of the random fields, drawn by NumPy when they are built.
-            noise = REALISATIONS * network.size**network.dimensions * 4
+            noise = REALISATIONS * math.prod(network.shape) * 4
             refuse_large(noise, source, "the model")
         if network.decoder in DECODERS and config.prior.kind in PRIORS:
             with torch.device("meta"):

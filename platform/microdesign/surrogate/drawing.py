@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
+from microdesign.microstructure.data.sizes import named
 from microdesign.model.binarization import binarize
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
@@ -38,21 +39,23 @@ def drawn_shape(size: int | Sequence[int] | None, network: NetworkConfig, dims: 
     if dimensions != network.dimensions and (dimensions == 2 or network.decoder != "local_global"):
         kind = "volumes" if network.dimensions == 3 else f"images by the decoder {network.decoder}"
         raise InputError(f"dims = {dims}: the model draws {kind}; expected dims = {network.dimensions}.")
-    own = (network.size,) * dimensions if dimensions != network.dimensions else network.shape
-    named = size if size is None or isinstance(size, int) else ",".join(map(str, size))
+    own = (min(network.shape),) * dimensions if dimensions != network.dimensions else network.shape
+    asked = "" if size is None else named(size)
     shape = own if size is None else (size,) * dimensions if isinstance(size, int) else tuple(size)
     if len(shape) != dimensions:
-        raise InputError(f"size {named} has {len(shape)} axes; expected one number, or {dimensions}.")
+        raise InputError(f"size {asked} has {len(shape)} axes; expected one number, or {dimensions}.")
     if shape == own:
         return shape
     if not network.any_size:
-        raise InputError(f"size {named} cannot be drawn by the decoder {network.decoder}; expected {network.size}.")
+        raise InputError(
+            f"size {asked} cannot be drawn by the decoder {network.decoder}; expected {named(network.size)}."
+        )
     near = [max(2, round(each / network.multiple)) * network.multiple for each in shape]
     if list(shape) != near:
-        nearest = near[0] if isinstance(size, int) else ",".join(map(str, near))
-        raise InputError(f"size {named} cannot be drawn; expected multiples of {network.multiple}, such as {nearest}.")
+        nearest = near[0] if isinstance(size, int) else named(near)
+        raise InputError(f"size {asked} cannot be drawn; expected multiples of {network.multiple}, such as {nearest}.")
     if math.prod(shape) > LARGEST:
-        raise InputError(f"size {named} cannot be drawn; expected at most {LARGEST} pixels in all.")
+        raise InputError(f"size {asked} cannot be drawn; expected at most {LARGEST} pixels in all.")
     return shape
 
 

@@ -1,5 +1,6 @@
 """A surrogate behind the HTTP endpoints of `serving/`: the same arrays as in process, to rounding."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
+from microdesign.model.networks.config import described_shape
 from microdesign.surrogate.arrow_wire import DIGEST_HEADER, MEDIA_TYPE, pack, unpack
 from microdesign.surrogate.endpoint import PATIENCE, EndpointClient
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
@@ -46,8 +48,8 @@ class RemoteSurrogate:
         self._model = self._served()
         try:
             network = self.describe()["model"]["network"]
-            self._chunk = max(1, min(CHUNK, PIXELS // network["size"] ** network["dimensions"]))
-        except (KeyError, TypeError, ArithmeticError):
+            self._chunk = max(1, min(CHUNK, PIXELS // math.prod(described_shape(network))))
+        except (KeyError, TypeError, ValueError, ArithmeticError):
             raise InputError(
                 f"The server at {self.url} describes a model without a network; expected a microdesign endpoint."
             ) from None

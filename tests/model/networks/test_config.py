@@ -19,8 +19,9 @@ def test_each_stage_halves_the_size_rounded_up() -> None:
     ):
         with case(size=size, sizes=sizes):
             config = NetworkConfig(size=size)
-            assert config.sizes == sizes
-            assert config.coarse == sizes[-1]
+            assert config.shapes == tuple((n, n) for n in sizes)
+            assert config.coarse_shape == (sizes[-1],) * 2
+    assert NetworkConfig(size=(64, 48)).shapes == ((32, 24), (16, 12), (8, 6), (4, 3))
 
 
 def test_latents_are_flat() -> None:
@@ -44,7 +45,10 @@ def test_config_errors() -> None:
             "'network' is not valid: size 16 with 4 stages is not supported; set size to at least 17 "
             "or give fewer widths",
         ),
-        (["network.size=3"], "'network.size' = 3 is not valid: Input should be greater than or equal to 4"),
+        (
+            ["network.size=3"],
+            "'network.size' = 3 is not valid: expected 4 to 16384 pixels, one number for all axes or one for each",
+        ),
         (["network.dimensions=1"], "'network.dimensions' = 1 is not valid: Input should be 2 or 3"),
         (["network.phases=1"], "'network.phases' = 1 is not valid"),
         (["network.widths=[]"], "'network.widths' is not valid"),

@@ -10,8 +10,8 @@ from microdesign.model.vae import VAERegression
 def test_fields_built_without_memory_leave_none_behind() -> None:
     """Tables are cached: what a model of unknown sizes was sketched with must not be what the model is made of."""
     with torch.device("meta"):
-        RandomFields(22, 2)
-    assert RandomFields(22, 2).basis.device.type == "cpu"
+        RandomFields((22, 22), 2)
+    assert RandomFields((22, 22), 2).basis.device.type == "cpu"
 
 
 def test_a_model_is_sketched_without_memory() -> None:

@@ -26,7 +26,7 @@ FLIPPED_BY_A_TURN = torch.tensor([1.0, -1, 1, 1, -1, -1, 1])
 
 def spectrum(size: int = 32, channels: int = 2) -> RandomFields:
     torch.manual_seed(0)
-    return RandomFields(size, channels)
+    return RandomFields((size, size), channels)
 
 
 def settings(one: RandomFields, batch: int = 3, seed: int = 1) -> Tensor:
@@ -278,7 +278,7 @@ def test_harmonics_in_space() -> None:
 def test_fields_in_space() -> None:
     for size in (12, 15):
         with case(size=size):
-            one = RandomFields(size, channels=2, dimensions=3)
+            one = RandomFields((size,) * 3, channels=2)
             fields = one(settings(one).flatten(1))
             assert fields.shape == (3, 2, size, size, size)
             torch.testing.assert_close(fields.mean((2, 3, 4)), torch.zeros(3, 2), rtol=0, atol=1e-5)
@@ -294,7 +294,7 @@ def test_a_coefficient_of_degree_2_sets_the_direction_in_space() -> None:
     for axis, sign in ((2, 1.0), (0, -1.0), (1, -1.0)):
         with case(axis=axis, sign=sign):
             torch.manual_seed(0)
-            one = RandomFields(16, channels=1, dimensions=3)
+            one = RandomFields((16,) * 3, channels=1)
             field = one(single(one, **{f"w1_b{bump}": 2.0 for bump in range(BUMPS)}))
             steps = [(field - field.roll(1, a)).square().mean() for a in (2, 3, 4)]
             others = torch.stack([step for a, step in enumerate(steps) if a != axis])

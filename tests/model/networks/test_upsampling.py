@@ -20,8 +20,8 @@ def test_agrees_with_torch_inside() -> None:
         with case(dimensions=dimensions, size=size):
             x = maps(dimensions)
             expected = F.interpolate(x, size=(size,) * dimensions, mode="bilinear" if dimensions == 2 else "trilinear")
-            torch.testing.assert_close(Upsample(6, size, dimensions, "zero")(x), expected)
-            periodic = Upsample(6, size, dimensions, "periodic")(x)
+            torch.testing.assert_close(Upsample((6,) * dimensions, (size,) * dimensions, "zero")(x), expected)
+            periodic = Upsample((6,) * dimensions, (size,) * dimensions, "periodic")(x)
             assert periodic.shape == (2, 3, *(size,) * dimensions)
             inside = (..., *(slice(1, -1),) * dimensions)
             torch.testing.assert_close(periodic[inside], expected[inside])
@@ -31,7 +31,11 @@ def test_agrees_with_torch_inside() -> None:
 def test_doubling_commutes_with_periodic_shifts() -> None:
     for dimensions in DIMENSIONS:
         with case(dimensions=dimensions):
-            up, x, axes = Upsample(6, 12, dimensions, "periodic"), maps(dimensions), tuple(range(2, 2 + dimensions))
+            up, x, axes = (
+                Upsample((6,) * dimensions, (12,) * dimensions, "periodic"),
+                maps(dimensions),
+                tuple(range(2, 2 + dimensions)),
+            )
             torch.testing.assert_close(up(x.roll((1,) * dimensions, axes)), up(x).roll((2,) * dimensions, axes))
 
 
@@ -41,14 +45,14 @@ def test_doubling_is_the_interpolation_matrix_on_each_axis() -> None:
             x, weights = maps(2), interpolation_matrix(6, size)
             torch.testing.assert_close(weights.sum(1), torch.ones(size))
             expected = torch.einsum("xi,yj,bcij->bcxy", weights, weights, x)
-            torch.testing.assert_close(Upsample(6, size, 2, "periodic")(x), expected)
+            torch.testing.assert_close(Upsample((6, 6), (size, size), "periodic")(x), expected)
 
 
 def test_gradient() -> None:
     for size, dimensions in product((5, 6), DIMENSIONS):
         with case(dimensions=dimensions, size=size):
             up, x = (
-                Upsample(3, size, dimensions, "periodic").double(),
+                Upsample((3,) * dimensions, (size,) * dimensions, "periodic").double(),
                 maps(dimensions, 3)[:1, :2].double().requires_grad_(),
             )
             assert torch.autograd.gradcheck(up, x)
@@ -56,5 +60,5 @@ def test_gradient() -> None:
 
 def test_no_checkerboard() -> None:
     """Noise on the coarse grid leaves nothing at the finest wave number."""
-    spectrum = torch.fft.rfft2(Upsample(32, 64, 2, "periodic")(torch.randn(8, 1, 32, 32))).abs().square()
+    spectrum = torch.fft.rfft2(Upsample((32, 32), (64, 64), "periodic")(torch.randn(8, 1, 32, 32))).abs().square()
     assert spectrum[..., 32, :].mean() + spectrum[..., -1].mean() < 1e-6 * spectrum.mean()

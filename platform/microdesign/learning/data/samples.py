@@ -159,13 +159,17 @@ def check_images(shape: Sequence[int], n_phases: int, network: NetworkConfig) ->
     Raises:
         InputError: It cannot, and why.
     """
-    if len(set(shape)) > 1 or n_phases < 2:
+    if n_phases < 2:
         raise InputError(
-            "Training needs square or cubic images of two phases or more; "
-            f"the data set has shape {tuple(shape)}, {n_phases} phases."
+            f"Training needs images of two phases or more; the data set has shape {tuple(shape)}, {n_phases} phases."
         )
-    needed = {"size": shape[0], "dimensions": len(shape), "phases": n_phases}
-    change = {name: value for name, value in needed.items() if value != getattr(network, name)}
+    size = shape[0] if len(set(shape)) == 1 else f"[{', '.join(map(str, shape))}]"
+    needed = {
+        "size": (size, tuple(shape) == network.shape),
+        "dimensions": (len(shape), len(shape) == network.dimensions),
+        "phases": (n_phases, n_phases == network.phases),
+    }
+    change = {name: value for name, (value, same) in needed.items() if not same}
     if change:
         raise InputError(
             f"The data set's images have {_described(shape)} in {n_phases} phases, the model takes "

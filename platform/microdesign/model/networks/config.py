@@ -4,14 +4,17 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from microdesign.core.config import Config
 from microdesign.microstructure.data.channels import channels
+from microdesign.microstructure.data.sizes import Sizes, named, pixels, shape_of
 from microdesign.model.plugins import check_name
 
 Padding = Literal["periodic", "zero"]
 """What convolutions see beyond the edges."""
+MOST_PIXELS, MOST_CHANNELS, MOST_STAGES, MOST_BLOCKS = 2**14, 2**14, 14, 64
+"""Beyond any model of ours; a config without bounds, perhaps a stranger's, could have no end."""
 RANDOM_FIELD, LOCAL_GLOBAL, UPSAMPLING = "random_field", "local_global", "upsampling"
 
 
@@ -19,8 +22,6 @@ PRETRAINED_SIZES = ("dimensions", "phases", "widths", "latent_kind", "latent", "
 """Settings at whose defaults the weights that the package brings fit."""
 MULTIPLE = 16
 """Sizes that the denoiser of default patches draws are its multiples."""
-MOST_PIXELS, MOST_CHANNELS, MOST_STAGES, MOST_BLOCKS = 2**14, 2**14, 14, 64
-"""Beyond any model of ours; a config without bounds, perhaps a stranger's, could have no end."""
 LEAST_SIZE = 32
 """Pixels along each axis of the smallest image that the encoder of a network of any size takes."""
 
@@ -49,7 +50,9 @@ class NetworkConfig(Config):
 
     renamed: ClassVar[Mapping[str, str]] = {"textures": "field_channels"}
 
-    size: int = Field(64, ge=4, le=MOST_PIXELS, description="pixels along each axis of the square or cubic images")
+    size: Annotated[Sizes, BeforeValidator(pixels(4, MOST_PIXELS))] = Field(
+        64, description="pixels along each axis of the images: one number for squares and cubes, else one for each"
+    )
     dimensions: Literal[2, 3] = Field(2, description="2 for images, 3 for volumes")
     phases: int = Field(2, ge=2, le=256, description="number of phases")
     padding: Padding | None = Field(
@@ -96,7 +99,8 @@ class NetworkConfig(Config):
             name not in values or _plain(values[name]) == _plain(fields[name].default) for name in PRETRAINED_SIZES
         )
         size = values.get("size", fields["size"].default)
-        fits = default and isinstance(size, int) and size % MULTIPLE == 0 and size >= LEAST_SIZE
+        axes = size if isinstance(size, (list, tuple)) else [size]
+        fits = default and all(isinstance(n, int) and n % MULTIPLE == 0 and n >= LEAST_SIZE for n in axes)
         return {**values, "decoder": LOCAL_GLOBAL if fits else RANDOM_FIELD}
 
     @field_validator("decoder")
@@ -106,9 +110,10 @@ class NetworkConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "NetworkConfig":
-        if self.coarse < 2:
+        shape = shape_of(self.size, self.dimensions)
+        if min(self.coarse_shape) < 2:
             raise ValueError(
-                f"size {self.size} with {len(self.widths)} stages is not supported; "
+                f"size {named(self.size)} with {len(self.widths)} stages is not supported; "
                 f"set size to at least {2 ** len(self.widths) + 1} or give fewer widths"
             )
         fields = self.decoder in (RANDOM_FIELD, LOCAL_GLOBAL)
@@ -116,9 +121,9 @@ class NetworkConfig(Config):
             raise ValueError(
                 f"latent_kind spatial is not supported with decoder {self.decoder}; set decoder to upsampling"
             )
-        if self.decoder == LOCAL_GLOBAL and (self.size % self.multiple or self.size < 2 * self.multiple):
+        if self.decoder == LOCAL_GLOBAL and any(n % self.multiple or n < 2 * self.multiple for n in shape):
             raise ValueError(
-                f"size {self.size} is not supported with decoder local_global; "
+                f"size {named(self.size)} is not supported with decoder local_global; "
                 f"set size to a multiple of {self.multiple}, {2 * self.multiple} or more"
             )
         if fields and self.field_channels < self.channels:
@@ -146,7 +151,7 @@ class NetworkConfig(Config):
     @property
     def shape(self) -> tuple[int, ...]:
         """Pixels along each axis."""
-        return (self.size,) * self.dimensions
+        return shape_of(self.size, self.dimensions)
 
     @property
     def channels(self) -> int:
@@ -154,27 +159,39 @@ class NetworkConfig(Config):
         return channels(self.phases)
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Pixels an axis of the feature maps, one a stage, finest first."""
-        sizes = [self.size]
+    def shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Pixels along each axis of the feature maps, one a stage, finest first."""
+        shapes = [self.shape]
         for _ in self.widths:
-            sizes.append((sizes[-1] + 1) // 2)
-        return tuple(sizes[1:])
+            shapes.append(tuple((n + 1) // 2 for n in shapes[-1]))
+        return tuple(shapes[1:])
 
     @property
-    def coarse(self) -> int:
-        """Pixels an axis of the coarsest feature map."""
-        return self.sizes[-1]
+    def coarse_shape(self) -> tuple[int, ...]:
+        """Pixels along each axis of the coarsest feature map."""
+        return self.shapes[-1]
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
         """Shape of an image's latent: `(latent,)`, or `(latent, *n)` on the coarsest map."""
-        return (self.latent, *(self.coarse,) * self.dimensions) if self.latent_kind == "spatial" else (self.latent,)
+        return (self.latent, *self.coarse_shape) if self.latent_kind == "spatial" else (self.latent,)
 
     @property
     def latent_size(self) -> int:
         """D: the numbers of an image's latent, which is flat, `(B, D)`, outside the networks."""
         return math.prod(self.latent_shape)
+
+
+def described_shape(network: Mapping[str, Any]) -> tuple[int, ...]:
+    """Pixels along each axis of the images of a network as a `model.json`, or a server, describes it.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is no such description.
+    """
+    size = network["size"]
+    if isinstance(size, (list, tuple)):
+        return tuple(map(int, size))
+    return (int(size),) * int(network.get("dimensions", 2))
 
 
 def _plain(value: Any) -> Any:

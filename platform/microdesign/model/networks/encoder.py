@@ -51,7 +51,7 @@ class Features(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         last = config.widths[-1]
-        positions = 1 if config.any_size else min(config.coarse, MOST_POSITIONS)
+        positions = 1 if config.any_size else min(*config.coarse_shape, MOST_POSITIONS)
         self.positions = positions
         self.spectral = SpectralFeatures(config.channels, config.dimensions)
         moments = 2 * sum((*config.widths[1:], last))
@@ -65,7 +65,7 @@ class Features(nn.Module):
         for h in maps:
             flat = h.flatten(2)
             moments += [flat.mean(2), flat.square().mean(2)]
-        coarse = maps[-1] if maps[-1].shape[-1] <= self.positions else pool_to(maps[-1], self.positions)
+        coarse = maps[-1] if set(maps[-1].shape[2:]) == {self.positions} else pool_to(maps[-1], self.positions)
         direct = torch.cat((self.spectral(x), x.float().flatten(2).mean(2)), dim=1)
         dense = self.dense(torch.cat((coarse.flatten(1), *moments, direct), dim=1))
         return torch.cat((F.relu(dense), direct), dim=1)

@@ -44,7 +44,7 @@ class GlobalStage(nn.Module):
         self.dense = nn.Sequential(
             nn.Linear(config.latent, config.hidden), nn.SiLU(), nn.Linear(config.hidden, config.hidden), nn.SiLU()
         )
-        self.random_fields = RandomFields(config.size, config.field_channels, config.dimensions)
+        self.random_fields = RandomFields(config.shape, config.field_channels)
         self.noise = LatentNoise(config.latent, config.field_channels, self.random_fields.realisations)
         self.spectra = nn.Linear(config.hidden + config.latent, config.field_channels * self.random_fields.terms)
         # Layers of their own, and few: fractions that move with the training of everything else are never right.

@@ -30,9 +30,9 @@ class RandomFields(nn.Module):
     blur: Tensor
     noise: Tensor
 
-    def __init__(self, size: int, channels: int, dimensions: int = 2, realisations: int = REALISATIONS) -> None:
+    def __init__(self, shape: tuple[int, ...], channels: int, realisations: int = REALISATIONS) -> None:
         super().__init__()
-        self.shape = (size,) * dimensions
+        self.shape = shape
         self.channels, self.realisations = channels, realisations
         tables = _tables(self.shape, realisations, 0)
         for name, table in zip(("basis", "blur", "noise"), tables, strict=True):

@@ -17,27 +17,26 @@ _MODES = {2: "bilinear", 3: "trilinear"}
 
 
 class Upsample(nn.Module):
-    """Linear interpolation of `(B, C, *n)` to `size` pixels an axis; pixels are cells, so that phases stay in place."""
+    """Linear interpolation of `(B, C, *n)` to the shape N; pixels are cells, so that phases stay in place."""
 
-    matrix: Tensor
-
-    def __init__(self, coarse: int, size: int, dimensions: int, padding: Padding) -> None:
+    def __init__(self, coarse: tuple[int, ...], shape: tuple[int, ...], padding: Padding) -> None:
         super().__init__()
-        self.size, self.doubles, self.periodic = size, size == 2 * coarse, padding == "periodic"
-        self.mode = _MODES[dimensions]
+        self.shape, self.doubles = shape, shape == tuple(2 * n for n in coarse)
+        self.periodic, self.mode = padding == "periodic", _MODES[len(shape)]
         if self.periodic and not self.doubles:
-            self.register_buffer("matrix", interpolation_matrix(coarse, size), persistent=False)
+            for axis, (n, size) in enumerate(zip(coarse, shape, strict=True)):
+                self.register_buffer(f"matrix_{axis}", interpolation_matrix(n, size), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Maps `(B, C, *n)` to `(B, C, *N)`, channels-last."""
         if not self.periodic:
-            return F.interpolate(x, size=(self.size,) * (x.ndim - 2), mode=self.mode)
+            return F.interpolate(x, size=self.shape, mode=self.mode)
         if self.doubles:
             return _PeriodicDoubling.apply(x, self.mode)
         # Matrix products take the spatial axes one by one from the front to the back, past the channels.
         y = x.movedim(1, -1)
-        for _ in range(x.ndim - 2):
-            y = torch.tensordot(y, self.matrix.to(y.dtype), dims=([1], [1]))
+        for axis in range(len(self.shape)):
+            y = torch.tensordot(y, self.get_buffer(f"matrix_{axis}").to(y.dtype), dims=([1], [1]))
         return channels_last(y)
 
 

@@ -20,7 +20,7 @@ class UpsamplingDecoder(nn.Module):
         super().__init__()
         space = (config.dimensions, config.edge_padding)
         first, last = config.widths[0], config.widths[-1]
-        self.latent_shape, self.coarse_shape = config.latent_shape, (last, *(config.coarse,) * config.dimensions)
+        self.latent_shape, self.coarse_shape = config.latent_shape, (last, *config.coarse_shape)
         self.enter: nn.Module
         if config.latent_kind == "spatial":
             self.enter = convolution(config.latent, last, 1, config.dimensions)
@@ -32,12 +32,12 @@ class UpsamplingDecoder(nn.Module):
                 nn.Unflatten(1, self.coarse_shape),
             )
         stages: list[nn.Module] = []
-        sizes = (config.size, *config.sizes)
+        shapes = (config.shape, *config.shapes)
         for index in reversed(range(len(config.widths))):
             channels_in, channels_out = config.widths[index], config.widths[max(index - 1, 0)]
             blocks = [ResidualBlock(channels_in, channels_in, *space) for _ in range(config.depth - 1)]
             stages += [*blocks, ResidualBlock(channels_in, channels_out, *space)]
-            stages.append(Upsample(sizes[index + 1], sizes[index], *space))
+            stages.append(Upsample(shapes[index + 1], shapes[index], config.edge_padding))
         self.stages = nn.Sequential(*stages)
         self.leave = nn.Sequential(
             ResidualBlock(first, first, *space), convolution(first, config.channels, 1, config.dimensions)

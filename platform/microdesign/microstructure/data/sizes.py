@@ -1,0 +1,54 @@
+"""Sizes of images in configs: one number of pixels for all axes, or one for each."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+Sizes = int | tuple[int, ...]
+"""Pixels along every axis, or along each."""
+
+
+def pixels(least: int, most: int) -> Callable[[Any], Any]:
+    """Returns the check of a config's size, to go before pydantic's own, which would answer once for each kind.
+
+    Args:
+        least: Fewest pixels along an axis.
+        most: Most of them.
+
+    Example:
+        >>> pixels(4, 64)([64, 32])
+        [64, 32]
+    """
+
+    def check(value: Any) -> Any:
+        axes = value if isinstance(value, (list, tuple)) else [value]
+        if not axes or not all(type(n) is int and least <= n <= most for n in axes):
+            raise ValueError(f"expected {least} to {most} pixels, one number for all axes or one for each")
+        return value
+
+    return check
+
+
+def shape_of(size: Sizes, dims: int) -> tuple[int, ...]:
+    """Pixels along each of `dims` axes.
+
+    Raises:
+        ValueError: There are numbers for more axes, or for fewer.
+
+    Example:
+        >>> shape_of(64, 2), shape_of((64, 32), 2)
+        ((64, 64), (64, 32))
+    """
+    shape = (size,) * dims if isinstance(size, int) else size
+    if len(shape) != dims:
+        raise ValueError(f"size {named(size)} has {len(shape)} axes; expected {dims}")
+    return shape
+
+
+def named(size: int | Sequence[int]) -> str:
+    """A size as messages name it and options take it.
+
+    Example:
+        >>> named(64), named((64, 32))
+        ('64', '64,32')
+    """
+    return str(size) if isinstance(size, int) else ",".join(map(str, size))
