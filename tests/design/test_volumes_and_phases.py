@@ -1,4 +1,4 @@
-"""Campaigns beyond images of two phases: volumes, and three phases; random models, real physics, no Ray."""
+"""Campaigns beyond square images of two phases: rectangles, volumes, three phases; random models, real physics, no Ray."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.progress import silent
 from microdesign.design.api import Campaign, design
 from microdesign.design.report.result import CampaignResult, read_result
+from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import picture
 from microdesign.microstructure.generators.registry import generate
 from microdesign.microstructure.io.readers import read
@@ -68,6 +69,34 @@ def test_volumes(volumes: LocalSurrogate, tmp_path: Path) -> None:
     assert columns > 4 * rows  # three sections and the view from outside
     assert f"aspect-ratio: {columns} / {rows}" in page
     np.testing.assert_array_equal(read_result(tmp_path / "c").images, result.images)
+
+
+def test_rectangles(tmp_path: Path) -> None:
+    """What is delivered has the model's shape, x first, and its verified values are physics' of that shape."""
+    network = NetworkConfig(size=(48, 32), widths=(8, 8), latent=4, hidden=16)
+    scan = generate("GRF", 1, (64, 64), seed=3).labels[0]
+    windows = np.stack([scan[x : x + 48, y : y + 32] for x in (0, 8, 16) for y in (0, 8, 16, 24)])
+    label(Microstructures(labels=windows, n_phases=2), MATERIALS.model_dump()["phases"], tmp_path / "data")
+    target = {
+        "properties": {"Ex": {"at_least": 1.5}, "kx/ky": {"maximize": True}},
+        "constraints": {"percolates": {1: {"x": True}}, "volume_fraction": [0.2, 0.9]},
+    }
+    result = designed(small_surrogate(network), target, tmp_path, dataset=tmp_path / "data")
+    assert len(result.candidates)
+    assert result.images.shape[1:] == (48, 32)
+    for candidate, labels in zip(result.candidates, result.images, strict=True):
+        found = homogenize(labels, MATERIALS, tolerance=1e-6)
+        resistivity = np.linalg.inv(found.conductivity[0])
+        assert candidate.verified["Ex"] == pytest.approx(1 / np.linalg.inv(found.stiffness[0])[0, 0], rel=1e-3)
+        assert candidate.verified["kx/ky"] == pytest.approx(resistivity[1, 1] / resistivity[0, 0], rel=1e-3)
+        np.testing.assert_array_equal(read(candidate.files["vti"]).labels[0], labels)
+    page = (tmp_path / "c" / "report.html").read_text()
+    assert "aspect-ratio: 48 / 32" in page
+    wrong = generate("GRF", 4, (32, 32), seed=1)
+    label(wrong, MATERIALS.model_dump()["phases"], tmp_path / "squares")
+    (tmp_path / "wrong").mkdir()
+    with pytest.raises(InputError, match=r"holds images of shape \(32, 32\) in 2 phases, the model makes 48 x 32 in 2"):
+        designed(small_surrogate(network), target, tmp_path / "wrong", dataset=tmp_path / "squares")
 
 
 def test_three_phases(tmp_path: Path) -> None:

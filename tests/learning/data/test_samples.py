@@ -94,8 +94,8 @@ def test_images_of_one_phase_are_refused(tmp_path: Path) -> None:
 
 def test_images_that_the_model_does_not_take() -> None:
     for shape, n_phases, message in [
-        ((17, 17), 1, r"square or cubic images of two phases or more; the data set has shape \(17, 17\), 1 phases"),
-        ((8, 16), 2, r"the data set has shape \(8, 16\), 2 phases"),
+        ((17, 17), 1, r"needs images of two phases or more; the data set has shape \(17, 17\), 1 phases"),
+        ((8, 17), 2, r"set loop.model.network.size to \[8, 17\]"),
         ((17, 17), 3, "set loop.model.network.phases to 3"),
         (
             (17, 17, 17),

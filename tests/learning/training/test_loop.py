@@ -14,6 +14,7 @@ import torch
 
 from microdesign.core.errors import MicrodesignError
 from microdesign.core.files import digest
+from microdesign.learning.data.augmentation import ALL
 from microdesign.learning.data.feed import Feed
 from microdesign.learning.data.samples import Samples
 from microdesign.learning.training.config.loop_config import LoopConfig
@@ -75,6 +76,19 @@ def test_training_lowers_the_loss() -> None:
         assert history[-1][name] < 0.9 * history[0][name], name
     assert set(history[0]) >= {"mse", "cess", "kl", "regression", "imbalance", "learning_rate", "samples_per_second"}
     assert [state["epoch"] for state in states] == list(range(1, 17))
+
+
+def test_rectangles_are_learned_from_and_turned_by_halves_alone() -> None:
+    labels = (np.random.default_rng(0).random((16, 48, 32)) < np.linspace(0.2, 0.8, 16)[:, None, None]).astype(np.uint8)
+    properties = {"Ex": 1 + labels.mean((1, 2)), "Ey": 2 + labels.mean((1, 2))}
+    batch = Microstructures(labels=labels, n_phases=2, properties=properties)
+    config = settings(model={"network": NETWORK | {"size": [48, 32]}}, epochs=1)
+    standardization = Standardization.fit(np.stack(list(properties.values()), 1), ("Ex", "Ey"), ("1", "1"))
+    rectangles = Feed(Samples.of(batch), standardization, config.batch_size, config.seed)
+    model = build_model(config, 2)
+    run_loop(model, rectangles, config, lambda done, terms, save: None)
+    assert model.decoder(torch.zeros(2, 4)).shape == (2, 1, 48, 32)
+    assert {each.axes for each in ALL.symmetries((48, 32), ("Ex", "Ey"), ("Ex", "Ey"))} == {(0, 1)}
 
 
 def test_resume_is_bitwise_as_if_never_stopped() -> None:

@@ -163,19 +163,19 @@ def check_images(shape: Sequence[int], n_phases: int, network: NetworkConfig) ->
         raise InputError(
             f"Training needs images of two phases or more; the data set has shape {tuple(shape)}, {n_phases} phases."
         )
-    size = shape[0] if len(set(shape)) == 1 else f"[{', '.join(map(str, shape))}]"
-    needed = {
-        "size": (size, tuple(shape) == network.shape),
-        "dimensions": (len(shape), len(shape) == network.dimensions),
-        "phases": (n_phases, n_phases == network.phases),
-    }
-    change = {name: value for name, (value, same) in needed.items() if not same}
+    size = shape[0] if len(set(shape)) == 1 else tuple(shape)
+    needed = {"size": size, "dimensions": len(shape), "phases": n_phases}
+    change = {name: value for name, value in needed.items() if value != getattr(network, name)}
     if change:
         raise InputError(
             f"The data set's images have {_described(shape)} in {n_phases} phases, the model takes "
             f"{_described(network.shape)} in {network.phases}; "
-            f"set {', '.join(f'loop.model.network.{name} to {value}' for name, value in change.items())}."
+            f"set {', '.join(f'loop.model.network.{name} to {_in_yaml(value)}' for name, value in change.items())}."
         )
+
+
+def _in_yaml(value: int | tuple[int, ...]) -> str:
+    return str(value) if isinstance(value, int) else f"[{', '.join(map(str, value))}]"
 
 
 def _described(shape: Sequence[int]) -> str:
