@@ -1,4 +1,4 @@
-"""Campaigns beyond square images of two phases: rectangles, volumes, three phases; random models, real physics, no Ray."""
+"""Campaigns beyond square images of two phases: rectangles, volumes, three phases; random models, real physics."""
 
 from pathlib import Path
 from typing import Any
