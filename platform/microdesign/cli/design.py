@@ -76,12 +76,12 @@ def design(
         typer.Option(
             "--from",
             metavar="MICROGRAPH",
-            help="An image of two phases: a model is fine-tuned on it, and designs are like it. The options of images "
+            help="An image of two phases or more: a model is fine-tuned on it, and designs are like it. The options of images "
             "are about this file.",
         ),
     ] = None,
     materials: Annotated[
-        Path | None, typer.Option(help="With --from: YAML file of the two phases, or names: aluminium,pore.")
+        Path | None, typer.Option(help="With --from: YAML file of the phases, or names: aluminium,pore.")
     ] = None,
     target: Annotated[
         list[str] | None,

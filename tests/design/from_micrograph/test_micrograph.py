@@ -23,6 +23,8 @@ def test_a_micrograph_of_any_size(tmp_path: Path) -> None:
         assert found.size == window_size(shape) == size
         assert found.size % 16 == 0
     assert read_micrograph(tmp_path / "a.npy", 32).size == 32
+    np.save(tmp_path / "three.npy", (np.arange(64 * 64).reshape(64, 64) % 3).astype(np.uint8))
+    assert read_micrograph(tmp_path / "three.npy").image.n_phases == 3
     np.save(tmp_path / "grey.npy", (40 + 150 * image[:64, :64] + np.arange(64)).astype(np.uint8))
     assert np.array_equal(
         read_micrograph(tmp_path / "grey.npy", options=ReadOptions(threshold="otsu")).labels, image[:64, :64]
@@ -32,9 +34,9 @@ def test_a_micrograph_of_any_size(tmp_path: Path) -> None:
 def test_what_is_no_micrograph(tmp_path: Path) -> None:
     cases: list[tuple[np.ndarray, str]] = [
         (np.zeros((64, 64), np.uint8), "is of phase 0 alone"),
-        (np.arange(64 * 64).reshape(64, 64) % 3, "holds 3 phases; the decoder draws images of two phases"),
+        (np.arange(64 * 64).reshape(64, 64) % 3 * 2, "holds the labels 0, 2, 4; expected 0 to 2"),
         (np.arange(64 * 64).reshape(64, 64) % 200, "200 grey values, and is not segmented"),
-        (255 * np.tile(STRIPES, (64, 1)).astype(int), "holds the labels 0 and 255; expected 0 and 1"),
+        (255 * np.tile(STRIPES, (64, 1)).astype(int), "holds the labels 0, 255; expected 0 to 1"),
         (np.tile(STRIPES, (3, 64, 1)).astype(int), "holds 3 images; expected one image"),
         (np.tile(STRIPES, (20, 1)).astype(int), "has 20 x 64 pixels; expected 32 or more"),
     ]

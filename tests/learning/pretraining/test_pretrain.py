@@ -16,7 +16,9 @@ from microdesign.learning.pretraining.loop import GRADIENT, Pretraining, initial
 from microdesign.learning.pretraining.pretrain import pretrain
 from microdesign.learning.pretraining.sources import Batches
 from microdesign.learning.training.loop import State
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.bundle import load_bundle
+from microdesign.model.pretrained import start_bundle
 from tests.mlflow_database import database
 
 NETWORK = {"size": 32, "widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "local_global"}
@@ -49,6 +51,32 @@ def test_batches_follow_from_seed_and_number(images: Path) -> None:
         seen[periodic] += 1
         assert torch.equal(x, Batches(sources, 8 * 48**2, 0.5, seed=0).batch(step)[0])
     assert seen[False] > seen[True] > 0
+
+
+def test_weights_of_two_phases_start_more() -> None:
+    """An image of phases 0 and 2 alone is to the new model what one of phases 0 and 1 is to the old."""
+    sources = [{"dataset": "none"}]
+    values = {"sources": sources, "network": {"phases": 3, "decoder": "local_global"}, "start": "pretrained"}
+    more = initial_model(validate_config(PretrainConfig, values, "the test's settings"))
+    two = start_bundle("pretrained").model
+    labels = torch.from_numpy(md.generate("GRF", 4, (64, 64)).labels)
+    with torch.inference_mode():
+        x, many = indicators(labels, 2), indicators(2 * labels, 3)
+        for old, new in zip(two.trunk(x), more.trunk(many), strict=True):
+            torch.testing.assert_close(new, old, rtol=1e-3, atol=1e-3)
+        z, t = torch.zeros(4, 32), torch.full((4,), 0.6)
+        given = two.decoder.denoiser(2 * x - 1, t, z)
+        # The one that was absent would be in the middle: for the others its channel makes no difference.
+        seen = more.decoder.denoiser(2 * many - 1, t, z)
+        torch.testing.assert_close(seen[:, 2:] - seen[:, :1], given, rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(seen[:, 1:2], torch.zeros_like(given), rtol=0, atol=1e-3)
+
+
+def test_batches_of_many_phases(tmp_path: Path) -> None:
+    folder = md.write(tmp_path / "many", md.generate("Polycrystal", 20, (32, 32), n_phases=3))
+    x, _ = Batches(config(folder, sources=[{"dataset": str(folder)}]).sources, 4 * 32**2, 0.5, seed=0, phases=3).batch(0)
+    assert x.shape == (4, 3, 32, 32)
+    assert torch.equal(x.sum(1), torch.ones(4, 32, 32))
 
 
 def loop(config: PretrainConfig) -> Pretraining:
@@ -112,7 +140,7 @@ def test_two_workers_learn_and_one_goes_on(images: Path, tmp_path: Path, local_r
 def test_what_cannot_be_pretrained(images: Path, tmp_path: Path, local_ray: None) -> None:
     many = md.write(tmp_path / "many", md.generate("Polycrystal", 20, (32, 32), n_phases=3))
     for changes, message in (
-        ({"sources": [{"dataset": str(many)}]}, "holds no square images of two phases"),
+        ({"sources": [{"dataset": str(many)}]}, "holds no square images of 2 phases"),
         ({"sources": [{"dataset": str(images), "window": 64}]}, "has images of 48 pixels; expected 64 or more"),
         ({"network": NETWORK | {"decoder": "random_field"}}, "The decoder random_field has no denoiser"),
         ({"start": str(tmp_path / "nowhere")}, "is no model bundle"),

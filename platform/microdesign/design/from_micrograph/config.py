@@ -25,8 +25,8 @@ _SEARCH: Mapping[str, Any] = {"goal": 0.02, "patience": 40}
 class MicrographConfig(ImageSettings):
     """From one micrograph to designs like it with a target's properties."""
 
-    micrograph: str = Field(description="file of one segmented image of two phases, of any known format")
-    materials: Materials = Field(description="the phases of labels 0 and 1")
+    micrograph: str = Field(description="file of one segmented image of two phases or more, of any known format")
+    materials: Materials = Field(description="the phases, in the order of their labels")
     target: Mapping[str, Any] = Field(
         description="goals as in a campaign; a number may be a multiple of the micrograph's own value: {Ex: {times: "
         "1.15}, kx: match, ky: {at_most: 1.2x}}"

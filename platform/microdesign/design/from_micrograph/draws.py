@@ -44,7 +44,7 @@ def draw_dataset(
     Raises:
         MicrodesignError: The model draws images of one phase alone.
     """
-    surrogate = LocalSurrogate(bundle)
+    surrogate, phases = LocalSurrogate(bundle), bundle.description.model.network.phases
     writer = DatasetWriter(folder, settings={"model": bundle.digest, "windows": len(windows), "seed": seed}, seed=seed)
     names = [f"draws-{number:04d}" for number in range(-(-n // SHARD))]
     missing = [name for name in names if not writer.has_shard(name)]
@@ -54,9 +54,9 @@ def draw_dataset(
         if name in missing:
             count = min(SHARD, n - SHARD * number)
             stream = np.random.default_rng([seed, number])
-            labels = _of_two_phases(surrogate, mean, std, count, stream)
+            labels = _of_several_phases(surrogate, mean, std, count, stream)
             writer.write_shard(
-                name, Microstructures(labels=labels, n_phases=2, classes=("draw",) * count, **(physical or {}))
+                name, Microstructures(labels=labels, n_phases=phases, classes=("draw",) * count, **(physical or {}))
             )
         progress.count(min(n, SHARD * (number + 1)), n, "images drawn")
     return writer.finish(names)
@@ -74,7 +74,7 @@ def encode_windows(
         model.set_periodic(True)
 
 
-def _of_two_phases(
+def _of_several_phases(
     surrogate: LocalSurrogate,
     mean: NDArray[np.float64],
     std: NDArray[np.float64],
@@ -87,4 +87,4 @@ def _of_two_phases(
         found = np.concatenate((found, labels[np.ptp(labels, axis=(1, 2)) > 0]))
         if len(found) == n:
             return found
-    raise MicrodesignError("The model draws images of one phase alone; the micrograph has too little of the other one.")
+    raise MicrodesignError("The model draws images of one phase alone; the micrograph has too little of the others.")

@@ -37,7 +37,9 @@ def likeness_limit(config: MicrographConfig, material: Material, drawn: Dataset,
     """
     if config.within is None:
         return None
-    distances = distance_to_population(str(material.folder), phases=2)(drawn.load(most=MOST_COMPARED).labels)
+    distances = distance_to_population(str(material.folder), phases=material.phases)(
+        drawn.load(most=MOST_COMPARED).labels
+    )
     within = chosen_within(distances) if config.within == "auto" else config.within
     near = 100 * (distances <= 1).mean()
     progress(

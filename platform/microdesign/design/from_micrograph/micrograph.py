@@ -24,7 +24,7 @@ _ISOTROPIC = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Micrograph:
-    """One image of two phases.
+    """One image of two phases or more.
 
     Attributes:
         path: Its file.
@@ -54,7 +54,7 @@ def read_micrograph(
         reader: A name in `READERS`, or `MODULE:CLASS` of a reader of your own; None chooses by the path.
 
     Raises:
-        InputError: It is not one image of two phases, or smaller than a window.
+        InputError: It is not one image of two phases or more, or smaller than a window.
     """
     batches = list(read_images(path, options=options, reader=reader))
     n = sum(map(len, batches))
@@ -71,18 +71,14 @@ def read_micrograph(
         )
     found = np.unique(image.labels)
     if len(found) == 1:
-        raise InputError(f"{path}: is of phase {found[0]} alone; expected an image of two phases, 0 and 1.")
-    if len(found) == 2 and tuple(found) != (0, 1):
-        raise InputError(f"{path}: holds the labels {found[0]} and {found[1]}; expected 0 and 1.")
-    if len(found) > 2:
-        what = (
-            f"{len(found)} phases"
-            if len(found) < 10
-            else f"{len(found)} grey values, and is not segmented (--threshold otsu)"
-        )
+        raise InputError(f"{path}: is of phase {found[0]} alone; expected an image of two phases or more.")
+    if len(found) > MOST_PHASES:
         raise InputError(
-            f"{path}: holds {what}; the decoder draws images of two phases, so expected labels 0 and 1 alone."
+            f"{path}: holds {len(found)} grey values, and is not segmented (--threshold otsu); expected labels of at "
+            f"most {MOST_PHASES} phases."
         )
+    if tuple(found) != tuple(range(len(found))):
+        raise InputError(f"{path}: holds the labels {', '.join(map(str, found))}; expected 0 to {len(found) - 1}.")
     # Whatever a file says: the program's own formats call images periodic unless told otherwise.
     return Micrograph(Path(path), replace(image, periodic=False), size or window_size(image.shape))
 
@@ -98,13 +94,13 @@ def window_size(shape: tuple[int, ...]) -> int:
     return max(LEAST_SIZE, min(USUAL_SIZE, half))
 
 
-def may_be_turned(windows: NDArray[np.uint8], periodic: bool = False) -> bool:
+def may_be_turned(windows: NDArray[np.uint8], periodic: bool = False, n_phases: int = 2) -> bool:
     """Whether windows `(n, N, N)` of a material are as alike to it when they are turned by 90 degrees.
 
     The measure is the distance from the windows as a population: 95 % of them are within 1, see `Population`.
     """
     try:
-        population = Population.fit(windows, periodic=periodic)
+        population = Population.fit(windows, n_phases, periodic=periodic)
     except InputError:  # too few to say
         return False
     turned = np.ascontiguousarray(np.rot90(windows, axes=(1, 2)))

@@ -71,7 +71,8 @@ def _reason(name: str, micrograph: Micrograph, materials: Materials) -> str:
         return "its phases leave it undefined"
     does, fill = ("carries load", "") if kind == "E" else ("conducts", ", a conducting fluid in the pores (air, water)")
     share = float((micrograph.labels == solid[0]).mean())
+    others = " or ".join(str(phase) for phase in range(len(materials.phases)) if phase != solid[0])
     return (
         f"phase {solid[0]}, which alone {does}, takes {100 * share:.0f} % of it and does not hang together from side "
-        f"to side. Give the phases in the other order where phase {1 - solid[0]} is the solid{fill}"
+        f"to side. Give the phases in {'the other' if len(materials.phases) == 2 else 'another'} order where phase {others} is the solid{fill}"
     )

@@ -56,22 +56,22 @@ def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -
         on_segmented: As of `ReadOptions`, for a picture of a grey micrograph's phases.
 
     Raises:
-        InputError: The micrograph is none that can be drawn, the phases are not two, the target is unknown or cannot be
-            had, or the folder holds other things.
+        InputError: The micrograph is none that can be drawn, has other phases than the materials, the target is unknown
+            or cannot be had, or the folder holds other things.
     """
-    if (n := len(config.materials.phases)) != 2:
-        raise InputError(
-            f"materials: {n} phases; the decoder draws images of two, so expected those of labels 0 and 1."
-        )
     check_own_folder(Path(config.folder).resolve(), SETTINGS, "a run from a micrograph")
     micrograph = read_micrograph(config.micrograph, config.size, config.read_options(on_segmented), config.reader)
+    if (n := len(config.materials.phases)) != micrograph.image.n_phases:
+        raise InputError(
+            f"materials: {n} phases; expected {micrograph.image.n_phases}, those of the labels of {micrograph.path}."
+        )
     names = standard_parts(config.target.get("properties", {}))
     own = own_properties(micrograph, config)
     check_not_zero(list(config.target.get("properties", {})), own, micrograph, config.materials)
     goals = resolve(config.target.get("properties", {}), own)
-    target = validate_config(Target, {**config.target, "properties": goals}, "the target")
+    target = validate_config(Target, {**config.target, "properties": goals}, "the target").of_images(2, n)
     check_feasible(target, config.materials)
-    target.constraints.check_images((micrograph.size,) * 2)
+    target.constraints.check_images((micrograph.size,) * 2, phases=n)
     return Prepared(micrograph, own, target, names)
 
 

@@ -15,7 +15,7 @@ from microdesign.learning.training.registration import TrackingConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle
 from microdesign.model.model_config import ModelConfig
-from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.networks.config import LOCAL_GLOBAL, NetworkConfig
 
 MANY = 160
 """Draws from which training takes batches of 64."""
@@ -27,7 +27,7 @@ def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> P
     minutes = FINE_TUNING * config.minutes
     return PretrainConfig(
         sources=(SourceConfig(dataset=str(material.folder), window=material.size),),
-        network=NetworkConfig(size=material.size),
+        network=NetworkConfig(size=material.size, phases=material.phases, decoder=LOCAL_GLOBAL),
         start=PRETRAINED,
         minutes=minutes,
         decay_minutes=minutes / 2,

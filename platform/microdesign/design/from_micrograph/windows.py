@@ -26,12 +26,14 @@ class Material:
         folder: Data set of the image, from which training cuts windows at random places.
         windows: Windows that overlap by half, uint8 `(m, N, N)`.
         size: Pixels N along each axis of a window.
+        phases: Number of phases.
         turns: Whether the material may be turned and mirrored.
     """
 
     folder: Path
     windows: NDArray[np.uint8]
     size: int
+    phases: int
     turns: bool
 
 
@@ -43,19 +45,20 @@ def write_micrograph(micrograph: Micrograph, folder: Path, turns: bool | None, p
     writer.finish(["micrograph"])
     write_labels(folder / "micrograph.npy", micrograph.labels)
     cut = cut_windows(micrograph.image, micrograph.size)
-    fractions = cut.mean((1, 2))
-    progress(
-        f"{len(cut)} windows of {micrograph.size} x {micrograph.size} pixels, phase 1 takes "
-        f"{fractions.min():.3g} to {fractions.max():.3g} of one, {fractions.mean():.3g} in the mean"
+    phases = micrograph.image.n_phases
+    fractions = ((phase, (cut == phase).mean((1, 2))) for phase in range(1, phases))
+    parts = (
+        f"phase {n} takes {each.min():.3g} to {each.max():.3g}, {each.mean():.3g} in the mean" for n, each in fractions
     )
-    turned = may_be_turned(cut) if turns is None else turns
+    progress(f"{len(cut)} windows of {micrograph.size} x {micrograph.size} pixels, of which {'; '.join(parts)}")
+    turned = may_be_turned(cut, n_phases=phases) if turns is None else turns
     how = "as asked" if turns is not None else "by the likeness of its turned windows"
     progress(f"the material is {'' if turned else 'not '}turned and mirrored, {how}")
-    return Material(folder, cut, micrograph.size, turned)
+    return Material(folder, cut, micrograph.size, phases, turned)
 
 
 def cut_windows(image: Microstructures, size: int) -> NDArray[np.uint8]:
-    """Windows `(m, N, N)` of two phases, which overlap by half; of a large image they lie further apart."""
+    """Windows `(m, N, N)` of more than one phase, which overlap by half; of a large image they lie further apart."""
     stride = max(size // 2, math.ceil(math.sqrt(math.prod(image.shape) / MOST_WINDOWS)))
     labels = windows(image, size=size, stride=stride, split_by_region=False).labels
     return labels[np.ptp(labels, axis=(1, 2)) > 0]

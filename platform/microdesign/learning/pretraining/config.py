@@ -11,7 +11,7 @@ from microdesign.model.networks.config import NetworkConfig
 class SourceConfig(Config):
     """Images of one kind to learn from."""
 
-    dataset: str = Field(description="folder of a data set of two-phase images")
+    dataset: str = Field(description="folder of a data set of images")
     share: float = Field(1.0, gt=0, description="share of the steps, relative to the other sources")
     window: int | None = Field(
         None,
@@ -28,7 +28,9 @@ class PretrainConfig(Config):
     sources: tuple[SourceConfig, ...] = Field(min_length=1, description="what to learn from")
     network: NetworkConfig = Field(NetworkConfig(), description="networks, with the decoder local_global")
     start: str | None = Field(
-        None, description="bundle folder whose weights to start from, or pretrained; null: seeded weights"
+        None,
+        description="bundle folder whose weights to start from, or pretrained; weights of two phases start more "
+        "phases too; null: seeded weights",
     )
     minutes: float = Field(120, gt=0, description="wall time; a run that was killed goes on with what is left of it")
     decay_minutes: float = Field(
@@ -42,7 +44,7 @@ class PretrainConfig(Config):
     )
     kl: float = Field(2e-5, ge=0, description="weight of KL(q(z|x) || N(0, 1)) in nats: 1e-3 loses the latent")
     turns: bool = Field(True, description="whether images are turned by 90 degrees and mirrored")
-    inverted: float = Field(0.15, ge=0, le=1, description="share of the steps with the phases exchanged")
+    inverted: float = Field(0.15, ge=0, le=1, description="share of the steps with the phases in the opposite order")
     pixels: int = Field(64**3, ge=64**2, description="pixels of a worker's batch")
     optimizer: OptimizerConfig = Field(
         OptimizerConfig(learning_rate=1e-3, weight_decay=1e-3, schedule=LearningRateSchedule(kind="constant")),

@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from microdesign.core.errors import InputError
 from microdesign.learning.pretraining.config import PretrainConfig
+from microdesign.learning.pretraining.more_phases import for_more_phases
 from microdesign.learning.pretraining.sources import Batches
 from microdesign.learning.training.loop import State
 from microdesign.model.losses.reconstruction import build_losses
@@ -44,7 +45,7 @@ def model_config(config: PretrainConfig) -> ModelConfig:
 
 
 def initial_model(config: PretrainConfig) -> VAERegression:
-    """The model before the first step, with seeded weights or those of `start`.
+    """The model before the first step, with seeded weights or those of `start`, which may be of two phases.
 
     Raises:
         InputError: The decoder has no denoiser, or `start` is no bundle or one of another architecture.
@@ -55,7 +56,11 @@ def initial_model(config: PretrainConfig) -> VAERegression:
         raise InputError(f"The decoder {config.network.decoder} has no denoiser; expected local_global.")
     if config.start is not None:
         try:
-            model.load_state_dict(start_bundle(config.start).model.state_dict())
+            given = start_bundle(config.start)
+            weights = given.model.state_dict()
+            if given.description.model.network.phases == 2 < config.network.phases:
+                weights = for_more_phases(weights, model)
+            model.load_state_dict(weights)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise InputError(f"start: {config.start} is of another architecture ({reason}).") from None
@@ -74,7 +79,7 @@ class Objective(nn.Module):
         self.losses = build_losses(settings.loss, settings.weights, settings.settings)
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and its terms, for indicators `(B, 1, N, N)`."""
+        """The loss and its terms, for indicators `(B, C, N, N)`."""
         with mixed_precision(x.device):
             posterior = self.model.infer(x)
             z = posterior.sample()
@@ -114,7 +119,8 @@ class Pretraining:
     ) -> None:
         self.config, self.model, self.rank, self.world = config, model, rank, world
         self.device = next(model.parameters()).device
-        self.batches = Batches(config.sources, config.pixels, config.inverted, config.seed, config.turns)
+        phases = config.network.phases
+        self.batches = Batches(config.sources, config.pixels, config.inverted, config.seed, config.turns, phases)
         objective = Objective(model, config)
         draft = objective.decoder.draft.requires_grad_(config.draft > 0)
         of_draft = {id(each) for each in draft.parameters()}

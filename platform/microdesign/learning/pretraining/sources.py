@@ -10,6 +10,7 @@ from microdesign.core.errors import InputError
 from microdesign.learning.data.samples import Samples, usable
 from microdesign.learning.pretraining.config import SourceConfig
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.microstructure.data.indicators import indicators
 from microdesign.microstructure.data.shards import unpack
 
 
@@ -17,20 +18,20 @@ class Source:
     """The training images of a data set, packed.
 
     Raises:
-        InputError: There is no such data set, its images are no squares of two phases, or a window does not fit.
+        InputError: There is no such data set, its images are no squares of so many phases, or a window does not fit.
     """
 
-    def __init__(self, config: SourceConfig) -> None:
+    def __init__(self, config: SourceConfig, phases: int = 2) -> None:
         dataset = Dataset.open(config.dataset)
         manifest, window = dataset.manifest, config.window
         square = window is not None or len(set(manifest.shape)) == 1
-        if manifest.n_phases != 2 or not square or len(manifest.shape) != 2:
-            raise InputError(f"{config.dataset}: holds no square images of two phases, which pretraining takes.")
+        if manifest.n_phases != phases or not square or len(manifest.shape) != 2:
+            raise InputError(f"{config.dataset}: holds no square images of {phases} phases, which the network takes.")
         if window is not None and window > min(manifest.shape):
             raise InputError(
                 f"{config.dataset}: has images of {min(manifest.shape)} pixels; expected {window} or more."
             )
-        self.window, self.shape = window, manifest.shape
+        self.window, self.shape, self.phases = window, manifest.shape, phases
         self.size = window or manifest.shape[0]
         self.periodic = window is None and manifest.periodic
         self.samples = Samples.read(dataset, usable(dataset, "train", (), True))
@@ -39,10 +40,10 @@ class Source:
         """n images or windows, uint8 `(n, size, size)`, chosen at random with repetition."""
         chosen = stream.integers(len(self.samples), size=n)
         if self.window is None:
-            return unpack(self.samples.packed[chosen], self.shape, 2)
+            return unpack(self.samples.packed[chosen], self.shape, self.phases)
         # Of few large images each is unpacked once.
         some, which = np.unique(chosen, return_inverse=True)
-        labels = unpack(self.samples.packed[some], self.shape, 2)
+        labels = unpack(self.samples.packed[some], self.shape, self.phases)
         corners = stream.integers(np.array(self.shape) - self.window + 1, size=(n, 2))
         return np.stack(
             [
@@ -58,21 +59,28 @@ class Batches:
     Args:
         configs: The sources.
         pixels: Pixels of a batch, so that all take about the same time.
-        inverted: Share of the steps with the phases exchanged.
+        inverted: Share of the steps with the phases in the opposite order.
         seed: Of all draws.
         turns: Whether images are turned and mirrored.
+        phases: Number of phases P.
     """
 
     def __init__(
-        self, configs: Sequence[SourceConfig], pixels: int, inverted: float, seed: int, turns: bool = True
+        self,
+        configs: Sequence[SourceConfig],
+        pixels: int,
+        inverted: float,
+        seed: int,
+        turns: bool = True,
+        phases: int = 2,
     ) -> None:
-        self.sources = [Source(each) for each in configs]
+        self.sources = [Source(each, phases) for each in configs]
         shares = np.array([each.share for each in configs])
         self.shares, self.pixels, self.inverted, self.seed = shares / shares.sum(), pixels, inverted, seed
-        self.turns = turns
+        self.turns, self.phases = turns, phases
 
     def batch(self, number: int) -> tuple[Tensor, bool]:
-        """Indicators `(B, 1, N, N)`, channels last, and whether they are periodic."""
+        """Indicators `(B, C, N, N)`, channels last, and whether they are periodic."""
         stream = np.random.default_rng([self.seed, number])
         source = self.sources[int(stream.choice(len(self.sources), p=self.shares))]
         labels = source.draw(max(1, self.pixels // source.size**2), stream)
@@ -81,6 +89,6 @@ class Batches:
         if self.turns:
             labels = labels[:, ::-1] if stream.random() < 0.5 else labels
             labels = labels.transpose(0, 2, 1) if stream.random() < 0.5 else labels
-        labels = 1 - labels if stream.random() < self.inverted else labels
-        x = torch.from_numpy(np.ascontiguousarray(labels)).float()[:, None]
+        labels = self.phases - 1 - labels if stream.random() < self.inverted else labels
+        x = indicators(torch.from_numpy(np.ascontiguousarray(labels)), self.phases)
         return x.contiguous(memory_format=torch.channels_last), source.periodic
