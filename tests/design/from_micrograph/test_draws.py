@@ -14,6 +14,7 @@ from microdesign.design.from_micrograph.latents import BEYOND, spread_latents
 from microdesign.design.from_micrograph.likeness import likeness_limit
 from microdesign.design.from_micrograph.micrograph import read_micrograph
 from microdesign.design.from_micrograph.windows import write_micrograph
+from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.prior.config import STANDARD, PriorConfig
@@ -23,9 +24,13 @@ from microdesign.surrogate.local import LocalSurrogate
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def bundle() -> Bundle:
+    return of_phases(2)
+
+
+def of_phases(phases: int) -> Bundle:
     torch.manual_seed(0)
-    network = {"size": 32, "widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "local_global"}
+    network = {"size": 32, "phases": phases, "widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "local_global"}
     network |= {"denoiser": {"width": 8, "depth": 1, "steps": 2}}
     config = ModelConfig.model_validate({"network": network, "prior": PriorConfig(kind=STANDARD)})
     nothing = Standardization(names=(), units=(), offsets=(), scales=())
@@ -50,6 +55,21 @@ def test_windows_are_encoded_without_their_seams(bundle: Bundle) -> None:
     whole = surrogate.encode(windows)[0]
     assert not np.allclose(encode_windows(surrogate, windows)[0], whole)
     assert surrogate.encode(windows)[0] == pytest.approx(whole)  # and the model sees periodic images again
+
+
+def test_three_phases(tmp_path: Path) -> None:
+    """Draws have all phases of the micrograph, and their likeness is that of three."""
+    np.save(tmp_path / "a.npy", md.generate("Polycrystal", 1, (96, 96), seed=2, n_phases=3).labels[0])
+    material = write_micrograph(read_micrograph(tmp_path / "a.npy", 32), tmp_path / "windows", False, silent)
+    assert material.phases == 3
+    made = of_phases(3)
+    drawn = draw_dataset(made, material.windows, tmp_path / "drawn", 40, 0).load()
+    assert drawn.n_phases == 3
+    assert set(np.unique(drawn.labels)) == {0, 1, 2}
+    given = {"micrograph": "a.npy", "materials": {"phases": [{"k": 1}, {"k": 2}, {"k": 3}]}, "target": {"kx": 1.5}}
+    found = likeness_limit(MicrographConfig.model_validate(given), material, Dataset.open(tmp_path / "drawn"), silent)
+    assert found is not None
+    assert found >= 1
 
 
 def test_designs_are_held_to_what_draws_can_be(bundle: Bundle, tmp_path: Path) -> None:
