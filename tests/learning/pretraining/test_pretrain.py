@@ -74,7 +74,9 @@ def test_weights_of_two_phases_start_more() -> None:
 
 def test_batches_of_many_phases(tmp_path: Path) -> None:
     folder = md.write(tmp_path / "many", md.generate("Polycrystal", 20, (32, 32), n_phases=3))
-    x, _ = Batches(config(folder, sources=[{"dataset": str(folder)}]).sources, 4 * 32**2, 0.5, seed=0, phases=3).batch(0)
+    x, _ = Batches(config(folder, sources=[{"dataset": str(folder)}]).sources, 4 * 32**2, 0.5, seed=0, phases=3).batch(
+        0
+    )
     assert x.shape == (4, 3, 32, 32)
     assert torch.equal(x.sum(1), torch.ones(4, 32, 32))
 
