@@ -31,6 +31,7 @@ def for_more_phases(weights: Mapping[str, Tensor], model: VAERegression) -> dict
     seeded = model.state_dict()
     channels = len(seeded["decoder.denoiser.last.bias"])
     level = torch.linspace(-1, 1, channels)
+    assert model.features is not None  # of a latent vector, as the decoder local_global has it
     spectral = model.features.spectral.features // channels
     found: dict[str, Tensor] = {}
     for name, own in seeded.items():
