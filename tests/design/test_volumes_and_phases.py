@@ -108,6 +108,7 @@ def test_three_phases(tmp_path: Path) -> None:
     }
     result = designed(small_surrogate(network, materials=THREE), target, tmp_path)
     assert len(result.candidates)
+    page = (tmp_path / "c" / "report.html").read_text()
     for candidate, labels in zip(result.candidates, result.images, strict=True):
         shares = np.bincount(labels.ravel(), minlength=3) / labels.size
         assert candidate.constraints["volume_fraction_1"] == pytest.approx(shares[1])
@@ -116,6 +117,7 @@ def test_three_phases(tmp_path: Path) -> None:
         compliance = np.linalg.inv(homogenize(labels, THREE, tolerance=1e-6).stiffness[0])
         assert candidate.verified["Ex"] == pytest.approx(1 / compliance[0, 0], rel=1e-3)
         assert read(candidate.files["vti"]).n_phases == 3
+        assert f"{shares[1]:.3g} / {shares[2]:.3g}" in page
 
 
 def test_what_cannot_be(volumes: LocalSurrogate, tmp_path: Path) -> None:

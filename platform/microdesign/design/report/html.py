@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -103,7 +104,7 @@ def _render(result: CampaignResult) -> Path:
     environment.filters |= {
         "images": lambda path: [data_uri(labels, result.target.phases) for labels in result.labels(path)],
         "aspect": lambda path: " / ".join(map(str, reversed(_extent(result, path)))),
-        "fraction": lambda path: f"{float((result.labels(path) == 1).mean()):.4g}",
+        "fraction": lambda path: _fractions(result.labels(path), result.target.phases),
         "download": lambda path: download(path, result.folder),
         "name": lambda path: Path(path).name,
         "percent": lambda value: f"{100 * value:.2f} %",
@@ -176,6 +177,11 @@ def _grouped(charts: Mapping[str, Chart]) -> dict[str, list[str]]:
     return {"reached": reached, "statistics": statistics, "search": search}
 
 
+def _fractions(labels: np.ndarray, phases: int) -> str:
+    """The volume fractions of all phases but the first, `0.27 / 0.17`."""
+    return " / ".join(f"{float((labels == phase).mean()):.3g}" for phase in range(1, phases))
+
+
 def _reference(result: CampaignResult) -> dict[str, Any] | None:
     """What the page shows of the image beside the candidates; None without one."""
     if result.reference is None:
@@ -186,7 +192,6 @@ def _reference(result: CampaignResult) -> dict[str, Any] | None:
         "whole": whole_picture(labels),
         "part": part_picture(labels, size) if 0 < size <= min(labels.shape) else None,
         "extent": " x ".join(map(str, labels.shape)),
-        "fraction": float((labels == 1).mean()),
         "properties": {n: v for n, v in result.reference.properties.items() if n in result.target.names},
     }
 
