@@ -16,6 +16,7 @@ from microdesign.physics.label_images import LabelImages, label_stacks
 from microdesign.physics.materials import Materials, load_materials
 from microdesign.physics.properties import properties_of, property_unit, property_units, property_values
 from microdesign.physics.solver.boundary import chosen_boundary
+from microdesign.physics.solver.conjugate_gradients import MOST_ITERATIONS
 from microdesign.physics.solver.homogenization import Homogenization
 from microdesign.physics.solver.homogenization import homogenize as solve
 from microdesign.physics.solver.precision import Precision
@@ -158,7 +159,7 @@ def homogenize(
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
-    max_iterations: int = 2000,
+    max_iterations: int = MOST_ITERATIONS,
 ) -> EffectiveProperties:
     """Computes the effective stiffness and conductivity of images or volumes, periodic or mirrored at their faces.
 

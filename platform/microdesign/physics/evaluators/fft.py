@@ -12,6 +12,7 @@ from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import component_names, properties_of, property_names, tensor_entries
 from microdesign.physics.solver.boundary import BoundaryChoice, chosen_boundary
+from microdesign.physics.solver.conjugate_gradients import MOST_ITERATIONS
 from microdesign.physics.solver.discretization import Discretization
 from microdesign.physics.solver.precision import Precision
 
@@ -39,7 +40,9 @@ class FFTEvaluator(Config):
     )
     tolerance: float = Field(1e-4, ge=1e-12, le=0.1, description="relative error of the effective tensors")
     precision: Precision = Field("auto", description="floating-point type of the fields")
-    max_iterations: int = Field(2000, ge=1, description="iterations after which an image counts as not converged")
+    max_iterations: int = Field(
+        MOST_ITERATIONS, ge=1, description="iterations after which an image counts as not converged"
+    )
     device: str = Field(
         "cpu",
         pattern=r"^(cpu|cuda(:\d+)?)$",

@@ -23,6 +23,8 @@ VANISHING = 1e-6
 Every iterate's energy is an upper bound, so the effective modulus is then smaller still."""
 
 _UNBOUNDED = 1e200
+MOST_ITERATIONS = 10_000
+"""Usual limit. Most images take a hundred; of solids that hang together by necks of a pixel, 256 x 256 take 3000."""
 """Stands for 1 / (smallest eigenvalue) where that is 0: it makes any error too large, and no error none."""
 
 

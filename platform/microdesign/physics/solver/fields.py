@@ -10,6 +10,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
+from microdesign.physics.solver.conjugate_gradients import MOST_ITERATIONS
 from microdesign.physics.solver.discretization import with_direction
 from microdesign.physics.solver.homogenization import check_labels, check_spacing, homogenize
 from microdesign.physics.solver.precision import Precision
@@ -49,7 +50,7 @@ def local_fields(
     boundary: str = "periodic",
     tolerance: float = 1e-6,
     precision: Precision = "auto",
-    max_iterations: int = 2000,
+    max_iterations: int = MOST_ITERATIONS,
 ) -> LocalFields:
     """Solves one image by `q1` and returns its fields for a macroscopic strain and, or, temperature gradient.
 

@@ -8,6 +8,7 @@ import numpy as np
 from microdesign.core.errors import InputError, NotConvergedError
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.boundary import check_boundary
+from microdesign.physics.solver.conjugate_gradients import MOST_ITERATIONS
 from microdesign.physics.solver.discretization import hourglass
 from microdesign.physics.solver.equations import Conduction, Elasticity
 from microdesign.physics.solver.precision import Precision, field_type
@@ -59,7 +60,7 @@ def homogenize(
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
-    max_iterations: int = 2000,
+    max_iterations: int = MOST_ITERATIONS,
     keep_fields: bool = False,
     start: Sequence[Fields] = (),
 ) -> Homogenization:
@@ -145,7 +146,8 @@ def refuse_unconverged(result: Homogenization, tolerance: float, max_iterations:
         first = failed[0]
         raise NotConvergedError(
             f"{len(failed)} of {n} images did not converge in {max_iterations} iterations; image {first} reached "
-            f"a relative error of {result.error_estimate[first]:.1e}; the tolerance is {tolerance:.1e}.",
+            f"a relative error of {result.error_estimate[first]:.1e}; the tolerance is {tolerance:.1e}. Raise the "
+            "iterations (max_iterations), or the tolerance.",
             best=result,
         )
 

@@ -15,7 +15,7 @@ import torch
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.boundary import LoadCases, Parity, check_boundary, without_wrap
-from microdesign.physics.solver.conjugate_gradients import iterate
+from microdesign.physics.solver.conjugate_gradients import MOST_ITERATIONS, iterate
 from microdesign.physics.solver.discretization import hourglass
 from microdesign.physics.solver.equations import Conduction, Elasticity
 from microdesign.physics.solver.homogenization import (
@@ -46,7 +46,7 @@ def homogenize_batch(
     discretization: str = "q1",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
-    max_iterations: int = 2000,
+    max_iterations: int = MOST_ITERATIONS,
 ) -> Homogenization:
     """Computes what `solver.homogenize` does on a torch device; the images iterate together until the last is done.
 

@@ -13,6 +13,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.physics.materials import Materials, TensorPhase
 from microdesign.physics.properties import properties_of
+from microdesign.physics.solver.conjugate_gradients import MOST_ITERATIONS
 from microdesign.physics.solver.homogenization import Homogenization, homogenize
 from microdesign.physics.solver.precision import Precision
 
@@ -46,7 +47,7 @@ def discretization_uncertainty(
     boundary: str = "periodic",
     tolerance: float = 1e-4,
     precision: Precision = "auto",
-    max_iterations: int = 2000,
+    max_iterations: int = MOST_ITERATIONS,
 ) -> Uncertainty:
     """Homogenizes by `q1` and by `rotated`, and brackets the plane conductivity; arguments as of `homogenize`.
 
