@@ -21,7 +21,7 @@ def test_moments_do_not_see_coarse_shifts() -> None:
     shifted = x.roll((8, -16), (-2, -1))
     assert not torch.allclose(features(x, trunk(x)), features(shifted, trunk(shifted)))
     with torch.no_grad():
-        features.dense.weight[:, : config.widths[-1] * config.coarse**2] = 0
+        features.dense.weight[:, : config.widths[-1] * config.coarse_shape[0] ** 2] = 0
     torch.testing.assert_close(features(x, trunk(x)), features(shifted, trunk(shifted)))
 
 
@@ -32,9 +32,7 @@ def test_maps_and_features() -> None:
             x = images(config)
             maps = Trunk(config)(x)
             widths = (8, 16, 16)
-            assert [h.shape for h in maps] == [
-                (2, w, *(n,) * dimensions) for w, n in zip(widths, config.sizes, strict=True)
-            ]
+            assert [h.shape for h in maps] == [(2, w, *shape) for w, shape in zip(widths, config.shapes, strict=True)]
             features = Features(config)
             assert features(x, maps).shape == (2, features.size)
             assert features.size == 32 + features.spectral.features + config.channels
@@ -52,7 +50,7 @@ def test_the_dense_layer_does_not_grow_with_the_image() -> None:
     for decoder in ("random_field", "local_global"):
         small, large = (Features(NetworkConfig(size=size, decoder=decoder)).dense.weight.shape for size in (64, 208))
         assert small == large
-    assert NetworkConfig().coarse == MOST_POSITIONS
+    assert NetworkConfig().coarse_shape == (MOST_POSITIONS,) * 2
 
 
 def test_features_of_the_local_global_network_belong_to_pixels_and_not_to_the_image() -> None:

@@ -40,8 +40,12 @@ FRACTIONS = 1.0
 
 
 def model_config(config: PretrainConfig) -> ModelConfig:
-    """The architecture: the networks, with a standard normal prior."""
-    return ModelConfig(network=config.network, prior=PriorConfig(kind=STANDARD))
+    """The architecture: the networks, with a standard normal prior.
+
+    There is no regressor yet; that of a training which starts here begins with a copy of the encoder's feature maps.
+    """
+    network = config.network.model_copy(update={"regressor": "shared"})
+    return ModelConfig(network=network, prior=PriorConfig(kind=STANDARD))
 
 
 def initial_model(config: PretrainConfig) -> VAERegression:
