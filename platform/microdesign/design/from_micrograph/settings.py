@@ -30,12 +30,15 @@ def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> P
         network=NetworkConfig(size=material.size, phases=material.phases, decoder=LOCAL_GLOBAL),
         start=PRETRAINED,
         minutes=minutes,
-        decay_minutes=minutes / 2,
+        decay_minutes=0.7 * minutes,
         turns=material.turns,
         inverted=0.0,
         pixels=16 * 64**2,
         optimizer=OptimizerConfig(
-            learning_rate=3e-4, weight_decay=1e-3, schedule=LearningRateSchedule(kind="constant")
+            # Four minutes on windows of a sandstone: 29 % of the draws as alike as windows, 20 % at 3e-4.
+            learning_rate=1e-3,
+            weight_decay=1e-3,
+            schedule=LearningRateSchedule(kind="constant"),
         ),
         warmup=30,
         average=0.99,
