@@ -68,7 +68,7 @@ class DemoConfig(Config):
     cpus: float = Field(
         default_factory=lambda: min(2, os.cpu_count() or 1), gt=0, description="CPU cores of the one training worker"
     )
-    campaign: SearchConfig = SearchConfig(goal=0.02, patience=40)
+    campaign: SearchConfig = SearchConfig(goal=0.02)
 
     @model_validator(mode="before")
     @classmethod
