@@ -12,6 +12,7 @@ from tests.cli.conftest import Command, materials, refused
 def test_what_cannot_be_designed_from_leaves_nothing(command: Command) -> None:
     image = md.generate("GRF", 1, (64, 64)).labels[0]
     np.save("scan.npy", image)
+    np.save("mixed.npy", image + (np.indices((64, 64)).sum(0) % 16 < 4))
     np.save("one.npy", np.zeros((64, 64), np.uint8))
     np.save("small.npy", image[:20, :20])
     given = ("design", "--from", "scan.npy", "--materials", materials())
@@ -35,6 +36,10 @@ def test_what_cannot_be_designed_from_leaves_nothing(command: Command) -> None:
         ((*given, "--target", "Ex=1.1x", "--set", "colour=red"), ("colour",)),
         ((*given, "--target", "Ex=1.1x", "--folder", "."), ("holds other files",)),
         ((*given[:-1], three, "--target", "Ex=1.1x"), ("materials: 3 phases",)),
+        (
+            ("design", "--from", "mixed.npy", "--materials", three, "--target", "Ex=1.1x", "--robust"),
+            ("robust: is of micrographs of two phases; this one has 3",),
+        ),
         (
             ("design", "--from", "islands.npy", "--materials", "pore,quartz", "--target", "Ex=10"),
             ("Ex is 0 for it", "phase 1, which alone carries load, takes 25 % of it", "the other order"),

@@ -65,6 +65,8 @@ def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -
         raise InputError(
             f"materials: {n} phases; expected {micrograph.image.n_phases}, those of the labels of {micrograph.path}."
         )
+    if config.campaign.robust and n != 2:
+        raise InputError(f"robust: is of micrographs of two phases; this one has {n}.")
     names = standard_parts(config.target.get("properties", {}))
     own = own_properties(micrograph, config)
     check_not_zero(list(config.target.get("properties", {})), own, micrograph, config.materials)
