@@ -87,16 +87,16 @@ def end_now() -> Never:
 
 
 def _raise(number: int, _frame: FrameType | None) -> None:
-    _note(number)
+    if not ending.came:
+        ending.code = _code_of(number)
+    ending.came += 1
     while ending.at_once:  # the watching thread is ending the process
         time.sleep(0.1)
     raise KeyboardInterrupt
 
 
-def _note(number: int) -> None:
-    if not ending.came:
-        ending.code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
-    ending.came += 1
+def _code_of(number: int) -> int:
+    return TERMINATED if number == signal.SIGTERM else INTERRUPTED
 
 
 def _watch(waiting: socket.socket) -> None:
@@ -108,7 +108,7 @@ def _watch(waiting: socket.socket) -> None:
                 continue
             seen += 1
             if seen == 1:
-                ending.code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
+                ending.code = _code_of(number)
             if seen > 1 or ending.at_once:
                 end_now()
             if number == signal.SIGTERM:
