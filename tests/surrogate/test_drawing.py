@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Recorded
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import NetworkConfig
@@ -63,6 +64,19 @@ def test_volumes_by_a_model_of_images() -> None:
     assert model.draw(DrawRequest(n=2, dims=3, per_axis=True, size=(32, 32, 48)), three).shape == (2, 32, 32, 48)
     assert model.draw(DrawRequest(TARGET, n=2, dims=3)).shape == (2, 32, 32, 32)
     assert model.draw(DrawRequest(dims=2), three).shape == (3, 32, 32)
+
+
+def test_progress_counts_every_image_and_section_and_changes_no_draw() -> None:
+    model = surrogate()
+    for request, expected in ((DrawRequest(n=3), 6), (DrawRequest(n=2, dims=3, size=(32, 32, 48)), 4 * 10 * 112)):
+        seen = Recorded()
+        drawn = model.draw(request, images(), seen)
+        done = [each for each, total, _ in seen.counts if total == expected]
+        assert done[0] == 0
+        assert done[-1] == expected
+        assert done == sorted(set(done))
+        assert len(done) == len(seen.counts)
+        np.testing.assert_array_equal(drawn, model.draw(request, images()))
 
 
 def test_a_component_is_drawn_alone() -> None:

@@ -138,7 +138,7 @@ def draw(
 
     find_writer(out)  # An unknown format is refused before anything is drawn.
     pixels = () if size is None else numbers("--size", size, int, "96 or 128,64")
-    with working():
+    with working() as progress:
         images = run(
             model,
             like=like or None,
@@ -150,6 +150,7 @@ def draw(
             dims=dims,
             per_axis=per_axis,
             token=token,
+            progress=progress,
         )
         made = write(out, images)
     print_result({"out": str(made), "images": len(images), "shape": list(images.shape)}, as_json)

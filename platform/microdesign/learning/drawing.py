@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from microdesign.core.progress import Progress, silent
 from microdesign.learning.models import load
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.physics.label_images import LabelImages, label_stacks
@@ -24,6 +25,7 @@ def draw(
     per_axis: bool = False,
     token: str | None = None,
     tracking_uri: str | None = None,
+    progress: Progress = silent,
 ) -> Microstructures:
     """Draws realisations of the material that images show, or of one with target properties.
 
@@ -58,6 +60,7 @@ def draw(
             each with the other two axes in their order: (y, z), (x, z) and (x, y).
         token: Bearer token of a Serve endpoint that asks for one.
         tracking_uri: MLflow's address; MLFLOW_TRACKING_URI or SQLite in the working folder when None.
+        progress: Takes the number of images that are drawn, or of sections of volumes that are denoised.
 
     Returns:
         Periodic images `(m * n, X, Y)`: n of the first image, then n of the second one. A target's are `(n, X, Y)`, and
@@ -73,7 +76,8 @@ def draw(
     if per_axis and len({labels.shape[1:] for labels in given}) == 1:
         given = [np.concatenate(given)]
     surrogate = load(model, token=token, tracking_uri=tracking_uri) if isinstance(model, str | Path) else model
-    found = [surrogate.draw(request, labels) for labels in given] if given else [surrogate.draw(request)]
+    wanted: list[np.ndarray | None] = [*given] if given else [None]
+    found = [surrogate.draw(request, labels, progress) for labels in wanted]
     described = surrogate.describe()
     phases = int(described["model"]["network"]["phases"])
     size_of = {name: described[name] for name in ("pixel_size", "length_unit") if name in described}

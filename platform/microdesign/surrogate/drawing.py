@@ -4,16 +4,19 @@ Shapes: m images, n realisations of each, D latent, K components, `*N` image axe
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.sizes import named
 from microdesign.model.binarization import binarize
 from microdesign.model.networks.config import NetworkConfig
+from microdesign.model.networks.volume_from_sections import STEPS
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 Decode = Callable[[Tensor, tuple[int, ...] | None, int], Tensor]
@@ -92,12 +95,40 @@ def volumes_of(draw_volume: DrawVolume, z: np.ndarray, shape: tuple[int, ...], s
     return found
 
 
-def realisations(decode: Decode, z: np.ndarray, shape: tuple[int, ...], seed: int, batch: int) -> np.ndarray:
+@contextmanager
+def sections_counted(denoiser: nn.Module, shape: tuple[int, ...], volumes: int, progress: Progress) -> Iterator[None]:
+    """Counts the sections that the denoiser sees while volumes of this shape are drawn.
+
+    A volume takes most of a minute, so that volumes alone would be too few to count.
+    """
+    total, done = volumes * sum(shape[step % 3] for step in range(STEPS)), 0
+
+    def count(_: nn.Module, given: tuple[Tensor, ...], __: Tensor) -> None:
+        nonlocal done
+        done += len(given[0])
+        progress.count(done, total, "sections denoised")
+
+    progress.count(0, total, "sections denoised")
+    hook = denoiser.register_forward_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def realisations(
+    decode: Decode, z: np.ndarray, shape: tuple[int, ...], seed: int, batch: int, progress: Progress = silent
+) -> np.ndarray:
     """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`; the noise of every r is another one."""
-    found = []
+    found, total = [], len(z) * z.shape[1]
+    progress.count(0, total, "images drawn")
     for number, latents in enumerate(z):
         # A seed of its own for each: near latents would have nearly the same noise.
         own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         parts = torch.from_numpy(latents.astype(np.float32)).split(batch)
-        found.append(np.concatenate([binarize(decode(part, shape, own)).numpy() for part in parts]))
+        drawn: list[np.ndarray] = []
+        for part in parts:
+            drawn.append(binarize(decode(part, shape, own)).numpy())
+            progress.count(number * z.shape[1] + sum(map(len, drawn)), total, "images drawn")
+        found.append(np.concatenate(drawn))
     return np.stack(found)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.model.bundle import Bundle
 from microdesign.model.networks.config import LEAST_SIZE
 from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.surrogate.drawing import drawn_shape, draws_for, draws_like, realisations, volumes_of
+from microdesign.surrogate.drawing import drawn_shape, draws_for, draws_like, realisations, sections_counted, volumes_of
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 PIXELS = 128 * 64 * 64
@@ -105,7 +106,7 @@ class LocalSurrogate:
         return self.prior(target).sample(n, seed)
 
     @torch.inference_mode()
-    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
         """See `Surrogate.draw`."""
         request.check(images=like is not None)
         shape = drawn_shape(request.size, self._network, request.dims)
@@ -123,9 +124,11 @@ class LocalSurrogate:
         decoder = self.bundle.model.decoder
         if len(shape) != self._network.dimensions:
             assert isinstance(decoder, LocalGlobalDecoder)  # drawn_shape has seen to it
-            labels = volumes_of(decoder.draw_volume, z, shape, request.seed)
+            with sections_counted(decoder.denoiser, shape, len(z) * len(z[0]), progress):
+                labels = volumes_of(decoder.draw_volume, z, shape, request.seed)
         else:
-            labels = realisations(self.bundle.model.decode, z, shape, request.seed, max(1, PIXELS // math.prod(shape)))
+            batch = max(1, PIXELS // math.prod(shape))
+            labels = realisations(self.bundle.model.decode, z, shape, request.seed, batch, progress)
         # Of an image all its realisations come first.
         return labels.swapaxes(0, 1).reshape(-1, *labels.shape[2:])
 

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.model.binarization import binarize
 from microdesign.model.prior.mixture import Mixture
 
@@ -144,8 +145,10 @@ class Surrogate(Protocol):
     def sample(self, target: Mapping[str, float], n: int, seed: int) -> Draws:
         """n latents from p(z|c) at the target's properties; the same seed gives the same draws."""
 
-    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
         """Realisations of the material of the images `like`, uint8 `(m, *N)`, or for the request's target.
+
+        `progress` takes counts of what is drawn.
 
         Returns:
             Labels, uint8 `(m * n, *N)`: n of each image in order, or `(n, *N)` for the target.

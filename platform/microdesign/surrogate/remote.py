@@ -102,9 +102,10 @@ class RemoteSurrogate:
         """See `Surrogate.sample`. The draws are made here, from the endpoint's prior: any number of them."""
         return self.prior(target).sample(n, seed)
 
-    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
-        """See `Surrogate.draw`."""
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
+        """See `Surrogate.draw`; one request, so that there is nothing to count."""
         request.check(images=like is not None)
+        progress(f"waiting for {self.url} to draw {request.n * (1 if like is None else len(like))} images")
         given = {"n": request.n, "seed": request.seed, "size": request.size, "component": request.component}
         given |= {"dims": request.dims, "per_axis": request.per_axis or None}
         arrays = {name: np.array(value) for name, value in given.items() if value is not None}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from microdesign.core.progress import Progress, silent
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior, Surrogate
 
 
@@ -52,6 +53,6 @@ class WrappedSurrogate:
         """See `Surrogate.sample`."""
         return self._surrogate.sample(target, n, seed)
 
-    def draw(self, request: DrawRequest, like: np.ndarray | None = None) -> np.ndarray:
+    def draw(self, request: DrawRequest, like: np.ndarray | None = None, progress: Progress = silent) -> np.ndarray:
         """See `Surrogate.draw`."""
-        return self._surrogate.draw(request, like)
+        return self._surrogate.draw(request, like, progress)
