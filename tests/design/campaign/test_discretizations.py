@@ -19,6 +19,7 @@ from microdesign.design.campaign.discretizations import (
 from microdesign.design.campaign.engine import run_campaign
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
+from microdesign.design.target.like_with_like import OwnValue
 from microdesign.design.target.target import Target
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
@@ -57,7 +58,7 @@ def test_the_gap_is_that_of_two_solves(tmp_path: Path, materials: Materials) -> 
     rough, stripes = second.check(
         [trial_of(each, target, materials, key=str(i)) for i, each in enumerate((ROUGH, STRIPES))]
     )
-    found, exact = (gap(target, each.verified, each.second) for each in (rough, stripes))
+    found, exact = (gap(target, each) for each in (rough, stripes))
     assert found is not None
     assert exact is not None
     one, other = (young(ROUGH, materials, each) for each in ("q1", "rotated"))
@@ -95,6 +96,30 @@ def test_a_target_is_met_only_by_both_and_doubt_is_settled_on_twice_the_pixels(
     assert leaves_doubt(narrow, np.array([stiff]), np.array([soft]))  # neither meets it, the gap exceeds the tolerance
 
 
+def test_goals_relative_to_an_image_are_judged_like_with_like(tmp_path: Path, materials: Materials) -> None:
+    """An image is as stiff as itself by every discretization, though these are apart by more than is allowed."""
+    by_each = [
+        young(labels, materials, name) for labels in (ROUGH, on_twice_the_pixels(ROUGH)) for name in ("q1", "rotated")
+    ]
+    own = dict(zip(OwnValue.model_fields, by_each, strict=True))
+    asked = {"properties": {"Ex": by_each[0]}, "tolerance": 0.01}
+    relative, absolute = Target(**asked, relative_to={"Ex": own}), Target(**asked)
+    (as_asked,) = second_of(absolute, materials, tmp_path).check([trial_of(ROUGH, absolute, materials)])
+    assert holds_by_both(absolute, as_asked) is False
+    second = second_of(relative, materials, tmp_path)
+    (same,) = second.check([trial_of(ROUGH, relative, materials)])
+    assert holds_by_both(relative, same)
+    assert errors_by_both(relative, [same])[0] < 1e-3
+    assert gap(relative, same) == pytest.approx({"Ex": 0}, abs=1e-3)
+    assert not same.fine  # there is no doubt
+    assert same.second == as_asked.second  # the ledger keeps what physics has said
+    assert second.errors(ROUGH[None], np.array([[by_each[0]]]))[0] < 1e-3
+    # By whichever discretization a design is stiffer than the image, it counts as stiffer by as much.
+    for name, values in (("second", same.second), ("fine", as_asked.fine), ("fine_second", as_asked.fine_second)):
+        found = relative.like_with_like(np.array([1.2 * values["Ex"]]), name)
+        assert found[0] / by_each[0] == pytest.approx(1.2, rel=1e-3)
+
+
 def test_nothing_is_computed_twice(tmp_path: Path, materials: Materials, monkeypatch: pytest.MonkeyPatch) -> None:
     target = Target(properties={"Ex": young(ROUGH, materials, "q1")}, tolerance=0.01)
     trial = trial_of(ROUGH, target, materials)
@@ -123,7 +148,7 @@ def test_another_physics_has_no_gap(tmp_path: Path, materials: Materials) -> Non
     target = Target(properties={"Ex": 1.0})
     assert not second_of(target, materials, tmp_path, Other()).exists
     trial = trial_of(ROUGH, target, materials)
-    assert gap(target, trial.verified, trial.second) is None
+    assert gap(target, trial) is None
     assert holds_by_both(target, trial) is None
     assert errors_by_both(target, [trial]) == target.errors(np.array([[trial.verified["Ex"]]]))
     unknown = replace(trial, second={"Ex": np.nan})  # asked, without an answer
@@ -182,7 +207,8 @@ def test_near_misses_have_their_gap_too(tmp_path: Path, surrogate: LocalSurrogat
     """Where nothing meets the target; one check is left, for without any the other designs would be doubted."""
     local = {"runner": "local", "runner_settings": {"workers": 1}, "evaluations": 6, "candidates": 3}
     store = ResultStore(tmp_path / "results")
-    for checks, checked in ((64, 3), (3, 2), (0, 0)):
+    # Of two that are checked one may fall behind a design that is not.
+    for checks, checked, least in ((64, 3, 3), (3, 2, 1), (0, 0, 0)):
         target = {"properties": {"Ex": 9.0}, "tolerance": 0.01}
         config = settings(tmp_path / f"{checks}", target=target, checks=checks, **local)
         found = run_campaign(config, surrogate, FFTEvaluator(), materials, store=store)
@@ -193,4 +219,4 @@ def test_near_misses_have_their_gap_too(tmp_path: Path, surrogate: LocalSurrogat
         assert sum(looked_at) < max(1, checks)
         with AskTell(config, surrogate, materials, FFTEvaluator().fingerprint) as campaign:
             delivered = campaign.near_misses(3)
-        assert sum(miss.is_checked for miss in delivered) == checked
+        assert least <= sum(miss.is_checked for miss in delivered) <= checked

@@ -3,34 +3,46 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from microdesign.core.config import validate_config
 from microdesign.design.from_micrograph.config import MicrographConfig
 from microdesign.design.from_micrograph.preparation import prepare
-from microdesign.design.from_micrograph.resolution import tell_resolution
+from microdesign.design.from_micrograph.resolution import own_values, tell_resolution
+from microdesign.design.target.like_with_like import OwnValue
 from microdesign.physics.effective_properties import homogenize
+from microdesign.physics.execution.store import ResultStore
 
 PHASES = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]}
 
 
-def said(folder: Path, labels: np.ndarray) -> list[str]:
+def told(folder: Path, labels: np.ndarray, ex: str | float) -> tuple[list[str], dict[str, OwnValue]]:
     np.save(folder / "a.npy", labels.astype(np.uint8))
-    target = {"Ex": "1.1x", "kx": {"equals": "match", "tolerance": 0.5}}
+    target = {"Ex": ex, "kx": {"equals": "match", "tolerance": 0.5}}
     values = {"micrograph": str(folder / "a.npy"), "materials": PHASES, "target": target, "folder": str(folder / "run")}
     config = validate_config(MicrographConfig, values, "the test's settings")
+    start = prepare(config)
+    own = own_values(start, config.materials, ResultStore(folder / "results"))
     lines: list[str] = []
-    tell_resolution(prepare(config), config.materials, lines.append)
-    return lines
+    tell_resolution(start, own, lines.append)
+    return lines, own
 
 
 def test_only_what_is_not_resolved_is_told(tmp_path: Path) -> None:
     """Layers along an axis are exact by both discretizations; parts of one pixel are not."""
-    assert said(tmp_path, np.tile(np.arange(48) % 8 < 4, (48, 1))) == []
+    lines, own = told(tmp_path, np.tile(np.arange(48) % 8 < 4, (48, 1)), "1.1x")
+    assert lines == []
+    assert vars(own["Ex"]) == pytest.approx(dict.fromkeys(OwnValue.model_fields, own["Ex"].first), rel=1e-3)
     specks = np.random.default_rng(0).random((48, 48)) < 0.4
-    (line,) = said(tmp_path, specks)  # kx has a tolerance that is wide enough
+    (relative,), own = told(tmp_path, specks, "1.1x")  # kx has a tolerance that is wide enough
+    (absolute,), _ = told(tmp_path, specks, 3.0)
     values = [
-        homogenize(specks.astype(np.uint8), PHASES, boundary="mirror", discretization=name).Ex
+        homogenize(labels.astype(np.uint8), PHASES, boundary="mirror", discretization=name).Ex
+        for labels in (specks, specks.repeat(2, 0).repeat(2, 1))
         for name in ("q1", "rotated")
     ]
-    assert "its Ex is {:.4g} by one discretization and {:.4g} by another".format(*values) in line
-    assert "within 5.0% by both" in line
+    assert list(vars(own["Ex"]).values()) == pytest.approx(values, rel=1e-3)
+    for line in (relative, absolute):
+        assert "its Ex is {:.4g} by one discretization and {:.4g} by another".format(*values) in line
+    assert "compared with it by both" in relative
+    assert "within 5.0% by both" in absolute

@@ -4,6 +4,7 @@ The evaluator's own discretization guides the search. A design that seems to mee
 (`Evaluator.alternative`): it counts only if the target is met by both. Where these leave doubt, it is refined: the same
 image on twice the pixels, each pixel as 2 x 2, is evaluated by both, and these values count instead. The shape stays
 the same; to draw the latent with more pixels would draw more of the material at the same resolution, with the same gap.
+Goals relative to an image are judged by each discretization beside the image's own value by the same one.
 
 Shapes: n trials, P target properties.
 """
@@ -51,10 +52,24 @@ def holds_by_both(target: Target, trial: Trial) -> bool | None:
     return bool(errors_by_both(target, [trial])[0] <= target.tolerance)
 
 
-def gap(target: Target, one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float] | None:
-    """How far two discretizations are apart, relative to the first one's value; None without values of the second."""
-    found = np.abs(relative_deviations(_row(target, other), _row(target, one))) if other else np.array(np.nan)
+def gap(target: Target, trial: Trial, fine: bool = False) -> dict[str, float] | None:
+    """How far two discretizations are apart, relative to the first one's value; None without values of the second.
+
+    Of goals relative to an image it is how far they are apart in how the design compares with the image.
+
+    Args:
+        target: The target.
+        trial: A design.
+        fine: Whether on twice the pixels.
+    """
+    one, other = _judged_fine(target, trial) if fine else _judged_coarse(target, _row(target, trial.verified), trial)
+    found = np.abs(relative_deviations(other, one))
     return dict(zip(target.names, found.tolist(), strict=True)) if np.isfinite(found).all() else None
+
+
+def refined_values(target: Target, trial: Trial) -> dict[str, float]:
+    """The properties of a trial on twice the pixels, as they count for the target."""
+    return dict(zip(target.names, _judged_fine(target, trial)[0].tolist(), strict=True))
 
 
 def leaves_doubt(target: Target, one: np.ndarray, other: np.ndarray) -> bool:
@@ -142,7 +157,7 @@ class SecondDiscretization:
         """Looks at images again whose values are `own`, `(n, P)`; an evaluation takes about `each` seconds."""
         target = self._config.target
         looks = [Look(found) for found in self._ask(self._alternative, images, each)]
-        rows = [row for row, look in enumerate(looks) if leaves_doubt(target, own[row], _row(target, look.second))]
+        rows = [row for row, look in enumerate(looks) if leaves_doubt(target, *_judged_coarse(target, own[row], look))]
         if rows and not self._config.robust:  # whose images are evaluated on twice the pixels anyway
             fine = np.stack([on_twice_the_pixels(images[row]) for row in rows])
             cost = each * FINER ** (images.ndim - 1)
@@ -184,5 +199,20 @@ def _row(target: Target, values: Mapping[str, float]) -> np.ndarray:
 
 def _judged(target: Target, own: np.ndarray, look: Look | Trial) -> np.ndarray:
     """The values that count, `(2, P)`: of both discretizations, on twice the pixels where the design was refined."""
-    fine = np.array([_row(target, look.fine), _row(target, look.fine_second)])
-    return fine if np.isfinite(fine).all() else np.array([own, _row(target, look.second)])
+    fine = _judged_fine(target, look)
+    return fine if np.isfinite(fine).all() else _judged_coarse(target, own, look)
+
+
+def _judged_coarse(target: Target, own: np.ndarray, look: Look | Trial) -> np.ndarray:
+    """By both discretizations on the image's own pixels, `(2, P)`; NaN without a second value."""
+    return np.array([own, target.like_with_like(_row(target, look.second), "second")])
+
+
+def _judged_fine(target: Target, look: Look | Trial) -> np.ndarray:
+    """The same on twice the pixels."""
+    return np.array(
+        [
+            target.like_with_like(_row(target, look.fine), "fine"),
+            target.like_with_like(_row(target, look.fine_second), "fine_second"),
+        ]
+    )

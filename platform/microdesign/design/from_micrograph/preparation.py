@@ -14,7 +14,7 @@ from microdesign.design.from_micrograph.config import MicrographConfig
 from microdesign.design.from_micrograph.micrograph import Micrograph, read_micrograph
 from microdesign.design.from_micrograph.not_connected import check_not_zero
 from microdesign.design.target.feasibility import check_feasible
-from microdesign.design.target.relative import resolve
+from microdesign.design.target.relative import is_wholly_relative, resolve
 from microdesign.design.target.target import Target
 from microdesign.microstructure.io.options import OnSegmented
 from microdesign.physics.effective_properties import homogenize
@@ -32,6 +32,7 @@ class Prepared:
         micrograph: The image.
         own: Its own properties by name, apparent ones by mirror boundaries.
         target: The goals in numbers.
+        relative: Names of the goals that are multiples of the micrograph's own values, all numbers of them.
         properties: What the model is conditioned on.
         digest: Of the image.
     """
@@ -39,6 +40,7 @@ class Prepared:
     micrograph: Micrograph
     own: dict[str, float]
     target: Target
+    relative: tuple[str, ...]
     properties: tuple[str, ...]
 
     @property
@@ -74,7 +76,8 @@ def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -
     target = validate_config(Target, {**config.target, "properties": goals}, "the target").of_images(2, n)
     check_feasible(target, config.materials)
     target.constraints.check_images((micrograph.size,) * 2, phases=n)
-    return Prepared(micrograph, own, target, names)
+    relative = tuple(name for name, goal in config.target.get("properties", {}).items() if is_wholly_relative(goal))
+    return Prepared(micrograph, own, target, relative, names)
 
 
 def own_properties(micrograph: Micrograph, config: MicrographConfig) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """From a micrograph to a report: windows, fine-tuning, draws, labels, training, campaign; each stage is reused."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from microdesign.core.config import dump_yaml
@@ -13,11 +14,12 @@ from microdesign.design.from_micrograph.draws import draw_dataset
 from microdesign.design.from_micrograph.likeness import likeness_limit
 from microdesign.design.from_micrograph.not_connected import check_draws
 from microdesign.design.from_micrograph.preparation import SETTINGS, Prepared, prepare
-from microdesign.design.from_micrograph.resolution import tell_resolution
+from microdesign.design.from_micrograph.resolution import own_values, tell_resolution
 from microdesign.design.from_micrograph.settings import fine_tuning, training
 from microdesign.design.from_micrograph.windows import write_micrograph
 from microdesign.design.report.result import StagedResult
 from microdesign.design.target.constraints import Similarity
+from microdesign.design.target.like_with_like import OwnValue
 from microdesign.design.workflow import run_design
 from microdesign.learning.pretraining.pretrain import pretrain
 from microdesign.learning.training.train import train
@@ -58,7 +60,9 @@ def design_from(
 
         with stages.stage("windows") as report:
             material = write_micrograph(start.micrograph, folder / f"micrograph-{start.digest}", config.turns, report)
-            tell_resolution(start, config.materials, report)
+            own = own_values(start, config.materials, ResultStore(folder / "results"))
+            tell_resolution(start, own, report)
+            relative_to = {name: own[name] for name in start.relative if name in own}
         with stages.stage("fine-tune") as report:
             fine_tuned = pretrain(fine_tuning(config, material, folder), report, uri)
         with stages.stage("draw") as report:
@@ -90,7 +94,9 @@ def design_from(
                 training(config, material, start.properties, bundle, fine_tuned, labelled, folder), report, uri
             )
         with stages.stage("design") as report:
-            campaign = _campaign(config, start, trained, str(labelled.folder), str(material.folder), within, folder)
+            campaign = _campaign(
+                config, start, relative_to, trained, str(labelled.folder), str(material.folder), within, folder
+            )
             result = run_design(campaign, report, uri)
         return StagedResult(**dict(result), stages=stages.seconds)
 
@@ -98,6 +104,7 @@ def design_from(
 def _campaign(
     config: MicrographConfig,
     start: Prepared,
+    relative_to: Mapping[str, OwnValue],
     trained: Path,
     labelled: str,
     population: str,
@@ -109,7 +116,7 @@ def _campaign(
     if within is not None and constraints.similar_to is None:
         similar = Similarity(images=population, within=within)
         constraints = constraints.model_copy(update={"similar_to": similar})
-    target = start.target.model_copy(update={"constraints": constraints})
+    target = start.target.model_copy(update={"constraints": constraints, "relative_to": relative_to})
     search = dict(config.campaign)
     search["minutes"] = search["minutes"] or max(LEAST_SEARCH, SEARCH * config.minutes)
     search["seed"] = search["seed"] or config.seed

@@ -124,10 +124,27 @@ class CampaignResult(ResultPart):
             *self.feasibility.warnings,
             f"{self._spent}{checks}; {stopped}",
             "values after -> are of the same image on twice the pixels" if refined else "",
+            self.like_with_like,
             f"report: {self.report}" if self.report else "",
             f"MLflow: {uri if uri.startswith('http') else f'mlflow ui --backend-store-uri {uri}'}" if uri else "",
         ]
         return tuple(line for line in lines if line)
+
+    @property
+    def like_with_like(self) -> str:
+        """How goals relative to an image are judged, with the image's own values; empty without such goals."""
+        own = self.target.relative_to
+        if not own:
+            return ""
+        image = "the image" if self.reference is None else f"the {self.reference.name}"
+        values = ", ".join(
+            f"{name} {each.first:.4g} ({each.second:.4g}; on twice the pixels {each.fine:.4g} and {each.fine_second:.4g})"
+            for name, each in own.items()
+        )
+        return (
+            f"goals relative to {image} compare each design with it by the same discretization; its own values by one "
+            f"discretization (by another): {values}; gaps, and values on twice the pixels, are on the scale of the first"
+        )
 
     @property
     def is_robust(self) -> bool:

@@ -10,7 +10,14 @@ import microdesign
 from microdesign.core.config import dump_yaml
 from microdesign.core.units import shown_unit
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
-from microdesign.design.campaign.discretizations import FINER, errors_by_both, gap, holds_by_both, on_twice_the_pixels
+from microdesign.design.campaign.discretizations import (
+    FINER,
+    errors_by_both,
+    gap,
+    holds_by_both,
+    on_twice_the_pixels,
+    refined_values,
+)
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import AdmittedImages, Baseline, met_by_training_images
@@ -137,7 +144,7 @@ def summarize_design(
         error=float(target.errors(values)[0]),
         error_by_both=float(errors_by_both(target, [trial])[0]),
         holds_by_both=holds_by_both(target, trial),
-        discretization_gap=gap(target, trial.verified, trial.second),
+        discretization_gap=gap(target, trial),
         refined=_refined(trial, path.with_name(f"{path.stem}-fine.npy"), target, pixel),
         deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
         component=trial.component,
@@ -162,10 +169,10 @@ def summarize_design(
 
 def _refined(trial: Trial, path: Path, target: Target, pixel: Pixel) -> RefinedResult | None:
     """A trial on twice the pixels, where it was refined; writes its files."""
-    distance = gap(target, trial.fine, trial.fine_second)
+    distance = gap(target, trial, fine=True)
     if distance is None:
         return None
-    verified = {name: trial.fine[name] for name in target.names}
+    verified = refined_values(target, trial)
     return RefinedResult(
         verified=verified,
         error=float(target.errors(np.array([list(verified.values())]))[0]),

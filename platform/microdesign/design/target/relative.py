@@ -14,6 +14,8 @@ from microdesign.core.properties import is_signed
 
 MATCH, TIMES, PLUS = "match", "times", "plus"
 _MULTIPLE = re.compile(r"\s*([-+0-9.eE]+)\s*x\s*")
+_VALUES = ("equals", "at_least", "at_most", "between")
+"""Keys of a goal with values of the property."""
 _EXPECTED = "a number, a multiple of the image's value such as 1.15x, or match"
 
 
@@ -29,6 +31,22 @@ def is_relative(goal: Any) -> bool:
     if isinstance(goal, list | tuple):
         return any(is_relative(value) for value in goal)
     return isinstance(goal, str) and (goal.strip() == MATCH or _MULTIPLE.fullmatch(goal) is not None)
+
+
+def is_wholly_relative(goal: Any) -> bool:
+    """Whether every value that a goal asks for refers to an image's own value.
+
+    Example:
+        >>> goals = ("1.15x", {"times": 0.9, "tolerance": 0.01}, {"between": ["match", 4]}, {"maximize": True})
+        >>> [is_wholly_relative(goal) for goal in goals]
+        [True, True, False, False]
+    """
+    if isinstance(goal, Mapping):
+        asked = [value for key, value in goal.items() if key in _VALUES]
+        return TIMES in goal or PLUS in goal or (bool(asked) and all(map(is_wholly_relative, asked)))
+    if isinstance(goal, list | tuple):
+        return all(map(is_wholly_relative, goal))
+    return is_relative(goal)
 
 
 def absolute(name: str, goal: Any, own: float) -> Any:

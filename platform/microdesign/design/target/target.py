@@ -15,6 +15,7 @@ from microdesign.core.metrics import relative_deviations
 from microdesign.core.properties import is_signed
 from microdesign.design.target.constraints import Check, Constraints
 from microdesign.design.target.goal import Goal, without_units
+from microdesign.design.target.like_with_like import Discretized, OwnValue
 from microdesign.design.target.pareto import crowding, front_numbers
 from microdesign.physics.evaluators.manufacturing import by_variant
 from microdesign.physics.properties import property_values
@@ -44,6 +45,11 @@ class Target(Config):
     )
     tolerance: float = Field(0.05, gt=0, description="relative error of the worst property up to which a design counts")
     constraints: Constraints = Constraints()
+    relative_to: Mapping[str, OwnValue] = Field(
+        {},
+        description="of goals that are multiples of an image's own values: these values by each discretization, which "
+        "`design --from` states; a design is compared with the image by the same one",
+    )
     dims: Literal[2, 3] = Field(2, description="2 of images, 3 of volumes; a campaign takes it from the model")
     phases: int = Field(2, ge=2, description="number of phases; a campaign takes it from the model")
     periodic: bool = Field(
@@ -69,6 +75,8 @@ class Target(Config):
     def _check_goals(self) -> Self:
         if not self.properties and self.match is None:
             raise ValueError("nothing is asked; expected properties, or an image to match")
+        if unknown := sorted(set(self.relative_to) - set(self.properties)):
+            raise ValueError(f"relative_to.{unknown[0]} is no property of the target")
         for name, goal in self.properties.items():
             if goal.prefer and (is_signed(name) or any(other.sense for other in self.properties.values())):
                 why = "it may be 0 or negative" if is_signed(name) else "another property is maximised or minimised"
@@ -125,6 +133,15 @@ class Target(Config):
         each = by_variant(values).values() or [values]
         tables = [[property_values(given, name, self.dims) for name in self.names] for given in each]
         return self.worst_case(np.stack([np.stack(columns, axis=-1) for columns in tables]))
+
+    def like_with_like(self, values: np.ndarray, discretized: Discretized) -> np.ndarray:
+        """Values `(..., P)` by a discretization, as they count for the goals.
+
+        Those of goals that are relative to an image are multiplied by what the image's own value by the evaluator's
+        discretization, of which the goals' numbers are multiples, is to its own value by this one.
+        """
+        own = (self.relative_to.get(name) for name in self.names)
+        return values * np.array([1.0 if each is None else each.factor(discretized) for each in own])
 
     def worst_case(self, values: np.ndarray) -> np.ndarray:
         """Of each property the value that is farthest from its goal, `(V, n, P) -> (n, P)`, NaN where one is.
