@@ -15,7 +15,7 @@ from microdesign.physics.properties import property_values
 
 
 def own_values(start: Prepared, materials: Materials, store: ResultStore) -> dict[str, OwnValue]:
-    """The micrograph's own values of the target's properties, by each discretization, apparent ones by mirror boundaries.
+    """The micrograph's own values of the target's properties by each discretization, apparent ones (mirror boundaries).
 
     Properties without a value, or of value 0, by one of them are left out.
 

@@ -138,12 +138,12 @@ class CampaignResult(ResultPart):
             return ""
         image = "the image" if self.reference is None else f"the {self.reference.name}"
         values = ", ".join(
-            f"{name} {each.first:.4g} ({each.second:.4g}; on twice the pixels {each.fine:.4g} and {each.fine_second:.4g})"
+            f"{name} {each.first:.4g} ({each.second:.4g}), on twice the pixels {each.fine:.4g} ({each.fine_second:.4g})"
             for name, each in own.items()
         )
         return (
             f"goals relative to {image} compare each design with it by the same discretization; its own values by one "
-            f"discretization (by another): {values}; gaps, and values on twice the pixels, are on the scale of the first"
+            f"(by another): {values}; gaps, and values on twice the pixels, are on the scale of the first"
         )
 
     @property
