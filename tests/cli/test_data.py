@@ -71,7 +71,16 @@ def test_windows(command: Command) -> None:
     assert "not periodic" not in done.err
     described = json.loads(command("data", "inspect", "set", "--json").out)
     assert (described["periodic"], described["shape"]) == (False, [16, 16])
+    done = command("data", "windows", "scan.npy", "wide", "--size", "16,12", "--stride", "8,6")
+    assert "size: 16 x 12" in done.out
+    assert json.loads(command("data", "inspect", "wide", "--json").out)["shape"] == [16, 12]
     for arguments, part in [
+        (["--size", "16,12,8"], "scan.npy: has 2 axes; expected one number for size, or 2, not 16,12,8"),
+        (["--size", "16,60"], "fewer than size = 16,60; expected a size of at most 16,48"),
+        (["--size", "16,x"], "--size 16,x: expected numbers"),
+        (["--size", "16,3"], "size = 3 is too small; expected at least 4"),
+        (["--stride", "4,0", "--size", "16"], "stride = 4,0 is too small"),
+        (["--size", "60,40"], "windows of size 60,40; give a size of at most "),
         (["--shares", "1,2"], "--shares 1,2: expected three numbers"),
         (["--shares", "1,2,x"], "--shares 1,2,x: expected numbers"),
         (["--shares", "0.5,0.5,0.5"], "train + validation + test = 1.5; expected 1"),

@@ -44,9 +44,12 @@ def generate(
 def windows(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Files or folders of large images.")],
     out: Annotated[Path, typer.Argument(help="Folder for the data set of windows.")],
-    size: Annotated[int, typer.Option(help="Pixels along each axis of a window.")] = 64,
+    size: Annotated[
+        str, typer.Option(metavar="X[,Y[,Z]]", help="Pixels along each axis of a window; one number stands for all.")
+    ] = "64",
     stride: Annotated[
-        int | None, typer.Option(help="Pixels between neighbouring windows; half the size when left out.")
+        str | None,
+        typer.Option(metavar="X[,Y[,Z]]", help="Pixels between neighbouring windows; half the size when left out."),
     ] = None,
     split_by_region: Annotated[
         bool,
@@ -65,6 +68,7 @@ def windows(
     """Cut large images into the windows of a data set, split by region."""
     from microdesign.core.config import validate_config
     from microdesign.microstructure.data.manifest import SplitConfig
+    from microdesign.microstructure.data.sizes import simplest
     from microdesign.microstructure.windows.cutting import WindowCutter
     from microdesign.microstructure.windows.windows_dataset import cut_windows
 
@@ -72,7 +76,9 @@ def windows(
     if len(parts) != 3:
         raise InputError(f"--shares {shares}: expected three numbers, of training, validation and test.")
     split = validate_config(SplitConfig, dict(zip(("train", "validation", "test"), parts, strict=True)), "--shares")
-    cutter = WindowCutter(size, stride, split, split_by_region)
+    pixels = numbers("--size", size, int, "96 or 128,64")
+    steps = None if stride is None else simplest(numbers("--stride", stride, int, "48 or 64,32"))
+    cutter = WindowCutter(simplest(pixels), steps, split, split_by_region)
     with images_as.reading() as options, working() as progress:
         done = cut_windows(images, out, cutter, options, images_as.reader, progress)
     print_result(done, as_json)

@@ -89,12 +89,29 @@ def test_shards_of_large_volumes_are_smaller() -> None:
     assert [shard.start for shard in plan] == list(range(0, 100, 16))
 
 
+def test_rectangles_by_one_number_an_axis(tmp_path: Path) -> None:
+    config = IMAGES.model_copy(update={"size": (24, 16)})
+    made = generate_to(GenerateJob(out=str(tmp_path / "set"), **dict(config), preview=True))
+    assert Dataset.open(tmp_path / "set").manifest.shape == (24, 16)
+    height, width = matplotlib.image.imread(made["preview"][0]).shape[:2]
+    # x runs to the right; five images in a row, each pixel five of the picture, with margins of four.
+    assert (height, width) == (16 * 5 + 8, (24 * 5 + 4) * 5 + 4)
+    # A square by two numbers is the same data set as by one.
+    squares = [
+        generate_to(GenerateJob(out=str(tmp_path / name), **dict(IMAGES.model_copy(update={"size": size}))))
+        for name, size in (("one", 16), ("two", (16, 16)))
+    ]
+    assert squares[0]["digest"] == squares[1]["digest"]
+
+
 def test_what_a_family_cannot_draw() -> None:
     for settings, message in [
         (["dims=3"], "'dims' = 3 is not valid: the family AngEllipse draws dims 2, not 3"),
         (["dims=4"], "'dims' = 4 is not valid"),
         (["n_phases=3"], "'n_phases' = 3 is not valid: the family GRF draws 2 phases, not 3"),
         (["families=[Polycrystal]", "n_phases=300"], "'n_phases' = 300 is not valid"),
+        (["size=[64, 48, 32]"], "size 64,48,32 has 3 axes; expected 2"),
+        (["size=[64, 8]"], "'size' is not valid: expected 16 to 4096 pixels, one number for all axes"),
         (["families=[GRF]", "size=1000", "dims=3"], "size = 1000 is too large; expected at most 134217728 pixels"),
     ]:
         with pytest.raises(InputError, match=message):

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from microdesign.microstructure.data.sizes import shape_of
 from microdesign.microstructure.windows.regions import count_windows, cut, split_regions, window_corners
 from tests.cases import case
 
@@ -20,6 +21,8 @@ def test_regions_tile_the_image_and_hold_windows() -> None:
         ((60, 50, 40), 16, 8, SHARES),
         ((64, 64), 16, 16, (0.9, 0.0, 0.1)),
         ((64, 64), 16, 16, (1.0, 0.0, 0.0)),
+        ((256, 200), (64, 32), (32, 20), SHARES),
+        ((60, 50, 40), (16, 8, 12), (8, 8, 3), SHARES),
     ]:
         with case(shape=shape, size=size, stride=stride):
             regions = split_regions(shape, size, stride, shares)
@@ -30,7 +33,9 @@ def test_regions_tile_the_image_and_hold_windows() -> None:
             assert (covered == 1).all()
             wanted = [name for name, share in zip(("train", "validation", "test"), shares, strict=True) if share]
             assert [region.split for region in regions] == wanted
-            grid = set(itertools.product(*(range(0, pixels - size + 1, stride) for pixels in shape)))
+            sizes, strides = shape_of(size, len(shape)), shape_of(stride, len(shape))
+            axes = zip(shape, sizes, strides, strict=True)
+            grid = set(itertools.product(*(range(0, pixels - n + 1, step) for pixels, n, step in axes)))
             assert len(grid) == count_windows(shape, size, stride)
             for region in regions:
                 corners = set(window_corners(region, size, stride))
@@ -40,8 +45,8 @@ def test_regions_tile_the_image_and_hold_windows() -> None:
                     corner
                     for corner in grid
                     if all(
-                        low <= place and place + size <= high
-                        for low, place, high in zip(region.low, corner, region.high, strict=True)
+                        low <= place and place + n <= high
+                        for low, place, n, high in zip(region.low, corner, sizes, region.high, strict=True)
                     )
                 }
                 assert corners == inside
@@ -57,6 +62,7 @@ def test_large_images_keep_to_the_shares() -> None:
 def test_images_that_are_too_small_have_none() -> None:
     for shape, size in [((63, 200), 64), ((100, 100), 64), ((64, 160), 64), ((127, 127), 64)]:
         assert split_regions(shape, size, size // 2, SHARES) is None, shape
+    assert split_regions((200, 63), (32, 64), (16, 32), SHARES) is None
 
 
 def test_cutting_takes_the_pixels_of_the_image() -> None:

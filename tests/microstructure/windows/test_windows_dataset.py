@@ -15,6 +15,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitConfig
 from microdesign.microstructure.data.places import Place, overlap
+from microdesign.microstructure.data.sizes import shape_of
 from microdesign.microstructure.io.convert import convert
 from microdesign.microstructure.io.readers import read
 from microdesign.microstructure.io.writers import load_writer
@@ -33,7 +34,13 @@ def shared_pixels(a: Place, b: Place) -> bool:
 
 
 def test_windows_are_the_images_pixels_at_their_places(tmp_path: Path) -> None:
-    for shape, n_phases, size, dims in [((96, 80), 2, 16, 2), ((3, 60, 70), 3, 16, 2), ((40, 36, 32), 2, 8, 3)]:
+    for shape, n_phases, size, dims in [
+        ((96, 80), 2, 16, 2),
+        ((3, 60, 70), 3, 16, 2),
+        ((40, 36, 32), 2, 8, 3),
+        ((96, 80), 4, (24, 16), 2),
+        ((40, 36, 32), 4, (8, 12, 8), 3),
+    ]:
         with case(shape=shape, n_phases=n_phases, dims=dims):
             image = scan(shape, n_phases)
             folder = tmp_path / f"{n_phases}-{dims}"
@@ -46,7 +53,8 @@ def test_windows_are_the_images_pixels_at_their_places(tmp_path: Path) -> None:
             for labels, place in zip(loaded.labels, loaded.places, strict=True):
                 assert place is not None
                 source = stack[names.index(place.source)]
-                here = tuple(slice(c, c + size) for c in place.corner)
+                assert place.extent == shape_of(size, dims)
+                here = tuple(slice(c, c + n) for c, n in zip(place.corner, place.extent, strict=True))
                 np.testing.assert_array_equal(labels, source[here])
             in_memory = windows(tmp_path / "scan.npy", size=size, dims=dims)
             assert in_memory.places == loaded.places

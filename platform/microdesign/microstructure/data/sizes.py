@@ -1,6 +1,6 @@
 """Sizes of images in configs: one number of pixels for all axes, or one for each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 Sizes = int | tuple[int, ...]
@@ -42,6 +42,22 @@ def shape_of(size: Sizes, dims: int) -> tuple[int, ...]:
     if len(shape) != dims:
         raise ValueError(f"size {named(size)} has {len(shape)} axes; expected {dims}")
     return shape
+
+
+def simplest(shape: Iterable[int]) -> Sizes:
+    """One number where all axes have the same, as most configs say it, else one for each.
+
+    Example:
+        >>> simplest((64, 64)), simplest((64, 32))
+        (64, (64, 32))
+    """
+    axes = tuple(shape)
+    return axes[0] if len(set(axes)) == 1 else axes
+
+
+def as_json(size: Sizes) -> int | list[int]:
+    """A size as a JSON value."""
+    return size if isinstance(size, int) else list(size)
 
 
 def named(size: int | Sequence[int]) -> str:

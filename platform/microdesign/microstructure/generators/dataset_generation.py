@@ -1,11 +1,12 @@
 """From a configuration to a generated data set on disk, resumable by shard."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
@@ -13,6 +14,7 @@ from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.microstructure.data.manifest import SplitConfig
+from microdesign.microstructure.data.sizes import Sizes, as_json, named, pixels, shape_of, simplest
 from microdesign.microstructure.generators.registry import FAMILIES, MIN_SIZE, find_family, generate
 from microdesign.microstructure.io.formats.hdf5.micro2d import write_micro2d
 
@@ -31,7 +33,11 @@ class GenerateConfig(Config):
         description="names of the families, each a class of the data set; module:name for a generator of your own",
     )
     count_per_family: int = Field(1000, ge=1, description="number of samples of each family")
-    size: int = Field(64, ge=MIN_SIZE, le=4096, description="edge length in pixels")
+    size: Annotated[Sizes, BeforeValidator(pixels(MIN_SIZE, 4096))] = Field(
+        64,
+        description="pixels along each axis: one number, or one for each, such as [96, 64]; lengths of what is drawn "
+        "are in proportion to the shortest",
+    )
     dims: Literal[2, 3] = Field(
         2, description="number of axes: 2 for images, 3 for volumes; not every family draws volumes"
     )
@@ -64,9 +70,18 @@ class GenerateConfig(Config):
             refusal = find_family(name)[1].refusal(**{str(info.field_name): value})
             if refusal is not None:
                 raise ValueError(f"the family {name} {refusal}")
-        if info.field_name == "dims" and info.data.get("size", 0) ** value > MAX_PIXELS:
-            raise ValueError(f"size = {info.data['size']} is too large; expected at most {MAX_PIXELS} pixels in all")
         return value
+
+    @model_validator(mode="after")
+    def _shaped(self) -> Self:
+        if math.prod(self.shape) > MAX_PIXELS:
+            raise ValueError(f"size = {named(self.size)} is too large; expected at most {MAX_PIXELS} pixels in all")
+        return self
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Pixels along each axis."""
+        return shape_of(self.size, self.dims)
 
 
 @dataclass(frozen=True)
@@ -81,7 +96,7 @@ class ShardPlan:
 
 def plan_shards(config: GenerateConfig) -> list[ShardPlan]:
     """Returns the shards of a configuration; each can be generated on its own, by any worker."""
-    length = min(config.shard_size, max(1, MAX_SHARD_PIXELS // config.size**config.dims))
+    length = min(config.shard_size, max(1, MAX_SHARD_PIXELS // math.prod(config.shape)))
     return [
         ShardPlan(f"{find_family(family)[0]}-{number:05d}", family, start, min(length, config.count_per_family - start))
         for family in config.families
@@ -94,7 +109,7 @@ def dataset_writer(config: GenerateConfig, folder: str | Path) -> DatasetWriter:
     settings = {
         "families": list(config.families),
         "count_per_family": config.count_per_family,
-        "size": config.size,
+        "size": as_json(simplest(config.shape)),
         "shard_size": config.shard_size,
         "generators_version": GENERATORS_VERSION,
         # Left out at their defaults, so that shards from before there was a choice are still good.
@@ -184,8 +199,7 @@ def draw_preview(config: GenerateConfig, folder: str | Path) -> dict[str, Path]:
 
 
 def _draw(config: GenerateConfig, family: str, start: int, count: int) -> Microstructures:
-    shape = (config.size,) * config.dims
-    return generate(family, count, shape, config.seed, n_phases=config.n_phases, start=start)
+    return generate(family, count, config.shape, config.seed, n_phases=config.n_phases, start=start)
 
 
 def _write_micro2d(job: GenerateJob, progress: Progress) -> int:

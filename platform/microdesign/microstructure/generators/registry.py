@@ -11,6 +11,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.core.references import load_named
 from microdesign.microstructure.data.container import MAX_PHASES, Microstructures
+from microdesign.microstructure.data.sizes import named, simplest
 from microdesign.microstructure.generators.sample import Drawn, Generator, Image, Sample
 
 MIN_SIZE = 16
@@ -120,7 +121,7 @@ def generate(
     Args:
         family: A name in `FAMILIES`, or `module:name` of a generator of your own, see `find_family`.
         n: Number of samples.
-        shape: Pixels along each axis, two or three equal numbers of at least 16.
+        shape: Pixels along each axis, two or three numbers of at least 16. Lengths are in proportion to the shortest.
         seed: Seed of the images.
         n_phases: Number of phases; of the built-in families, more than two for `Polycrystal` alone.
         start: Index of the first sample; continue a set of m samples by `start=m`.
@@ -134,9 +135,9 @@ def generate(
     """
     name, chosen = find_family(family)
     shape = tuple(shape)
-    if len(set(shape)) != 1:
-        raise InputError(f"shape = {shape} has unequal sides; expected two or three equal numbers of pixels.")
-    limits = (("start", start, 0), ("n", n, 1), ("the side of the shape", shape[0], MIN_SIZE), ("seed", seed, 0))
+    if not shape:
+        raise InputError("shape = () has no sides; expected two or three numbers of pixels.")
+    limits = (("start", start, 0), ("n", n, 1), ("a side of the shape", min(shape), MIN_SIZE), ("seed", seed, 0))
     for what, value, least in limits:
         if value < least:
             raise InputError(f"{what} = {value} is too small; expected at least {least}.")
@@ -165,7 +166,9 @@ def _sample(name: str, family: Family, index: int, shape: tuple[int, ...], seed:
         if _has_all_phases(image, n_phases):
             return image, {key: _rounded(value) for key, value in parameters.items()}
     lacking = "one-phase images" if n_phases == 2 else f"images without all {n_phases} phases"
-    raise InputError(f"family '{name}' gave {MAX_REDRAWS} {lacking} in a row at size {shape[0]}; use a larger one.")
+    raise InputError(
+        f"family '{name}' gave {MAX_REDRAWS} {lacking} in a row at size {named(simplest(shape))}; use a larger one."
+    )
 
 
 def _has_all_phases(image: Image, n_phases: int) -> bool:

@@ -1,5 +1,6 @@
 """What a generator is asked for, and what it returns."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -19,7 +20,7 @@ class Sample:
 
     Attributes:
         stream: The random stream of this sample, the only source of chance for most families.
-        shape: Pixels along each axis, two or three equal numbers.
+        shape: Pixels along each axis, two or three numbers.
         n_phases: Number of phases; all of them have to appear.
         seed: Seed of the data set.
         index: Number of the sample; with `seed`, for families that spread their parameters evenly over samples.
@@ -35,8 +36,8 @@ class Sample:
 
     @property
     def size(self) -> int:
-        """Edge length in pixels."""
-        return self.shape[0]
+        """Pixels along the shortest edge, which lengths are in proportion to."""
+        return min(self.shape)
 
     @property
     def dims(self) -> int:
@@ -54,7 +55,12 @@ class Sample:
     @property
     def pixels(self) -> int:
         """Number of pixels."""
-        return int(self.size**self.dims)
+        return math.prod(self.shape)
+
+    @property
+    def squares(self) -> float:
+        """Area, or volume, in squares (cubes) of the shortest edge: 1 of an image that is one."""
+        return self.pixels / self.size**self.dims
 
 
 Generator = Callable[[Sample], Drawn]

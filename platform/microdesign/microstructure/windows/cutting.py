@@ -1,5 +1,6 @@
 """Cutting a stream of large images into windows, image by image."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,7 +13,8 @@ from microdesign.core.units import shown_unit
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.manifest import SPLITS, SplitConfig
 from microdesign.microstructure.data.places import Place
-from microdesign.microstructure.data.resampling import refuse_small
+from microdesign.microstructure.data.resampling import SMALLEST_SIZE, refuse_small
+from microdesign.microstructure.data.sizes import Sizes, as_json, named, shape_of, simplest
 from microdesign.microstructure.windows.regions import Region, count_windows, cut, split_regions, window_corners
 
 _BATCH_BYTES = 8 * 2**20
@@ -22,8 +24,8 @@ class WindowCutter:
     """Cuts images into windows and counts them; all images have to agree in axes, phases and pixel size.
 
     Attributes:
-        size: Pixels along each axis of a window.
-        stride: Pixels between the corners of neighbouring windows.
+        size: Pixels along each axis of a window: one number, or one for each.
+        stride: Pixels between the corners of neighbouring windows, likewise.
         images: Images that were cut.
         windows: Windows of each part of the split; without regions all count as ``.
         crossing: Windows that were left out because they cross a boundary between two regions.
@@ -32,11 +34,12 @@ class WindowCutter:
         InputError: The size is below 4 or the stride below 1.
     """
 
-    def __init__(self, size: int, stride: int | None, split: SplitConfig, by_region: bool) -> None:
-        refuse_small(size)
-        self.size, self.stride = size, max(1, size // 2) if stride is None else stride
-        if self.stride < 1:
-            raise InputError(f"stride = {stride} is too small; expected at least 1 pixel.")
+    def __init__(self, size: Sizes, stride: Sizes | None, split: SplitConfig, by_region: bool) -> None:
+        self.size = _simplest(size)
+        refuse_small(min(_axes(self.size)))
+        self.stride = _half(self.size) if stride is None else _simplest(stride)
+        if min(_axes(self.stride)) < 1:
+            raise InputError(f"stride = {named(self.stride)} is too small; expected at least 1 pixel.")
         self.split, self.by_region = split, by_region
         self.images = self.crossing = 0
         self.windows: Counter[str] = Counter()
@@ -81,8 +84,8 @@ class WindowCutter:
         return {
             "images": self.images,
             "windows": sum(self.windows.values()),
-            "size": self.size,
-            "stride": self.stride,
+            "size": as_json(self.size),
+            "stride": as_json(self.stride),
             "phases": self.first[1].n_phases if self.first else 0,
             "pixel_size": _edges(self.first[1]) if self.first else "",
             "split": "by region" if self.by_region else "random",
@@ -91,7 +94,7 @@ class WindowCutter:
         }
 
     def _parts(self, image: Microstructures, region: Region) -> Iterator[list[tuple[int, ...]]]:
-        most = max(1, _BATCH_BYTES // self.size ** len(image.shape))
+        most = max(1, _BATCH_BYTES // math.prod(shape_of(self.size, len(image.shape))))
         part: list[tuple[int, ...]] = []
         for corner in window_corners(region, self.size, self.stride):
             part.append(corner)
@@ -102,7 +105,7 @@ class WindowCutter:
             yield part
 
     def _place(self, name: str, corner: tuple[int, ...], region: Region) -> Place:
-        extent = (self.size,) * len(corner)
+        extent = shape_of(self.size, len(corner))
         return Place(source=name, corner=corner, extent=extent, split=region.split if self.by_region else "")
 
     def _regions(self, name: str, shape: tuple[int, ...]) -> list[Region]:
@@ -111,21 +114,29 @@ class WindowCutter:
         found = split_regions(shape, self.size, self.stride, self.split.fractions)
         if found is not None:
             return found
-        smaller = range(self.size - 1, 3, -1)
-        fits = next((n for n in smaller if split_regions(shape, n, max(1, n // 2), self.split.fractions)), None)
-        advice = f"a size of at most {fits}, or " if fits is not None else ""
+        smaller = _smaller(self.size)
+        fits = next((size for size in smaller if split_regions(shape, size, _half(size), self.split.fractions)), None)
+        advice = f"a size of at most {named(fits)}, or " if fits is not None else ""
         raise InputError(
             f"{name}: {_pixels(shape)} are too few for regions of training, validation and test windows of size "
-            f"{self.size}; give {advice}no split by region and a stride of {self.size}, without overlap."
+            f"{named(self.size)}; give {advice}no split by region and a stride of {named(self.size)}, without overlap."
         )
 
     def _check(self, name: str, image: Microstructures) -> None:
         if image.places[0] is not None:
             raise InputError(f"{name}: is a window of {image.places[0].source}; cut that image instead.")
-        if min(image.shape) < self.size:
+        for what, value in (("size", self.size), ("stride", self.stride)):
+            if not isinstance(value, int) and len(value) != len(image.shape):
+                raise InputError(
+                    f"{name}: has {len(image.shape)} axes; expected one number for {what}, or {len(image.shape)}, not "
+                    f"{named(value)}."
+                )
+        size = shape_of(self.size, len(image.shape))
+        if any(pixels < least for pixels, least in zip(image.shape, size, strict=True)):
+            most = min(image.shape) if isinstance(self.size, int) else tuple(map(min, image.shape, size))
             raise InputError(
-                f"{name}: has {_pixels(image.shape)}, fewer than size = {self.size}; "
-                f"expected a size of at most {min(image.shape)}."
+                f"{name}: has {_pixels(image.shape)}, fewer than size = {named(self.size)}; "
+                f"expected a size of at most {named(most)}."
             )
         label = int(image.labels.flat[0])
         if (image.labels == label).all():
@@ -144,6 +155,26 @@ class WindowCutter:
             )
         if image.physical != first.physical:
             raise InputError(f"{name}: has pixels of {_edges(image)}; expected {_edges(first)}, as in {other}.")
+
+
+def _axes(size: Sizes) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else tuple(size)
+
+
+def _simplest(size: Sizes) -> Sizes:
+    return size if isinstance(size, int) else simplest(size)
+
+
+def _half(size: Sizes) -> Sizes:
+    half = tuple(max(1, n // 2) for n in _axes(size))
+    return half[0] if isinstance(size, int) else half
+
+
+def _smaller(size: Sizes) -> Iterator[Sizes]:
+    """Smaller sizes of nearly the same proportions, the largest first."""
+    axes = _axes(size)
+    for least in range(min(axes) - 1, SMALLEST_SIZE - 1, -1):
+        yield least if isinstance(size, int) else tuple(round(n * least / min(axes)) for n in axes)
 
 
 def _pixels(shape: Sequence[int]) -> str:

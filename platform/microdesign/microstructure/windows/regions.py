@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.microstructure.data.manifest import SPLITS, SplitName
+from microdesign.microstructure.data.sizes import Sizes, shape_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Region:
     high: tuple[int, ...]
 
 
-def split_regions(shape: Sequence[int], size: int, stride: int, shares: Sequence[float]) -> list[Region] | None:
+def split_regions(shape: Sequence[int], size: Sizes, stride: Sizes, shares: Sequence[float]) -> list[Region] | None:
     """Divides an image into one block for each part of the split that has a share.
 
     The training block and a strip are divided along the longest axis; the strip is divided into validation and test
@@ -40,8 +41,8 @@ def split_regions(shape: Sequence[int], size: int, stride: int, shares: Sequence
 
     Args:
         shape: Pixels along each axis of the image.
-        size: Pixels along each axis of a window.
-        stride: Pixels between the corners of neighbouring windows.
+        size: Pixels along each axis of a window: one number, or one for each.
+        stride: Pixels between the corners of neighbouring windows, likewise.
         shares: Shares of training, validation and test.
 
     Returns:
@@ -49,17 +50,18 @@ def split_regions(shape: Sequence[int], size: int, stride: int, shares: Sequence
     """
     parts = [(name, share) for name, share in zip(SPLITS, shares, strict=True) if share > 0]
     low, high = (0,) * len(shape), tuple(shape)
-    if min(shape) < size:
+    sizes, strides = shape_of(size, len(high)), shape_of(stride, len(high))
+    if any(pixels < least for pixels, least in zip(shape, sizes, strict=True)):
         return None
-    return _divided(parts, low, high, size, stride)
+    return _divided(parts, low, high, sizes, strides)
 
 
 def _divided(
     parts: Sequence[tuple[SplitName, float]],
     low: tuple[int, ...],
     high: tuple[int, ...],
-    size: int,
-    stride: int,
+    sizes: tuple[int, ...],
+    strides: tuple[int, ...],
     thin: int | None = None,
 ) -> list[Region] | None:
     """Cuts the first part off along the longest axis and divides the rest; `thin`, the axis of the last cut, is last.
@@ -72,10 +74,11 @@ def _divided(
     lengths = np.subtract(high, low)
     axes = sorted(range(len(low)), key=lambda axis: (axis == thin, -lengths[axis]))
     for axis in axes:
+        size, stride = sizes[axis], strides[axis]
         wanted = low[axis] + share / sum(share for _, share in parts) * lengths[axis]
         first = low[axis] + math.ceil(size / stride) * stride
         for place in sorted(range(first, high[axis] - size + 1, stride), key=lambda place: abs(place - wanted)):
-            inner = _divided(rest, _with(low, axis, place), high, size, stride, axis)
+            inner = _divided(rest, _with(low, axis, place), high, sizes, strides, axis)
             if inner is not None:
                 return [Region(name, low, _with(high, axis, place)), *inner]
     return None
@@ -85,20 +88,23 @@ def _with(corner: tuple[int, ...], axis: int, place: int) -> tuple[int, ...]:
     return (*corner[:axis], place, *corner[axis + 1 :])
 
 
-def window_corners(region: Region, size: int, stride: int) -> Iterator[tuple[int, ...]]:
+def window_corners(region: Region, size: Sizes, stride: Sizes) -> Iterator[tuple[int, ...]]:
     """Yields the corners of the windows inside a region, the last axis fastest."""
-    ranges = (range(low, high - size + 1, stride) for low, high in zip(region.low, region.high, strict=True))
-    return itertools.product(*ranges)
+    dims = len(region.low)
+    axes = zip(region.low, region.high, shape_of(size, dims), shape_of(stride, dims), strict=True)
+    return itertools.product(*(range(low, high - pixels + 1, step) for low, high, pixels, step in axes))
 
 
-def count_windows(shape: Sequence[int], size: int, stride: int) -> int:
+def count_windows(shape: Sequence[int], size: Sizes, stride: Sizes) -> int:
     """Returns the number of windows of the whole image's grid."""
-    return math.prod(max(0, (pixels - size) // stride + 1) for pixels in shape)
+    axes = zip(shape, shape_of(size, len(shape)), shape_of(stride, len(shape)), strict=True)
+    return math.prod(max(0, (pixels - width) // step + 1) for pixels, width, step in axes)
 
 
-def cut(image: NDArray, corners: Sequence[tuple[int, ...]], size: int) -> NDArray:
-    """Returns copies of the windows of `image`, `(n, *[size])`."""
-    windows = np.empty((len(corners), *[size] * image.ndim), dtype=image.dtype)
+def cut(image: NDArray, corners: Sequence[tuple[int, ...]], size: Sizes) -> NDArray:
+    """Returns copies of the windows of `image`, `(n, *N)` for windows of `size` pixels."""
+    shape = shape_of(size, image.ndim)
+    windows = np.empty((len(corners), *shape), dtype=image.dtype)
     for window, corner in zip(windows, corners, strict=True):
-        window[...] = image[tuple(slice(place, place + size) for place in corner)]
+        window[...] = image[tuple(slice(place, place + n) for place, n in zip(corner, shape, strict=True))]
     return windows

@@ -8,6 +8,7 @@ from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitConfig
+from microdesign.microstructure.data.sizes import Sizes, as_json
 from microdesign.microstructure.io.formats.dataset_folder import DatasetFolderWriter
 from microdesign.microstructure.io.options import ReadOptions
 from microdesign.microstructure.io.staging import write_staged
@@ -25,8 +26,8 @@ def windows(
     images: Images,
     out: None = None,
     *,
-    size: int = SIZE,
-    stride: int | None = None,
+    size: Sizes = SIZE,
+    stride: Sizes | None = None,
     split_by_region: bool = True,
     split: SplitConfig | None = None,
     n_phases: int | None = None,
@@ -46,8 +47,8 @@ def windows(
     images: Images,
     out: str | Path,
     *,
-    size: int = SIZE,
-    stride: int | None = None,
+    size: Sizes = SIZE,
+    stride: Sizes | None = None,
     split_by_region: bool = True,
     split: SplitConfig | None = None,
     n_phases: int | None = None,
@@ -66,8 +67,8 @@ def windows(
     images: Images,
     out: str | Path | None = None,
     *,
-    size: int = SIZE,
-    stride: int | None = None,
+    size: Sizes = SIZE,
+    stride: Sizes | None = None,
     split_by_region: bool = True,
     split: SplitConfig | None = None,
     n_phases: int | None = None,
@@ -80,7 +81,7 @@ def windows(
     reader: str | None = None,
     progress: Progress = silent,
 ) -> Microstructures | Dataset:
-    """Cuts large images into square or cubic windows: the samples of a data set that one micrograph is enough for.
+    """Cuts large images into windows: the samples of a data set that one micrograph is enough for.
 
     Windows are not periodic, and each carries its place: the image, its corner, and the part of the split that its
     region belongs to. The split is by region: a contiguous block of each image is for training, two others for
@@ -102,10 +103,10 @@ def windows(
             `(n, X, Y)`, `(n, X, Y, Z)`, with `dims` 3 `(X, Y, Z)`; or a `Microstructures`.
         out: Folder of the data set; it is complete or absent, and what is there already is never replaced. None returns
             the windows in memory.
-        size: Pixels along each axis of a window. Change it to what `representativeness` recommends: a window has to
-            hold several of the features that properties depend on.
-        stride: Pixels between the corners of neighbouring windows; None takes half the size. A smaller one gives more
-            windows, which are more alike; one of `size` or more gives windows that do not overlap.
+        size: Pixels along each axis of a window: one number, or one for each. Change it to what `representativeness`
+            recommends: a window has to hold several of the features that properties depend on.
+        stride: Pixels between the corners of neighbouring windows, likewise; None takes half the size. A smaller one
+            gives more windows, which are more alike; one of `size` or more gives windows that do not overlap.
         split_by_region: Whether the split is by region. Without it the split is drawn at random, and training refuses
             windows that overlap.
         split: Shares of training, validation and test; None takes 0.8, 0.1 and 0.1.
@@ -158,8 +159,8 @@ def cut_windows(
     settings = {
         "made_by": "windows",
         "images": [name for name, _ in sources(images, options, reader)],
-        "size": cutter.size,
-        "stride": cutter.stride,
+        "size": as_json(cutter.size),
+        "stride": as_json(cutter.stride),
         "split_by_region": cutter.by_region,
     }
     writer = DatasetFolderWriter(settings, cutter.split, _SHARD_BYTES)
