@@ -6,8 +6,6 @@ microstructure generation", Acta Materialia 253, 118966 (2023), with the denoise
 Shapes: B batch, C image channels, `*N` two or three image axes, D latent.
 """
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor, nn
 
@@ -17,6 +15,7 @@ from microdesign.model.losses.pixel import bce
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.denoiser import Denoiser
 from microdesign.model.networks.precision import mixed_precision
+from microdesign.model.networks.probability_flow import probability_flow
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
 from microdesign.model.networks.random_fields import LatentNoise
 from microdesign.model.networks.volume_from_sections import volume_from_sections
@@ -62,8 +61,7 @@ class LocalGlobalDecoder(nn.Module):
     def draw(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
         """Maps latents `(B, D)` to phase probabilities `(B, C, *N)`, nearly 0 or 1, in float32.
 
-        Steps of a probability flow: from x_t, with the denoiser's estimate x of the clean image, to
-        x_t + (t' - t) (x - x_t) / (1 - t); the last estimate is the image.
+        The last estimate of the probability flow that starts from the draft is the image.
 
         Args:
             z: Latents.
@@ -74,13 +72,15 @@ class LocalGlobalDecoder(nn.Module):
         x = _mixed(
             binarize_straight_through(draft), self.noise(z, draft.shape[2:], seed), torch.full_like(z[:, 0], self.start)
         )
-        found, fractions = draft, draft.flatten(2).mean(2)
-        for t, later in pairwise(torch.linspace(self.start, 1.0, self.steps + 1).tolist()):
+        fractions = draft.flatten(2).mean(2)
+
+        def clean(x: Tensor, t: float) -> Tensor:
             found = probabilities(self._denoise(x, torch.full_like(z[:, 0], t), z))
-            if t <= GUIDED:  # later on the shapes stand, and a change of fraction would be specks
-                found = with_fractions(found, fractions)
-            x = x + (later - t) / (1 - t) * (2 * found - 1 - x)
-        return with_fractions(found, fractions)
+            # Later on the shapes stand, and a change of fraction would be specks.
+            return 2 * (with_fractions(found, fractions) if t <= GUIDED else found) - 1
+
+        found = probability_flow(clean, x, torch.linspace(self.start, 1.0, self.steps + 1).tolist())
+        return with_fractions(0.5 * (found + 1), fractions)
 
     def draw_volume(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
         """Draws a volume by a decoder of images, phase probabilities `(C, X, Y, Z)`; see `volume_from_sections`.
