@@ -12,13 +12,20 @@ from microdesign.experiments.fidelity.measurement import PER_CENT, Measurement
 
 VIEWS = ("whole", "crops")
 """Whole images as periodic ones, and crops of half their edge."""
-_FOLDS = 3
+FOLDS = 3
+"""Parts of the cross-validation."""
 
 
 def two_sample_accuracy(
-    first: np.ndarray, second: np.ndarray, n_phases: int, steps: int, view: str = "whole", seed: int = 0
+    first: np.ndarray,
+    second: np.ndarray,
+    n_phases: int,
+    steps: int,
+    view: str = "whole",
+    seed: int = 0,
+    folds: int = FOLDS,
 ) -> float:
-    """Accuracy of telling two sets of as many images `(n, X, Y)` apart, cross-validated in three folds.
+    """Accuracy of telling two sets of as many images `(n, X, Y)` apart, cross-validated.
 
     A classifier is trained afresh for each fold. Rows of the same number stay in one fold, so that an image and its
     reconstruction do not give each other away.
@@ -29,10 +36,11 @@ def two_sample_accuracy(
         steps: Training steps of 32 images.
         view: `whole` or `crops`.
         seed: Of folds, crops and training.
+        folds: A classifier is trained on all but one of them: of 200 images and two folds it sees 100 of each set.
     """
-    fold = np.random.default_rng(seed).permutation(len(first)) % _FOLDS
+    fold = np.random.default_rng(seed).permutation(len(first)) % folds
     right = []
-    for number in range(_FOLDS):
+    for number in range(folds):
         sides = []
         for chosen in (fold != number, fold == number):
             pairs = [each[chosen] if view == "whole" else crops(each[chosen], seed) for each in (first, second)]
