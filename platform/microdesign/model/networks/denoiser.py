@@ -103,7 +103,7 @@ class Level(nn.ModuleList):
 
 
 class FilmBlock(nn.Module):
-    """x + conv(SiLU(scale * conv(SiLU(x)) + shift)), kernels of width 3, limited; scale and shift are the embedding's."""
+    """x + conv(SiLU(scale * conv(SiLU(x)) + shift)), width 3, limited; scale and shift are the embedding's."""
 
     def __init__(self, width: int, embedding: int, dimensions: int) -> None:
         super().__init__()

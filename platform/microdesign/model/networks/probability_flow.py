@@ -1,7 +1,8 @@
 """The probability flow of a denoiser, from noise to an image, in few steps.
 
 Source: C. Lu, Y. Zhou, F. Bao, J. Chen, C. Li, J. Zhu, "DPM-Solver++: fast solver for guided sampling of diffusion
-probabilistic models", arXiv:2211.01095 (2022), the multistep solver of second order (2M), for x_t = t x + (1 - t) noise.
+probabilistic models", arXiv:2211.01095 (2022): the multistep solver of second order (2M), here for
+x_t = t x + (1 - t) noise.
 
 Shapes: B batch, C channels, `*N` image axes.
 """
