@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.search.conditioning import admitted, best_known
+from microdesign.design.search.likeness import Distance
 from microdesign.design.target.feasibility import Feasibility, check_feasible, feasibility_of
 from microdesign.design.target.matching import match
 from microdesign.design.target.target import Target
@@ -32,7 +33,15 @@ from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse
 from microdesign.surrogate.material_transfer import MaterialTransfer
 from microdesign.surrogate.protocol import Surrogate
 
-CampaignParts = tuple[Surrogate, Materials, str, Mapping[str, np.ndarray] | None, np.ndarray | None, np.ndarray | None]
+CampaignParts = tuple[
+    Surrogate,
+    Materials,
+    str,
+    Mapping[str, np.ndarray] | None,
+    np.ndarray | None,
+    np.ndarray | None,
+    Distance | None,
+]
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,15 @@ class CampaignSetup:
         """What `AskTell` takes besides the config."""
         reference = self.training.points if self.training and self.config.least_novelty else None
         fingerprint = self.evaluator.fingerprint
-        return self.surrogate, self.materials, fingerprint, self.table, reference, self.known_images
+        return self.surrogate, self.materials, fingerprint, self.table, reference, self.known_images, self._distance
+
+    @property
+    def _distance(self) -> Distance | None:
+        """Distance of images from the training images; of volumes it would take longer than their physics."""
+        training, config = self.training, self.config
+        if training is None or not config.prefer_alike or config.target.dims == 3 or training.population is None:
+            return None
+        return partial(training.population.distance, periodic=self.data is None or self.data.periodic)
 
 
 def open_setup(

@@ -22,6 +22,7 @@ from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.proposals import Proposals
 from microdesign.design.campaign.trials import Trial, TrialResult, TrialState
 from microdesign.design.campaign.worker_deaths import WorkerDeaths
+from microdesign.design.search.likeness import Distance
 from microdesign.design.target.feasibility import check_bounds
 from microdesign.physics.density import with_density
 from microdesign.physics.evaluators.manufacturing import DRAWN, VARIANTS, by_variant, variant_name
@@ -49,6 +50,8 @@ class AskTell(CampaignProgress):
         table: Properties of the training samples by name, each `(N,)`: where to draw when the target leaves it open.
         reference: Coordinates of the training set, `(m, F)`, for novelty; see `statistics.difference`.
         known_images: Images `(s, X, Y)` whose latents are in the initial design, such as the best known ones.
+        distance: Of images `(n, X, Y)` from the training images as a population, `(n,)`; the less alike half of the
+            designs to choose from is left out (`prefer_alike`).
 
     Raises:
         InputError: No microstructure of the phases can be what is asked; or the folder belongs to another campaign, is
@@ -65,10 +68,11 @@ class AskTell(CampaignProgress):
         table: Mapping[str, np.ndarray] | None = None,
         reference: np.ndarray | None = None,
         known_images: np.ndarray | None = None,
+        distance: Distance | None = None,
     ) -> None:
         check_bounds(config.target, materials)
         self._materials = materials
-        self.proposals = Proposals(config, surrogate, materials, fingerprint, table, reference, known_images)
+        self.proposals = Proposals(config, surrogate, materials, fingerprint, table, reference, known_images, distance)
         self._lock = lock_folder(str(config.folder))
         try:
             self.ledger = Ledger(str(config.folder), campaign_identity(config, surrogate, fingerprint, materials))

@@ -79,6 +79,12 @@ class SearchConfig(Config):
         description="least difference of a first design from each training image; 1 is that of two realisations of one "
         "material",
     )
+    prefer_alike: bool = Field(
+        True,
+        description="whether, of the designs to choose from, the half that is less like the training images is left "
+        "out, but none of those that are as alike to them as they are to each other; not with optima, nor where "
+        "`similar_to` says what designs are like",
+    )
     refiner: str = Field(
         "bayesian", description="what proposes after the initial design: bayesian, cmaes, random, or module:name"
     )

@@ -14,6 +14,7 @@ from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.search.conditioning import conditions
 from microdesign.design.search.distinctness import basin_of, is_distinct
 from microdesign.design.search.initial_design import CorrectionEffort, InitialDesign, make_initial_design
+from microdesign.design.search.likeness import Distance, more_alike
 from microdesign.design.search.prediction import predict_target, target_jacobian
 from microdesign.design.search.refiners.protocol import Observations, Request, load_refiner
 from microdesign.design.search.sampling import Strata, strata_around
@@ -43,6 +44,7 @@ class Proposals:
         reference: Coordinates of the training set, `(m, F)`, for novelty; None without.
         known_images: Images `(s, *N)` to start from where there is an optimum, or no draw keeps the constraints; None
             without.
+        distance: Of images from the training images as a population, for `prefer_alike`; None without.
 
     Raises:
         InputError: There is no such refiner.
@@ -57,10 +59,14 @@ class Proposals:
         table: Mapping[str, np.ndarray] | None = None,
         reference: np.ndarray | None = None,
         known_images: np.ndarray | None = None,
+        distance: Distance | None = None,
     ) -> None:
         self.config, self.target = config, config.target
         self._materials, self._fingerprint = materials, fingerprint
         self._table, self._reference, self._known_images = table, reference, known_images
+        # An optimum may be as unlike the data as it takes, and `similar_to` says itself what designs are like.
+        free = config.target.senses.any() or config.target.constraints.similar_to is not None
+        self._distance = distance if config.prefer_alike and not free else None
         self._refiner = load_refiner(config.refiner)
         self._views: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
         self.adopt(surrogate)
@@ -136,7 +142,14 @@ class Proposals:
 
             def made(known_images: np.ndarray | None) -> InitialDesign:
                 return make_initial_design(
-                    self.target, self.surrogate, self.strata, config.samples, correction, config.seed, known_images
+                    self.target,
+                    self.surrogate,
+                    self.strata,
+                    config.samples,
+                    correction,
+                    config.seed,
+                    known_images,
+                    self._distance,
                 )
 
             optimum = self.target.senses.any()
@@ -210,6 +223,7 @@ class Proposals:
 
         def decode(basin: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
             designs = self._new(trials, decode_designs(self.surrogate, self.target, z, component, parent))
+            designs = more_alike(designs, self._distance)
             own = [i for i, f in enumerate(self.target.coordinates(designs.labels)) if is_distinct(f, others(basin))]
             return designs.select(np.array(own))
 

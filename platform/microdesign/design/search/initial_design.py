@@ -9,6 +9,7 @@ import numpy as np
 
 from microdesign.design.search.ascent import ascend
 from microdesign.design.search.condition_correction import correct_towards
+from microdesign.design.search.likeness import Distance, more_alike
 from microdesign.design.search.sampling import Strata, sample_strata
 from microdesign.design.search.screening import Designs, decode_designs, ranks, screen
 from microdesign.design.target.target import Target
@@ -60,6 +61,7 @@ def make_initial_design(
     correction: CorrectionEffort,
     seed: int,
     known_images: np.ndarray | None = None,
+    distance: Distance | None = None,
 ) -> InitialDesign:
     """Draws from the strata, and corrects the conditions of the most promising draws.
 
@@ -74,13 +76,14 @@ def make_initial_design(
         correction: Of how many draws, and how often.
         seed: Of the draws.
         known_images: Images uint8 `(s, *N)` whose latents join them.
+        distance: Of designs from the training images; the less alike are left out, see `more_alike`.
     """
     draws = sample_strata(strata, samples, seed)
-    designs = preferred = decode_designs(surrogate, target, draws.z, draws.component)
+    designs = preferred = more_alike(decode_designs(surrogate, target, draws.z, draws.component), distance)
     if len(designs) and correction.draws and not target.senses.any():
         best = designs.select(np.argsort(ranks(designs, target))[: correction.draws])
         z = correct_towards(target, surrogate, strata, best.z, best.component, correction.rounds, correction.steps)
-        preferred = decode_designs(surrogate, target, z, best.component)
+        preferred = more_alike(decode_designs(surrogate, target, z, best.component), distance)
         designs = preferred.joined(designs)
     if known_images is not None:
         z = surrogate.encode(known_images)[0]
