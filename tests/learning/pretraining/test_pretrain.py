@@ -81,6 +81,39 @@ def test_batches_of_many_phases(tmp_path: Path) -> None:
     assert torch.equal(x.sum(1), torch.ones(4, 32, 32))
 
 
+def test_volumes_are_turned_about_all_axes(tmp_path: Path) -> None:
+    """A slab across z lies across every axis in some batch, and has the same volume in all of them."""
+    slab = np.zeros((4, 32, 32, 32), np.uint8)
+    slab[..., :8] = 1
+    folder = md.write(tmp_path / "slabs", md.Microstructures(labels=slab, n_phases=2))
+    sources = [{"dataset": str(folder)}, {"dataset": str(folder), "window": 32}]
+    batches = Batches(config(folder, sources=sources).sources, 2 * 32**3, 0.0, seed=0, dims=3)
+    across = set()
+    for step in range(24):
+        x, _ = batches.batch(step)
+        assert x.shape == (2, 1, 32, 32, 32)
+        assert x.is_contiguous(memory_format=torch.channels_last_3d)
+        assert x.flatten(1).mean(1).tolist() == [0.25, 0.25]
+        across |= {axis for axis in (2, 3, 4) if (x.select(axis, 0) - x.select(axis, 16)).abs().amax() > 0}
+    assert across == {2, 3, 4}
+    with pytest.raises(InputError, match="holds no square images"):
+        Batches(config(folder, sources=sources[:1]).sources, 2 * 32**3, 0.0, seed=0)
+
+
+def test_a_network_of_volumes_learns(tmp_path: Path) -> None:
+    folder = md.write(tmp_path / "volumes", md.generate("GRF", 6, (32, 32, 32)))
+    network = NETWORK | {"dimensions": 3, "denoiser": {"width": 8, "depth": 1}}
+    sources = [{"dataset": str(folder)}]
+    run = loop(config(folder, sources=sources, network=network, pixels=2 * 32**3, warmup=1))
+    losses = []
+    for _ in range(12):
+        run.batches.seed = run.step = 0  # the same volumes, times and noise in every step
+        run._take_step()
+        losses.append(run.means["denoising"])
+        run.means.clear()
+    assert losses[-1] < 0.95 * losses[0]
+
+
 def loop(config: PretrainConfig) -> Pretraining:
     return Pretraining(config, initial_model(config))
 

@@ -9,16 +9,16 @@ from microdesign.model.networks.config import NetworkConfig
 
 
 class SourceConfig(Config):
-    """Images of one kind to learn from."""
+    """Images, or volumes, of one kind to learn from."""
 
-    dataset: str = Field(description="folder of a data set of images")
+    dataset: str = Field(description="folder of a data set of images, or of volumes for a network of three dimensions")
     share: float = Field(1.0, gt=0, description="share of the steps, relative to the other sources")
     window: int | None = Field(
         None,
         ge=32,
         multiple_of=16,
         description="pixels of windows cut at random places, which are not periodic, of images of any shape; "
-        "null: whole square images",
+        "null: whole square images, or cubic volumes",
     )
 
 
@@ -45,7 +45,7 @@ class PretrainConfig(Config):
     kl: float = Field(2e-5, ge=0, description="weight of KL(q(z|x) || N(0, 1)) in nats: 1e-3 loses the latent")
     turns: bool = Field(True, description="whether images are turned by 90 degrees and mirrored")
     inverted: float = Field(0.15, ge=0, le=1, description="share of the steps with the phases in the opposite order")
-    pixels: int = Field(64**3, ge=64**2, description="pixels of a worker's batch")
+    pixels: int = Field(64**3, ge=64**2, description="pixels, or voxels, of a worker's batch")
     optimizer: OptimizerConfig = Field(
         OptimizerConfig(learning_rate=1e-3, weight_decay=1e-3, schedule=LearningRateSchedule(kind="constant")),
         description="optimizer; the rate rises over the first steps, see `warmup`",

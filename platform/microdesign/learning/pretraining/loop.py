@@ -83,7 +83,7 @@ class Objective(nn.Module):
         self.losses = build_losses(settings.loss, settings.weights, settings.settings)
 
     def forward(self, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The loss and its terms, for indicators `(B, C, N, N)`."""
+        """The loss and its terms, for indicators `(B, C, *N)`."""
         with mixed_precision(x.device):
             posterior = self.model.infer(x)
             z = posterior.sample()
@@ -123,8 +123,16 @@ class Pretraining:
     ) -> None:
         self.config, self.model, self.rank, self.world = config, model, rank, world
         self.device = next(model.parameters()).device
-        phases = config.network.phases
-        self.batches = Batches(config.sources, config.pixels, config.inverted, config.seed, config.turns, phases)
+        network = config.network
+        self.batches = Batches(
+            config.sources,
+            config.pixels,
+            config.inverted,
+            config.seed,
+            config.turns,
+            network.phases,
+            network.dimensions,
+        )
         objective = Objective(model, config)
         draft = objective.decoder.draft.requires_grad_(config.draft > 0)
         of_draft = {id(each) for each in draft.parameters()}

@@ -1,4 +1,7 @@
-"""Batches for pretraining: of one source each, whole periodic images or windows, turned, flipped and shifted."""
+"""Batches for pretraining: of one source each, whole periodic images or windows, turned, flipped and shifted.
+
+Shapes: n images, `*N` two or three equal axes: images stands for volumes, too.
+"""
 
 from collections.abc import Sequence
 
@@ -12,21 +15,24 @@ from microdesign.learning.pretraining.config import SourceConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.indicators import indicators
 from microdesign.microstructure.data.shards import unpack
+from microdesign.model.networks.blocks import channels_last
 
 
 class Source:
     """The training images of a data set, packed.
 
     Raises:
-        InputError: There is no such data set, its images are no squares of so many phases, or a window does not fit.
+        InputError: There is no such data set, its images are no squares or cubes of so many phases, or a window does
+            not fit.
     """
 
-    def __init__(self, config: SourceConfig, phases: int = 2) -> None:
+    def __init__(self, config: SourceConfig, phases: int = 2, dims: int = 2) -> None:
         dataset = Dataset.open(config.dataset)
         manifest, window = dataset.manifest, config.window
         square = window is not None or len(set(manifest.shape)) == 1
-        if manifest.n_phases != phases or not square or len(manifest.shape) != 2:
-            raise InputError(f"{config.dataset}: holds no square images of {phases} phases, which the network takes.")
+        if manifest.n_phases != phases or not square or len(manifest.shape) != dims:
+            wanted = "square images" if dims == 2 else "cubic volumes"
+            raise InputError(f"{config.dataset}: holds no {wanted} of {phases} phases, which the network takes.")
         if window is not None and window > min(manifest.shape):
             raise InputError(
                 f"{config.dataset}: has images of {min(manifest.shape)} pixels; expected {window} or more."
@@ -37,18 +43,18 @@ class Source:
         self.samples = Samples.read(dataset, usable(dataset, "train", (), True))
 
     def draw(self, n: int, stream: np.random.Generator) -> np.ndarray:
-        """n images or windows, uint8 `(n, size, size)`, chosen at random with repetition."""
+        """n images or windows, uint8 `(n, *N)`, chosen at random with repetition."""
         chosen = stream.integers(len(self.samples), size=n)
         if self.window is None:
             return unpack(self.samples.packed[chosen], self.shape, self.phases)
         # Of few large images each is unpacked once.
         some, which = np.unique(chosen, return_inverse=True)
         labels = unpack(self.samples.packed[some], self.shape, self.phases)
-        corners = stream.integers(np.array(self.shape) - self.window + 1, size=(n, 2))
+        corners = stream.integers(np.array(self.shape) - self.window + 1, size=(n, len(self.shape)))
         return np.stack(
             [
-                labels[image, x : x + self.window, y : y + self.window]
-                for image, (x, y) in zip(which, corners, strict=True)
+                labels[image, *(slice(start, start + self.window) for start in corner)]
+                for image, corner in zip(which, corners, strict=True)
             ]
         )
 
@@ -63,6 +69,7 @@ class Batches:
         seed: Of all draws.
         turns: Whether images are turned and mirrored.
         phases: Number of phases P.
+        dims: 2 of images, 3 of volumes.
     """
 
     def __init__(
@@ -73,22 +80,32 @@ class Batches:
         seed: int,
         turns: bool = True,
         phases: int = 2,
+        dims: int = 2,
     ) -> None:
-        self.sources = [Source(each, phases) for each in configs]
+        self.sources = [Source(each, phases, dims) for each in configs]
         shares = np.array([each.share for each in configs])
         self.shares, self.pixels, self.inverted, self.seed = shares / shares.sum(), pixels, inverted, seed
-        self.turns, self.phases = turns, phases
+        self.turns, self.phases, self.dims = turns, phases, dims
 
     def batch(self, number: int) -> tuple[Tensor, bool]:
-        """Indicators `(B, C, N, N)`, channels last, and whether they are periodic."""
+        """Indicators `(B, C, *N)`, channels last, and whether they are periodic."""
         stream = np.random.default_rng([self.seed, number])
         source = self.sources[int(stream.choice(len(self.sources), p=self.shares))]
-        labels = source.draw(max(1, self.pixels // source.size**2), stream)
+        labels = source.draw(max(1, self.pixels // source.size**self.dims), stream)
         if source.periodic:
-            labels = np.roll(labels, stream.integers(source.size, size=2), (1, 2))
+            axes = tuple(range(1, labels.ndim))
+            labels = np.roll(labels, stream.integers(source.size, size=self.dims), axes)
         if self.turns:
-            labels = labels[:, ::-1] if stream.random() < 0.5 else labels
-            labels = labels.transpose(0, 2, 1) if stream.random() < 0.5 else labels
+            labels = _turned(labels, stream)
         labels = self.phases - 1 - labels if stream.random() < self.inverted else labels
         x = indicators(torch.from_numpy(np.ascontiguousarray(labels)), self.phases)
-        return x.contiguous(memory_format=torch.channels_last), source.periodic
+        return channels_last(x.contiguous()), source.periodic
+
+
+def _turned(labels: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+    """Images `(n, *N)` mirrored and with their axes exchanged at random, all in the same way."""
+    if labels.ndim == 4:
+        labels = np.flip(labels, tuple(axis for axis in (1, 2, 3) if stream.random() < 0.5))
+        return labels.transpose(0, *(1 + stream.permutation(3)))
+    labels = labels[:, ::-1] if stream.random() < 0.5 else labels
+    return labels.transpose(0, 2, 1) if stream.random() < 0.5 else labels
