@@ -4,11 +4,13 @@ import doctest
 import importlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import microdesign as md
+from microdesign.core.progress import silent
 from microdesign.model.bundle import load_bundle, save_bundle
 from microdesign.model.pretrained import FOLDER
 from microdesign.surrogate.protocol import DrawRequest
@@ -59,6 +61,31 @@ def test_the_examples_of_the_public_functions_run(tmp_path: Path, monkeypatch: p
             runner.run(example)
     assert runner.tries > 0
     assert runner.failures == 0
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+@pytest.mark.usefixtures("local_ray")
+def test_the_whole_way_with_pixels_that_are_no_squares(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model knows its pixels: draws, designs and their physics are of them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", database(tmp_path))
+    phases = [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]
+    images = replace(md.generate("GRF", 40, (32, 16)), pixel_size=0.5, aspect=(1.0, 2.0), length_unit="um")
+    network = {"widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "upsampling"}
+    loop = {"batch_size": 8, "model": {"network": network}}
+    feedback = {"begin": 0.0, "replay_batch": 4}
+    data = md.label(images, phases, "labelled")
+    model = md.train(
+        data, properties=["ky"], epochs=1, loop=loop, physics_feedback=feedback, tracking={"minimum_r2": None}
+    )
+    assert md.draw(model, target={"ky": 3.0}, n=2).spacing == (0.5, 1.0)
+    budget = {"samples": 16, "screened": 2, "evaluations": 4, "candidates": 1, "robustness": {"draws": 1}}
+    target = {"ky": {"at_least": 1.1}}
+    result = md.design(model, {"properties": target}, dataset=data, folder="campaign", progress=silent, **budget)
+    found = md.homogenize(result.candidates[0].files["vti"], phases)  # the file states its edges
+    assert result.candidates[0].verified["ky"] == pytest.approx(found.ky, rel=1e-3)
+    assert found.ky != pytest.approx(md.homogenize(result.images[0], phases).ky, rel=1e-3)
 
 
 @pytest.mark.ray

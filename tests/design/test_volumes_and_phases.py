@@ -1,5 +1,6 @@
 """Campaigns beyond square images of two phases: rectangles, volumes, three phases; random models, real physics."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import Pixel
 from microdesign.core.progress import silent
 from microdesign.design.api import Campaign, design
 from microdesign.design.report.result import CampaignResult, read_result
@@ -97,6 +99,33 @@ def test_rectangles(tmp_path: Path) -> None:
     (tmp_path / "wrong").mkdir()
     with pytest.raises(InputError, match=r"holds images of shape \(32, 32\) in 2 phases, the model makes 48 x 32 in 2"):
         designed(small_surrogate(network), target, tmp_path / "wrong", dataset=tmp_path / "squares")
+
+
+def test_pixels_that_are_no_squares(tmp_path: Path) -> None:
+    """Designs, baselines and a second discretization are of the model's pixels, and the files say so."""
+    network = NetworkConfig(size=(32, 16), widths=(8, 8), latent=4, hidden=16)
+    images = replace(generate("GRF", 12, (32, 16), seed=3), pixel_size=0.5, aspect=(1.0, 2.0), length_unit="um")
+    label(images, MATERIALS.model_dump()["phases"], tmp_path / "data")
+    squares = small_surrogate(network)
+    pixel = {"pixel_size": 0.5, "aspect": (1.0, 2.0), "length_unit": "um"}
+    bundle = replace(squares.bundle, description=squares.bundle.description.model_copy(update=pixel))
+    target = {"properties": {"Ex": {"between": [1.2, 9]}, "ky": {"at_least": 1.2}}, "constraints": {}}
+    result = designed(LocalSurrogate(bundle), target, tmp_path, dataset=tmp_path / "data")
+    assert result.candidates
+    for candidate, labels in zip(result.candidates, result.images, strict=True):
+        for spacing, agrees in (((0.5, 1.0), True), (None, False)):
+            found = homogenize(labels, MATERIALS, spacing=spacing, tolerance=1e-6)
+            ky = 1 / float(np.linalg.inv(found.conductivity[0])[1, 1])
+            assert (candidate.verified["ky"] == pytest.approx(ky, rel=1e-3)) is agrees
+        other = homogenize(labels, MATERIALS, spacing=(1, 2), discretization="rotated", tolerance=1e-6)
+        gap = abs(1 / np.linalg.inv(other.conductivity[0])[1, 1] / candidate.verified["ky"] - 1)
+        assert candidate.discretization_gap["ky"] == pytest.approx(gap, abs=1e-3)
+        assert candidate.manufacturing is None
+        assert read(candidate.files["vti"]).spacing == (0.5, 1.0)
+    assert read_result(tmp_path / "c").pixel == result.pixel == Pixel(0.5, "um", (1.0, 2.0))
+    (tmp_path / "other").mkdir()
+    with pytest.raises(InputError, match="data: has pixels of 1 x 2; expected squares or cubes, of which the model is"):
+        designed(squares, target, tmp_path / "other", dataset=tmp_path / "data")
 
 
 def test_three_phases(tmp_path: Path) -> None:

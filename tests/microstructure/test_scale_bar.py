@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from microdesign.core.pixels import Pixel
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.scale_bar import bar_length, with_scale_bar
 
@@ -33,7 +34,7 @@ def test_figures_have_it_where_the_unit_of_a_pixel_is_known() -> None:
     labels = np.eye(40, dtype=np.uint8)
     for unit in ("", "um"):
         axes = Figure().subplots()
-        draw(axes, labels, pixel_size=0.5, length_unit=unit)
+        draw(axes, labels, pixel=Pixel(0.5, unit))
         drawn = np.asarray(axes.images[0].get_array())
         assert (drawn.shape[0] > drawn.shape[1]) is bool(unit)
         scale = drawn.shape[1] // 40

@@ -204,3 +204,16 @@ def test_weights_too_many(tmp_path: Path) -> None:
     edit(tmp_path, weights=digest(path.read_bytes()))
     with pytest.raises(InputError, match="does not fit"):
         load_bundle(tmp_path)
+
+
+def test_pixels_are_on_record_and_bundles_from_before_are_of_squares(tmp_path: Path) -> None:
+    bundle = saved(tmp_path / "new")
+    bricks = bundle.description.model_copy(update={"aspect": (1.0, 2.0), "pixel_size": 0.5})
+    save_bundle(tmp_path / "new", bundle.model, bricks)
+    assert load_bundle(tmp_path / "new").description.aspect == (1.0, 2.0)
+    saved(tmp_path / "old")
+    path = tmp_path / "old" / "model.json"
+    values = json.loads(path.read_text())
+    del values["aspect"]
+    path.write_text(json.dumps(values | {"digest": description_digest(values)}))
+    assert load_bundle(tmp_path / "old").description.aspect == ()

@@ -72,3 +72,23 @@ def test_pairs_of_materials_stay_apart() -> None:
     names = ("Ex.1", "vxy.0")
     sources = {symmetry.sources for symmetry in symmetries((4, 4), names, ("Ex.1", "Ey.1", "vxy.0", "vyx.0"))}
     assert sources == {("Ex.1", "vxy.0"), ("Ey.1", "vyx.0")}
+
+
+def test_axes_of_other_spacings_are_not_exchanged() -> None:
+    """Of voxels of 1 x 1 x 2 a turn about z alone maps the material onto itself, as physics of such voxels says."""
+    names, aspect = standard_names(3), (1.0, 1.0, 2.0)
+    labels = np.random.default_rng(1).integers(0, 3, (4, 4, 4)).astype(np.uint8)
+    found = symmetries(labels.shape, names, names, aspect)
+    assert len(found) == 16
+    assert len(symmetries((4, 4), names[:2], names, (1.0, 2.0))) == 4
+
+    def of(image: np.ndarray) -> dict[str, float]:
+        result = homogenize(image[None], MATERIALS, dims=3, spacing=aspect, tolerance=1e-7)
+        values = properties_of(result.stiffness, result.conductivity, MATERIALS)
+        return {name: float(property_values(values, name, 3)[0]) for name in names}
+
+    before = of(labels)
+    for axes, flipped, sources, signs in found[::5]:
+        after = of(np.flip(labels.transpose(axes), flipped).copy())
+        for name, source, sign in zip(names, sources, signs, strict=True):
+            assert after[name] == pytest.approx(sign * before[source], rel=1e-4, abs=1e-4), (axes, flipped, name)

@@ -10,6 +10,7 @@ import numpy as np
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import Pixel, check_edges, same_proportions, shown_edges
 from microdesign.core.progress import Progress, silent
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.search.conditioning import admitted, best_known
@@ -159,16 +160,21 @@ def open_setup(
         )
     if config.robust and phases != 2:
         raise InputError(f"robust: expected a model of two phases; this one makes images of {phases}.")
+    if config.robust and (edges := _model_pixel(surrogate).aspect):
+        raise InputError(
+            f"robust: outlines move by half a pixel; expected a model of squares or cubes, not of pixels of "
+            f"{shown_edges(edges)}."
+        )
     given = evaluator or load_evaluator(config.evaluator, config.evaluator_settings)
     dataset = None if config.dataset is None else Dataset.open(config.dataset)
     evaluator, periodic = _of_its_images(given, surrogate, dataset, progress)
     asked = config.target.of_images(2 if len(shape) == 2 else 3, phases, periodic)
     target = match(asked, surrogate.properties, given, materials, progress)
     check_feasible(target, materials, evaluator)
-    pixel_size = config.pixel_size or _model_pixel_size(surrogate)
-    config = config.model_copy(update={"pixel_size": pixel_size})
-    target = target.model_copy(update={"constraints": target.constraints.in_pixels(*config.pixel)})
-    target.constraints.check_images(shape, phases)
+    config = config.model_copy(update={"pixel_size": _pixel_size(config, surrogate)})
+    pixel = config.pixel
+    target = target.model_copy(update={"constraints": target.constraints.in_pixels(pixel.edge, pixel.unit)})
+    target.constraints.check_images(shape, phases, pixel.aspect)
     check_coarse(shape, config.coarse_grid, evaluator, materials)
     if trained is not None:
         _check_units(trained.units, materials.units)
@@ -197,17 +203,18 @@ def open_setup(
 def _of_its_images(
     evaluator: Evaluator, surrogate: Surrogate, dataset: Dataset | None, progress: Progress
 ) -> tuple[Evaluator, bool]:
-    """The evaluator with the boundary of the training images, and whether designs are periodic by it.
+    """The evaluator with the boundary and the pixels of the training images, and whether designs are periodic by it.
 
     What was learned from scans is verified with mirror boundaries, as they were labelled. Without a data set the model
     tells by its padding.
     """
+    aspect = _model_pixel(surrogate).aspect
     if dataset is None:
         periodic = surrogate.describe()["model"]["network"].get("padding") != "zero"
-        settled = for_images(evaluator, periodic)
     else:
         periodic = dataset.manifest.periodic
-        settled = for_images(evaluator, periodic, dataset.manifest.aspect)
+        check_edges(dataset.manifest.edges, aspect, str(dataset.folder))
+    settled = for_images(evaluator, periodic, aspect)
     boundary = getattr(settled, "boundary", "periodic" if periodic else "mirror")
     if not periodic:
         progress(
@@ -238,11 +245,25 @@ def _images_of(surrogate: Surrogate) -> tuple[tuple[int, ...], int]:
     return described_shape(network), int(network.get("phases", 2))
 
 
-def _model_pixel_size(surrogate: Surrogate) -> str | None:
-    """Edge of a pixel of the model's images with its unit; None where it is not known."""
-    described = surrogate.describe()
-    unit = described.get("length_unit", "")
-    return f"{described['pixel_size']:.12g} {unit}" if unit else None
+def _model_pixel(surrogate: Surrogate) -> Pixel:
+    return Pixel.of(surrogate.describe())
+
+
+def _pixel_size(config: CampaignConfig, surrogate: Surrogate) -> str | None:
+    """Edges of a pixel as the campaign states them, else the model's; None of squares of no known size.
+
+    Raises:
+        InputError: The campaign's edges have other proportions than the model's.
+    """
+    of_model = _model_pixel(surrogate)
+    if config.pixel_size is None:
+        return of_model.text if of_model.unit or of_model.aspect else None
+    if "," not in config.pixel_size:
+        return config.pixel._replace(aspect=of_model.aspect).text if of_model.aspect else config.pixel_size
+    if not same_proportions(config.pixel.aspect, of_model.aspect):
+        wanted = f"edges as {shown_edges(of_model.aspect)}" if of_model.aspect else "one edge, of squares or cubes"
+        raise InputError(f"pixel_size = {config.pixel_size}: expected {wanted}, as those of the model.")
+    return config.pixel_size
 
 
 def _check_units(trained: Units, given: Units) -> None:

@@ -178,8 +178,12 @@ def _result(
 
 
 def _outlines_vary(config: CampaignConfig) -> bool:
-    """Whether candidates are evaluated with other outlines: of two phases; a robust campaign has them on record."""
-    return config.robustness.manufacturing and not config.robust and config.target.phases == 2
+    """Whether candidates are evaluated with other outlines: of two phases, and of squares or cubes.
+
+    A robust campaign has them on record.
+    """
+    possible = config.target.phases == 2 and not config.pixel.aspect
+    return config.robustness.manufacturing and not config.robust and possible
 
 
 def _with_robustness(
@@ -217,7 +221,9 @@ def _baselines(
     found = {"training_set": None if admitted is None else best_of_training_set(admitted, target)}
     if config.random_baseline:
         found["random"] = best_of_random_draws(setup.data, setup.surrogate, target, evaluate, n, config.seed)
-    summarized = {name: summarize_baseline(found[name], folder / f"{name}.npy", target.phases) for name in found}
+    summarized = {
+        name: summarize_baseline(found[name], folder / f"{name}.npy", target.phases, config.pixel) for name in found
+    }
     return summarized, n * config.random_baseline
 
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from microdesign.core.errors import InputError
+from microdesign.core.pixels import Pixel, check_edges, shown_edges
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.models import load
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.physics.label_images import LabelImages, label_stacks
+from microdesign.physics.label_images import LabelImages, LabelStack, label_stacks
 from microdesign.surrogate.protocol import DrawRequest, Surrogate
 
 
@@ -72,13 +74,33 @@ def draw(
     """
     request = DrawRequest(None if target is None else dict(target), n, seed, size, component, dims, per_axis)
     request.check(images=like is not None)
-    given = [] if like is None else [each.labels for each in label_stacks(like)[0]]
+    stacks = [] if like is None else label_stacks(like)[0]
+    given = [each.labels for each in stacks]
     if per_axis and len({labels.shape[1:] for labels in given}) == 1:
         given = [np.concatenate(given)]
     surrogate = load(model, token=token, tracking_uri=tracking_uri) if isinstance(model, str | Path) else model
+    described = surrogate.describe()
+    pixel = _pixel(Pixel.of(described), stacks)
+    if pixel.aspect and dims == 3 and len(pixel.aspect) == 2:
+        raise InputError(
+            f"dims = 3: the sections of a volume have pixels of {shown_edges(pixel.edges)} along one axis alone; "
+            "expected squares."
+        )
     wanted: list[np.ndarray | None] = [*given] if given else [None]
     found = [surrogate.draw(request, labels, progress) for labels in wanted]
-    described = surrogate.describe()
     phases = int(described["model"]["network"]["phases"])
-    size_of = {name: described[name] for name in ("pixel_size", "length_unit") if name in described}
-    return Microstructures(labels=np.concatenate(found), n_phases=phases, **size_of)
+    return Microstructures(labels=np.concatenate(found), n_phases=phases, **pixel.fields)
+
+
+def _pixel(model: Pixel, stacks: Sequence[LabelStack]) -> Pixel:
+    """The pixels of draws: the model's, or, where it states none, those of the images.
+
+    Raises:
+        InputError: An image has other pixels.
+    """
+    spacing = next((each.spacing for each in stacks if each.spacing is not None), None)
+    if model == Pixel() and spacing is not None:
+        model = Pixel(aspect=tuple(edge / spacing[0] for edge in spacing))
+    for each in stacks:
+        check_edges(each.spacing, model.aspect, f"image {each.names[0]}")
+    return model

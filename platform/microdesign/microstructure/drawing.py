@@ -6,11 +6,13 @@ Of a volume three orthogonal sections through its middle and its outside are dra
 import base64
 import html
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.core.pixels import Pixel
 from microdesign.microstructure.isometric import isometric
 from microdesign.microstructure.scale_bar import with_scale_bar
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LIGHT, _DARK, _BETWEEN = 220, 30, 255
+UNKNOWN = Pixel()
+"""Squares or cubes of no known size."""
 _LEAST_COLUMNS = 160
 """Columns of a picture with a scale bar in a figure."""
 
@@ -53,6 +57,24 @@ def picture(labels: NDArray[np.uint8], n_phases: int = 2, scale: int = 1) -> NDA
     return np.concatenate([flat, gap, outside], axis=1)
 
 
+def in_proportion(labels: NDArray[np.uint8], aspect: Sequence[float] = ()) -> NDArray[np.uint8]:
+    """Labels `(X, Y)` or `(X, Y, Z)` on squares or cubes of the shortest edge, the nearest pixel's for each.
+
+    Example:
+        >>> in_proportion(np.array([[0, 1]], np.uint8), (1.0, 2.0)).tolist()
+        [[0, 0, 1, 1]]
+
+    Args:
+        labels: Phase labels.
+        aspect: Edges of a pixel along each axis, or their ratios; empty for squares and cubes.
+    """
+    for axis, edge in enumerate(aspect):
+        pixels = labels.shape[axis]
+        drawn = max(1, round(pixels * edge / min(aspect)))
+        labels = labels.take(((np.arange(drawn) + 0.5) * pixels / drawn).astype(int), axis)
+    return labels
+
+
 def png(grey: NDArray[np.uint8]) -> bytes:
     """The bytes of a PNG file of grey values `(rows, columns)`."""
     from PIL import Image
@@ -67,15 +89,15 @@ def html_picture(
     n_phases: int = 2,
     title: str = "",
     pixels: int = 96,
-    pixel_size: float = 1.0,
-    length_unit: str = "",
+    pixel: Pixel = UNKNOWN,
 ) -> str:
     """An `<img>` of labels `(X, Y)` or `(X, Y, Z)` that needs no file, at least `pixels` wide, with a title below.
 
     Where the unit of the pixel size is known it has a scale bar.
     """
+    labels = in_proportion(labels, pixel.aspect)
     scale = max(1, -(-pixels // max(labels.shape[:2])))
-    grey = with_scale_bar(picture(labels, n_phases, scale), pixel_size / scale, length_unit)
+    grey = with_scale_bar(picture(labels, n_phases, scale), pixel.shortest / scale, pixel.unit)
     data = base64.b64encode(png(grey)).decode()
     text = f"<figcaption>{html.escape(title)}</figcaption>" if title else ""
     image = f'<img src="data:image/png;base64,{data}" alt="{html.escape(title)}">'
@@ -87,12 +109,13 @@ def draw(
     labels: NDArray[np.uint8],
     n_phases: int = 2,
     title: str = "",
-    pixel_size: float = 1.0,
-    length_unit: str = "",
+    pixel: Pixel = UNKNOWN,
 ) -> None:
     """Draws labels into axes of a figure, without ticks; where the unit of a pixel is known, with a scale bar."""
-    scale = max(1, -(-_LEAST_COLUMNS // labels.shape[0])) if length_unit else 1  # the bar's text needs room
-    grey = with_scale_bar(picture(labels, n_phases, scale), pixel_size / scale, length_unit, scale * labels.shape[0])
+    labels = in_proportion(labels, pixel.aspect)
+    scale = max(1, -(-_LEAST_COLUMNS // labels.shape[0])) if pixel.unit else 1  # the bar's text needs room
+    grey = picture(labels, n_phases, scale)
+    grey = with_scale_bar(grey, pixel.shortest / scale, pixel.unit, scale * labels.shape[0])
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title, fontsize=9)

@@ -36,7 +36,10 @@ class Description(Config):
     standardization: Standardization
     materials: Mapping[str, Any] | None = Field(None, description="materials of the training labels")
     dataset: str | None = Field(None, description="digest of the training data set")
-    pixel_size: float = Field(1.0, gt=0, description="edge of a pixel of the training images")
+    pixel_size: float = Field(1.0, gt=0, description="edge of a pixel of the training images along x")
+    aspect: tuple[float, ...] = Field(
+        (), description="edges of a pixel along each axis over that along x; empty: squares or cubes"
+    )
     length_unit: str = Field("", description="unit of the pixel size; empty where it is not known")
     turns: bool = Field(True, description="whether training images were turned, so that predictions may be averaged so")
     flips: bool = Field(True, description="whether training images were mirrored")

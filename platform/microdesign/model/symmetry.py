@@ -43,21 +43,28 @@ class Symmetry(NamedTuple):
         return labels.flip([axis + 1 for axis in self.flipped]) if self.flipped else labels
 
 
-def symmetries(shape: Sequence[int], names: Sequence[str], known: Collection[str]) -> list[Symmetry]:
+def symmetries(
+    shape: Sequence[int], names: Sequence[str], known: Collection[str], aspect: Sequence[float] = ()
+) -> list[Symmetry]:
     """Lists the symmetries of a grid after which all the named properties are known; the first changes nothing.
 
     Args:
         shape: Pixels along each axis; only axes of one length can be exchanged.
         names: The properties. What a turn or a flip makes of one that is not in the catalogue is not known.
         known: The properties that the data have.
+        aspect: Edges of a pixel along each axis, or their ratios; empty for squares and cubes. Axes of different edges
+            are not exchanged: a turned image would be of a stretched material.
     """
-    return list(_all(shape, names, known))
+    return list(_all(shape, names, known, aspect))
 
 
-def _all(shape: Sequence[int], names: Sequence[str], known: Collection[str]) -> Iterator[Symmetry]:
+def _all(
+    shape: Sequence[int], names: Sequence[str], known: Collection[str], aspect: Sequence[float]
+) -> Iterator[Symmetry]:
     dims = range(len(shape))
+    kinds = list(zip(shape, aspect or (1.0,) * len(shape), strict=True))
     for axes in itertools.permutations(dims):
-        if any(shape[axis] != shape[i] for i, axis in enumerate(axes)):
+        if any(kinds[axis] != kinds[i] for i, axis in enumerate(axes)):
             continue
         for flips in itertools.product((False, True), repeat=len(shape)):
             flipped = tuple(i for i in dims if flips[i])

@@ -24,12 +24,13 @@ class SymmetryAveraged(WrappedSurrogate):
         super().__init__(surrogate)
         described = surrogate.describe()
         self._turns, self._flips = bool(described.get("turns", True)), bool(described.get("flips", True))
+        self._aspect = tuple(described.get("aspect", ()))
 
     def predict(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Surrogate.predict`; standard deviations are those of the images as they stand."""
         names, images = self.properties, torch.from_numpy(np.array(labels))
         means, stds = [], []
-        for symmetry in symmetries(images.shape[1:], names, names):
+        for symmetry in symmetries(images.shape[1:], names, names, self._aspect):
             if not symmetry.is_among(self._turns, self._flips):
                 continue
             mean, std = self._surrogate.predict(symmetry.turned(images).numpy())

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 
+from microdesign.core.pixels import Pixel
 from microdesign.design.report.export import write_design, write_image, write_labels
 from microdesign.design.report.figures import candidates_figure, gallery_figure
 from microdesign.design.report.html import report_campaign, write_report
@@ -152,8 +153,23 @@ def test_lengths_are_in_the_unit_of_the_pixels(tmp_path: Path) -> None:
     assert "<td>at least 4</td>" in text
     assert "<th>feature size 1 [µm]</th>" in text
     assert "<td>4.5</td>" in text
-    files = write_design(tmp_path / "a.npy", image(), {}, (0.5, "um"))
+    files = write_design(tmp_path / "a.npy", image(), {}, Pixel(0.5, "um"))
     rows = {kind: matplotlib.image.imread(files["png"]).shape[0] for kind in ("png",)}
     assert rows["png"] > 4 * image().shape[1], "the picture has a scale bar below it"
     (batch,) = VtiReader().read(Path(files["vti"]))
     assert batch.pixel_size == 0.5
+
+
+def test_pictures_have_the_proportions_of_the_pixels(tmp_path: Path) -> None:
+    """Images of 6 x 8 pixels of 0.5 x 1 um are 3 x 8 um; what needs distances in all directions is left out."""
+    assert image().shape == (6, 8)
+    assert 'id="two-point"' in write_report(campaign_result(tmp_path)).read_text()
+    result = campaign_result(tmp_path, pixel_size=0.5, aspect=(1.0, 2.0), length_unit="um")
+    page = write_report(result).read_text()
+    assert "aspect-ratio: 6 / 16" in page
+    assert "0.5 x 1 µm" in page
+    assert 'id="two-point"' not in page
+    files = write_design(tmp_path / "a.npy", image(), {}, Pixel(1.0, "", (1.0, 2.0)))
+    assert matplotlib.image.imread(files["png"]).shape[:2] == (4 * 16, 4 * 6)
+    (batch,) = VtiReader().read(Path(files["vti"]))
+    assert batch.aspect == (1.0, 2.0)

@@ -80,3 +80,13 @@ def test_training_images_are_what_was_asked() -> None:
                 places = one.positions(epoch, 0)
                 np.testing.assert_array_equal(x[:, 0].numpy(), batch.labels[places])
         assert seen == directions, augmentation
+
+
+def test_directions_are_those_of_the_material_and_not_of_the_grid() -> None:
+    """Every second row of an isotropic material: interfaces are as many on a length, not on a pixel."""
+    isotropic = generate("VoronoiMedium", 60, (64, 64), seed=1).labels[:, :, ::2]
+    assert same_after(isotropic) == (False, True)
+    assert same_after(isotropic, (1.0, 2.0)) == (True, True)
+    found = Augmentation(aspect=(1.0, 2.0)).symmetries((32, 32), NAMES, NAMES)
+    assert {each.axes for each in found} == {(0, 1)}
+    assert len(found) == 4

@@ -12,7 +12,9 @@ from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
-from microdesign.microstructure.io.writers import write
+from microdesign.microstructure.generators.registry import generate
+from microdesign.physics.labels import label
+from microdesign.physics.materials import Materials
 from tests.cases import case
 
 LABELLED, ALL = 40, 120
@@ -70,7 +72,18 @@ def test_what_would_fail_later_is_refused(half_labelled: Dataset) -> None:
                 check_training(config(half_labelled, **changes), half_labelled)
 
 
-def test_pixels_that_are_no_squares_are_refused(half_labelled: Dataset, tmp_path: Path) -> None:
-    bricks = Dataset.open(write(tmp_path / "bricks", replace(half_labelled.load(), aspect=(1, 2))))
-    with pytest.raises(InputError, match="bricks: has pixels of 1 x 2; expected squares or cubes, of which models are"):
-        check_training(config(bricks), bricks)
+def test_physics_feedback_is_of_the_pixels_of_the_labels(tmp_path: Path) -> None:
+    """Labels by bricks agree with the feedback of bricks; called squares, they are of another physics."""
+    phases = Materials.model_validate({"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 10, "nu": 0.3, "k": 10}]})
+    images = replace(generate("GRF", 80, (16, 16), seed=1), aspect=(1.0, 3.0))
+    bricks = label(images, phases, tmp_path / "bricks")
+    settings = config(bricks, properties=["Ex", "Ey"])
+    check_training(settings, bricks)
+    feed, feedback = prepare(settings, bricks, standardization_of(settings, bricks), torch.device("cpu"))
+    assert feedback is not None
+    assert {each.axes for each in feed.symmetries} == {(0, 1)}
+    writer = DatasetWriter(tmp_path / "squares", settings={}, materials=bricks.manifest.materials)
+    writer.write_shard("part", replace(bricks.load(), aspect=()))
+    squares = writer.finish(["part"])
+    with pytest.raises(InputError, match="differs from the data set's labels"):
+        check_training(config(squares, properties=["Ex", "Ey"]), squares)

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Self
 from pydantic import Field, field_validator, model_validator
 
 from microdesign.core.config import Config
-from microdesign.core.units import read_length
+from microdesign.core.pixels import Pixel
+from microdesign.core.units import read_pixel_size
 from microdesign.design.search.refiners.config import RefinementConfig
 from microdesign.design.target.target import Target
 from microdesign.physics.evaluators.manufacturing import VARIANTS, Manufactured
@@ -175,7 +176,9 @@ class CampaignConfig(SearchConfig):
     )
     materials: Materials | None = Field(None, description="phases; the physics is exact for any, the regressor is not")
     pixel_size: str | None = Field(
-        None, description="edge of a pixel of the images with its unit, such as 0.5um; None takes the model's"
+        None,
+        description="edge of a pixel of the images with its unit, such as 0.5um, or its edges, such as 0.5,1um; None "
+        "takes the model's",
     )
     folder: str = Field("runs/campaign", description="the campaign's folder; the same folder resumes")
     dataset: str | None = Field(None, description="labelled data set, for the distance to it, novelty and baselines")
@@ -195,15 +198,18 @@ class CampaignConfig(SearchConfig):
 
     @field_validator("pixel_size")
     @classmethod
-    def _one_length(cls, value: str | None) -> str | None:
-        if value is not None and not read_length(value, "pixel_size")[1]:
+    def _a_length(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        pixel = Pixel.of(read_pixel_size(value, "pixel_size"))
+        if not pixel.unit and not pixel.aspect:
             raise ValueError("expected a length with its unit, such as 0.5um")
         return value
 
     @property
-    def pixel(self) -> tuple[float, str]:
-        """Edge of a pixel and its unit; 1 and an empty text where it is not known."""
-        return (1.0, "") if self.pixel_size is None else read_length(self.pixel_size, "pixel_size")
+    def pixel(self) -> Pixel:
+        """Size of a pixel; an edge of 1 without a unit where it is not known."""
+        return Pixel() if self.pixel_size is None else Pixel.of(read_pixel_size(self.pixel_size, "pixel_size"))
 
     @property
     def needs_ray(self) -> bool:

@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from microdesign.core.files import replacing
+from microdesign.core.pixels import Pixel
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.drawing import picture, png
+from microdesign.microstructure.drawing import UNKNOWN, in_proportion, picture, png
 from microdesign.microstructure.io.formats.vti import write_vti
 from microdesign.microstructure.scale_bar import with_scale_bar
 
 PIXEL = 4
 """Edge of an image's pixel in its picture."""
-Pixel = tuple[float, str]
-"""Edge of a pixel and its unit, which is empty where it is not known."""
-UNKNOWN: Pixel = (1.0, "")
 
 
 def write_image(path: Path, labels: np.ndarray, pixel: Pixel = UNKNOWN, phases: int = 2) -> None:
@@ -40,7 +38,7 @@ def write_design(
         path: The `.npy`.
         labels: uint8 `(X, Y)` or `(X, Y, Z)`.
         properties: Of the design.
-        pixel: Edge of a pixel and its unit.
+        pixel: Size of a pixel.
         phases: Number of phases.
         periodic: Whether the design repeats; the `.vti` says it, so that `homogenize` takes the same boundary.
     """
@@ -51,8 +49,7 @@ def write_design(
         n_phases=phases,
         properties=values,
         periodic=periodic,
-        pixel_size=pixel[0],
-        length_unit=pixel[1],
+        **pixel.fields,
     )
     write_vti(path.with_suffix(".vti"), batch)
     return {kind: str(path.with_suffix(f".{kind}")) for kind in ("npy", "png", "vti")}
@@ -64,13 +61,14 @@ def write_labels(path: Path, labels: np.ndarray) -> None:
         np.save(file, labels, allow_pickle=False)
 
 
-def data_uri(labels: np.ndarray, phases: int = 2) -> str:
-    """The picture of labels uint8 `(*N)` as a `data:` URI, for HTML."""
-    return png_uri(_drawn(labels, UNKNOWN, phases))
+def data_uri(labels: np.ndarray, phases: int = 2, pixel: Pixel = UNKNOWN) -> str:
+    """The picture of labels uint8 `(*N)` as a `data:` URI, for HTML, in the proportions of the pixel, without a bar."""
+    return png_uri(_drawn(labels, pixel.proportions, phases))
 
 
 def _drawn(labels: np.ndarray, pixel: Pixel, phases: int) -> bytes:
-    return png(with_scale_bar(picture(labels, phases, PIXEL), pixel[0] / PIXEL, pixel[1]))
+    grey = picture(in_proportion(labels, pixel.aspect), phases, PIXEL)
+    return png(with_scale_bar(grey, pixel.shortest / PIXEL, pixel.unit))
 
 
 def png_uri(content: bytes) -> str:

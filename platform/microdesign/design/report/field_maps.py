@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from microdesign.core.errors import EvaluationError, InputError, NotConvergedError
-from microdesign.design.report.export import UNKNOWN, Pixel
-from microdesign.microstructure.drawing import draw
+from microdesign.core.pixels import Pixel
+from microdesign.microstructure.drawing import UNKNOWN, draw
 from microdesign.physics.materials import Materials
 from microdesign.physics.solver.fields import local_fields
 
@@ -27,7 +27,7 @@ def field_maps(images: Sequence[np.ndarray], materials: Materials, pixel: Pixel 
     if not images or max(images[0].shape) > LARGEST:
         return None
     try:
-        rows = [_maps(image, materials) for image in images]
+        rows = [_maps(image, materials, pixel.aspect) for image in images]
     except (InputError, EvaluationError, NotConvergedError):
         return None
     names = list(rows[0])
@@ -39,23 +39,24 @@ def field_maps(images: Sequence[np.ndarray], materials: Materials, pixel: Pixel 
         top = max(float(np.percentile(row[name], _QUANTILE)) for row in rows)
         for axes, row in zip(grid[:, column], rows, strict=True):
             shown = axes.imshow(np.flipud(row[name].T), cmap="viridis", vmin=0, vmax=top, interpolation="nearest")
+            axes.set_aspect(pixel.aspect[1] if pixel.aspect else 1.0)
             axes.set_axis_off()
         grid[0, column].set_title(name, fontsize=9)
         figure.colorbar(shown, ax=grid[:, column].tolist(), shrink=0.8)
     for number, (axes, image) in enumerate(zip(grid[:, 0], images, strict=True), start=1):
-        draw(axes, image, title=f"candidate {number}", pixel_size=pixel[0], length_unit=pixel[1])
+        draw(axes, image, title=f"candidate {number}", pixel=pixel)
     return figure
 
 
-def _maps(image: np.ndarray, materials: Materials) -> dict[str, np.ndarray]:
+def _maps(image: np.ndarray, materials: Materials, aspect: Sequence[float]) -> dict[str, np.ndarray]:
     """Maps `(X, Y)` by title, each with a mean of 1."""
-    found = {}
+    found, spacing = {}, aspect or None
     if materials.has_stiffness:
-        stress = local_fields(image, materials, strain=(1.0, 0.0, 0.0), tolerance=1e-4).stress
+        stress = local_fields(image, materials, strain=(1.0, 0.0, 0.0), spacing=spacing, tolerance=1e-4).stress
         assert stress is not None
         found["stress along x / mean"] = stress[0] / stress[0].mean()
     if materials.has_conductivity:
-        flux = local_fields(image, materials, gradient=(1.0, 0.0), tolerance=1e-4).flux
+        flux = local_fields(image, materials, gradient=(1.0, 0.0), spacing=spacing, tolerance=1e-4).flux
         assert flux is not None
         size = np.linalg.norm(flux, axis=0)
         found["flux / mean"] = size / size.mean()

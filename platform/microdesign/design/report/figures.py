@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from microdesign.design.report.export import UNKNOWN, Pixel
-from microdesign.microstructure.drawing import draw
+from microdesign.core.pixels import Pixel
+from microdesign.microstructure.drawing import UNKNOWN, draw
 
 GALLERY = 8
 """Most images of a round that are shown."""
@@ -20,7 +20,7 @@ def gallery_figure(rounds: Sequence[Sequence[np.ndarray]], titles: Sequence[str]
         axes.set_axis_off()
     for row, images, title in zip(grid, rounds, titles, strict=True):
         for axes, image in zip(row, images, strict=False):
-            draw(axes, image, pixel_size=pixel[0], length_unit=pixel[1])
+            draw(axes, image, pixel=pixel)
         row[0].set_title(title, fontsize=8, loc="left")
     return figure
 
@@ -30,5 +30,5 @@ def candidates_figure(images: Sequence[np.ndarray], titles: Sequence[str], pixel
     figure = Figure(figsize=(2.4 * max(1, len(images)), 2.7), layout="constrained")
     grid = figure.subplots(1, max(1, len(images)), squeeze=False)[0]
     for axes, image, title in zip(grid, images, titles, strict=False):
-        draw(axes, image, title=title, pixel_size=pixel[0], length_unit=pixel[1])
+        draw(axes, image, title=title, pixel=pixel)
     return figure

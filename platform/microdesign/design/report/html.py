@@ -17,7 +17,9 @@ from matplotlib.figure import Figure
 from microdesign.core.config import load_config
 from microdesign.core.errors import InputError
 from microdesign.core.files import read_json, write_text
+from microdesign.core.pixels import shown_edges
 from microdesign.core.units import shown_length
+from microdesign.core.units import shown_unit as unit_name
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trials
@@ -35,6 +37,7 @@ from microdesign.design.report.result import CampaignResult, read_result
 from microdesign.design.report.result_parts import ConstraintRange
 from microdesign.design.report.summary import summarize
 from microdesign.design.target.feasibility import feasibility_of
+from microdesign.microstructure.drawing import in_proportion
 from microdesign.microstructure.drawing import picture as drawn
 from microdesign.microstructure.scale_bar import bar_length
 
@@ -102,7 +105,7 @@ def _unfinished(folder: Path, trials: Trials, identity: Mapping[str, Any]) -> Ca
 def _render(result: CampaignResult) -> Path:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
-        "images": lambda path: [data_uri(labels, result.target.phases) for labels in result.labels(path)],
+        "images": lambda path: [data_uri(labels, result.target.phases, result.pixel) for labels in result.labels(path)],
         "aspect": lambda path: " / ".join(map(str, reversed(_extent(result, path)))),
         "fraction": lambda path: _fractions(result.labels(path), result.target.phases),
         "download": lambda path: download(path, result.folder),
@@ -118,8 +121,8 @@ def _render(result: CampaignResult) -> Path:
     designs, charts = (*result.candidates, *result.misses), report_charts(result)
     shared = files("microdesign.design.report")
     page = Path(result.folder) / PAGE
-    images, pixel = list(result.images) if result.target.dims == 2 else [], (result.pixel_size, result.length_unit)
-    fields = field_maps(images, result.materials, pixel)
+    images = list(result.images) if result.target.dims == 2 else []
+    fields = field_maps(images, result.materials, result.pixel)
     surfaces = _surfaces(result) if result.target.dims == 3 else {}
     text = environment.from_string(shared.joinpath("template.html").read_text("utf-8")).render(
         r=result,
@@ -137,7 +140,7 @@ def _render(result: CampaignResult) -> Path:
         error=error_text,
         baseline_title=baseline_title,
         bar=lambda path: _bar(result, _extent(result, path)[1]),
-        bar_unit=shown_length(result.pixel_size, result.length_unit) if result.length_unit else "of unknown size",
+        bar_unit=_pixel_text(result),
         phases=phase_texts(result.materials),
         model_link=model_link(result),
         reference=_reference(result),
@@ -189,8 +192,8 @@ def _reference(result: CampaignResult) -> dict[str, Any] | None:
     labels = result.labels(result.reference.image)[0]
     size = next((result.labels(each.files["npy"]).shape[1] for each in (*result.candidates, *result.misses)), 0)
     return {
-        "whole": whole_picture(labels),
-        "part": part_picture(labels, size) if 0 < size <= min(labels.shape) else None,
+        "whole": whole_picture(labels, result.aspect),
+        "part": part_picture(labels, size, result.pixel) if 0 < size <= min(labels.shape) else None,
         "extent": " x ".join(map(str, labels.shape)),
         "properties": {n: v for n, v in result.reference.properties.items() if n in result.target.names},
     }
@@ -203,7 +206,7 @@ def _surfaces(result: CampaignResult) -> dict[str, Any]:
             result.labels(files["npy"])[0],
             result.target.phases,
             result.boundary != "mirror",
-            result.pixel_size,
+            tuple(result.pixel_size * ratio for ratio in result.aspect or (1.0,) * 3),
             result.length_unit,
         )
         for files in (each.files for each in (*result.candidates, *result.misses))
@@ -211,17 +214,25 @@ def _surfaces(result: CampaignResult) -> dict[str, Any]:
 
 
 def _extent(result: CampaignResult, path: str) -> tuple[int, ...]:
-    """Rows and columns of the picture of a file's first image, a pixel each."""
-    return drawn(result.labels(path)[0], scale=1).shape
+    """Rows and columns of the picture of a file's first image, one for each shortest edge."""
+    return drawn(in_proportion(result.labels(path)[0], result.aspect), scale=1).shape
 
 
 def _bar(result: CampaignResult, columns: int) -> dict[str, str] | None:
-    """A scale bar below an image of so many pixels along x: its share of the width, and its length."""
+    """A scale bar below a picture of so many columns: its share of the width, and its length."""
     if not result.length_unit:
         return None
-    width = columns * result.pixel_size
+    width = columns * result.pixel.shortest
     length = bar_length(width)
     return {"share": f"{100 * length / width:.2f}%", "text": shown_length(length, result.length_unit)}
+
+
+def _pixel_text(result: CampaignResult) -> str:
+    """Size of a pixel for people."""
+    edges, unit = result.pixel.edges, result.length_unit
+    if len(edges) == 1:
+        return shown_length(edges[0], unit) if unit else "of unknown size"
+    return f"{shown_edges(edges)} {unit_name(unit)}" if unit else f"of proportions {shown_edges(edges)}"
 
 
 def _drawn(figure: Figure) -> str:

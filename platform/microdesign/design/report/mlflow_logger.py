@@ -10,11 +10,11 @@ import torch
 from botorch.utils.multi_objective.hypervolume import Hypervolume
 
 from microdesign.core.metrics import mape
+from microdesign.core.pixels import Pixel
 from microdesign.design.campaign.discretizations import errors_by_both
 from microdesign.design.campaign.trials import Trial
 from microdesign.design.report.charts.report_charts import report_charts
 from microdesign.design.report.charts.vega import picture
-from microdesign.design.report.export import UNKNOWN, Pixel
 from microdesign.design.report.figures import (
     GALLERY,
     candidates_figure,
@@ -24,6 +24,7 @@ from microdesign.design.report.result import CampaignResult
 from microdesign.design.report.summary import total_seconds
 from microdesign.design.target.pareto import front_numbers
 from microdesign.design.target.target import Target
+from microdesign.microstructure.drawing import UNKNOWN
 from microdesign.tracking import Recorder
 from microdesign.tracking.recorder import as_png
 
@@ -40,7 +41,7 @@ class MLflowLogger:
         run: The recorder of the campaign's run.
         target: What was asked.
         images: Physics evaluations of a design.
-        pixel: Edge of a pixel of the designs and its unit, for scale bars.
+        pixel: Size of a pixel of the designs, for pictures and their scale bars.
     """
 
     def __init__(self, run: Recorder, target: Target, images: int = 1, pixel: Pixel = UNKNOWN) -> None:

@@ -13,7 +13,7 @@ from microdesign.core.references import Endpoint, RegisteredModel, parse_model
 from microdesign.design.report.charts.style import names_of
 from microdesign.design.report.export import png_uri
 from microdesign.design.report.result import CampaignResult
-from microdesign.microstructure.drawing import picture, png
+from microdesign.microstructure.drawing import in_proportion, picture, png
 from microdesign.physics.materials import Materials, Phase
 
 LARGEST_DOWNLOAD = 2**18
@@ -44,7 +44,8 @@ def _thumbnails(result: CampaignResult) -> dict[int, str]:
     for each in result.search.rounds:
         for number, labels in zip(each.shown, result.labels(each.images), strict=False):
             coarse = labels[(slice(None, None, -(-max(labels.shape) // _THUMBNAIL)),) * labels.ndim]
-            found[number] = png_uri(png(picture(np.ascontiguousarray(coarse), result.target.phases)))
+            coarse = in_proportion(np.ascontiguousarray(coarse), result.aspect)
+            found[number] = png_uri(png(picture(coarse, result.target.phases)))
     return found
 
 

@@ -1,17 +1,21 @@
 """Pictures of the image beside the candidates: all of it, and a part of it at the candidates' scale."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+from microdesign.core.pixels import Pixel
 from microdesign.design.report.export import data_uri, png_uri
-from microdesign.microstructure.drawing import picture, png
+from microdesign.microstructure.drawing import UNKNOWN, in_proportion, picture, png
 
 WIDEST = 512
 """Pixels of the picture of a whole image: of a larger one blocks of pixels are averaged."""
 
 
-def whole_picture(labels: NDArray[np.uint8]) -> str:
+def whole_picture(labels: NDArray[np.uint8], aspect: Sequence[float] = ()) -> str:
     """The picture of labels uint8 `(X, Y)` as a `data:` URI, at most `WIDEST` pixels or one a label."""
+    labels = in_proportion(labels, aspect)
     step = -(-max(labels.shape) // WIDEST)
     grey = picture(labels, scale=1)
     if step == 1:
@@ -21,12 +25,12 @@ def whole_picture(labels: NDArray[np.uint8]) -> str:
     return png_uri(png(blocks.mean((1, 3)).round().astype(np.uint8)))
 
 
-def part_picture(labels: NDArray[np.uint8], size: int) -> str:
+def part_picture(labels: NDArray[np.uint8], size: int, pixel: Pixel = UNKNOWN) -> str:
     """The picture of a window of `size` pixels as a `data:` URI, of that on a grid with the most usual fraction."""
     corners = [(x, y) for x in _starts(labels.shape[0], size) for y in _starts(labels.shape[1], size)]
     windows = [labels[x : x + size, y : y + size] for x, y in corners]
     away = [abs(float(window.mean()) - float(labels.mean())) for window in windows]
-    return data_uri(windows[int(np.argmin(away))])
+    return data_uri(windows[int(np.argmin(away))], pixel=pixel)
 
 
 def _starts(length: int, size: int) -> range:

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import Pixel
 from microdesign.design.report.candidates_table import CandidatesTable, candidates_table
 from microdesign.design.report.export import data_uri
 from microdesign.design.report.result_parts import (
@@ -67,7 +68,10 @@ class CampaignResult(ResultPart):
     population: PopulationSummary | None = Field(None, description="the training images beside them; None without data")
     search: SearchSummary
     after_search: AfterSearch | None = None
-    pixel_size: float = Field(1.0, description="edge of a pixel of the images")
+    pixel_size: float = Field(1.0, description="edge of a pixel of the images along x")
+    aspect: tuple[float, ...] = Field(
+        (), description="edges of a pixel along each axis over that along x; empty: squares or cubes"
+    )
     length_unit: str = Field("", description="unit of the pixel size; empty where it is not known")
     evaluator: str
     boundary: str = Field(
@@ -84,6 +88,11 @@ class CampaignResult(ResultPart):
     ledger: str = Field(description="folder of the evaluations")
     report: str = Field("", description="the HTML page")
     tracking_uri: str = Field("", description="address of MLflow")
+
+    @property
+    def pixel(self) -> Pixel:
+        """Size of a pixel of the images."""
+        return Pixel(self.pixel_size, self.length_unit, self.aspect)
 
     @property
     def images(self) -> np.ndarray:
@@ -177,7 +186,7 @@ class CampaignResult(ResultPart):
     @property
     def pictures(self) -> list[str]:
         """The pictures of the table's rows after the target as URIs: candidates, near misses, training images."""
-        return [data_uri(self.labels(files["npy"])[0], self.target.phases) for files in self.files]
+        return [data_uri(self.labels(files["npy"])[0], self.target.phases, self.pixel) for files in self.files]
 
     @property
     def files(self) -> list[dict[str, str]]:

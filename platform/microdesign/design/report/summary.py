@@ -8,6 +8,7 @@ import numpy as np
 
 import microdesign
 from microdesign.core.config import dump_yaml
+from microdesign.core.pixels import Pixel
 from microdesign.core.units import shown_unit
 from microdesign.design.campaign.campaign_config import CampaignConfig, ReferenceImage
 from microdesign.design.campaign.discretizations import (
@@ -21,7 +22,7 @@ from microdesign.design.campaign.discretizations import (
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials
 from microdesign.design.report.baselines import AdmittedImages, Baseline, met_by_training_images
-from microdesign.design.report.export import UNKNOWN, Pixel, write_design, write_image, write_labels
+from microdesign.design.report.export import write_design, write_image, write_labels
 from microdesign.design.report.figures import GALLERY
 from microdesign.design.report.manufacturing import manufacturing_of
 from microdesign.design.report.result import CampaignResult
@@ -46,6 +47,7 @@ from microdesign.design.target.feasibility import Feasibility
 from microdesign.design.target.pareto import front_numbers
 from microdesign.design.target.target import Target
 from microdesign.design.target.training_images import TrainingImages
+from microdesign.microstructure.drawing import UNKNOWN
 from microdesign.microstructure.io.formats.npy import read_npy
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_unit
@@ -98,8 +100,7 @@ def summarize(
         materials=materials,
         feasibility=feasibility,
         constraints=tuple(_range(check, config.pixel) for check in target.checks),
-        pixel_size=config.pixel[0],
-        length_unit=config.pixel[1],
+        **config.pixel.fields,
         distinct=DISTINCT,
         candidates=candidates,
         misses=misses,
@@ -132,7 +133,7 @@ def summarize_design(
     if training is not None:
         realism, (novelty, alike) = training.realism(images), training.nearest(images)
         nearest = path.with_name(f"{path.stem}-nearest.npy")
-        write_image(nearest, alike[0], phases=target.phases)
+        write_image(nearest, alike[0], pixel.proportions, target.phases)
     verified = {name: trial.verified[name] for name in target.names}
     made = manufacturing_of(trial.verified, target)
     values = np.array([list(verified.values())])
@@ -149,7 +150,7 @@ def summarize_design(
         deviations=dict(zip(target.names, target.deviations(values)[0].tolist(), strict=True)),
         component=trial.component,
         constraints={
-            check.name: float(check.measure(images)[0]) * (pixel[0] if check.is_length else 1.0)
+            check.name: float(check.measure(images)[0]) * (pixel.edge if check.is_length else 1.0)
             for check in target.checks
         },
         novelty=None if novelty is None else float(novelty[0]),
@@ -181,7 +182,7 @@ def _refined(trial: Trial, path: Path, target: Target, pixel: Pixel) -> RefinedR
             path,
             on_twice_the_pixels(trial.labels),
             trial.fine,
-            (pixel[0] / FINER, pixel[1]),
+            pixel._replace(edge=pixel.edge / FINER),
             target.phases,
             target.periodic,
         ),
@@ -191,7 +192,7 @@ def _refined(trial: Trial, path: Path, target: Target, pixel: Pixel) -> RefinedR
 def _range(check: Check, pixel: Pixel) -> ConstraintRange:
     if not check.is_length:
         return ConstraintRange(name=check.name, low=check.low, high=check.high)
-    edge, unit = pixel
+    edge, unit = pixel.edge, pixel.unit
     return ConstraintRange(
         name=check.name, low=edge * check.low, high=edge * check.high, unit=shown_unit(unit) if unit else "pixels"
     )
@@ -211,11 +212,13 @@ def summarize_training_images(
     return tuple(found)
 
 
-def summarize_baseline(baseline: Baseline | None, path: Path, phases: int = 2) -> BaselineResult | None:
+def summarize_baseline(
+    baseline: Baseline | None, path: Path, phases: int = 2, pixel: Pixel = UNKNOWN
+) -> BaselineResult | None:
     """The best design of a baseline; writes its image."""
     if baseline is None:
         return None
-    write_image(path, baseline.labels, phases=phases)
+    write_image(path, baseline.labels, pixel.proportions, phases)
     return BaselineResult(verified=baseline.verified, error=baseline.error, of=baseline.of, image=str(path))
 
 

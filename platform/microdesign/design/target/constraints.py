@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import check_edges, shown_edges
 from microdesign.core.units import convert, read_length
 
 PhaseLabel = Annotated[int, Field(ge=0, le=255)]
@@ -148,15 +149,21 @@ class Constraints(Config):
         sizes = {phase: feature.in_pixels(pixel_size, length_unit) for phase, feature in self.feature_size.items()}
         return self.model_copy(update={"feature_size": sizes})
 
-    def check_images(self, shape: Sequence[int], phases: int = 2) -> None:
+    def check_images(self, shape: Sequence[int], phases: int = 2, aspect: Sequence[float] = ()) -> None:
         """Refuses constraints that no image of a shape and number of phases keeps.
+
+        Args:
+            shape: Pixels along each axis.
+            phases: Number of phases.
+            aspect: Edges of a pixel along each axis over that along x; empty for squares and cubes.
 
         Raises:
             InputError: A phase, an axis or a symmetry is not one of such images, the phases shall be wider than the
-                image, a phase that percolates has no room for its width or cuts another one off, or the reference has
-                another size.
+                image, a phase that percolates has no room for its width or cuts another one off, the reference has
+                another size or other pixels, or a width is of pixels that are no squares.
         """
         self._check_names(len(shape), phases)
+        self._check_grid(shape, aspect)
         extent = " x ".join(map(str, shape))
         widths = {phase: feature.width for phase, feature in self.feature_size.items()}
         if sum(widths.values()) > max(shape):
@@ -174,6 +181,7 @@ class Constraints(Config):
         if self.similar_to is not None:
             from microdesign.design.target import measures
 
+            check_edges(measures.edges_of(self.similar_to.images, len(shape)), aspect, self.similar_to.images)
             measures.population_of(self.similar_to.images, tuple(shape), phases)
 
     def _check_names(self, dims: int, phases: int) -> None:
@@ -190,6 +198,21 @@ class Constraints(Config):
         highs = [self.volume_fraction.get(phase, (0.0, 1.0))[1] for phase in range(phases)]
         if others > 1 or sum(highs) < 1:
             raise InputError("volume_fraction: the largest ones of all phases add up to less than 1.")
+
+    def _check_grid(self, shape: Sequence[int], aspect: Sequence[float]) -> None:
+        """Widths are measured in round neighbourhoods of pixels, and a turn has to map the grid onto itself."""
+        if self.feature_size and aspect:
+            raise InputError(
+                f"feature_size: widths are measured on squares or cubes; the model's pixels are {shown_edges(aspect)}."
+            )
+        kinds = set(zip(shape, aspect or (1.0,) * len(shape), strict=True))
+        for name in {"turn", "diagonal", "cubic"} & set(self.symmetry):
+            if len(kinds) > 1:
+                pixels = f" of {shown_edges(aspect)}" if aspect else ""
+                raise InputError(
+                    f"symmetry {name} exchanges axes; images of {' x '.join(map(str, shape))} pixels{pixels} have "
+                    "none that are alike: expected mirror or orthotropic."
+                )
 
     def _check_cut_off(self) -> None:
         """In the plane a phase that is endless along one axis alone leaves no way across it."""

@@ -118,6 +118,14 @@ def distance_to_population(images: str, phases: int, periodic: bool = True) -> M
 
 
 @lru_cache(maxsize=4)
+def edges_of(images: str, dims: int) -> tuple[float, ...] | None:
+    """Edges of a pixel of the images of a file, a folder or a data set; None where they are squares or not known."""
+    takes_dims = "dims" in find_reader(images).takes
+    batch = next(iter(read_images(images, options=ReadOptions(dims=dims) if takes_dims else NO_OPTIONS)), None)
+    return batch.spacing if batch is not None and batch.aspect else None
+
+
+@lru_cache(maxsize=4)
 def population_of(images: str, shape: tuple[int, ...], phases: int) -> Population:
     """The population of the images, or their windows, to which images of a shape are compared.
 

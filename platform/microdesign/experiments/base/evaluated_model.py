@@ -10,6 +10,7 @@ from microdesign.experiments.base.config import EvaluatedModelConfig
 from microdesign.experiments.base.physics import materials_of, physics_of
 from microdesign.learning.models import open_surrogate
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.evaluators.protocol import for_images
 from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
 from microdesign.surrogate.protocol import Surrogate
@@ -46,5 +47,5 @@ def open_model(config: EvaluatedModelConfig, folder: Path, uri: str, progress: P
             "held out there"
         )
     materials = materials_of(surrogate, dataset)
-    physics = physics_of(config, folder).for_images(dataset.manifest.periodic)
+    physics = for_images(physics_of(config, folder), dataset.manifest.periodic, dataset.manifest.aspect)
     return EvaluatedModel(surrogate, dataset, TableEvaluator(physics, materials, surrogate.properties))

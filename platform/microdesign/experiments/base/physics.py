@@ -7,6 +7,7 @@ import numpy as np
 
 from microdesign.core.errors import InputError
 from microdesign.core.metrics import worst_errors
+from microdesign.core.pixels import check_edges
 from microdesign.experiments.base.config import PhysicsConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.evaluators.resolver import load_evaluator
@@ -59,9 +60,10 @@ def materials_of(surrogate: Surrogate, dataset: Dataset) -> Materials:
     """The phases that the model was trained on and the data set's labels are of.
 
     Raises:
-        InputError: They are not the same, or not known.
+        InputError: They are not the same, or not known, or the data set's images have other pixels than the model's.
     """
     materials = labelled_materials(dataset)
+    check_edges(dataset.manifest.edges, surrogate.describe().get("aspect", ()), str(dataset.folder))
     if surrogate.describe().get("materials") != dataset.manifest.materials:
         raise InputError("The model was trained on labels of other materials than the data set's; expected the same.")
     return materials

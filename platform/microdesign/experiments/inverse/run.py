@@ -28,6 +28,7 @@ from microdesign.experiments.inverse.figures import error_figure, gallery
 from microdesign.experiments.inverse.local_search import evaluations_needed
 from microdesign.experiments.inverse.tables import component_table, inverse_table, local_search_table
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.physics.evaluators.protocol import for_images
 from microdesign.physics.evaluators.table import TableEvaluator
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Surrogate
@@ -54,7 +55,7 @@ def run(config: InverseExperiment, folder: Path, uri: str, progress: Progress) -
     searches: dict[str, dict[str, np.ndarray]] = {}
     draws: dict[str, EvaluatedDraws] = {}
     components: list[ComponentErrors] = []
-    physics = physics_of(config, folder).for_images(dataset.manifest.periodic)
+    physics = for_images(physics_of(config, folder), dataset.manifest.periodic, dataset.manifest.aspect)
     for name, bundle in bundles.items():
         progress(f"{name}: {config.draws} draws for each of {len(targets)} targets")
         surrogate = LocalSurrogate(bundle)

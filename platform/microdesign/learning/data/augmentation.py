@@ -30,15 +30,18 @@ class Augmentation:
         turns: Whether they are turned by quarters.
         flips: Whether they are mirrored along axes.
         shifts: Whether they are shifted, if they are periodic.
+        aspect: Edges of their pixels along each axis over that along x; empty for squares and cubes.
     """
 
     turns: bool = True
     flips: bool = True
     shifts: bool = True
+    aspect: tuple[float, ...] = ()
 
     def symmetries(self, shape: Sequence[int], names: Sequence[str], known: Collection[str]) -> list[Symmetry]:
         """Returns the `symmetries` of the grid among these; the first changes nothing."""
-        return [each for each in symmetries(shape, names, known) if each.is_among(self.turns, self.flips)]
+        found = symmetries(shape, names, known, self.aspect)
+        return [each for each in found if each.is_among(self.turns, self.flips)]
 
     def __str__(self) -> str:
         """The names of what is done, `flips and shifts`."""
@@ -64,21 +67,26 @@ def augmentation_of(turns: bool | None, flips: bool | None, shifts: bool, datase
     if turns is None or flips is None:
         same = (False, False) if _has_tensors(dataset) else _same_after(dataset.folder, dataset.manifest.digest)
         turns, flips = same[0] if turns is None else turns, same[1] if flips is None else flips
-    return Augmentation(turns, flips, shifts and dataset.manifest.periodic)
+    return Augmentation(turns, flips, shifts and dataset.manifest.periodic, dataset.manifest.aspect)
 
 
-def same_after(images: NDArray[np.uint8]) -> tuple[bool, bool]:
+def same_after(images: NDArray[np.uint8], aspect: Sequence[float] = ()) -> tuple[bool, bool]:
     """Tells whether images `(n, *N)` as a population are the same after a turn by a quarter, and after a flip.
 
-    By how many interfaces lie along each axis, and along the two diagonals of each plane.
+    By how many interfaces lie along each axis, on a length of the material, and along the two diagonals of each plane.
 
     Example:
         >>> layers = np.arange(64, dtype=np.uint8).reshape(1, 8, 8) // 16 % 2
         >>> same_after(layers), same_after(np.concatenate([layers, layers.transpose(0, 2, 1)]))
         ((False, True), (True, True))
+
+    Args:
+        images: Phase labels.
+        aspect: Edges of a pixel along each axis, or their ratios; empty for squares and cubes.
     """
     dims = images.ndim - 1
-    axes = [_interfaces(images, {axis: 1}) for axis in range(1, dims + 1)]
+    edges = aspect or (1.0,) * dims
+    axes = [_interfaces(images, {axis: 1}) / edge for axis, edge in enumerate(edges, start=1)]
     diagonals = [
         (_interfaces(images, {i: 1, j: 1}), _interfaces(images, {i: 1, j: -1}))
         for i, j in combinations(range(1, dims + 1), 2)
@@ -116,4 +124,4 @@ def _same_after(folder: Path, digest: str) -> tuple[bool, bool]:
     for number in chosen.tolist():
         labels = dataset.read_shard(number).labels
         parts.append(labels[np.unique(np.linspace(0, len(labels) - 1, min(len(labels), _IMAGES)).round().astype(int))])
-    return same_after(np.concatenate(parts))
+    return same_after(np.concatenate(parts), dataset.manifest.aspect)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import check_edges
 from microdesign.learning.evaluation.held_out import HeldOut, reconstruction_excess
 from microdesign.learning.evaluation.metrics import LARGER_IS_BETTER, NEEDS_PROPERTIES
 from microdesign.microstructure.data.dataset import Dataset
@@ -102,6 +103,7 @@ def compare(bundles: Mapping[str, Bundle], dataset: Dataset, evaluator: Evaluato
     metrics, excess = {}, []
     for model, bundle in bundles.items():
         description = bundle.description
+        check_edges(dataset.manifest.edges, description.aspect, str(dataset.folder))
         held_out = HeldOut(data, description.standardization, _TARGETS, _DRAWS, evaluator, materials)
         wanted = [name for name in NEEDS_PROPERTIES if bundle.properties]
         found = held_out.metrics(bundle.model, wanted)

@@ -206,7 +206,8 @@ def evaluate_bundle(bundle: Bundle, dataset: Dataset, split: SplitName = "test")
     draws = (prior.mean[:, None] + prior.std[:, None] * noise).reshape(-1, prior.mean.shape[1])
 
     def decoded(z: np.ndarray, classes: tuple[str, ...] = ()) -> Microstructures:
-        return Microstructures(labels=decode_labels(surrogate, z), n_phases=data.n_phases, classes=classes)
+        labels = decode_labels(surrogate, z)
+        return Microstructures(labels=labels, n_phases=data.n_phases, classes=classes, **data.physical)
 
     targets = true[np.sort(stream.permutation(len(true))[:_TARGETS])]
     return Evaluation(

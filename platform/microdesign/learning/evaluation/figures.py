@@ -1,7 +1,6 @@
 """Figures of an evaluation, as matplotlib objects that no global state owns. Shapes as in `evaluation`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -9,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import norm
 
+from microdesign.core.pixels import Pixel
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.drawing import draw
 from microdesign.microstructure.statistics.two_point import two_point
@@ -64,10 +64,10 @@ def reconstructions(images: Microstructures, decodes: Microstructures) -> Figure
     figure = Figure(figsize=(1.6 * len(images) + 0.6, 6.6), layout="constrained")
     grid = figure.subplots(4, len(images), squeeze=False)
     maps = [_two_point_map(batch) for batch in (images, decodes)]
-    pixel: dict[str, Any] = {"pixel_size": images.pixel_size, "length_unit": images.length_unit}
+    pixel = Pixel.of(images.physical)
     for column in range(len(images)):
-        draw(grid[0, column], images.labels[column], images.n_phases, images.classes[column], **pixel)
-        draw(grid[1, column], decodes.labels[column], images.n_phases, **pixel)
+        draw(grid[0, column], images.labels[column], images.n_phases, images.classes[column], pixel)
+        draw(grid[1, column], decodes.labels[column], images.n_phases, pixel=pixel)
         top = max(float(each[column].max()) for each in maps)
         for row, each in zip((2, 3), maps, strict=True):
             grid[row, column].imshow(each[column].T, origin="lower", cmap="viridis", vmin=0, vmax=top)
@@ -83,7 +83,7 @@ def prior_gallery(draws: Microstructures, weights: np.ndarray) -> Figure:
     figure = Figure(figsize=(1.6 * columns + 0.8, 1.7 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for number, (axes, labels) in enumerate(zip(grid.flat, draws.labels, strict=True)):
-        draw(axes, labels, draws.n_phases)
+        draw(axes, labels, draws.n_phases, pixel=Pixel.of(draws.physical))
         if number % columns == 0:
             k = number // columns
             axes.text(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import check_edges
 from microdesign.learning.models import load_model
 from microdesign.model.bundle import Bundle
 from microdesign.physics.label_images import read_labels
@@ -38,9 +39,7 @@ def predict_files(
     for path in paths:
         for image in read_labels(path, network.get("dimensions", 2)):
             name, labels = image.name, image.labels
-            if image.spacing is not None:
-                edges = " x ".join(f"{edge:g}" for edge in image.spacing)
-                raise InputError(f"{name}: has pixels of {edges}; expected squares or cubes, of which the model is.")
+            check_edges(image.spacing, bundle.description.aspect, name)
             try:
                 found = calibrated_prediction(surrogate, labels[None])
             except InputError as error:

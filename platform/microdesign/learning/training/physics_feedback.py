@@ -9,7 +9,7 @@ stays accurate where the decoder goes. A label costs a few milliseconds at 64 x 
 Shapes: n decodes, P properties.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,7 @@ class PhysicsFeedback:
         n_phases: Number of phases.
         periodic: Whether the images that are learned from repeat; decodes get the same boundary.
         augmentation: Turns and flips of the training, for the replayed decodes.
+        aspect: Edges of a pixel along each axis over that along x; empty for squares.
 
     Raises:
         InputError: The evaluator cannot be loaded, or the materials are not known.
@@ -65,11 +66,13 @@ class PhysicsFeedback:
         n_phases: int = 2,
         periodic: bool = True,
         augmentation: Augmentation = ALL,
+        aspect: Sequence[float] = (),
     ) -> None:
         self.config, self.standardization = config, standardization
         self.materials = materials_from(materials, "the data set's materials")
         self.buffer = ReplayBuffer(config.replay_buffer, standardization, n_phases, augmentation)
-        self._evaluator = for_images(load_evaluator(config.evaluator, config.evaluator_settings), periodic)
+        physics = load_evaluator(config.evaluator, config.evaluator_settings)
+        self._evaluator = for_images(physics, periodic, aspect)
         self._evaluated = self._answered = 0
 
     @classmethod
@@ -83,7 +86,7 @@ class PhysicsFeedback:
         """The physics feedback of a training; None if the config asks for none or the data has an `obstacle`."""
         if config is None or obstacle(data):
             return None
-        return cls(config, standardization, data.materials, data.n_phases, data.periodic, augmentation)
+        return cls(config, standardization, data.materials, data.n_phases, data.periodic, augmentation, data.aspect)
 
     def replay_batch(self, device: torch.device) -> ReplayBatch | None:
         """Draws evaluated decodes of earlier steps; None until there are enough."""

@@ -35,9 +35,6 @@ def check_training(config: TrainConfig, dataset: Dataset) -> None:
     """
     manifest, config = dataset.manifest, resolve_start(config)[0]
     check_images(manifest.shape, manifest.n_phases, config.loop.model.network)
-    if manifest.aspect:
-        edges = " x ".join(f"{ratio:g}" for ratio in manifest.aspect)
-        raise InputError(f"{config.dataset}: has pixels of {edges}; expected squares or cubes, of which models are.")
     steps_per_epoch(len(_positions(config, dataset)), config.loop.batch_size, config.resources.workers_range[1])
     for split in ("validation", "test"):
         check_held_out(dataset, split, config.properties)

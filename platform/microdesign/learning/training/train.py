@@ -191,8 +191,7 @@ def _bundle(
         standardization=standardization,
         materials=manifest.materials,
         dataset=manifest.digest,
-        pixel_size=manifest.pixel_size,
-        length_unit=manifest.length_unit,
+        **manifest.physical,
         turns=augmentation.turns,
         flips=augmentation.flips,
     )

@@ -11,6 +11,7 @@ from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.train import train
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import DatasetManifest
+from microdesign.microstructure.data.sizes import as_json, simplest
 from microdesign.model.bundle import load_bundle
 from microdesign.physics.execution.cluster import connected
 from microdesign.surrogate.local import LocalSurrogate
@@ -35,7 +36,7 @@ def train_model(
     arXiv 2402.17806.
 
     Args:
-        dataset: A labelled data set or its folder, images of one size `(n, X, X)` or volumes `(n, X, X, X)`.
+        dataset: A labelled data set or its folder, images `(n, X, Y)` or volumes `(n, X, Y, Z)` of one size.
         properties: Names of the P properties to condition on; Ex, Ey and kx when None, none for a model of images.
         epochs: Passes over the training images; 20 when None. Loss, R2 and MAPE on validation images are shown as it
             goes: train for longer while they improve.
@@ -76,6 +77,6 @@ def train_model(
         return LocalSurrogate(load_bundle(train(config, shows, tracking_uri)))
 
 
-def _network_of(data: DatasetManifest) -> dict[str, int]:
+def _network_of(data: DatasetManifest) -> dict[str, Any]:
     """What a network has to know of the images."""
-    return {"size": data.shape[0], "dimensions": len(data.shape), "phases": data.n_phases}
+    return {"size": as_json(simplest(data.shape)), "dimensions": len(data.shape), "phases": data.n_phases}

@@ -4,12 +4,14 @@ import html
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import Pixel, shown_edges
 from microdesign.core.properties import is_signed
 from microdesign.core.units import length_unit, shown_unit
 from microdesign.microstructure.data.places import Place
@@ -151,7 +153,7 @@ class Microstructures:
 
         shown = self.select(slice(0, _MOST_PICTURES))
         pictures = "".join(
-            html_picture(labels, self.n_phases, title, pixel_size=self.pixel_size, length_unit=self.length_unit)
+            html_picture(labels, self.n_phases, title, pixel=Pixel.of(self.physical))
             for labels, title in zip(shown.labels, shown.classes, strict=True)
         )
         return f"<div>{html.escape(repr(self))}</div><div>{pictures}</div>"
@@ -261,6 +263,16 @@ class Microstructures:
         from microdesign.microstructure.data.indicators import indicators
 
         return indicators(torch.from_numpy(np.ascontiguousarray(self.labels)), self.n_phases)
+
+
+def check_squares(images: Microstructures, name: str | Path) -> None:
+    """Refuses images whose pixels are no squares or cubes.
+
+    Raises:
+        InputError: They are not.
+    """
+    if images.aspect:
+        raise InputError(f"{name}: has pixels of {shown_edges(images.spacing)}; expected squares or cubes.")
 
 
 def is_known(table: NDArray, names: Sequence[str]) -> NDArray[np.bool_]:

@@ -99,6 +99,11 @@ class DatasetManifest(Config):
         """The fields of `Microstructures` that say how large a pixel is."""
         return {"pixel_size": self.pixel_size, "aspect": self.aspect, "length_unit": self.length_unit}
 
+    @property
+    def edges(self) -> tuple[float, ...]:
+        """Edge lengths of a pixel along each axis over that along x."""
+        return self.aspect or (1.0,) * len(self.shape)
+
     def content_digest(self) -> str:
         """Returns the digest of everything but the digest itself."""
         # What is not known is not part of it, so that it is that of data sets from before these fields.

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.core.files import replacing
+from microdesign.core.pixels import Pixel
 from microdesign.microstructure.data.container import Microstructures
-from microdesign.microstructure.drawing import picture, png
+from microdesign.microstructure.drawing import UNKNOWN, in_proportion, picture, png
 from microdesign.microstructure.scale_bar import with_scale_bar
 
 COLUMNS = 8
@@ -34,20 +35,20 @@ def write_contact_sheets(
     """
     wanted = columns * rows
     first: dict[str, list[NDArray[np.uint8]]] = {}
-    n_phases, edge, unit = 1, 1.0, ""
+    n_phases, pixel = 1, UNKNOWN
     for batch in batches:
-        n_phases, edge, unit = max(n_phases, batch.n_phases), batch.pixel_size, batch.length_unit
+        n_phases, pixel = max(n_phases, batch.n_phases), Pixel.of(batch.physical)
         for name, image in zip(batch.classes, batch.labels, strict=True):
             images = first.setdefault(name or "unnamed", [])
             if len(images) < wanted:
-                images.append(image.copy())
+                images.append(in_proportion(image, batch.aspect).copy())
     if not first:
         raise InputError("there are no images for a contact sheet; expected at least one.")
     files = {}
     for name, images in first.items():
         files[name] = Path(folder) / f"{name.replace('/', '_')}.png"
         with replacing(files[name]) as temporary:
-            temporary.write_bytes(png(_sheet(images, columns, n_phases, edge, unit)))
+            temporary.write_bytes(png(_sheet(images, columns, n_phases, pixel.shortest, pixel.unit)))
     return files
 
 

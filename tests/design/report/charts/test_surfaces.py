@@ -21,13 +21,13 @@ def test_surfaces_enclose_their_phases() -> None:
     labels = np.zeros((20, 16, 16), np.uint8)
     labels[((axes - 6) ** 2).sum(0) < 20] = 1
     labels[axes[0] > 14] = 2
-    figure = json.loads(json.dumps(surface_figure(labels, 4, True, pixel=0.5, unit="um")))
+    figure = json.loads(json.dumps(surface_figure(labels, 4, True, (0.5, 0.5, 2.0), "um")))
     assert [mesh["name"] for mesh in figure["data"]] == ["phase 1", "phase 2"]  # there is no voxel of phase 3
     for phase, mesh in enumerate(figure["data"], start=1):
         volume = enclosed_volume(unpacked(mesh, "xyz").astype(float), unpacked(mesh, "ijk"))
-        assert volume == pytest.approx((labels == phase).sum() * 0.5**3, rel=0.05)
+        assert volume == pytest.approx((labels == phase).sum() * 0.5 * 0.5 * 2.0, rel=0.05)
     scene = figure["layout"]["scene"]
-    assert [scene[f"{name}axis"]["range"] for name in "xyz"] == [[0, 10], [0, 8], [0, 8]]
+    assert [scene[f"{name}axis"]["range"] for name in "xyz"] == [[0, 10], [0, 8], [0, 32]]
     assert scene["zaxis"]["title"]["text"] == "z [um]"
 
 

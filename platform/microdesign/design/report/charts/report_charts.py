@@ -8,5 +8,9 @@ from microdesign.design.report.result import CampaignResult
 
 
 def report_charts(result: CampaignResult) -> dict[str, Chart]:
-    """The charts by name: `reached-...`, `two-point`, `chords`, `convergence`, `best-...` and `parity-...`."""
-    return property_charts(result) | statistics_charts(result) | search_charts(result)
+    """The charts by name: `reached-...`, `two-point`, `chords`, `convergence`, `best-...` and `parity-...`.
+
+    Distances in all directions together are of squares and cubes: other pixels have no `two-point` and `chords`.
+    """
+    statistics = {} if result.aspect else statistics_charts(result)
+    return property_charts(result) | statistics | search_charts(result)

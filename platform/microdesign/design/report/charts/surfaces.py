@@ -1,6 +1,7 @@
 """Surfaces of volumes that can be turned in the page: Plotly's figures, and the JavaScript that draws them."""
 
 import base64
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -26,13 +27,13 @@ def runtime() -> str:
 
 
 def surface_figure(
-    labels: NDArray[np.integer], phases: int, periodic: bool, pixel: float = 1.0, unit: str = ""
+    labels: NDArray[np.integer], phases: int, periodic: bool, edges: Sequence[float] = (1.0,) * 3, unit: str = ""
 ) -> dict[str, Any]:
     """Returns the surface of every phase but phase 0 as a figure of Plotly, plain values that JSON takes.
 
     Example:
         >>> ball = ((np.indices((12, 12, 12)) - 5.5) ** 2).sum(0) < 16
-        >>> figure = surface_figure(ball.astype(np.uint8), phases=2, periodic=True, pixel=0.5, unit="um")
+        >>> figure = surface_figure(ball.astype(np.uint8), phases=2, periodic=True, edges=(0.5,) * 3, unit="um")
         >>> [mesh["name"] for mesh in figure["data"]], figure["layout"]["scene"]["xaxis"]["title"]["text"]
         (['phase 1'], 'x [um]')
 
@@ -40,14 +41,14 @@ def surface_figure(
         labels: Phase of each voxel, `(X, Y, Z)`.
         phases: How many phases there are; one that the volume lacks has no surface.
         periodic: Whether the volume goes on at its opposite faces.
-        pixel: Edge of a voxel.
-        unit: Of the edge; empty for pixels.
+        edges: Of a voxel along each axis.
+        unit: Of the edges; empty for pixels.
     """
     step = -(-max(labels.shape) // _FINEST)
     shown = labels[::step, ::step, ::step]
-    edge = pixel * step
-    meshes = [_mesh(shown == phase, phase, edge, periodic) for phase in range(1, phases) if (shown == phase).any()]
-    lengths = [n * pixel for n in labels.shape]
+    steps = tuple(edge * step for edge in edges)
+    meshes = [_mesh(shown == phase, phase, steps, periodic) for phase in range(1, phases) if (shown == phase).any()]
+    lengths = [n * edge for n, edge in zip(labels.shape, edges, strict=True)]
     axes = {
         f"{name}axis": {
             "title": {"text": f"{name} [{unit or 'pixels'}]"},
@@ -69,8 +70,8 @@ def surface_figure(
     return {"data": meshes, "layout": layout}
 
 
-def _mesh(inside: NDArray[np.bool_], phase: int, edge: float, periodic: bool) -> dict[str, Any]:
-    points, triangles = surface(inside, (edge,) * 3, periodic)
+def _mesh(inside: NDArray[np.bool_], phase: int, edges: tuple[float, ...], periodic: bool) -> dict[str, Any]:
+    points, triangles = surface(inside, edges, periodic)
     columns = {name: _packed(each, np.float32) for name, each in zip("xyz", points.T, strict=True)}
     corners = {name: _packed(each, np.int32) for name, each in zip("ijk", triangles.T, strict=True)}
     colour = COLOURS[(phase - 1) % len(COLOURS)]
