@@ -168,12 +168,10 @@ def _design_from(
     if sys.stderr.isatty():  # elsewhere what is refused is one line
         announce(f"reading and measuring {micrograph}")
     from microdesign.design.from_micrograph.preparation import prepare
-    from microdesign.microstructure.data.container import check_squares
 
     with resumable(), images_as.previewing() as preview:
         # What cannot be had is refused before Ray starts and before anything is written.
         prepared = prepare(settings, preview)
-        check_squares(prepared.micrograph.image, prepared.micrograph.path)
     from microdesign.design.from_micrograph.run import design_from
 
     with on_ray() as progress:

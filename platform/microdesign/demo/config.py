@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from microdesign.core.config import Config
 from microdesign.design.campaign.campaign_config import SearchConfig
 from microdesign.learning.training.config.loop_config import LoopConfig
+from microdesign.microstructure.data.sizes import named, simplest
 from microdesign.microstructure.generators.dataset_generation import GenerateConfig
 from microdesign.physics.materials import Materials
 
@@ -86,11 +87,13 @@ class DemoConfig(Config):
     def _one_size(self) -> Self:
         network = self.loop.model.network
         for name, images, model in (
-            ("size", self.generate.size, network.size),
+            ("size", simplest(self.generate.shape), simplest(network.shape)),
             ("dimensions", self.generate.dims, network.dimensions),
         ):
             if images != model:
-                raise ValueError(f"{name} of generate is {images}, of loop.model.network {model}; expected the same")
+                raise ValueError(
+                    f"{name} of generate is {named(images)}, of loop.model.network {named(model)}; expected the same"
+                )
         if self.dims != self.generate.dims:
             raise ValueError(f"generate.dims is {self.generate.dims}; set dims, which gives volumes their defaults")
         return self

@@ -25,7 +25,6 @@ from microdesign.design.report.summary import summarize
 from microdesign.design.setup import open_setup
 from microdesign.design.target.target import Target
 from microdesign.design.workflow import run_design
-from microdesign.microstructure.data.container import check_squares
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.effective_properties import Phases, phases_from
 from microdesign.physics.evaluators.manufacturing import VARIANTS, manufactured, named_variants
@@ -149,7 +148,6 @@ def _design_from(
     }
     config = validate_config(MicrographConfig, values, "the settings of design")
     prepared = prepare(config)  # before Ray starts
-    check_squares(prepared.micrograph.image, prepared.micrograph.path)
     with connected(), shown() if progress is None else nullcontext(progress) as shows:
         return design_from(config, shows, tracking_uri, prepared)
 

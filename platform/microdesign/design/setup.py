@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +121,7 @@ class CampaignSetup:
         training, config = self.training, self.config
         if training is None or not config.prefer_alike or config.target.dims == 3 or training.population is None:
             return None
-        return partial(training.population.distance, periodic=self.data is None or self.data.periodic)
+        return training.population_distance
 
 
 def open_setup(

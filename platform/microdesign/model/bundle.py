@@ -24,6 +24,8 @@ from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 
+DECODING = 2
+"""Raised whenever the same weights give other images than before."""
 FORMAT = 6
 WEIGHTS, REFERENCE_SET, DESCRIPTION = "weights.safetensors", "reference_set.safetensors", "model.json"
 
@@ -71,8 +73,8 @@ class Bundle:
 
     @property
     def digest(self) -> str:
-        """Identifies this model in later records."""
-        return self.description.weights
+        """Identifies this model in later records: its weights and how they are decoded."""
+        return digest_json([self.description.weights, DECODING])
 
 
 def save_bundle(

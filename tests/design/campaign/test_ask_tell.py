@@ -66,6 +66,29 @@ def test_the_budget_is_spent_and_not_exceeded(campaign: AskTell) -> None:
     assert campaign.ask(1) == []
 
 
+def test_designs_like_the_training_images_are_preferred(
+    tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    """Here images with fewer boundaries count as alike, none as alike as the population's members."""
+
+    def distance(labels: np.ndarray) -> np.ndarray:
+        found: np.ndarray = 10 * np.abs(np.diff(labels.astype(float), axis=1)).mean((1, 2)) + 1
+        return found
+
+    def asked(name: str, **changes: Any) -> np.ndarray:
+        config = settings(tmp_path / name, use_jacobian=False, samples=128, corrected=0, **changes)
+        with AskTell(config, surrogate, materials, "laboratory", distance=distance) as campaign:
+            trials = campaign.ask(4)
+            campaign.tell([measure(trial) for trial in trials])
+            return np.stack([trial.labels for trial in [*trials, *campaign.ask(4)]])
+
+    preferred, all_alike = asked("preferred"), asked("all", prefer_alike=False)
+    assert distance(preferred).mean() < distance(all_alike).mean()
+    optimum = {"properties": {"Ex": {"maximize": True}}}
+    free, as_free = (asked(str(like), target=optimum, prefer_alike=like) for like in (True, False))
+    assert np.array_equal(free, as_free)
+
+
 def test_known_images_are_among_the_first_draws(
     tmp_path: Path, surrogate: LocalSurrogate, materials: Materials
 ) -> None:

@@ -20,7 +20,8 @@ def designs(n: int) -> Designs:
         ([0.2, 0.9, 1.0, 0.5], [0, 1, 2, 3]),  # all are as alike as the population's members
         ([0.2, 3.0, 0.8, 0.9, 5.0], [0, 2, 3]),  # most are; the others are left out
         ([2.0, 5.0, 3.0, 4.0], [0, 2]),  # none is: the nearer half
-        ([np.inf, 2.0, np.inf], [0, 1, 2]),  # hardly any has a distance
+        ([np.inf, 2.0, 3.0, np.nan], [1]),  # the median of those that have a distance counts
+        ([np.inf, np.nan], [0, 1]),  # none has one
     ],
 )
 def test_the_less_alike_are_left_out(distances: list[float], kept: list[int]) -> None:

@@ -82,9 +82,9 @@ class SearchConfig(Config):
     )
     prefer_alike: bool = Field(
         True,
-        description="whether, of the designs to choose from, the half that is less like the training images is left "
-        "out, but none of those that are as alike to them as they are to each other; not with optima, nor where "
-        "`similar_to` says what designs are like",
+        description="whether, of the designs to choose from, the half that is less like the images of `dataset` is "
+        "left out, but none of those that are as alike to them as they are to each other; of images, not of volumes, "
+        "not with optima, nor where `similar_to` says what designs are like",
     )
     refiner: str = Field(
         "bayesian", description="what proposes after the initial design: bayesian, cmaes, random, or module:name"

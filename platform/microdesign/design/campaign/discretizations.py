@@ -67,9 +67,9 @@ def gap(target: Target, trial: Trial, fine: bool = False) -> dict[str, float] | 
     return dict(zip(target.names, found.tolist(), strict=True)) if np.isfinite(found).all() else None
 
 
-def refined_values(target: Target, trial: Trial) -> dict[str, float]:
-    """The properties of a trial on twice the pixels, as they count for the target."""
-    return dict(zip(target.names, _judged_fine(target, trial)[0].tolist(), strict=True))
+def refined_error(target: Target, trial: Trial) -> float:
+    """The error of the worst property of a trial on twice the pixels, by the evaluator's own discretization."""
+    return float(target.errors(_judged_fine(target, trial)[:1])[0])
 
 
 def leaves_doubt(target: Target, one: np.ndarray, other: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ from microdesign.design.from_micrograph.not_connected import check_not_zero
 from microdesign.design.target.feasibility import check_feasible
 from microdesign.design.target.relative import is_wholly_relative, resolve
 from microdesign.design.target.target import Target
+from microdesign.microstructure.data.container import check_squares
 from microdesign.microstructure.io.options import OnSegmented
 from microdesign.physics.effective_properties import homogenize
 from microdesign.physics.properties import property_values
@@ -63,6 +64,7 @@ def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -
     """
     check_own_folder(Path(config.folder).resolve(), SETTINGS, "a run from a micrograph")
     micrograph = read_micrograph(config.micrograph, config.size, config.read_options(on_segmented), config.reader)
+    check_squares(micrograph.image, micrograph.path)
     if (n := len(config.materials.phases)) != micrograph.image.n_phases:
         raise InputError(
             f"materials: {n} phases; expected {micrograph.image.n_phases}, those of the labels of {micrograph.path}."

@@ -1,10 +1,11 @@
 """Whether a micrograph's pixels resolve it: its own values by each discretization that will judge designs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from microdesign.core.progress import Progress
+from microdesign.core.properties import is_signed
 from microdesign.design.campaign.discretizations import on_twice_the_pixels
 from microdesign.design.from_micrograph.preparation import Prepared
 from microdesign.design.target.like_with_like import OwnValue
@@ -13,58 +14,89 @@ from microdesign.physics.execution.store import ResultStore, evaluate_stored
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
 
+MOST_PIXELS = 2**20
+"""Pixels of a micrograph that is solved on twice as many along each axis: a minute or two of a core, and 1 GB."""
 
-def own_values(start: Prepared, materials: Materials, store: ResultStore) -> dict[str, OwnValue]:
-    """The micrograph's own values of the target's properties by each discretization, apparent ones (mirror boundaries).
 
-    Properties without a value, or of value 0, by one of them are left out.
+def second_values(start: Prepared, materials: Materials, store: ResultStore) -> dict[str, float]:
+    """The target's properties of the micrograph by another discretization, by mirror boundaries; NaN without a value.
 
     Args:
         start: The micrograph and the target.
         materials: The phases.
         store: Of results, so that a run that goes on computes none twice.
     """
-    first = FFTEvaluator(boundary="mirror")
-    other = first.alternative
-    labels = start.micrograph.labels
-    fine = on_twice_the_pixels(labels)
-    by_each = [
-        evaluate_stored(evaluator, image[None], materials, store)
-        for evaluator, image in ((first, labels), (other, labels), (first, fine), (other, fine))
-    ]
+    other = FFTEvaluator(boundary="mirror").alternative
+    return _values(other, start.micrograph.labels, start.target.names, materials, store)
+
+
+def own_values(
+    start: Prepared, second: Mapping[str, float], materials: Materials, store: ResultStore, progress: Progress
+) -> dict[str, OwnValue]:
+    """The micrograph's own values by each discretization, of the goals that are multiples of them.
+
+    Properties that may be negative, and those without a positive value by one of the discretizations, are left out, and
+    so are all of a micrograph of more than `MOST_PIXELS`.
+
+    Args:
+        start: The micrograph, its properties by the first discretization, and which goals are relative.
+        second: As `second_values` returns them.
+        materials: The phases.
+        store: Of results.
+        progress: Told of goals that are judged as numbers in spite of being relative.
+    """
+    names = [name for name in start.relative if not is_signed(name)]
     found = {}
-    for name in start.target.names:
-        values = np.array(
-            [np.nan if given["error"][0] else float(property_values(given, name)[0]) for given in by_each]
+    if names and start.micrograph.labels.size <= MOST_PIXELS:
+        fine, first = on_twice_the_pixels(start.micrograph.labels), FFTEvaluator(boundary="mirror")
+        by_each = [_values(each, fine, names, materials, store) for each in (first, first.alternative)]
+        for name in names:
+            values = (start.own[name], second[name], *(each[name] for each in by_each))
+            if all(np.isfinite(value) and value > 0 for value in values):
+                found[name] = OwnValue(**dict(zip(OwnValue.model_fields, values, strict=True)))
+    if left := [name for name in start.relative if name not in found]:
+        progress(
+            f"{', '.join(left)}: judged as a number by every discretization, not beside the micrograph's value by the "
+            f"same one, which takes a positive value by each and a micrograph of at most {MOST_PIXELS} pixels"
         )
-        if np.isfinite(values).all() and values.all():
-            found[name] = OwnValue(**dict(zip(OwnValue.model_fields, values.tolist(), strict=True)))
     return found
 
 
-def tell_resolution(start: Prepared, own: Mapping[str, OwnValue], progress: Progress) -> None:
+def tell_resolution(
+    start: Prepared, second: Mapping[str, float], like_with_like: Sequence[str], progress: Progress
+) -> None:
     """Says of which of the target's properties two discretizations of the micrograph are apart by more than allowed.
 
     A design has to meet the target by both. Where they differ by more than a tolerance on the micrograph itself,
-    designs that look like it will differ too, and the user hears of it before half an hour is spent. Goals relative to
-    the micrograph are judged like with like, which is said as well.
+    designs that look like it will differ too, and the user hears of it before half an hour is spent.
 
     Args:
-        start: The target, and which of its goals are relative.
-        own: As `own_values` returns them.
+        start: The target, and the micrograph's properties by the first discretization.
+        second: As `second_values` returns them.
+        like_with_like: Properties that each discretization compares with the micrograph's own value by the same one.
         progress: Told of properties that are apart by more than their tolerance.
     """
     for name, tolerance in zip(start.target.names, start.target.tolerances, strict=True):
-        if name not in own or (gap := abs(own[name].second / own[name].first - 1)) <= tolerance:
+        own, other = start.own[name], second[name]
+        if own == 0 or not np.isfinite([own, other]).all() or (gap := abs(other / own - 1)) <= tolerance:
             continue
         apart = (
-            f"the pixels do not resolve the micrograph: its {name} is {own[name].first:.4g} by one discretization and "
-            f"{own[name].second:.4g} by another, {gap:.0%} apart; "
+            f"the pixels do not resolve the micrograph: its {name} is {own:.4g} by one discretization and "
+            f"{other:.4g} by another, {gap:.0%} apart; "
         )
-        if name in start.relative:
+        if name in like_with_like:
             progress(f"{apart}each design is compared with it by both, value with value of the same discretization")
         else:
             progress(
                 f"{apart}a design has to be within {tolerance:.1%} by both, so take an image with smaller pixels, a "
                 f"larger tolerance, or a goal relative to the micrograph such as {name}=1.1x"
             )
+
+
+def _values(
+    evaluator: FFTEvaluator, labels: np.ndarray, names: Sequence[str], materials: Materials, store: ResultStore
+) -> dict[str, float]:
+    given = evaluate_stored(evaluator, labels[None], materials, store)
+    if given["error"][0]:
+        return dict.fromkeys(names, np.nan)
+    return {name: float(property_values(given, name)[0]) for name in names}

@@ -14,7 +14,7 @@ from microdesign.design.from_micrograph.draws import draw_dataset
 from microdesign.design.from_micrograph.likeness import likeness_limit
 from microdesign.design.from_micrograph.not_connected import check_draws
 from microdesign.design.from_micrograph.preparation import SETTINGS, Prepared, prepare
-from microdesign.design.from_micrograph.resolution import own_values, tell_resolution
+from microdesign.design.from_micrograph.resolution import own_values, second_values, tell_resolution
 from microdesign.design.from_micrograph.settings import fine_tuning, training
 from microdesign.design.from_micrograph.windows import write_micrograph
 from microdesign.design.report.result import StagedResult
@@ -60,9 +60,12 @@ def design_from(
 
         with stages.stage("windows") as report:
             material = write_micrograph(start.micrograph, folder / f"micrograph-{start.digest}", config.turns, report)
-            own = own_values(start, config.materials, ResultStore(folder / "results"))
-            tell_resolution(start, own, report)
-            relative_to = {name: own[name] for name in start.relative if name in own}
+            store = ResultStore(folder / "results")
+            second = second_values(start, config.materials, store)
+            # The images of a robust campaign are on twice the pixels from the first: like is not with like there.
+            robust = config.campaign.robust
+            relative_to = {} if robust else own_values(start, second, config.materials, store, report)
+            tell_resolution(start, second, tuple(relative_to), report)
         with stages.stage("fine-tune") as report:
             fine_tuned = pretrain(fine_tuning(config, material, folder), report, uri)
         with stages.stage("draw") as report:

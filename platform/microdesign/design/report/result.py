@@ -152,7 +152,7 @@ class CampaignResult(ResultPart):
         )
         return (
             f"goals relative to {image} compare each design with it by the same discretization; its own values by one "
-            f"(by another): {values}; gaps, and values on twice the pixels, are on the scale of the first"
+            f"(by another): {values}; a gap is how far two discretizations are apart in that comparison"
         )
 
     @property

@@ -17,7 +17,7 @@ from microdesign.design.campaign.discretizations import (
     gap,
     holds_by_both,
     on_twice_the_pixels,
-    refined_values,
+    refined_error,
 )
 from microdesign.design.campaign.progress import CampaignProgress
 from microdesign.design.campaign.trials import Trial, Trials
@@ -173,10 +173,10 @@ def _refined(trial: Trial, path: Path, target: Target, pixel: Pixel) -> RefinedR
     distance = gap(target, trial, fine=True)
     if distance is None:
         return None
-    verified = refined_values(target, trial)
+    verified = {name: trial.fine[name] for name in target.names}
     return RefinedResult(
         verified=verified,
-        error=float(target.errors(np.array([list(verified.values())]))[0]),
+        error=refined_error(target, trial),
         discretization_gap=distance,
         files=write_design(
             path,

@@ -16,7 +16,8 @@ Distance = Callable[[np.ndarray], np.ndarray]
 def more_alike(designs: Designs, distance: Distance | None) -> Designs:
     """The designs within 1, as the population's own members are, or the nearer half where more are beyond it.
 
-    So the search goes on also where what is asked is unlike the data, among the most alike that there are.
+    So the search goes on also where what is asked is unlike the data. Images without a distance, of one phase, count as
+    the farthest.
 
     Args:
         designs: To choose from.
@@ -24,5 +25,7 @@ def more_alike(designs: Designs, distance: Distance | None) -> Designs:
     """
     if distance is None or not len(designs):
         return designs
-    found = distance(designs.labels)
-    return designs.select(np.flatnonzero(found <= max(1.0, float(np.median(found)))))
+    found = np.nan_to_num(distance(designs.labels), nan=np.inf, posinf=np.inf)
+    known = found[np.isfinite(found)]
+    limit = max(1.0, float(np.median(known))) if len(known) else np.inf
+    return designs.select(np.flatnonzero(found <= limit))

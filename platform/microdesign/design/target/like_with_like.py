@@ -6,8 +6,8 @@ from pydantic import Field
 
 from microdesign.core.config import Config
 
-Discretized = Literal["first", "second", "fine", "fine_second"]
-"""How a value was computed: by the evaluator's discretization, by another one, and by either on twice the pixels."""
+Discretized = Literal["second", "fine", "fine_second"]
+"""How a value was computed: by another discretization than the evaluator's, or by either on twice the pixels."""
 
 
 class OwnValue(Config):
@@ -15,13 +15,13 @@ class OwnValue(Config):
 
     A coarse image of a hard contrast has one stiffness by one discretization and another by the next, and so has a
     design like it. How much stiffer the design is than the image is nearly the same by all, if each is compared with
-    the image's value by the same one.
+    the image's value by the same one. That is a ratio, so that the property has to be positive.
     """
 
-    first: float = Field(description="by the evaluator's own discretization, which the goal's numbers are stated in")
-    second: float = Field(description="by its alternative")
-    fine: float = Field(description="by its own, each pixel as 2 x 2")
-    fine_second: float = Field(description="by its alternative, each pixel as 2 x 2")
+    first: float = Field(gt=0, description="by the evaluator's own discretization, as the goal's numbers are")
+    second: float = Field(gt=0, description="by its alternative")
+    fine: float = Field(gt=0, description="by its own, each pixel as 2 x 2")
+    fine_second: float = Field(gt=0, description="by its alternative, each pixel as 2 x 2")
 
     def factor(self, discretized: Discretized) -> float:
         """What turns a design's value by a discretization into the value that counts for the goal.

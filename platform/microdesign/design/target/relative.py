@@ -34,7 +34,7 @@ def is_relative(goal: Any) -> bool:
 
 
 def is_wholly_relative(goal: Any) -> bool:
-    """Whether every value that a goal asks for refers to an image's own value.
+    """Whether every value that a goal asks for is a multiple of an image's own value.
 
     Example:
         >>> goals = ("1.15x", {"times": 0.9, "tolerance": 0.01}, {"between": ["match", 4]}, {"maximize": True})
@@ -43,7 +43,7 @@ def is_wholly_relative(goal: Any) -> bool:
     """
     if isinstance(goal, Mapping):
         asked = [value for key, value in goal.items() if key in _VALUES]
-        return TIMES in goal or PLUS in goal or (bool(asked) and all(map(is_wholly_relative, asked)))
+        return PLUS not in goal and (TIMES in goal or (bool(asked) and all(map(is_wholly_relative, asked))))
     if isinstance(goal, list | tuple):
         return all(map(is_wholly_relative, goal))
     return is_relative(goal)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.errors import InputError
@@ -84,6 +84,14 @@ class Target(Config):
             if goal.equals == 0 and not is_signed(name):
                 raise ValueError(f"{name} = 0: expected a number other than 0")
         return self
+
+    @model_serializer(mode="wrap")
+    def _short(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `relative_to` where no goal is relative: the identity of such a campaign is what it was before."""
+        values: dict[str, Any] = dump(self)
+        if not self.relative_to:
+            values.pop("relative_to", None)
+        return values
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -50,4 +50,9 @@ class TrainingImages:
 
     def realism(self, labels: np.ndarray) -> np.ndarray | None:
         """Distance of images uint8 `(n, *N)` from the population, `(n,)`; None without one."""
-        return None if self.population is None else self.population.distance(labels, self._data.periodic)
+        return None if self.population is None else self.population_distance(labels)
+
+    def population_distance(self, labels: np.ndarray) -> np.ndarray:
+        """The same where there is a population."""
+        assert self.population is not None
+        return self.population.distance(labels, self._data.periodic)

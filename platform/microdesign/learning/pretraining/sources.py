@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from microdesign.core.errors import InputError
+from microdesign.core.pixels import shown_edges
 from microdesign.learning.data.samples import Samples, usable
 from microdesign.learning.pretraining.config import SourceConfig
 from microdesign.microstructure.data.dataset import Dataset
@@ -33,6 +34,10 @@ class Source:
         if manifest.n_phases != phases or not square or len(manifest.shape) != dims:
             wanted = "square images" if dims == 2 else "cubic volumes"
             raise InputError(f"{config.dataset}: holds no {wanted} of {phases} phases, which the network takes.")
+        if manifest.aspect:
+            raise InputError(
+                f"{config.dataset}: has pixels of {shown_edges(manifest.aspect)}; expected squares or cubes."
+            )
         if window is not None and window > min(manifest.shape):
             raise InputError(
                 f"{config.dataset}: has images of {min(manifest.shape)} pixels; expected {window} or more."

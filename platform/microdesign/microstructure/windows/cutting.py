@@ -162,7 +162,7 @@ def _axes(size: Sizes) -> tuple[int, ...]:
 
 
 def _simplest(size: Sizes) -> Sizes:
-    return size if isinstance(size, int) else simplest(size)
+    return simplest(size) if isinstance(size, Sequence) else int(size)
 
 
 def _half(size: Sizes) -> Sizes:

@@ -124,7 +124,7 @@ class FilmBlock(nn.Module):
 def _limited(x: Tensor) -> Tensor:
     """Samples `(B, W, *n)` whose root mean square is above LIMIT are scaled down to it; others stay as they are."""
     axes = tuple(range(1, x.ndim))
-    size = torch.linalg.vector_norm(x, dim=axes, keepdim=True, dtype=torch.float32) / math.sqrt(x[0].numel())
+    size = torch.linalg.vector_norm(x, dim=axes, keepdim=True, dtype=torch.float32) / math.sqrt(x.shape[1:].numel())
     return x * (LIMIT / size.clamp_min(LIMIT)).to(x.dtype)
 
 
