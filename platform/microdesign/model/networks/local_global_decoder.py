@@ -20,9 +20,6 @@ from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
 from microdesign.model.networks.random_fields import LatentNoise
 from microdesign.model.networks.volume_from_sections import volume_from_sections
 
-TIMES = -1.0, 1.2
-"""Mean and standard deviation of the logit of the times that the denoiser learns at. From 0.3 on draws that start from
-real images with noise cannot be told from these, so that most of the times are earlier."""
 LEAST_NOISE = 0.1
 """Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
 
@@ -106,7 +103,7 @@ class LocalGlobalDecoder(nn.Module):
             x: Indicators `(B, C, *N)`.
             z: Their latents, which get a gradient.
         """
-        t = torch.sigmoid(TIMES[0] + TIMES[1] * torch.randn(len(x), device=x.device))
+        t = torch.sigmoid(torch.randn(len(x), device=x.device) - 0.4)
         noisy = _mixed(x, torch.randn_like(x), t)
         return bce(self.denoiser(noisy, t, z, self.periodic), x) / (1 - t).clamp_min(LEAST_NOISE)
 
