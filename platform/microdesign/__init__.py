@@ -17,6 +17,7 @@ The public functions and classes, each imported when it is first used, so that `
 """
 
 import importlib
+import os
 import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,10 @@ if TYPE_CHECKING:
     from microdesign.physics.representativeness import representativeness
 
 __version__ = "0.1.0"
+
+# Threads of torch that wait for each other keep their cores busy by default. Beside other work, where one of them has no
+# core, draws take ten times as long so. It has to be said before torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
     "read": "microstructure.io.readers",
