@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Threads of torch that wait for each other keep their cores busy by default. Beside other work, where one of them has no
-# core, draws take ten times as long so. It has to be said before torch is imported.
+# Threads of torch that wait for each other keep their cores busy by default. Beside other work, where one of them has
+# no core, draws take ten times as long so. It has to be said before torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {
