@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from microdesign.core.errors import InputError
+from microdesign.core.files import digest_json
+from microdesign.model.bundle import DECODING
 from microdesign.surrogate import endpoint as endpoints
 from microdesign.surrogate import remote
 from microdesign.surrogate.local import LocalSurrogate
@@ -36,7 +38,8 @@ class TestContract:
     def test_names_the_model(self, surrogate: Surrogate) -> None:
         assert surrogate.properties == ("Ex", "vxy", "kx")
         assert len(surrogate.digest) == 64
-        assert surrogate.describe()["weights"] == surrogate.digest
+        # Whoever serves it: the weights, and how they are decoded.
+        assert surrogate.digest == digest_json([surrogate.describe()["weights"], DECODING])
 
     def test_shapes_and_ranges(self, surrogate: Surrogate) -> None:
         for n in (0, 1, 20):
