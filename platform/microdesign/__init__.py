@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 # Threads of torch that wait for each other keep their cores busy for milliseconds by default. Beside other work, where
-# one of them has no core, draws take ten times as long so; microseconds of it cost a quiet machine 7 %, none at all
-# 30 %. It has to be said before torch is imported.
+# one of them has no core, everything stands still so; not to wait at all costs a quiet machine a third of its speed. It
+# has to be said before torch is imported.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
