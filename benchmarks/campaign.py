@@ -16,8 +16,8 @@ phases, for which `--labels` training images are labelled, too; `constraints`, s
 
     python benchmarks/campaign.py --dataset labelled --model BUNDLE --out OUT --kind beyond --no-optima --designs 1
 
-A bundle that was trained for other phases than the data set's is carried over to these; `--coarse 2` lets physics on
-half the grid predict in its place (and names its searches so).
+A bundle that was trained for other phases than the data set's is carried over to these, and physics on half the grid
+predicts in its place; `--coarse 1` leaves predictions to the bundle whatever the phases, `--coarse 2` to half the grid.
 
 With `--workers` a campaign on Ray follows, whose evaluations wait from 0.3 to 3 s, by the image: the share of the
 workers' time, from the first answer to the last, that they are at work.
@@ -50,7 +50,7 @@ def main() -> None:
     options.add_argument("--searches", nargs="*", help="only those whose names begin so")
     options.add_argument("--workers", type=int, help="also measure the utilisation of so many workers")
     options.add_argument("--evaluations", type=int, default=120, help="evaluations for that")
-    options.add_argument("--coarse", type=int, default=1, help="pixels an edge that become one where physics predicts")
+    options.add_argument("--coarse", type=int, help="pixels an edge that become one where physics predicts")
     options.add_argument("--optima", action=argparse.BooleanOptionalAction, default=True)
     settings = options.parse_args()
     from measurements.campaign import print_tables

@@ -24,10 +24,11 @@ from microdesign.design.search.conditioning import best_known as images_to_start
 from microdesign.design.target.target import Target
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import load_bundle
+from microdesign.model.networks.config import described_shape
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values, evaluate_each
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.coarse_grid import CoarseGrid
+from microdesign.surrogate.coarse_grid import CoarseGrid, settled_factor
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.material_transfer import MaterialTransfer
 from microdesign.surrogate.protocol import Surrogate
@@ -164,7 +165,7 @@ def print_tables(settings: argparse.Namespace) -> None:
     lines = record.read_text().splitlines() if record.exists() else []
     done = {(row["search"], row["problem"], row["seed"]): row for row in map(json.loads, lines)}
 
-    name = model.digest[:8] + ("" if settings.coarse == 1 else f"/{settings.coarse}")
+    name = model.digest[:8] + (f"/{settings.coarse}" if settings.coarse else "")
     problems: dict[str, tuple[Target, float]] = {
         f"{data.manifest.digest[:8]} {name} {which}": (target, ENOUGH) for which, target in asked.targets.items()
     }
@@ -202,13 +203,15 @@ def print_tables(settings: argparse.Namespace) -> None:
     print(f"\nmodel {name}")
 
 
-def opened(bundle: str, materials: Materials, coarse: int) -> Surrogate:
+def opened(bundle: str, materials: Materials, coarse: int | None) -> Surrogate:
     """The model, carried over to the phases if they are not its own, with the predictions that are asked for."""
     model: Surrogate = LocalSurrogate(load_bundle(bundle))
-    given = model.describe()["materials"]
+    given, shape, is_rough = model.describe()["materials"], described_shape(model.describe()["model"]["network"]), False
     if given is not None and Materials.model_validate(given).digest != materials.digest:
-        model = MaterialTransfer(model, Materials.model_validate(given), materials)
-    return model if coarse == 1 else CoarseGrid(model, FFTEvaluator(), materials, coarse)
+        model = transfer = MaterialTransfer(model, Materials.model_validate(given), materials)
+        is_rough = not transfer.is_scaling
+    factor = settled_factor(coarse, shape, FFTEvaluator(), materials, is_rough)
+    return model if factor == 1 else CoarseGrid(model, FFTEvaluator(), materials, factor)
 
 
 def best_known(training: Any, target: Target) -> float:

@@ -10,6 +10,7 @@ import pytest
 
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Recorded
 from microdesign.design.campaign.campaign_config import CampaignConfig
 from microdesign.design.campaign.ledger import read_trials
 from microdesign.design.campaign.trials import Trial
@@ -110,6 +111,12 @@ def test_predictions_by_physics_on_a_coarse_grid(local_ray: None, folder: Path, 
     assert {model[-2:] for model in models} == {"/2"}  # a retrained model's predictions are physics' own too
     with pytest.raises(InputError, match="coarse_grid = 4: images of 32 x 32 pixels do not allow it"):
         open_setup(settings(folder, coarse_grid=4), folder / "none", database(folder, "other.db"))
+    harder = {"phases": [{"E": 1, "nu": 0.3, "k": 1}, {"E": 100, "nu": 0.3, "k": 100}]}
+    for phases, factor in ((harder, 2), (None, 1)):
+        said, changed = Recorded(), settings(folder, materials=phases)
+        setup = open_setup(changed, folder / "none", database(folder, "other.db"), progress=said)
+        assert setup.config.coarse_grid == factor
+        assert any("phases of another contrast" in text for text in said.texts) == (factor == 2)
 
 
 def test_candidates_meet_every_kind_of_goal(result: CampaignResult, materials: Materials) -> None:

@@ -9,7 +9,7 @@ from microdesign.microstructure.generators.registry import generate
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse, coarsened
+from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse, coarsened, settled_factor
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.material_transfer import MaterialTransfer
 from tests.cases import case
@@ -109,3 +109,15 @@ def test_the_rest_is_the_model_s(surrogate: LocalSurrogate, materials: Materials
     z = torch.zeros(1, 4).numpy()
     np.testing.assert_array_equal(grid.decode(z), surrogate.decode(z))
     np.testing.assert_array_equal(grid.jacobian(z), surrogate.jacobian(z))
+
+
+def test_half_the_grid_predicts_for_phases_of_another_contrast_by_the_built_in_solver(materials: Materials) -> None:
+    solver = FFTEvaluator()
+    assert settled_factor(None, (64, 64), solver, materials, is_transferred=True) == 2
+    assert settled_factor(None, (64, 64), solver, materials, is_transferred=False) == 1
+    assert settled_factor(None, (64, 64), Fails(), materials, is_transferred=True) == 1  # it may be slow
+    for shape in ((64, 31), (16, 64)):
+        assert settled_factor(None, shape, solver, materials, is_transferred=True) == 1
+    assert settled_factor(1, (64, 64), solver, materials, is_transferred=True) == 1
+    with pytest.raises(InputError, match="coarse_grid = 8: images of 64 x 64 pixels do not allow it"):
+        settled_factor(8, (64, 64), solver, materials, is_transferred=True)

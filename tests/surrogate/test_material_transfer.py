@@ -28,6 +28,7 @@ def test_the_same_phases_change_nothing(surrogate: LocalSurrogate, materials: Ma
 
 def test_a_common_factor_is_exact(surrogate: LocalSurrogate, materials: Materials) -> None:
     carried = MaterialTransfer(surrogate, materials, phases(7, 70, 0.5, 5))
+    assert carried.is_scaling
     mean, std = carried.predict(IMAGES)
     old_mean, old_std = surrogate.predict(IMAGES)
     np.testing.assert_allclose(mean, old_mean * [7, 0.5])
@@ -45,6 +46,7 @@ def test_ends_go_to_ends_and_its_table_is_nearer_than_the_old_one(
 ) -> None:
     other = phases(2, 100)
     carried = MaterialTransfer(surrogate, materials, other)
+    assert not carried.is_scaling
     ends = carried.transfer({"Ex": np.array([1.0, 10.0]), "kx": np.array([1.0, 10.0]), "Ey": np.ones(2)})
     assert set(ends) == {"Ex", "kx"}
     np.testing.assert_allclose(ends["Ex"], [2, 100])

@@ -30,7 +30,7 @@ from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials, Units
 from microdesign.physics.properties import property_values
 from microdesign.surrogate.arrow_wire import TOKEN_VARIABLE
-from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse
+from microdesign.surrogate.coarse_grid import CoarseGrid, settled_factor
 from microdesign.surrogate.material_transfer import MaterialTransfer
 from microdesign.surrogate.protocol import Surrogate
 
@@ -74,7 +74,7 @@ class CampaignSetup:
 
     def predicting(self, model: Surrogate) -> Surrogate:
         """A model with the predictions that the campaign asks for: its own, or those of physics on a coarse grid."""
-        factor = self.config.coarse_grid
+        factor = self.config.coarse_grid or 1
         return model if factor == 1 else CoarseGrid(model, self.image_evaluator, self.materials, factor)
 
     @cached_property
@@ -175,11 +175,19 @@ def open_setup(
     pixel = config.pixel
     target = target.model_copy(update={"constraints": target.constraints.in_pixels(pixel.edge, pixel.unit)})
     target.constraints.check_images(shape, phases, pixel.aspect)
-    check_coarse(shape, config.coarse_grid, evaluator, materials)
+    is_rough = False
     if trained is not None:
         _check_units(trained.units, materials.units)
-    if trained is not None and trained.tensor_digest != materials.tensor_digest:
-        surrogate = MaterialTransfer(surrogate, trained, materials)
+        if trained.tensor_digest != materials.tensor_digest:
+            surrogate = transfer = MaterialTransfer(surrogate, trained, materials)
+            is_rough = not transfer.is_scaling
+    factor = settled_factor(config.coarse_grid, shape, evaluator, materials, is_rough)
+    if factor != 1 and config.coarse_grid is None:
+        progress(
+            "the model was trained on phases of another contrast: physics on half the grid predicts in the regressor's "
+            "place (coarse_grid: 1 for the regressor)"
+        )
+    config = config.model_copy(update={"coarse_grid": factor})
     data, labelled = None, False
     if dataset is not None and config.dataset is not None:
         labelled = _is_labelled(dataset, config.dataset, materials, trained)

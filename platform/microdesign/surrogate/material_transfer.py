@@ -6,6 +6,7 @@ scaled by one factor, rough otherwise; a campaign learns the residuals. Where th
 it is a power of the share of the way on a linear scale.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,9 @@ _LEAST_SHARE = 1e-3
 class MaterialTransfer(WrappedSurrogate):
     """A `Surrogate` for other phases.
 
+    Attributes:
+        is_scaling: Whether the phases are as far apart as before, to 1 %: predictions are then as good as before.
+
     Args:
         surrogate: The model.
         trained: The phases that it was trained on.
@@ -39,6 +43,7 @@ class MaterialTransfer(WrappedSurrogate):
         dims = surrogate.describe()["model"]["network"].get("dimensions", 2)
         old, new = property_bounds(trained, dims=dims), property_bounds(materials, dims=dims)
         self._maps = {name: _map(name, old.get(name), new.get(name)) for name in surrogate.properties}
+        self.is_scaling = all(_is_scaled(old.get(name), new.get(name)) for name in surrogate.properties)
 
     def describe(self) -> Mapping[str, Any]:
         """See `Surrogate.describe`; the standardization is that of the transferred properties."""
@@ -114,6 +119,11 @@ class _Map:
     def way(self, values: np.ndarray) -> np.ndarray:
         """v - origin."""
         return np.maximum(values - self.origin, self.least) if self.origin else values
+
+
+def _is_scaled(old: Interval | None, new: Interval | None) -> bool:
+    """Whether one factor makes the new interval of the old one; what has no bounds says nothing against it."""
+    return old is None or new is None or math.isclose(old[0] * new[1], old[1] * new[0], rel_tol=0.01)
 
 
 def _map(name: str, old: Interval | None, new: Interval | None) -> _Map:

@@ -245,15 +245,15 @@ def test_a_stage_starts_a_new_optimizer() -> None:
     assert steps == [4, 4]
 
 
-def test_a_time_limit_is_shared_by_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of 60 minutes and 20 + 10 epochs, 40 belong to the first stage; here an epoch of either takes 10."""
+def seen_by_clock(config: LoopConfig, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, set[str], int]]:
+    """Epochs done, terms of the loss and steps of the stage's optimizer after each epoch, where a step takes 150 s."""
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    config = settings(epochs=20, max_minutes=60, stages=[{"objective": {"loss": "mse"}}, {"epochs": 10}])
-    seen: list[tuple[int, bool]] = []
+    seen: list[tuple[int, set[str], int]] = []
 
     def on_epoch(done: int, terms: dict[str, float], save: Save) -> None:
-        seen.append((done, "cess" in terms))
+        steps = next(iter(save()["optimizer"]["state"].values()))["step"]
+        seen.append((done, set(terms), int(steps)))
 
     ours = feed(config)
 
@@ -264,7 +264,20 @@ def test_a_time_limit_is_shared_by_the_stages(monkeypatch: pytest.MonkeyPatch) -
 
     ours.epoch = epoch
     run_loop(build_model(config, 2), ours, config, on_epoch)
+    return seen
+
+
+def test_a_time_limit_is_shared_by_the_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 60 minutes and 20 + 10 epochs, 40 belong to the first stage; here an epoch of either takes 10."""
+    config = settings(epochs=20, max_minutes=60, stages=[{"objective": {"loss": "mse"}}, {"epochs": 10}])
+    seen = [(done, "cess" in terms) for done, terms, _ in seen_by_clock(config, monkeypatch)]
     assert seen == [(1, False), (2, False), (3, False), (4, False), (21, True), (22, True)]
+
+
+def test_a_time_limit_cuts_an_epoch_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an epoch's four steps of 2.5 minutes two are left when the quarter of an hour is over."""
+    seen = [(done, steps) for done, _, steps in seen_by_clock(settings(epochs=20, max_minutes=15), monkeypatch)]
+    assert seen == [(1, 4), (2, 6)]
 
 
 def test_volumes_of_three_phases_with_unknown_labels_train_on_every_kind_of_loss() -> None:

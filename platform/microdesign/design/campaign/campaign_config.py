@@ -69,10 +69,11 @@ class SearchConfig(Config):
     conditions: int = Field(4, ge=1, description="points c* to draw at, where the target does not fix the properties")
     neighbours: int = Field(2, ge=0, description="points around each c* to draw at as well")
     spread: float = Field(0.05, gt=0, description="relative distance of these from c*")
-    coarse_grid: int = Field(
-        1,
+    coarse_grid: int | None = Field(
+        None,
         ge=1,
-        description="pixels an edge that become one of the grid on which physics predicts; 1: the regressor predicts",
+        description="pixels an edge that become one of the grid on which physics predicts; 1: the regressor predicts; "
+        "null: 2 where the model was trained on phases of another contrast and the built-in solver evaluates, else 1",
     )
     least_novelty: float = Field(
         0.0,

@@ -152,9 +152,10 @@ class _Run:
         first, clock = self.step, time.monotonic()
         for x, c in self.feed.epoch(self.epoch, first):
             progress = (self.epoch - stage.start + self.step / self.feed.steps) / stage.epochs
-            factor = self.config.optimizer.schedule.factor(
-                max(progress, self._time_used(stage, total)), progress * stage.epochs
-            )
+            used = self._time_used(stage, total)
+            if used >= 1 and self.step:
+                break  # the learning rate is at its end: further steps of the epoch would change nothing
+            factor = self.config.optimizer.schedule.factor(max(progress, used), progress * stage.epochs)
             if self.config.optimizer.schedule.warmup and not self._core.pretrained:
                 steps = stage.epochs * self.feed.steps
                 factor = min(factor, (progress * steps + 1) / min(WARMUP_STEPS, LONGEST_WARMUP * steps))
@@ -162,7 +163,7 @@ class _Run:
                 group["lr"] = stage.learning_rate * factor * group["factor"]
             self._take_step(x, c)
             self._checkpoint_when_due()
-        samples = (self.feed.steps - first) * self.feed.batch_size * self.feed.world
+        samples = (self.step - first) * self.feed.batch_size * self.feed.world
         seconds = time.monotonic() - clock
         means = {name: float(sum_) / self.summed for name, sum_ in self.sums.items()}
         metrics = {"loss": means.pop("total"), **means}

@@ -34,7 +34,8 @@ class LoopConfig(Config):
     max_minutes: float | None = Field(
         None,
         gt=0,
-        description="wall-time limit, shared by the stages in proportion to their epochs; schedules end within it",
+        description="wall-time limit, shared by the stages in proportion to their epochs, the last of which it may cut "
+        "short; schedules end within it",
     )
     batch_size: int = Field(64, ge=1, description="images per step and worker")
     bf16: bool = Field(
