@@ -22,6 +22,7 @@ from microdesign.model.networks.encoder import Features, Trunk
 from microdesign.model.networks.heads import Head, SpatialHead
 from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
+from microdesign.model.networks.random_fields import Seed
 from microdesign.model.outputs import Decodes, JointOutputs, Outputs, RegressorOutputs
 from microdesign.model.prior.mixture import Gaussian, Mixture
 from microdesign.model.prior.priors import build_prior
@@ -204,13 +205,14 @@ class VAERegression(nn.Module):
         shared = self.property_trunk is None
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
-    def decode(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
+    def decode(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> Tensor:
         """Probabilities `(B, C, *N)` for latents `(B, D)`; channels as in `microstructure.data.indicators`.
 
         Args:
             z: Latents.
             shape: Pixels along each axis, where the decoder draws any; the network's own when None.
-            seed: Of the decoder's noise, if it has some: another one gives another realisation.
+            seed: Of the decoder's noise, if it has some: another one gives another realisation. B numbers give each
+                latent a noise that does not depend on it; near latents have nearly the same noise otherwise.
         """
         if isinstance(self.decoder, LocalGlobalDecoder):
             return self.decoder.draw(z, shape, seed)

@@ -19,7 +19,7 @@ from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.volume_from_sections import STEPS
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
-Decode = Callable[[Tensor, tuple[int, ...] | None, int], Tensor]
+Decode = Callable[[Tensor, tuple[int, ...] | None, Sequence[int]], Tensor]
 """Maps latents `(B, D)`, a shape and a seed of the decoder's noise to probabilities `(B, C, *N)`."""
 DrawVolume = Callable[[Tensor, tuple[int, ...], int], Tensor]
 """Maps latents `(3, D)`, a shape and a seed to probabilities `(C, X, Y, Z)`."""
@@ -119,16 +119,13 @@ def sections_counted(denoiser: nn.Module, shape: tuple[int, ...], volumes: int, 
 def realisations(
     decode: Decode, z: np.ndarray, shape: tuple[int, ...], seed: int, batch: int, progress: Progress = silent
 ) -> np.ndarray:
-    """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`; the noise of every r is another one."""
-    found, total = [], len(z) * z.shape[1]
-    progress.count(0, total, "images drawn")
-    for number, latents in enumerate(z):
-        # A seed of its own for each: near latents would have nearly the same noise.
-        own = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
-        parts = torch.from_numpy(latents.astype(np.float32)).split(batch)
-        drawn: list[np.ndarray] = []
-        for part in parts:
-            drawn.append(binarize(decode(part, shape, own)).numpy())
-            progress.count(number * z.shape[1] + sum(map(len, drawn)), total, "images drawn")
-        found.append(np.concatenate(drawn))
-    return np.stack(found)
+    """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`, each with a noise of its own."""
+    flat = torch.from_numpy(z.astype(np.float32)).flatten(0, 1)
+    # Near latents, such as those of images of one material, would have nearly the same noise by one seed.
+    own = [int(np.random.SeedSequence([seed, *place]).generate_state(1)[0]) for place in np.ndindex(*z.shape[:2])]
+    found: list[np.ndarray] = []
+    progress.count(0, len(flat), "images drawn")
+    for first in range(0, len(flat), batch):
+        found.append(binarize(decode(flat[first : first + batch], shape, own[first : first + batch])).numpy())
+        progress.count(min(first + batch, len(flat)), len(flat), "images drawn")
+    return np.concatenate(found).reshape(*z.shape[:2], *shape)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from microdesign.microstructure.data.indicators import probabilities
 from microdesign.model.networks.config import NetworkConfig
-from microdesign.model.networks.random_fields import LatentNoise, RandomFields
+from microdesign.model.networks.random_fields import LatentNoise, RandomFields, Seed
 
 LEVEL_WIDTH = 32
 """Hidden units between a latent and its volume fractions."""
@@ -52,8 +52,8 @@ class GlobalStage(nn.Module):
             nn.Linear(config.latent, LEVEL_WIDTH), nn.SiLU(), nn.Linear(LEVEL_WIDTH, config.channels)
         )
 
-    def forward(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> GlobalDescription:
-        """Maps latents `(B, D)` to fields, fractions and hidden vectors; `shape` and `seed` as in `RandomFields`."""
+    def forward(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> GlobalDescription:
+        """Maps latents `(B, D)` to fields, fractions and hidden vectors; `shape` as in `RandomFields`."""
         spectra, fractions, hidden = self.describe(z)
         with torch.autocast(z.device.type, enabled=False):
             return GlobalDescription(self.fields(z, spectra, shape, seed), fractions, hidden)
@@ -71,10 +71,11 @@ class GlobalStage(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             return probabilities(self.levels(z.float()))
 
-    def fields(self, z: Tensor, spectra: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
+    def fields(self, z: Tensor, spectra: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> Tensor:
         """Maps latents `(B, D)` and coefficients of their spectra `(B, F * terms)` to random fields `(B, F, *N)`."""
         coefficients = torch.cat(
-            (spectra.unflatten(1, (self.random_fields.channels, -1)), self.noise.weights(z)), dim=-1
+            (spectra.unflatten(1, (self.random_fields.channels, -1)), self.noise.weights(z, seed)), dim=-1
         )
-        fields: Tensor = self.random_fields(coefficients.flatten(1), shape, seed)
+        # Seeds of their own are in the weights: the realisations are then those of training.
+        fields: Tensor = self.random_fields(coefficients.flatten(1), shape, seed if isinstance(seed, int) else 0)
         return fields

@@ -10,22 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from microdesign.microstructure.data.indicators import probabilities
-from microdesign.model.binarization import binarize_straight_through, with_fractions
+from microdesign.model.binarization import binarize_straight_through, shifted_to_fractions, with_fractions
 from microdesign.model.losses.pixel import bce
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.denoiser import Denoiser
 from microdesign.model.networks.precision import mixed_precision
-from microdesign.model.networks.probability_flow import probability_flow
+from microdesign.model.networks.probability_flow import probability_flow, restarted_flow
 from microdesign.model.networks.random_field_decoder import RandomFieldDecoder
-from microdesign.model.networks.random_fields import LatentNoise
+from microdesign.model.networks.random_fields import LatentNoise, Seed
 from microdesign.model.networks.volume_from_sections import volume_from_sections
 
 LEAST_NOISE = 0.1
 """Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
 
 
-GUIDED = 0.6
-"""Time up to which estimates of the clean image are given the draft's volume fractions."""
+SETTLED = 0.35
+"""Time up to which coarse shapes form: drawing goes there several times."""
+COARSE_STEPS = 3
+"""Steps to that time, half of all at most."""
+SHARPNESS = 2.0
+"""Factor of the logits after that time: with 1 outlines are ragged and single pixels too many."""
+_FRACTIONS = 0.001, 0.999
 
 
 class LocalGlobalDecoder(nn.Module):
@@ -42,7 +47,7 @@ class LocalGlobalDecoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         settings = config.denoiser
-        self.start, self.steps = settings.start, settings.steps
+        self.start, self.steps, self.restarts = settings.start, settings.steps, settings.restarts
         self.periodic = config.edge_padding == "periodic"
         self.draft = RandomFieldDecoder(config)
         self.noise = LatentNoise(config.latent, config.channels)
@@ -55,10 +60,11 @@ class LocalGlobalDecoder(nn.Module):
         logits: Tensor = self.draft(z)
         return logits
 
-    def draw(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
+    def draw(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> Tensor:
         """Maps latents `(B, D)` to phase probabilities `(B, C, *N)`, nearly 0 or 1, in float32.
 
-        The last estimate of the probability flow that starts from the draft is the image.
+        The last estimate of the probability flow that starts from the draft is the image. On its way every estimate is
+        given the draft's volume fractions: to change them in the end alone would be specks.
 
         Args:
             z: Latents.
@@ -66,17 +72,17 @@ class LocalGlobalDecoder(nn.Module):
             seed: Of the noise: another one gives another realisation of the same material.
         """
         draft = probabilities(self.draft(z, shape, seed))
-        x = _mixed(
-            binarize_straight_through(draft), self.noise(z, draft.shape[2:], seed), torch.full_like(z[:, 0], self.start)
-        )
-        fractions = draft.flatten(2).mean(2)
+        fractions = draft.flatten(2).mean(2).clamp(*_FRACTIONS)
 
         def clean(x: Tensor, t: float) -> Tensor:
-            found = probabilities(self._denoise(x, torch.full_like(z[:, 0], t), z))
-            # Later on the shapes stand, and a change of fraction would be specks.
-            return 2 * (with_fractions(found, fractions) if t <= GUIDED else found) - 1
+            logits = self._denoise(x, torch.full_like(z[:, 0], t), z)
+            return 2 * probabilities(shifted_to_fractions(logits * (SHARPNESS if t >= SETTLED else 1), fractions)) - 1
 
-        found = probability_flow(clean, x, torch.linspace(self.start, 1.0, self.steps + 1).tolist())
+        coarse = min(COARSE_STEPS, self.steps // 2)
+        noises = (self.noise(z, draft.shape[2:], seed, number) for number in range(1 + self.restarts))
+        x = _mixed(binarize_straight_through(draft), next(noises), torch.full_like(z[:, 0], self.start))
+        x = restarted_flow(clean, x, torch.linspace(self.start, SETTLED, coarse + 1).tolist(), noises)
+        found = probability_flow(clean, x, torch.linspace(SETTLED, 1.0, self.steps - coarse + 1).tolist())
         return with_fractions(0.5 * (found + 1), fractions)
 
     def draw_volume(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.global_stage import GlobalStage
+from microdesign.model.networks.random_fields import Seed
 from microdesign.model.networks.shaping import Shaping
 
 
@@ -18,8 +19,8 @@ class RandomFieldDecoder(nn.Module):
         self.global_stage = GlobalStage(config)
         self.shaping = Shaping(config)
 
-    def forward(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: int = 0) -> Tensor:
-        """Maps latents `(B, D)` to logits `(B, C, *N)` in float32; `shape` and `seed` as in `RandomFields`."""
+    def forward(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> Tensor:
+        """Maps latents `(B, D)` to logits `(B, C, *N)` in float32; `shape` as in `RandomFields`."""
         logits: Tensor = self.shaping(self.global_stage(z, shape, seed))
         return logits
 

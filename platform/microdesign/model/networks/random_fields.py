@@ -4,6 +4,7 @@ Shapes: B batch, `*N` two or three spatial axes, channels and terms as named.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,10 @@ from microdesign.model.networks.spectrum import angular_waves, radial_bumps, wav
 
 REALISATIONS = 32
 """Fixed draws of white noise that the fields are mixed of."""
+
+Seed = int | Sequence[int]
+"""Of the noise of B draws. One number: their latents select it, and near latents have nearly the same noise. B numbers:
+each draw has a noise of its own, whatever its latent."""
 
 
 class RandomFields(nn.Module):
@@ -71,7 +76,7 @@ class LatentNoise(nn.Module):
     """White noise that the latent selects, by a random projection that is not trained.
 
     Every latent has its own noise and near latents have nearly the same, so that a draw is a smooth function of its
-    latent.
+    latent. Draws that are to be independent of each other have seeds of their own (`Seed`).
 
     Args:
         latent: Size D of the latent.
@@ -86,22 +91,32 @@ class LatentNoise(nn.Module):
         self.channels, self.realisations = channels, realisations
         self.register_buffer("projection", torch.randn(latent + 1, channels * realisations))
 
-    def weights(self, z: Tensor) -> Tensor:
+    def weights(self, z: Tensor, seed: Seed = 0) -> Tensor:
         """Maps latents `(B, D)` to mixing weights `(B, channels, realisations)` of norm one."""
-        weights = z.float() @ self.projection[:-1] + self.projection[-1]
+        if isinstance(seed, int):
+            weights = z.float() @ self.projection[:-1] + self.projection[-1]
+        else:
+            streams = map(np.random.default_rng, seed)
+            drawn = [stream.standard_normal(self.projection.shape[1], dtype=np.float32) for stream in streams]
+            weights = torch.from_numpy(np.stack(drawn)).to(z.device)
         return nn.functional.normalize(weights.unflatten(1, (self.channels, -1)), dim=-1)
 
-    def forward(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
-        """Maps latents `(B, D)` to noise `(B, channels, *N)` of unit variance and of the given shape N."""
-        white = white_noise(shape, self.realisations, seed).to(z.device)
-        return torch.einsum("bcr,r...->bc...", self.weights(z), white)
+    def forward(self, z: Tensor, shape: tuple[int, ...], seed: Seed = 0, number: int = 0) -> Tensor:
+        """Maps latents `(B, D)` to noise `(B, channels, *N)` of unit variance and of the given shape N.
+
+        Each `number` gives another noise for the same seed.
+        """
+        if isinstance(seed, int):
+            white = white_noise(shape, self.realisations, seed, number).to(z.device)
+            return torch.einsum("bcr,r...->bc...", self.weights(z), white)
+        return torch.stack([white_noise(shape, self.channels, each, number) for each in seed]).to(z.device)
 
 
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)  # training may use what inference has cached
-def white_noise(shape: tuple[int, ...], realisations: int, seed: int) -> Tensor:
+def white_noise(shape: tuple[int, ...], realisations: int, seed: int, number: int = 0) -> Tensor:
     """Standard normal fields `(realisations, *N)`, float32; the same for the same arguments on every machine."""
-    stream = np.random.default_rng([seed, *shape])
+    stream = np.random.default_rng([seed, *shape, *([number] if number else [])])
     return torch.from_numpy(stream.standard_normal((realisations, *shape), dtype=np.float32))
 
 
