@@ -20,6 +20,8 @@ def test_the_pretrained_model_draws_the_material_of_an_image(tmp_path: Path) -> 
     interface = [(each != np.roll(each, 1, axis)).mean((1, 2)) for each in (image, drawn.labels) for axis in (1, 2)]
     for axis in (0, 1):  # length of interface across each axis: feature size and direction
         assert np.corrcoef(interface[axis].repeat(2), interface[2 + axis])[0, 1] > 0.8
+    twins = md.draw(like=np.repeat(image[:1], 2, axis=0), seed=1).labels
+    assert (twins[0] != twins[1]).mean() > 0.1  # of one latent or two near ones, each draw has a noise of its own
     md.write(tmp_path / "image.npy", md.Microstructures(labels=image[:1], n_phases=2))
     again = md.draw(like=tmp_path / "image.npy", n=2, seed=1).labels
     assert (again != drawn.labels[:2]).mean() < 0.01  # another batch size rounds otherwise

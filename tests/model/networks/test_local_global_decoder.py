@@ -76,6 +76,10 @@ def test_a_draw_follows_from_latent_seed_and_size() -> None:
     torch.testing.assert_close(one.draw(z[1:2]), first[1:2], rtol=0, atol=0.05)  # the batch changes rounding alone
     assert (binarize(other) != binarize(first)).float().mean() > 0.1
     assert one.draw(z, (48, 80)).shape == (3, 1, 48, 80)
+    same, own = z[:1].expand(3, -1), binarize(one.draw(z[:1].expand(3, -1), seed=(5, 6, 7)))
+    assert (binarize(one.draw(same)) == binarize(one.draw(same))[0]).all()
+    assert (own[0] != own[1]).float().mean() > 0.1
+    torch.testing.assert_close(one.draw(z[:1], seed=(6,)), one.draw(same, seed=(5, 6, 7))[1:2], rtol=0, atol=0.05)
 
 
 @torch.no_grad()

@@ -1,9 +1,10 @@
 """The random fields of the global stage."""
 
+import numpy as np
 import torch
 
 from microdesign.model.model_config import ModelConfig
-from microdesign.model.networks.random_fields import RandomFields
+from microdesign.model.networks.random_fields import LatentNoise, RandomFields
 from microdesign.model.vae import VAERegression
 
 
@@ -19,3 +20,18 @@ def test_a_model_is_sketched_without_memory() -> None:
         VAERegression(ModelConfig(), 3)
     model = VAERegression(ModelConfig(), 3)
     assert {each.device.type for each in (*model.parameters(), *model.buffers())} == {"cpu"}
+
+
+def test_near_latents_have_nearly_the_same_noise_and_seeds_of_their_own_independent_ones() -> None:
+    torch.manual_seed(0)
+    noise, z = LatentNoise(4, 1), torch.randn(1, 4) + 0.01 * torch.randn(6, 4)
+    by_latent, own = noise(z, (64, 64)), noise(z, (64, 64), range(6))
+    for each, least, most in ((by_latent, 0.99, 1.0), (own, -0.1, 0.1)):
+        torch.testing.assert_close(each.std((2, 3)), torch.ones(6, 1), rtol=0.1, atol=0)
+        correlations = np.corrcoef(each.flatten(1).numpy())[np.triu_indices(6, 1)]
+        assert least < correlations.min() <= correlations.max() <= most + 1e-6
+    torch.testing.assert_close(noise(z[3:], (64, 64), range(3, 6)), own[3:])
+    for seed in (0, range(6)):
+        again = noise(z, (64, 64), seed, number=1)
+        first = noise(z, (64, 64), seed)
+        assert abs(np.corrcoef(again.flatten().numpy(), first.flatten().numpy())[0, 1]) < 0.1

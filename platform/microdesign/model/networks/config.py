@@ -33,19 +33,19 @@ class DenoiserConfig(Config):
     patch: int = Field(4, ge=2, le=256, multiple_of=2, description="pixels along each axis of its patches")
     depth: int = Field(2, ge=1, le=MOST_BLOCKS, description="residual blocks on each level")
     start: float = Field(
-        0.1, ge=0, le=0.3, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
+        0.1, ge=0, le=0.25, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
+    )
+    restarts: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description="times that drawing takes the first step, in which coarse shapes form, again with fresh noise: "
+        "more are slower and look more like what the denoiser has learned",
     )
     share: float = Field(
         0.25, gt=0, le=1, description="share of each training batch that the denoiser learns from; it costs the most"
     )
-    steps: int = Field(9, ge=2, le=10_000, description="steps of drawing: more are slower and finer")
-    restarts: int = Field(
-        2,
-        ge=0,
-        le=100,
-        description="times that drawing takes the first steps, in which coarse shapes form, again with fresh noise: "
-        "more are slower and look more like what the denoiser has learned",
-    )
+    steps: int = Field(6, ge=1, le=10_000, description="further steps of drawing: more are slower and finer")
 
 
 class NetworkConfig(Config):

@@ -22,14 +22,10 @@ from microdesign.model.networks.volume_from_sections import volume_from_sections
 
 LEAST_NOISE = 0.1
 """Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
-
-
-SETTLED = 0.35
-"""Time up to which coarse shapes form: drawing goes there several times."""
-COARSE_STEPS = 3
-"""Steps to that time, half of all at most."""
+SETTLED = 0.3
+"""Time at which coarse shapes stand: a single step goes there, several times."""
 SHARPNESS = 2.0
-"""Factor of the logits after that time: with 1 outlines are ragged and single pixels too many."""
+"""Factor of the logits from that time on: with 1 outlines are ragged, and single pixels too many."""
 _FRACTIONS = 0.001, 0.999
 
 
@@ -63,8 +59,10 @@ class LocalGlobalDecoder(nn.Module):
     def draw(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> Tensor:
         """Maps latents `(B, D)` to phase probabilities `(B, C, *N)`, nearly 0 or 1, in float32.
 
-        The last estimate of the probability flow that starts from the draft is the image. On its way every estimate is
-        given the draft's volume fractions: to change them in the end alone would be specks.
+        One step goes from the draft with noise to the time at which coarse shapes stand, `restarts` times again with
+        fresh noise, so that they follow what the denoiser has learned more than the draft. The last estimate of the
+        probability flow from there on is the image. Every estimate is given the draft's volume fractions: to change
+        them in the end alone would be specks.
 
         Args:
             z: Latents.
@@ -76,13 +74,12 @@ class LocalGlobalDecoder(nn.Module):
 
         def clean(x: Tensor, t: float) -> Tensor:
             logits = self._denoise(x, torch.full_like(z[:, 0], t), z)
-            return 2 * probabilities(shifted_to_fractions(logits * (SHARPNESS if t >= SETTLED else 1), fractions)) - 1
+            return 2 * probabilities(shifted_to_fractions(logits * (SHARPNESS if t > self.start else 1), fractions)) - 1
 
-        coarse = min(COARSE_STEPS, self.steps // 2)
         noises = (self.noise(z, draft.shape[2:], seed, number) for number in range(1 + self.restarts))
         x = _mixed(binarize_straight_through(draft), next(noises), torch.full_like(z[:, 0], self.start))
-        x = restarted_flow(clean, x, torch.linspace(self.start, SETTLED, coarse + 1).tolist(), noises)
-        found = probability_flow(clean, x, torch.linspace(SETTLED, 1.0, self.steps - coarse + 1).tolist())
+        x = restarted_flow(clean, x, (self.start, SETTLED), noises)
+        found = probability_flow(clean, x, torch.linspace(SETTLED, 1.0, self.steps + 1).tolist())
         return with_fractions(0.5 * (found + 1), fractions)
 
     def draw_volume(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
