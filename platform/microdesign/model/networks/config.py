@@ -36,7 +36,7 @@ class DenoiserConfig(Config):
         0.1, ge=0, le=0.25, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
     )
     restarts: int = Field(
-        5,
+        3,
         ge=0,
         le=100,
         description="times that drawing takes the first step, in which coarse shapes form, again with fresh noise: "
