@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from microdesign.core.errors import MicrodesignError
@@ -13,8 +14,8 @@ from microdesign.design.from_micrograph.latents import spread_latents
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import Dataset, DatasetWriter
 from microdesign.model.bundle import Bundle
+from microdesign.surrogate.drawing import realisations
 from microdesign.surrogate.local import LocalSurrogate
-from microdesign.surrogate.protocol import decode_labels
 
 SHARD = 60
 """Draws of a shard: what a run that is killed loses."""
@@ -74,6 +75,7 @@ def encode_windows(
         model.set_periodic(True)
 
 
+@torch.inference_mode()
 def _of_several_phases(
     surrogate: LocalSurrogate,
     mean: NDArray[np.float64],
@@ -81,9 +83,12 @@ def _of_several_phases(
     n: int,
     stream: np.random.Generator,
 ) -> NDArray[np.uint8]:
-    found = np.empty((0, *surrogate.bundle.description.model.network.shape), np.uint8)
+    shape = surrogate.bundle.description.model.network.shape
+    found = np.empty((0, *shape), np.uint8)
     for _ in range(_MOST_ATTEMPTS):
-        labels = decode_labels(surrogate, spread_latents(mean, std, n - len(found), stream))
+        z = spread_latents(mean, std, n - len(found), stream)
+        # Latents of one material are near each other: with the noise that they select all draws would be alike.
+        labels = realisations(surrogate.bundle.model.decode, z[None], shape, int(stream.integers(2**31)), SHARD)[0]
         found = np.concatenate((found, labels[np.ptp(labels, axis=(1, 2)) > 0]))
         if len(found) == n:
             return found
