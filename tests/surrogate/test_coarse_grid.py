@@ -9,7 +9,7 @@ from microdesign.microstructure.generators.registry import generate
 from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.materials import Materials
-from microdesign.surrogate.coarse_grid import CoarseGrid, check_coarse, coarsened, settled_factor
+from microdesign.surrogate.coarse_grid import LEAST, CoarseGrid, check_coarse, coarsened, settled_factor
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.material_transfer import MaterialTransfer
 from tests.cases import case
@@ -121,3 +121,17 @@ def test_half_the_grid_predicts_for_phases_of_another_contrast_by_the_built_in_s
     assert settled_factor(1, (64, 64), solver, materials, is_transferred=True) == 1
     with pytest.raises(InputError, match="coarse_grid = 8: images of 64 x 64 pixels do not allow it"):
         settled_factor(8, (64, 64), solver, materials, is_transferred=True)
+
+
+def test_what_does_not_hang_together_is_predicted_small_and_positive(
+    surrogate: LocalSurrogate, materials: Materials
+) -> None:
+    pores = Materials.model_validate({"phases": [{"E": 0, "nu": 0.3, "k": 0}, {"E": 10, "nu": 0.3, "k": 10}]})
+    carried = MaterialTransfer(surrogate, materials, pores)
+    mean, std = CoarseGrid(carried, FFTEvaluator(), pores, 2).predict(
+        laminate()
+    )  # layers across x carry no load along it
+    model, deviation = carried.predict(laminate())
+    np.testing.assert_allclose(mean, LEAST * model)
+    np.testing.assert_allclose(std, LEAST * deviation)
+    assert (mean > 0).all()
