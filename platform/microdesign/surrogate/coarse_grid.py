@@ -39,9 +39,8 @@ def settled_factor(
 ) -> int:
     """The factor of the coarse grid that predicts; 1 where the model does.
 
-    Of phases that the model was not trained on, half the grid knows more than the model does: at contrast 100 and 1000
-    predictions of a model of contrast 10 are 26 and 79 % off in the median, those of half the grid 5 and 6 %. It has to
-    be quick, which only the built-in solver is known to be.
+    Of phases that the model was not trained on, half the grid knows several times more than the model does
+    (`benchmarks/campaign.md`). It has to be quick, which only the built-in solver is known to be.
 
     Args:
         asked: What the campaign asks for; None leaves it to this function.
