@@ -115,13 +115,13 @@ class CoarseGrid(WrappedSurrogate):
         mean, std = self._surrogate.predict(labels)
         if not len(labels):
             return mean, std
-        values = evaluate_each(self._evaluator, coarsened(labels, self._factor, self._phases), self._materials)
-        coarse = np.stack([_column(values, name, self._dims, len(labels)) for name in self.properties], axis=1)
+        given = evaluate_each(self._evaluator, coarsened(labels, self._factor, self._phases), self._materials)
+        coarse = np.stack([_column(given, name, self._dims, len(labels)) for name in self.properties], axis=1)
         answered, error = np.isfinite(coarse), ERROR * (self._factor - 1)
-        values, deviations = np.where(answered, coarse, mean), np.where(answered, error * np.abs(coarse), std)
+        values, deviation = np.where(answered, coarse, mean), np.where(answered, error * np.abs(coarse), std)
         positive = np.array([not is_signed(name) for name in self.properties], bool)
         lost = positive & (values < LEAST * mean)
-        return np.where(lost, LEAST * mean, values), np.where(lost, LEAST * std, deviations)
+        return np.where(lost, LEAST * mean, values), np.where(lost, LEAST * std, deviation)
 
 
 def _column(values: Values, name: str, dims: int, n: int) -> np.ndarray:
