@@ -24,7 +24,7 @@ from microdesign.model.reference_set import ReferenceSet
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
 
-DECODING = 3
+DECODING = 4
 """Raised whenever the same weights give other images than before."""
 FORMAT = 6
 WEIGHTS, REFERENCE_SET, DESCRIPTION = "weights.safetensors", "reference_set.safetensors", "model.json"

@@ -35,3 +35,25 @@ def test_near_latents_have_nearly_the_same_noise_and_seeds_of_their_own_independ
         again = noise(z, (64, 64), seed, number=1)
         first = noise(z, (64, 64), seed)
         assert abs(np.corrcoef(again.flatten().numpy(), first.flatten().numpy())[0, 1]) < 0.1
+
+
+def test_a_narrow_population_has_noises_as_unlike_as_those_of_standard_normal_latents() -> None:
+    torch.manual_seed(0)
+    mean, std = torch.randn(4), torch.tensor([0.01, 0.02, 0.05, 0.001])
+    z = torch.randn(40, 4)
+    usual = LatentNoise(4, 1)
+    spread = LatentNoise(4, 1)
+    spread.load_state_dict(usual.state_dict())
+    for _ in range(2):  # a second material starts from the first one's model
+        spread.spread_over(torch.zeros(4), torch.ones(4))
+        spread.spread_over(mean, std)
+
+    def likeness(noise: LatentNoise, latents: torch.Tensor) -> float:
+        fields = noise(latents, (32, 32)).flatten(1).numpy()
+        return float(np.abs(np.corrcoef(fields)[np.triu_indices(len(z), 1)]).mean())
+
+    assert likeness(usual, mean + std * z) > 0.95
+    assert abs(likeness(spread, mean + std * z) - likeness(usual, z)) < 0.1
+    # A search goes along its latents by small steps: those keep the arrangement.
+    fields = spread(torch.cat((mean + std * z[:1], mean + std * (z[:1] + 0.03))), (32, 32)).flatten(1).numpy()
+    assert np.corrcoef(fields)[0, 1] > 0.95

@@ -61,6 +61,15 @@ def channels_last(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
 
 
+def joined_channels(*parts: Tensor) -> Tensor:
+    """Joins `(B, C_i, *N)` along their channels, channels-last whatever the parts are.
+
+    `torch.cat` leaves channels-last as soon as one part has a single channel, whose layout is both, and the next
+    convolution would lay everything out anew.
+    """
+    return torch.cat([part.movedim(1, -1) for part in parts], dim=-1).movedim(-1, 1)
+
+
 def with_channels_last_weights(module: ModuleT) -> ModuleT:
     """Lays the convolution weights of `module` out channels-last, in place."""
     for parameter in module.parameters():

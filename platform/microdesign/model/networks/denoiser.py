@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from microdesign.model.networks.blocks import channels_last, convolution, pad_periodic, pad_zero
+from microdesign.model.networks.blocks import channels_last, convolution, joined_channels, pad_periodic, pad_zero
 
 FREQUENCIES = 16
 """Sines and as many cosines of the time."""
@@ -84,9 +84,9 @@ class Denoiser(nn.Module):
             h = halve(h)
         h = self.middle(h, embedding, pad)
         for blocks, join in zip(self.up, self.join, strict=True):
-            h = join(torch.cat((F.interpolate(h, scale_factor=2, mode="nearest"), skips.pop()), dim=1))
+            h = join(joined_channels(F.interpolate(h, scale_factor=2, mode="nearest"), skips.pop()))
             h = blocks(h, embedding, pad)
-        fine = torch.cat((self.patches(F.silu(h)), x.to(h.dtype)), dim=1)
+        fine = joined_channels(self.patches(F.silu(h)), x.to(h.dtype))
         fine = F.silu(self.fine(pad(fine, 2)))
         logits: Tensor = self.last(fine)
         return logits.float()

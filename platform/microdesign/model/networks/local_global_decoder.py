@@ -69,7 +69,8 @@ class LocalGlobalDecoder(nn.Module):
             shape: Pixels along each axis, multiples of the denoiser's; the network's own when None.
             seed: Of the noise: another one gives another realisation of the same material.
         """
-        draft = probabilities(self.draft(z, shape, seed))
+        with mixed_precision(z.device):
+            draft = probabilities(self.draft(z, shape, seed).float())
         fractions = draft.flatten(2).mean(2).clamp(*_FRACTIONS)
 
         def clean(x: Tensor, t: float) -> Tensor:
@@ -81,6 +82,11 @@ class LocalGlobalDecoder(nn.Module):
         x = restarted_flow(clean, x, (self.start, SETTLED), noises)
         found = probability_flow(clean, x, torch.linspace(SETTLED, 1.0, self.steps + 1).tolist())
         return with_fractions(0.5 * (found + 1), fractions)
+
+    def spread_noise(self, mean: Tensor, std: Tensor) -> None:
+        """Has draft and denoiser tell the latents of a population apart by their noise: `LatentNoise.spread_over`."""
+        for noise in (self.draft.global_stage.noise, self.noise):
+            noise.spread_over(mean, std)
 
     def draw_volume(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
         """Draws a volume by a decoder of images, phase probabilities `(C, X, Y, Z)`; see `volume_from_sections`.

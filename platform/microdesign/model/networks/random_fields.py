@@ -16,6 +16,9 @@ from microdesign.model.networks.spectrum import angular_waves, radial_bumps, wav
 REALISATIONS = 32
 """Fixed draws of white noise that the fields are mixed of."""
 
+LEAST_SPREAD = 1e-3
+"""Bound of a latent's standard deviation over a population."""
+
 Seed = int | Sequence[int]
 """Of the noise of B draws. One number: their latents select it, and near latents have nearly the same noise. B numbers:
 each draw has a noise of its own, whatever its latent."""
@@ -90,6 +93,20 @@ class LatentNoise(nn.Module):
         super().__init__()
         self.channels, self.realisations = channels, realisations
         self.register_buffer("projection", torch.randn(latent + 1, channels * realisations))
+
+    @torch.no_grad()
+    def spread_over(self, mean: Tensor, std: Tensor) -> None:
+        """Has the latents of a population select noises that are as unlike as those of standard normal latents.
+
+        A narrow population, such as that of one material, has nearly one noise otherwise.
+
+        Args:
+            mean: The population's, `(D,)`.
+            std: Its standard deviations, `(D,)`.
+        """
+        directions = nn.functional.normalize(self.projection, dim=1) * math.sqrt(self.projection.shape[1])
+        rows = directions[:-1] / std.clamp_min(LEAST_SPREAD)[:, None]
+        self.projection.copy_(torch.cat((rows, (directions[-1] - mean @ rows)[None])))
 
     def weights(self, z: Tensor, seed: Seed = 0) -> Tensor:
         """Maps latents `(B, D)` to mixing weights `(B, channels, realisations)` of norm one."""
