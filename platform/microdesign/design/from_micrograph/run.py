@@ -12,7 +12,6 @@ from microdesign.design.campaign.campaign_config import CampaignConfig, Referenc
 from microdesign.design.from_micrograph.config import SEARCH, MicrographConfig
 from microdesign.design.from_micrograph.draws import draw_dataset
 from microdesign.design.from_micrograph.likeness import likeness_limit
-from microdesign.design.from_micrograph.noise import with_noise_of_its_own
 from microdesign.design.from_micrograph.not_connected import check_draws
 from microdesign.design.from_micrograph.preparation import SETTINGS, Prepared, prepare
 from microdesign.design.from_micrograph.resolution import own_values, second_values, tell_resolution
@@ -69,7 +68,6 @@ def design_from(
             tell_resolution(start, second, tuple(relative_to), report)
         with stages.stage("fine-tune") as report:
             fine_tuned = pretrain(fine_tuning(config, material, folder), report, uri)
-            fine_tuned = with_noise_of_its_own(fine_tuned, material.windows)
         with stages.stage("draw") as report:
             bundle = load_bundle(fine_tuned)
             name = digest_json([bundle.digest, config.labelled_draws, config.seed])[:10]

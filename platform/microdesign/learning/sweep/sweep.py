@@ -39,9 +39,9 @@ from microdesign.learning.sweep.sweep_report import SweepReport
 from microdesign.learning.sweep.sweep_trials import SweepTrial, SweepTrialStore
 from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.config.train_config import TrainConfig
+from microdesign.learning.training.latent_fit import fit_to_latents
 from microdesign.learning.training.loop import State, build_model, run_loop
 from microdesign.learning.training.preparation import check_training, prepare, standardization_of
-from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError
 from microdesign.learning.training.starting_point import (
     initial_model,
@@ -359,7 +359,7 @@ def _fit(config: SweepConfig, loop: LoopConfig, store: SweepTrialStore, record: 
     )
     model = initial_model(training, standardization, dataset.manifest.materials).to(device)
     if knows_images_alone(training):
-        fit_prior(model, feed, loop.seed)
+        fit_to_latents(model, feed, loop.seed)
 
     objective = loop.resolved_stages[-1].objective
 

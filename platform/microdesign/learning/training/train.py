@@ -16,10 +16,10 @@ from microdesign.learning.data.samples import left_out
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.models import bundle_folder
 from microdesign.learning.training.config.train_config import TrainConfig
+from microdesign.learning.training.latent_fit import fit_to_latents
 from microdesign.learning.training.loop import State, build_model
 from microdesign.learning.training.physics_feedback import obstacle
 from microdesign.learning.training.preparation import augmentation_for, check_training, prepare, standardization_of
-from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.registration import NotRegisteredError, check_quality
 from microdesign.learning.training.starting_point import knows_images_alone, resolve_padding, resolve_start
 from microdesign.learning.training.workers.relay import describe, expected_epochs
@@ -184,7 +184,7 @@ def _bundle(
     if knows_images_alone(config):
         # Once more, to where the latents have ended: the joint loop is too coarse for the last nats.
         feed, _ = prepare(config, dataset, standardization, torch.device("cpu"))
-        fit_prior(model, feed, config.loop.seed)
+        fit_to_latents(model, feed, config.loop.seed)
     manifest, augmentation = dataset.manifest, augmentation_for(config, dataset)
     description = Description(
         model=config.loop.model,

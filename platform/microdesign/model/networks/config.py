@@ -36,7 +36,7 @@ class DenoiserConfig(Config):
         0.1, ge=0, le=0.25, description="share of the draft, beside noise, that drawing starts from; 0: noise alone"
     )
     restarts: int = Field(
-        3,
+        2,
         ge=0,
         le=100,
         description="times that drawing takes the first step, in which coarse shapes form, again with fresh noise: "
@@ -45,7 +45,7 @@ class DenoiserConfig(Config):
     share: float = Field(
         0.25, gt=0, le=1, description="share of each training batch that the denoiser learns from; it costs the most"
     )
-    steps: int = Field(6, ge=1, le=10_000, description="further steps of drawing: more are slower and finer")
+    steps: int = Field(7, ge=1, le=10_000, description="further steps of drawing: more are slower and finer")
 
 
 class NetworkConfig(Config):

@@ -24,7 +24,7 @@ LEAST_NOISE = 0.1
 """Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
 SETTLED = 0.3
 """Time at which coarse shapes stand: a single step goes there, several times."""
-SHARPNESS = 2.0
+SHARPNESS = 3.0
 """Factor of the logits from that time on: with 1 outlines are ragged, and single pixels too many."""
 _FRACTIONS = 0.001, 0.999
 

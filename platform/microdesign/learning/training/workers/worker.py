@@ -14,9 +14,9 @@ from ray.train.torch import get_device, prepare_model
 from microdesign.core.config import validate_config
 from microdesign.learning.evaluation.monitoring import Monitor, monitored_images
 from microdesign.learning.training.config.train_config import TrainConfig
+from microdesign.learning.training.latent_fit import fit_to_latents
 from microdesign.learning.training.loop import State, run_loop
 from microdesign.learning.training.preparation import prepare
-from microdesign.learning.training.prior_fit import fit_prior
 from microdesign.learning.training.starting_point import initial_model, knows_images_alone
 from microdesign.learning.training.workers.checkpoints import load_state, state_checkpoint
 from microdesign.microstructure.data.dataset import Dataset
@@ -43,7 +43,7 @@ def run_worker(settings: dict[str, Any]) -> None:
     core = initial_model(config, standardization, dataset.manifest.materials).to(device)
     state = load_state(ray.train.get_checkpoint(), rank, wrapped=world > 1)
     if state is None and knows_images_alone(config):
-        fit_prior(core, feed, config.loop.seed)
+        fit_to_latents(core, feed, config.loop.seed)
     model = prepare_model(core, parallel_strategy="ddp" if world > 1 else None)
 
     def on_checkpoint(save: Callable[[], State]) -> None:
