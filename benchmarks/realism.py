@@ -13,12 +13,31 @@ import numpy as np
 from common import parser, print_head
 from recognition import CLASSES
 
+from microdesign.model.networks.config import DenoiserConfig
+from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
+from microdesign.surrogate.local import LocalSurrogate
+from microdesign.surrogate.protocol import Surrogate
+
+
+def draw_with(model: Surrogate, settings: str) -> None:
+    """Has the model draw with other values of `start`, `restarts`, `steps` or `sharpness`."""
+    given = dict(part.split("=") for part in settings.split(","))
+    decoder = model.bundle.model.decoder if isinstance(model, LocalSurrogate) else None
+    if not isinstance(decoder, LocalGlobalDecoder):
+        raise SystemExit("--drawing is of a model in process with the decoder local_global.")
+    checked = DenoiserConfig.model_validate(given)
+    for name in given:
+        setattr(decoder, name, getattr(checked, name))
+
 
 def main() -> None:
     """Prints one table."""
     options = parser(__doc__)
     options.add_argument("data", help="MICRO2D's HDF5 file, or any images with these classes")
     options.add_argument("--model", default="pretrained", help="bundle folder, models:/NAME@ALIAS, or pretrained")
+    options.add_argument(
+        "--drawing", default="", metavar="NAME=VALUE,...", help="settings of `denoiser` in place of the model's own"
+    )
     options.add_argument("--per-class", type=int, default=60, help="real images of each class")
     options.add_argument("--held-out", type=int, default=20, help="of these, images to draw like")
     options.add_argument("--steps", type=int, default=900, help="training steps of the recognition classifier")
@@ -43,6 +62,8 @@ def main() -> None:
     held_out = place >= settings.per_class - settings.held_out
     known, true, numbers = images[~held_out], images[held_out], classes[held_out]
     model = md.load(settings.model)
+    if settings.drawing:
+        draw_with(model, settings.drawing)
     start = time.monotonic()
     drawn = [md.draw(model, like=true, seed=seed, size=true.shape[1]).labels for seed in range(settings.repeats)]
     seconds = (time.monotonic() - start) / len(true) / settings.repeats

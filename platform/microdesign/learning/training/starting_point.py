@@ -24,7 +24,7 @@ from microdesign.model.vae import VAERegression
 
 _NOT_WEIGHTS = {"size", "regressor", "padding", "smoothing"}
 """Settings of a network that do not change its weights, the size where the decoder draws any."""
-_ONLY_DRAWING = {"denoiser.start", "denoiser.steps", "denoiser.restarts", "denoiser.share"}
+_ONLY_DRAWING = {"denoiser.start", "denoiser.steps", "denoiser.restarts", "denoiser.sharpness", "denoiser.share"}
 
 
 def initial_model(

@@ -46,6 +46,13 @@ class DenoiserConfig(Config):
         0.25, gt=0, le=1, description="share of each training batch that the denoiser learns from; it costs the most"
     )
     steps: int = Field(7, ge=1, le=10_000, description="further steps of drawing: more are slower and finer")
+    sharpness: float = Field(
+        3.0,
+        gt=0,
+        le=100,
+        description="factor of the logits in these steps: with 1 outlines are ragged and single pixels too many, with "
+        "more than 4 small features go",
+    )
 
 
 class NetworkConfig(Config):

@@ -24,8 +24,6 @@ LEAST_NOISE = 0.1
 """Bound of 1 - t in the weight 1 / (1 - t) of the denoising loss: images that are nearly clean teach little."""
 SETTLED = 0.3
 """Time at which coarse shapes stand: a single step goes there, several times."""
-SHARPNESS = 3.0
-"""Factor of the logits from that time on: with 1 outlines are ragged, and single pixels too many."""
 _FRACTIONS = 0.001, 0.999
 
 
@@ -44,6 +42,7 @@ class LocalGlobalDecoder(nn.Module):
         super().__init__()
         settings = config.denoiser
         self.start, self.steps, self.restarts = settings.start, settings.steps, settings.restarts
+        self.sharpness = settings.sharpness
         self.periodic = config.edge_padding == "periodic"
         self.draft = RandomFieldDecoder(config)
         self.noise = LatentNoise(config.latent, config.channels)
@@ -75,7 +74,10 @@ class LocalGlobalDecoder(nn.Module):
 
         def clean(x: Tensor, t: float) -> Tensor:
             logits = self._denoise(x, torch.full_like(z[:, 0], t), z)
-            return 2 * probabilities(shifted_to_fractions(logits * (SHARPNESS if t > self.start else 1), fractions)) - 1
+            return (
+                2 * probabilities(shifted_to_fractions(logits * (self.sharpness if t > self.start else 1), fractions))
+                - 1
+            )
 
         noises = (self.noise(z, draft.shape[2:], seed, number) for number in range(1 + self.restarts))
         x = _mixed(binarize_straight_through(draft), next(noises), torch.full_like(z[:, 0], self.start))
