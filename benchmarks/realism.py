@@ -1,10 +1,10 @@
 """Can draws be told from MICRO2D's images? `python benchmarks/realism.py MICRO2D.h5 [--model BUNDLE]`.
 
-The model draws like each of the last `--held-out` images of MICRO2D's ten classes, reduced to 128 x 128, once with each
-of `--repeats` seeds. As many classifiers trained on the other images say how many of the draws they assign to their
-image's class (recognition), beside their accuracy on the held-out images themselves; classifiers trained afresh try to
-tell the draws of a seed from the held-out images (two-sample test, 50 % is perfect), beside data against data. Of 200
-images they train on 100 of each.
+The model draws like each of the last `--held-out` images of MICRO2D's ten classes, or of other `--classes`, reduced to
+128 x 128 or `--size`, once with each of `--repeats` seeds. As many classifiers trained on the other images say how many
+of the draws they assign to their image's class (recognition), beside their accuracy on the held-out images themselves;
+classifiers trained afresh try to tell the draws of a seed from the held-out images (two-sample test, 50 % is perfect),
+beside data against data. Of 200 images they train on 100 of each.
 """
 
 import time
@@ -38,6 +38,8 @@ def main() -> None:
     options.add_argument(
         "--drawing", default="", metavar="NAME=VALUE,...", help="settings of `denoiser` in place of the model's own"
     )
+    options.add_argument("--classes", nargs="+", default=list(CLASSES), help="names of classes")
+    options.add_argument("--size", type=int, default=128, help="pixels along each axis that images are reduced to")
     options.add_argument("--per-class", type=int, default=60, help="real images of each class")
     options.add_argument("--held-out", type=int, default=20, help="of these, images to draw like")
     options.add_argument("--steps", type=int, default=900, help="training steps of the recognition classifier")
@@ -57,8 +59,9 @@ def main() -> None:
     from microdesign.experiments.fidelity.two_sample import VIEWS, two_sample_accuracy
 
     print_head(settings, "torch")
-    images, classes = read_classes(settings.data, CLASSES, settings.per_class)
-    place = np.concatenate([np.arange((classes == number).sum()) for number in range(len(CLASSES))])
+    names = settings.classes
+    images, classes = read_classes(settings.data, names, settings.per_class, settings.size)
+    place = np.concatenate([np.arange((classes == number).sum()) for number in range(len(names))])
     held_out = place >= settings.per_class - settings.held_out
     known, true, numbers = images[~held_out], images[held_out], classes[held_out]
     model = md.load(settings.model)
@@ -69,14 +72,14 @@ def main() -> None:
     seconds = (time.monotonic() - start) / len(true) / settings.repeats
     accuracies, recognised = np.zeros(len(true)), np.zeros(len(true))
     for seed in range(settings.repeats):
-        classifier = ImageClassifier(2, len(CLASSES), turned=True, seed=seed)
+        classifier = ImageClassifier(2, len(names), turned=True, seed=seed)
         classifier.fit(known, classes[~held_out], settings.steps)
         accuracies += (classifier.assign(true) == numbers) / settings.repeats
         shares = [(classifier.assign(each) == numbers).mean() for each in drawn]
         print(f"classifier {seed}: draws {', '.join(f'{share:.1%}' for share in shares)}", flush=True)
         recognised += np.mean([classifier.assign(each) == numbers for each in drawn], axis=0) / settings.repeats
     print("class".ljust(22) + "held-out images".rjust(16) + "draws".rjust(10))
-    for number, name in enumerate(CLASSES):
+    for number, name in enumerate(names):
         own = numbers == number
         print(name.ljust(22) + f"{accuracies[own].mean():16.1%}{recognised[own].mean():10.1%}")
     accuracy, share = accuracies.mean(), recognised.mean()

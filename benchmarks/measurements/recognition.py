@@ -11,11 +11,11 @@ from microdesign.microstructure.io.readers import read_images
 SIZE = 128
 
 
-def read_classes(path: str, classes: Iterable[str], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The first `count` images of each class, reduced to 128 pixels, and the number of each image's class."""
+def read_classes(path: str, classes: Iterable[str], count: int, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """The first `count` images of each class, reduced to `size` pixels, and the number of each image's class."""
     images: dict[str, list[np.ndarray]] = {name: [] for name in classes}
     for batch in read_images(path):
-        small = batch if batch.labels.shape[1] == SIZE else resize(batch, SIZE)
+        small = batch if batch.labels.shape[1] == size else resize(batch, size)
         for labels, name in zip(small.labels, small.classes or (), strict=True):
             if name in images and len(images[name]) < count:
                 images[name].append(labels)
