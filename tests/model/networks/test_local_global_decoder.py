@@ -154,3 +154,11 @@ def test_the_default_decoder_is_the_pretrained_one_where_its_weights_fit() -> No
     ):
         with case(changes=changes):
             assert NetworkConfig.model_validate(changes).decoder == expected
+
+
+@torch.no_grad()
+def test_sharper_logits_leave_less_in_doubt_at_the_same_fractions() -> None:
+    settings = ({"width": 8, "depth": 1, "sharpness": sharpness} for sharpness in (1, 10))
+    blunt, sharp = (decoder(denoiser=each).draw(latents()) for each in settings)
+    torch.testing.assert_close(blunt.mean((1, 2, 3)), sharp.mean((1, 2, 3)))
+    assert (sharp * (1 - sharp)).mean() < 0.5 * (blunt * (1 - blunt)).mean()
