@@ -36,7 +36,7 @@ def fit_to_latents(model: VAERegression, feed: Feed, seed: int) -> float:
         return 0.0
     posterior, c = _posteriors(model, feed)
     if isinstance(model.decoder, LocalGlobalDecoder):
-        spread = (posterior.mean.var(0) + (2 * posterior.log_std).exp().mean(0)).sqrt()
+        spread = (posterior.mean.var(0, correction=0) + (2 * posterior.log_std).exp().mean(0)).sqrt()
         model.decoder.spread_noise(posterior.mean.mean(0), spread)
     return _fit_prior(model, posterior, c, seed)
 

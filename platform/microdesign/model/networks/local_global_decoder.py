@@ -69,15 +69,14 @@ class LocalGlobalDecoder(nn.Module):
             seed: Of the noise: another one gives another realisation of the same material.
         """
         with mixed_precision(z.device):
-            draft = probabilities(self.draft(z, shape, seed).float())
+            draft = probabilities(self.draft(z, shape, seed))
         fractions = draft.flatten(2).mean(2).clamp(*_FRACTIONS)
 
         def clean(x: Tensor, t: float) -> Tensor:
             logits = self._denoise(x, torch.full_like(z[:, 0], t), z)
-            return (
-                2 * probabilities(shifted_to_fractions(logits * (self.sharpness if t > self.start else 1), fractions))
-                - 1
-            )
+            if t > self.start:
+                logits = self.sharpness * logits
+            return 2 * probabilities(shifted_to_fractions(logits, fractions)) - 1
 
         noises = (self.noise(z, draft.shape[2:], seed, number) for number in range(1 + self.restarts))
         x = _mixed(binarize_straight_through(draft), next(noises), torch.full_like(z[:, 0], self.start))
