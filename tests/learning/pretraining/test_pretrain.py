@@ -1,6 +1,7 @@
 """Pretraining: batches, a state from which it goes on, and a bundle that training starts from."""
 
 import copy
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 import microdesign as md
 from microdesign.core.config import validate_config
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Recorded
 from microdesign.learning.pretraining.config import PretrainConfig, SourceConfig
 from microdesign.learning.pretraining.loop import GRADIENT, Pretraining, initial_model
 from microdesign.learning.pretraining.pretrain import pretrain
@@ -158,13 +160,16 @@ def test_an_outlier_is_left_out(images: Path) -> None:
 def test_two_workers_learn_and_one_goes_on(images: Path, tmp_path: Path, local_ray: None) -> None:
     uri = database(tmp_path)
     settings = config(images, out=str(tmp_path / "made"), resources={"workers": 2})
-    folder = pretrain(settings, tracking_uri=uri)
+    told, start = Recorded(), time.monotonic()
+    folder = pretrain(settings, told, uri)
+    spent = time.monotonic() - start  # a step on a busy machine may take more than the minutes of the settings
+    assert told.counts[-1] == (3, 3, "s")
     first = load_bundle(folder)
     assert first.properties == ()
     assert all(each.isfinite().all() for each in first.model.state_dict().values())
     with pytest.raises(InputError, match="is the folder of other settings"):
         pretrain(settings.model_copy(update={"seed": 1}), tracking_uri=uri)
-    more = config(images, out=str(tmp_path / "made"), resources={"workers": 1}, minutes=0.08)
+    more = config(images, out=str(tmp_path / "made"), resources={"workers": 1}, minutes=(spent + 3) / 60)
     assert pretrain(more, tracking_uri=uri) == folder
     assert load_bundle(folder).digest != first.digest
     drawn = md.draw(str(folder), like=np.eye(32, dtype=np.uint8), size=64)

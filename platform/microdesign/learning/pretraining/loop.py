@@ -153,7 +153,8 @@ class Pretraining:
         Args:
             on_checkpoint: Called every minute and in the end, in all processes at the same step, with a function that
                 returns the state.
-            on_report: Called every half minute with the seconds that are over and the moving means of the terms.
+            on_report: Called every half minute and in the end, with the seconds that are over and the moving means of
+                the terms.
         """
         began, saved, reported = time.monotonic() - self.seconds, self.seconds, self.seconds
         limit, decay = 60 * self.config.minutes, 60 * self.config.decay_minutes
@@ -164,12 +165,16 @@ class Pretraining:
             self._take_step()
             if self.seconds - reported >= REPORTED_EVERY:
                 reported = self.seconds
-                on_report(self.seconds, self.means | {"learning_rate": group["lr"], "step": self.step})
+                on_report(self.seconds, self._reported())
             if self.seconds - saved >= SAVED_EVERY:
                 on_checkpoint(self.state)
                 saved = self.seconds
             self.seconds = self._agreed(time.monotonic() - began)
+        on_report(self.seconds, self._reported())
         on_checkpoint(self.state)
+
+    def _reported(self) -> dict[str, float]:
+        return self.means | {"learning_rate": self.optimizer.param_groups[0]["lr"], "step": self.step}
 
     def state(self) -> State:
         """What `load` goes on from: tensors and plain values."""

@@ -60,7 +60,8 @@ def pretrain(config: PretrainConfig, progress: Progress = silent, tracking_uri: 
             terms = ", ".join(f"{name} {value:.4g}" for name, value in means.items() if name != "step")
             run.log_metrics(means, step=round(means["step"]))
             progress(f"{seconds / 60:.1f} of {config.minutes:g} min, step {means['step']:.0f}: {terms}")
-            progress.count(round(seconds), round(60 * config.minutes), "s")
+            total = round(60 * config.minutes)
+            progress.count(min(round(seconds), total), total, "s")
 
         settings = {"config": config.model_dump(mode="json")}
         state = run_workers(run_worker, settings, resources, folder, tell, f"Pretraining {folder.name}")
