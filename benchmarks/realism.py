@@ -68,7 +68,8 @@ def main() -> None:
     if settings.drawing:
         draw_with(model, settings.drawing)
     start = time.monotonic()
-    drawn = [md.draw(model, like=true, seed=seed, size=true.shape[1]).labels for seed in range(settings.repeats)]
+    like = md.Microstructures(labels=true, n_phases=2)
+    drawn = [md.draw(model, like=like, seed=seed, size=true.shape[1]).labels for seed in range(settings.repeats)]
     seconds = (time.monotonic() - start) / len(true) / settings.repeats
     accuracies, recognised = np.zeros(len(true)), np.zeros(len(true))
     for seed in range(settings.repeats):
