@@ -25,6 +25,8 @@ def draw_with(model: Surrogate, settings: str) -> None:
     decoder = model.bundle.model.decoder if isinstance(model, LocalSurrogate) else None
     if not isinstance(decoder, LocalGlobalDecoder):
         raise SystemExit("--drawing is of a model in process with the decoder local_global.")
+    if other := set(given) - {"start", "restarts", "steps", "sharpness"}:
+        raise SystemExit(f"--drawing: {', '.join(sorted(other))}: expected start, restarts, steps or sharpness.")
     checked = DenoiserConfig.model_validate(given)
     for name in given:
         setattr(decoder, name, getattr(checked, name))
