@@ -205,7 +205,9 @@ class VAERegression(nn.Module):
         shared = self.property_trunk is None
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
-    def decode(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> Tensor:
+    def decode(
+        self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0, coarse: Tensor | None = None
+    ) -> Tensor:
         """Probabilities `(B, C, *N)` for latents `(B, D)`; channels as in `microstructure.data.indicators`.
 
         Args:
@@ -213,9 +215,10 @@ class VAERegression(nn.Module):
             shape: Pixels along each axis, where the decoder draws any; the network's own when None.
             seed: Of the decoder's noise, if it has some: another one gives another realisation. B numbers give each
                 latent a noise that does not depend on it; near latents have nearly the same noise otherwise.
+            coarse: What the decoder local_global refines: see `LocalGlobalDecoder.draw`.
         """
         if isinstance(self.decoder, LocalGlobalDecoder):
-            return self.decoder.draw(z, shape, seed)
+            return self.decoder.draw(z, shape, seed, coarse)
         if isinstance(self.decoder, RandomFieldDecoder):
             return probabilities(self.decoder(z, shape, seed))
         return probabilities(self.decoder(z))

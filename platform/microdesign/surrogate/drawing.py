@@ -17,10 +17,9 @@ from microdesign.microstructure.data.sizes import named
 from microdesign.model.binarization import binarize
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.volume_from_sections import STEPS
+from microdesign.surrogate.coarse_to_fine import Decode, draw_coarse_first
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
-Decode = Callable[[Tensor, tuple[int, ...] | None, Sequence[int]], Tensor]
-"""Maps latents `(B, D)`, a shape and a seed of the decoder's noise to probabilities `(B, C, *N)`."""
 DrawVolume = Callable[[Tensor, tuple[int, ...], int], Tensor]
 """Maps latents `(3, D)`, a shape and a seed to probabilities `(C, X, Y, Z)`."""
 LARGEST = 2**24
@@ -62,12 +61,11 @@ def drawn_shape(size: int | Sequence[int] | None, network: NetworkConfig, dims: 
     return shape
 
 
-def draws_like(mean: np.ndarray, std: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """Latents `(n, m, D)` from posteriors of m images, mean and standard deviation `(m, D)`."""
+def deviates(n: int, m: int, latent: int, seed: int) -> np.ndarray:
+    """Standard normal numbers `(n, m, D)`, by which latents of m images differ from their posterior means."""
     # A stream for each image: what is drawn like one does not depend on the others.
-    streams = [np.random.default_rng([seed, number]) for number in range(len(mean))]
-    noise = [stream.standard_normal((n, mean.shape[1])) for stream in streams]
-    return mean + std * np.stack(noise, axis=1)
+    streams = [np.random.default_rng([seed, number]) for number in range(m)]
+    return np.stack([stream.standard_normal((n, latent)) for stream in streams], axis=1)
 
 
 def draws_for(prior: Prior, request: DrawRequest) -> Draws:
@@ -117,15 +115,31 @@ def sections_counted(denoiser: nn.Module, shape: tuple[int, ...], volumes: int, 
 
 
 def realisations(
-    decode: Decode, z: np.ndarray, shape: tuple[int, ...], seed: int, batch: int, progress: Progress = silent
+    decode: Decode,
+    z: np.ndarray,
+    shape: tuple[int, ...],
+    seed: int,
+    batch: int,
+    progress: Progress = silent,
+    *,
+    coarser: Sequence[np.ndarray] = (),
+    halved: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`, each with a noise of its own."""
-    flat = torch.from_numpy(z.astype(np.float32)).flatten(0, 1)
+    """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`, each with a noise of its own.
+
+    Those of an image that is `halved` so many times, `(m,)`, begin with fewer pixels, from latents that are `coarser`:
+    of half the pixels, of a quarter, and so on.
+    """
+    levels = [torch.from_numpy(each.astype(np.float32)).flatten(0, 1) for each in (z, *coarser)]
+    times = np.tile(np.zeros(z.shape[1], int) if halved is None else halved, len(z))
     # Near latents, such as those of images of one material, would have nearly the same noise by one seed.
-    own = [int(np.random.SeedSequence([seed, *place]).generate_state(1)[0]) for place in np.ndindex(*z.shape[:2])]
+    places = np.ndindex(*z.shape[:2])
+    own = np.array([int(np.random.SeedSequence([seed, *place]).generate_state(1)[0]) for place in places], np.int64)
     found: list[np.ndarray] = []
-    progress.count(0, len(flat), "images drawn")
-    for first in range(0, len(flat), batch):
-        found.append(binarize(decode(flat[first : first + batch], shape, own[first : first + batch])).numpy())
-        progress.count(min(first + batch, len(flat)), len(flat), "images drawn")
+    progress.count(0, len(own), "images drawn")
+    for first in range(0, len(own), batch):
+        part = slice(first, first + batch)
+        drawn = draw_coarse_first(decode, [each[part] for each in levels], times[part], shape, own[part])
+        found.append(binarize(drawn).numpy())
+        progress.count(min(first + batch, len(own)), len(own), "images drawn")
     return np.concatenate(found).reshape(*z.shape[:2], *shape)

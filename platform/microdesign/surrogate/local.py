@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
@@ -15,7 +16,8 @@ from microdesign.model.bundle import Bundle
 from microdesign.model.networks.config import LEAST_SIZE
 from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.surrogate.drawing import drawn_shape, draws_for, draws_like, realisations, sections_counted, volumes_of
+from microdesign.surrogate.coarse_to_fine import halvings
+from microdesign.surrogate.drawing import deviates, drawn_shape, draws_for, realisations, sections_counted, volumes_of
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
 PIXELS = 128 * 64 * 64
@@ -110,13 +112,15 @@ class LocalSurrogate:
         """See `Surrogate.draw`."""
         request.check(images=like is not None)
         shape = drawn_shape(request.size, self._network, request.dims)
+        coarser, halved = [], None
         if like is None:
             assert request.target is not None
             z = draws_for(self.prior(request.target), request).z[None]
         else:
             if len(flat := [i for i, image in enumerate(like) if np.ptp(image) == 0]):
                 raise InputError(f"image {flat[0]} holds one phase alone; expected one with a structure to draw like.")
-            z = draws_like(*self.encode(like), request.n, request.seed)
+            levels, halved = self._levels(like, request, shape)
+            z, coarser = levels[0], levels[1:]
         if request.per_axis:
             if len(z[0]) != 3:
                 raise InputError(f"images given, one for each axis: {len(z[0])}; expected three of one size.")
@@ -128,15 +132,37 @@ class LocalSurrogate:
                 labels = volumes_of(decoder.draw_volume, z, shape, request.seed)
         else:
             batch = max(1, PIXELS // math.prod(shape))
-            labels = realisations(self.bundle.model.decode, z, shape, request.seed, batch, progress)
+            decode = self.bundle.model.decode
+            labels = realisations(decode, z, shape, request.seed, batch, progress, coarser=coarser, halved=halved)
         # Of an image all its realisations come first.
         return labels.swapaxes(0, 1).reshape(-1, *labels.shape[2:])
 
+    def _levels(
+        self, like: np.ndarray, request: DrawRequest, shape: tuple[int, ...]
+    ) -> tuple[list[np.ndarray], np.ndarray]:
+        """Latents `(n, m, D)` of the images, of those with half their pixels and so on, and how often each is halved.
+
+        Images are halved for weights of no data set: those of one know the pixels of its images alone.
+        """
+        noise = deviates(request.n, len(like), self._network.latent_size, request.seed)
+        mean, std = self.encode(like)
+        levels, halved = [mean + std * noise], np.zeros(len(like), int)
+        if self.bundle.description.dataset is None and self._network.any_size and len(shape) == like.ndim - 1:
+            halved = halvings(like, shape, self._network.multiple)
+        for times in range(1, halved.max(initial=0) + 1):
+            rows, z = halved >= times, np.zeros(noise.shape)
+            mean, log_std = self._gaussians(self.bundle.model.infer, like[rows], self._network.latent_size, 2**times)
+            z[:, rows] = mean + np.exp(log_std) * noise[:, rows]
+            levels.append(z)
+        return levels, halved
+
     @torch.inference_mode()
     def _gaussians(
-        self, network: Callable[[Tensor], Gaussian], labels: np.ndarray, outputs: int
+        self, network: Callable[[Tensor], Gaussian], labels: np.ndarray, outputs: int, coarser: int = 1
     ) -> tuple[np.ndarray, np.ndarray]:
         x = self._indicators(labels)
+        if coarser > 1:
+            x = F.interpolate(x, [n // coarser for n in x.shape[2:]], mode="area")
         if not len(x) or not outputs:
             return np.zeros((len(x), outputs)), np.zeros((len(x), outputs))
         batch = max(1, PIXELS // max(1, x[0, 0].numel()))

@@ -8,6 +8,7 @@ Shapes: B batch, C image channels, `*N` two or three image axes, D latent.
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from microdesign.microstructure.data.indicators import probabilities
 from microdesign.model.binarization import binarize_straight_through, shifted_to_fractions, with_fractions
@@ -55,7 +56,9 @@ class LocalGlobalDecoder(nn.Module):
         logits: Tensor = self.draft(z)
         return logits
 
-    def draw(self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0) -> Tensor:
+    def draw(
+        self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0, coarse: Tensor | None = None
+    ) -> Tensor:
         """Maps latents `(B, D)` to phase probabilities `(B, C, *N)`, nearly 0 or 1, in float32.
 
         One step goes from the draft with noise to the time at which coarse shapes stand, `restarts` times again with
@@ -67,10 +70,15 @@ class LocalGlobalDecoder(nn.Module):
             z: Latents.
             shape: Pixels along each axis, multiples of the denoiser's; the network's own when None.
             seed: Of the noise: another one gives another realisation of the same material.
+            coarse: The same material with half the pixels along each axis, indicators `(B, C, *N / 2)`. The image takes
+                its coarse shapes from there, in place of a draft: for features larger than the denoiser has learned.
         """
-        with mixed_precision(z.device):
-            draft = probabilities(self.draft(z, shape, seed))
-        fractions = draft.flatten(2).mean(2).clamp(*_FRACTIONS)
+        if coarse is None:
+            with mixed_precision(z.device):
+                draft = probabilities(self.draft(z, shape, seed))
+            fractions = draft.flatten(2).mean(2).clamp(*_FRACTIONS)
+        else:
+            fractions = self.draft.fractions(z).clamp(*_FRACTIONS)
 
         def clean(x: Tensor, t: float) -> Tensor:
             logits = self._denoise(x, torch.full_like(z[:, 0], t), z)
@@ -78,9 +86,14 @@ class LocalGlobalDecoder(nn.Module):
                 logits = self.sharpness * logits
             return 2 * probabilities(shifted_to_fractions(logits, fractions)) - 1
 
-        noises = (self.noise(z, draft.shape[2:], seed, number) for number in range(1 + self.restarts))
-        x = _mixed(binarize_straight_through(draft), next(noises), torch.full_like(z[:, 0], self.start))
-        x = restarted_flow(clean, x, (self.start, SETTLED), noises)
+        passes = 1 + self.restarts
+        if coarse is None:
+            noises = (self.noise(z, draft.shape[2:], seed, number) for number in range(passes))
+            x = _mixed(binarize_straight_through(draft), next(noises), torch.full_like(z[:, 0], self.start))
+            x = restarted_flow(clean, x, (self.start, SETTLED), noises)
+        else:
+            doubled = F.interpolate(coarse, scale_factor=2, mode="nearest")
+            x = _mixed(doubled, self.noise(z, doubled.shape[2:], seed, passes), torch.full_like(z[:, 0], SETTLED))
         found = probability_flow(clean, x, torch.linspace(SETTLED, 1.0, self.steps + 1).tolist())
         return with_fractions(0.5 * (found + 1), fractions)
 
