@@ -32,6 +32,17 @@ def test_it_draws_larger_images_than_it_was_shown() -> None:
     assert md.draw(like=image, size=160).labels.shape == (1, 160, 160)
 
 
+def test_needles_of_twice_the_pixels_are_as_long_and_as_wide() -> None:
+    """Each pixel of an image of needles as 2 x 2: draws have as much outline as the image, and no blocks of pixels."""
+    image = generate("AngEllipse", 6, (128, 128), seed=3).labels.repeat(2, 1).repeat(2, 2)
+    drawn = md.draw(like=image, size=256, seed=1).labels
+    outline = [np.stack([(each != np.roll(each, 1, axis)).mean((1, 2)) for axis in (1, 2)]) for each in (image, drawn)]
+    assert np.abs(outline[1] / outline[0] - 1).mean() < 0.15
+    odd = [(each[:, :, 1::2] != np.roll(each, 1, 2)[:, :, 1::2]).mean() for each in (image, drawn)]
+    assert odd[0] == 0  # outlines of the image lie between every second column alone
+    assert odd[1] > 0.3 * outline[1][1].mean()
+
+
 def test_it_knows_no_properties() -> None:
     with pytest.raises(md.InputError, match="The target names Ex; expected none, since the model knows no properties"):
         md.draw(target={"Ex": 3.0})

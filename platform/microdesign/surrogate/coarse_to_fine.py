@@ -12,10 +12,11 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from microdesign.microstructure.data.indicators import indicators
+from microdesign.microstructure.data.indicators import probabilities
 from microdesign.microstructure.statistics.morphology import mean_chord_length
-from microdesign.model.binarization import binarize
+from microdesign.model.binarization import binarize_straight_through
 
 LEARNED = 128
 """Pixels along an axis up to which images are drawn at once."""
@@ -61,6 +62,17 @@ def halvings(labels: np.ndarray, shape: tuple[int, ...], multiple: int) -> np.nd
     return found
 
 
+def coarsened(x: Tensor, factor: int) -> Tensor:
+    """Hard indicators `(B, C, *N)` with so many times fewer pixels along each axis, of the same volume fractions.
+
+    Shares of phases would look to an encoder like blurred outlines, and draws like those are smoother by a sixth.
+    """
+    shares = F.interpolate(x, [n // factor for n in x.shape[2:]], mode="area")
+    # Many pixels are half one phase: which of them become it must not depend on their place.
+    ties = probabilities(torch.randn(shares.shape, generator=torch.Generator().manual_seed(0)))
+    return binarize_straight_through(torch.lerp(shares, ties, 1e-3))
+
+
 def draw_coarse_first(
     decode: Decode, latents: Sequence[Tensor], halved: np.ndarray, shape: tuple[int, ...], seeds: np.ndarray
 ) -> Tensor:
@@ -81,8 +93,7 @@ def draw_coarse_first(
     if rows.any():
         half = tuple(n // 2 for n in shape)
         coarse = draw_coarse_first(decode, [each[rows] for each in latents[1:]], halved[rows] - 1, half, seeds[rows])
-        phases = max(2, coarse.shape[1])
-        coarse = indicators(binarize(coarse), phases)
+        coarse = binarize_straight_through(coarse)
         found.append((rows, decode(latents[0][rows], shape, seeds[rows].tolist(), coarse)))
     if len(found) == 1:
         return found[0][1]
@@ -94,6 +105,6 @@ def draw_coarse_first(
 
 def _finest_chord(image: np.ndarray) -> float:
     """Mean chord of the finest phase over all axes, in pixels: chords count by their number, so that stripes count."""
-    labels = torch.from_numpy(image)
+    labels = torch.tensor(image)
     chords = [mean_chord_length(labels == phase, labels.ndim) for phase in labels.unique()]
     return min(float(1 / (1 / each).mean()) for each in chords)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
@@ -16,7 +15,7 @@ from microdesign.model.bundle import Bundle
 from microdesign.model.networks.config import LEAST_SIZE
 from microdesign.model.networks.local_global_decoder import LocalGlobalDecoder
 from microdesign.model.prior.mixture import Gaussian, Mixture
-from microdesign.surrogate.coarse_to_fine import halvings
+from microdesign.surrogate.coarse_to_fine import coarsened, halvings
 from microdesign.surrogate.drawing import deviates, drawn_shape, draws_for, realisations, sections_counted, volumes_of
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
@@ -162,7 +161,7 @@ class LocalSurrogate:
     ) -> tuple[np.ndarray, np.ndarray]:
         x = self._indicators(labels)
         if coarser > 1:
-            x = F.interpolate(x, [n // coarser for n in x.shape[2:]], mode="area")
+            x = coarsened(x, coarser)
         if not len(x) or not outputs:
             return np.zeros((len(x), outputs)), np.zeros((len(x), outputs))
         batch = max(1, PIXELS // max(1, x[0, 0].numel()))
