@@ -38,7 +38,7 @@ def test_each_image_is_judged_for_itself_and_volumes_are_too() -> None:
 
 
 def test_each_row_is_drawn_from_its_own_latents_seed_and_coarse_image() -> None:
-    """By a decoder whose image is the coarse one, doubled, or half a field, and a corner that says what it was given."""
+    """By a decoder whose image is the coarse one, doubled, or else as many rows of phase 1 as the seed says."""
     calls = []
 
     def decode(z: Tensor, shape: tuple[int, ...], seed: list[int], coarse: Tensor | None = None) -> Tensor:
@@ -52,7 +52,7 @@ def test_each_row_is_drawn_from_its_own_latents_seed_and_coarse_image() -> None:
 
     latents = [torch.arange(4.0)[:, None] + 10 * level for level in range(3)]
     drawn = draw_coarse_first(decode, latents, np.array([0, 2, 1, 0]), (16, 16), np.array([1, 2, 3, 4]))
-    # As many rows as the seed says, four times as thick after two doublings, and twice after one.
+    # Four times as many after two doublings, twice as many after one.
     assert drawn[:, 0, :, 0].sum(1).tolist() == [1, 8, 6, 4]
     assert calls == [
         ((16, 16), [1, 4], [0.0, 3.0], False),
@@ -74,4 +74,4 @@ def test_fewer_pixels_keep_the_fractions_of_all_phases_everywhere(phases: int) -
     halves = coarsened(indicators(ties, 2), 2)[:, 0].unflatten(1, (2, 16)).mean((2, 3))
     assert ((halves - 0.5).abs() < 0.1).all()
     thirds = coarsened(indicators(torch.randint(phases, (4, 96, 96), generator=stream), phases), 3)
-    assert set(thirds.unique().tolist()) == {0, 1}
+    torch.testing.assert_close(thirds, thirds.round())

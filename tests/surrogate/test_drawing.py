@@ -55,16 +55,16 @@ def test_sizes_and_images_of_other_sizes() -> None:
     assert fields.draw(DrawRequest(TARGET, n=2)).shape == (2, 32, 32)
 
 
-def test_weights_of_no_data_set_draw_large_features_coarse_first() -> None:
-    """Alone as among others, and from its own seed; a model that was trained for a data set draws all pixels at once."""
-    model = surrogate()
+def test_weights_of_several_resolutions_draw_large_features_coarse_first() -> None:
+    """Alone as among others, and from its own seed; a model of one resolution draws all pixels at once."""
+    trained = surrogate()
+    description = trained.bundle.description.model_copy(update={"several_resolutions": True})
+    model = LocalSurrogate(Bundle(trained.bundle.model, description))
     large = images(2, 32).repeat(8, 1).repeat(8, 2)
     drawn = model.draw(DrawRequest(n=2, seed=5, size=256), large)
     assert drawn.shape == (4, 256, 256)
     assert (model.draw(DrawRequest(n=2, seed=5, size=256), large[:1]) != drawn[:2]).mean() < 0.2
     assert (model.draw(DrawRequest(n=2, seed=6, size=256), large) != drawn).mean() > 0.05
-    description = model.bundle.description.model_copy(update={"dataset": "0f"})
-    trained = LocalSurrogate(Bundle(model.bundle.model, description))
     assert (trained.draw(DrawRequest(n=2, seed=5, size=256), large) != drawn).mean() > 0.05
     small = images(2, 128)
     same = trained.draw(DrawRequest(size=128), small), model.draw(DrawRequest(size=128), small)

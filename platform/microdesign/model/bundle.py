@@ -45,6 +45,11 @@ class Description(Config):
     length_unit: str = Field("", description="unit of the pixel size; empty where it is not known")
     turns: bool = Field(True, description="whether training images were turned, so that predictions may be averaged so")
     flips: bool = Field(True, description="whether training images were mirrored")
+    several_resolutions: bool = Field(
+        False,
+        description="whether it has learned one material in several resolutions: it then draws large features "
+        "with half the pixels first",
+    )
     metrics: Mapping[str, float] = Field(default_factory=dict, description="measured on held-out images")
     calibration: Calibration | None = Field(None, description="turns predicted deviations into intervals")
     weights: str = Field("", description="digest of the weights file")

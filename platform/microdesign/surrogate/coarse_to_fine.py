@@ -1,7 +1,7 @@
 """Features larger than a model has learned are drawn coarse first: with half the pixels, then doubled and refined.
 
-Weights that no data set has trained know images of about `LEARNED` pixels an axis. In larger ones the same shapes take
-more pixels than their denoiser sees at once, and needles come out short, large polygons as blobs.
+The pretrained weights know images of several resolutions, most of them of up to `LEARNED` pixels an axis. In larger
+ones the same shapes take more pixels than the denoiser sees at once: needles come out short, large polygons as blobs.
 
 Shapes: m images, B batch, D latent, C channels, `*N` two or three image axes.
 """
@@ -65,7 +65,7 @@ def halvings(labels: np.ndarray, shape: tuple[int, ...], multiple: int) -> np.nd
 def coarsened(x: Tensor, factor: int) -> Tensor:
     """Hard indicators `(B, C, *N)` with so many times fewer pixels along each axis, of the same volume fractions.
 
-    Shares of phases would look to an encoder like blurred outlines, and draws like those are smoother by a sixth.
+    Shares of phases would look to an encoder like blurred outlines, and what is drawn like those has less outline.
     """
     shares = F.interpolate(x, [n // factor for n in x.shape[2:]], mode="area")
     # Many pixels are half one phase: which of them become it must not depend on their place.

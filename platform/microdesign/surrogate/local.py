@@ -141,12 +141,12 @@ class LocalSurrogate:
     ) -> tuple[list[np.ndarray], np.ndarray]:
         """Latents `(n, m, D)` of the images, of those with half their pixels and so on, and how often each is halved.
 
-        Images are halved for weights of no data set: those of one know the pixels of its images alone.
+        Images are halved for weights that know several resolutions: others know the pixels of their images alone.
         """
         noise = deviates(request.n, len(like), self._network.latent_size, request.seed)
         mean, std = self.encode(like)
         levels, halved = [mean + std * noise], np.zeros(len(like), int)
-        if self.bundle.description.dataset is None and self._network.any_size and len(shape) == like.ndim - 1:
+        if self.bundle.description.several_resolutions and len(shape) == like.ndim - 1:
             halved = halvings(like, shape, self._network.multiple)
         for times in range(1, halved.max(initial=0) + 1):
             rows, z = halved >= times, np.zeros(noise.shape)

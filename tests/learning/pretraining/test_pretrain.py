@@ -159,17 +159,21 @@ def test_an_outlier_is_left_out(images: Path) -> None:
 @pytest.mark.ray
 def test_two_workers_learn_and_one_goes_on(images: Path, tmp_path: Path, local_ray: None) -> None:
     uri = database(tmp_path)
-    settings = config(images, out=str(tmp_path / "made"), resources={"workers": 2})
+    small = md.write(tmp_path / "small", md.generate("GRF", 20, (32, 32)))
+    sources = [{"dataset": str(images), "window": 32}, {"dataset": str(small)}]
+    settings = config(images, sources=sources, out=str(tmp_path / "made"), resources={"workers": 2})
     told, start = Recorded(), time.monotonic()
     folder = pretrain(settings, told, uri)
     spent = time.monotonic() - start  # a step on a busy machine may take more than the minutes of the settings
     assert told.counts[-1] == (3, 3, "s")
     first = load_bundle(folder)
     assert first.properties == ()
+    assert first.description.several_resolutions  # images of 48 and of 32 pixels
     assert all(each.isfinite().all() for each in first.model.state_dict().values())
     with pytest.raises(InputError, match="is the folder of other settings"):
         pretrain(settings.model_copy(update={"seed": 1}), tracking_uri=uri)
-    more = config(images, out=str(tmp_path / "made"), resources={"workers": 1}, minutes=(spent + 3) / 60)
+    resources = {"workers": 1}
+    more = config(images, sources=sources, out=str(tmp_path / "made"), resources=resources, minutes=(spent + 3) / 60)
     assert pretrain(more, tracking_uri=uri) == folder
     assert load_bundle(folder).digest != first.digest
     drawn = md.draw(str(folder), like=np.eye(32, dtype=np.uint8), size=64)

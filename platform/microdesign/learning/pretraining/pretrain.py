@@ -15,6 +15,7 @@ from microdesign.learning.pretraining.loop import Pretraining, initial_model, mo
 from microdesign.learning.pretraining.worker import run_worker
 from microdesign.learning.training.loop import State
 from microdesign.learning.training.workers.trainer import run_workers
+from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import Description, save_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
@@ -90,6 +91,10 @@ def _save(config: PretrainConfig, state: State, folder: Path) -> Path:
     model = VAERegression(model_config(config), 0)
     model.load_state_dict(state["average"])
     standardization = Standardization(names=(), units=(), offsets=(), scales=())
+    sizes = {min(Dataset.open(each.dataset).manifest.shape) for each in config.sources}
+    description = Description(
+        model=model_config(config), standardization=standardization, several_resolutions=len(sizes) > 1
+    )
     # Half the size; loaded, the weights are float32 again.
-    save_bundle(folder, model.half(), Description(model=model_config(config), standardization=standardization))
+    save_bundle(folder, model.half(), description)
     return folder
