@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from microdesign.microstructure.data.indicators import indicators
-from microdesign.surrogate.coarse_to_fine import coarsened, draw_coarse_first, halvings
+from microdesign.surrogate.coarse_to_fine import Realisations, coarsened, halvings
 
 
 def stripes(width: int, size: int) -> np.ndarray:
@@ -41,8 +41,15 @@ def test_each_row_is_drawn_from_its_own_latents_seed_and_coarse_image() -> None:
     """By a decoder whose image is the coarse one, doubled, or else as many rows of phase 1 as the seed says."""
     calls = []
 
-    def decode(z: Tensor, shape: tuple[int, ...], seed: list[int], coarse: Tensor | None = None) -> Tensor:
-        calls.append((shape, seed, z[:, 0].tolist(), coarse is not None))
+    def decode(
+        z: Tensor,
+        shape: tuple[int, ...],
+        seed: list[int],
+        coarse: Tensor | None = None,
+        fractions: Tensor | None = None,
+    ) -> Tensor:
+        assert fractions is not None
+        calls.append((shape, seed, z[:, 0].tolist(), coarse is not None, fractions[:, 0].tolist()))
         if coarse is not None:
             return coarse.repeat_interleave(2, 2).repeat_interleave(2, 3)
         image = torch.zeros(len(z), 1, *shape)
@@ -50,16 +57,18 @@ def test_each_row_is_drawn_from_its_own_latents_seed_and_coarse_image() -> None:
             image[row, :, :width] = 1
         return image
 
-    latents = [torch.arange(4.0)[:, None] + 10 * level for level in range(3)]
-    drawn = draw_coarse_first(decode, latents, np.array([0, 2, 1, 0]), (16, 16), np.array([1, 2, 3, 4]))
+    latents = tuple(torch.arange(4.0)[:, None] + 10 * level for level in range(3))
+    held = torch.tensor([0.5, 0.25, 0.125, 0.75])[:, None]
+    rows = Realisations(latents, np.array([1, 2, 3, 4]), np.array([0, 2, 1, 0]), held)
+    drawn = rows.draw(decode, (16, 16))
     # Four times as many after two doublings, twice as many after one.
     assert drawn[:, 0, :, 0].sum(1).tolist() == [1, 8, 6, 4]
     assert calls == [
-        ((16, 16), [1, 4], [0.0, 3.0], False),
-        ((8, 8), [3], [12.0], False),
-        ((4, 4), [2], [21.0], False),
-        ((8, 8), [2], [11.0], True),
-        ((16, 16), [2, 3], [1.0, 2.0], True),
+        ((4, 4), [2], [21.0], False, [0.25]),
+        ((8, 8), [2], [11.0], True, [0.25]),
+        ((8, 8), [3], [12.0], False, [0.125]),
+        ((16, 16), [2, 3], [1.0, 2.0], True, [0.25, 0.125]),
+        ((16, 16), [1, 4], [0.0, 3.0], False, [0.5, 0.75]),
     ]
 
 

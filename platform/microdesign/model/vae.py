@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.indicators import probabilities
-from microdesign.model.binarization import binarize_straight_through
+from microdesign.model.binarization import binarize_straight_through, with_fractions
 from microdesign.model.condition_correction import corrected_decodes
 from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.blocks import ResidualBlock, Stem, with_channels_last_weights
@@ -206,7 +206,12 @@ class VAERegression(nn.Module):
         return posterior, Gaussian(*self.property_head(features)) if shared else self.regress(x)
 
     def decode(
-        self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0, coarse: Tensor | None = None
+        self,
+        z: Tensor,
+        shape: tuple[int, ...] | None = None,
+        seed: Seed = 0,
+        coarse: Tensor | None = None,
+        fractions: Tensor | None = None,
     ) -> Tensor:
         """Probabilities `(B, C, *N)` for latents `(B, D)`; channels as in `microstructure.data.indicators`.
 
@@ -216,12 +221,13 @@ class VAERegression(nn.Module):
             seed: Of the decoder's noise, if it has some: another one gives another realisation. B numbers give each
                 latent a noise that does not depend on it; near latents have nearly the same noise otherwise.
             coarse: What the decoder local_global refines: see `LocalGlobalDecoder.draw`.
+            fractions: Volume fractions `(B, C)`; those that the latents have when None.
         """
         if isinstance(self.decoder, LocalGlobalDecoder):
-            return self.decoder.draw(z, shape, seed, coarse)
-        if isinstance(self.decoder, RandomFieldDecoder):
-            return probabilities(self.decoder(z, shape, seed))
-        return probabilities(self.decoder(z))
+            return self.decoder.draw(z, shape, seed, coarse, fractions)
+        is_field = isinstance(self.decoder, RandomFieldDecoder)
+        decoded = probabilities(self.decoder(z, shape, seed) if is_field else self.decoder(z))
+        return decoded if fractions is None else with_fractions(decoded, fractions)
 
 
 def _split(q: Gaussian, n: int) -> tuple[Gaussian, Gaussian]:

@@ -7,7 +7,8 @@ Shapes: m images, B batch, D latent, C channels, `*N` two or three image axes.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -28,8 +29,18 @@ MICRO2D at 256 x 256 have 7, its bricks, which half the pixels make thinner, 5."
 class Decode(Protocol):
     """A decoder with a noise."""
 
-    def __call__(self, z: Tensor, shape: tuple[int, ...], seed: Sequence[int], coarse: Tensor | None = None) -> Tensor:
-        """Maps latents `(B, D)`, as many seeds, and indicators of half the shape to probabilities `(B, C, *N)`."""
+    def __call__(
+        self,
+        z: Tensor,
+        shape: tuple[int, ...],
+        seed: Sequence[int],
+        coarse: Tensor | None = None,
+        fractions: Tensor | None = None,
+    ) -> Tensor:
+        """Maps latents `(B, D)`, as many seeds, and indicators of half the shape to probabilities `(B, C, *N)`.
+
+        With volume fractions `(B, C)` these are the image's, else those that the latents have.
+        """
 
 
 def halvings(labels: np.ndarray, shape: tuple[int, ...], multiple: int) -> np.ndarray:
@@ -73,34 +84,47 @@ def coarsened(x: Tensor, factor: int) -> Tensor:
     return binarize_straight_through(torch.lerp(shares, ties, 1e-3))
 
 
-def draw_coarse_first(
-    decode: Decode, latents: Sequence[Tensor], halved: np.ndarray, shape: tuple[int, ...], seeds: np.ndarray
-) -> Tensor:
-    """Draws an image of each row, `(B, C, *N)`: from one of half the pixels where the row is to be halved.
+@dataclass(frozen=True, eq=False)
+class Realisations:
+    """What to draw, a row for each image.
 
-    Args:
-        decode: The decoder.
+    Attributes:
         latents: Of the images themselves, `(B, D)`, then of the images with half their pixels, a quarter, and so on;
             only rows that are halved so often count.
-        halved: How often each row is halved, `(B,)`.
-        shape: Pixels along each axis.
         seeds: Of each row's noise, `(B,)`.
+        halved: How often each row is halved, `(B,)`.
+        fractions: Volume fractions of each row, `(B, C)`; those of the latents when None.
     """
-    rows = halved > 0
-    found: list[tuple[np.ndarray, Tensor]] = []
-    if not rows.all():
-        found.append((~rows, decode(latents[0][~rows], shape, seeds[~rows].tolist())))
-    if rows.any():
-        half = tuple(n // 2 for n in shape)
-        coarse = draw_coarse_first(decode, [each[rows] for each in latents[1:]], halved[rows] - 1, half, seeds[rows])
-        coarse = binarize_straight_through(coarse)
-        found.append((rows, decode(latents[0][rows], shape, seeds[rows].tolist(), coarse)))
-    if len(found) == 1:
-        return found[0][1]
-    drawn = found[0][1].new_empty(len(rows), *found[0][1].shape[1:])
-    for chosen, part in found:
-        drawn[torch.from_numpy(chosen)] = part
-    return drawn
+
+    latents: tuple[Tensor, ...]
+    seeds: np.ndarray
+    halved: np.ndarray
+    fractions: Tensor | None = None
+
+    def of(self, rows: np.ndarray | slice) -> Self:
+        """Some of the rows."""
+        latents = tuple(each[rows] for each in self.latents)
+        fractions = None if self.fractions is None else self.fractions[rows]
+        return type(self)(latents, self.seeds[rows], self.halved[rows], fractions)
+
+    def draw(self, decode: Decode, shape: tuple[int, ...]) -> Tensor:
+        """Probabilities `(B, C, *N)`, from those of half the pixels where a row is to be halved."""
+        again = self.halved > 0
+        if not again.any():
+            return self._decoded(decode, shape)
+        large = self.of(again)
+        halves = type(self)(large.latents[1:], large.seeds, large.halved - 1, large.fractions)
+        coarse = halves.draw(decode, tuple(n // 2 for n in shape))
+        refined = large._decoded(decode, shape, binarize_straight_through(coarse))
+        if again.all():
+            return refined
+        drawn = refined.new_empty(len(again), *refined.shape[1:])
+        drawn[torch.from_numpy(again)] = refined
+        drawn[torch.from_numpy(~again)] = self.of(~again)._decoded(decode, shape)
+        return drawn
+
+    def _decoded(self, decode: Decode, shape: tuple[int, ...], coarse: Tensor | None = None) -> Tensor:
+        return decode(self.latents[0], shape, self.seeds.tolist(), coarse, self.fractions)
 
 
 def _finest_chord(image: np.ndarray) -> float:

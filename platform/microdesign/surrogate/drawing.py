@@ -17,11 +17,11 @@ from microdesign.microstructure.data.sizes import named
 from microdesign.model.binarization import binarize
 from microdesign.model.networks.config import NetworkConfig
 from microdesign.model.networks.volume_from_sections import STEPS
-from microdesign.surrogate.coarse_to_fine import Decode, draw_coarse_first
+from microdesign.surrogate.coarse_to_fine import Decode, Realisations
 from microdesign.surrogate.protocol import DrawRequest, Draws, Prior
 
-DrawVolume = Callable[[Tensor, tuple[int, ...], int], Tensor]
-"""Maps latents `(3, D)`, a shape and a seed to probabilities `(C, X, Y, Z)`."""
+DrawVolume = Callable[[Tensor, tuple[int, ...], int, Tensor | None], Tensor]
+"""Maps latents `(3, D)`, a shape, a seed and volume fractions `(C,)` to probabilities `(C, X, Y, Z)`."""
 LARGEST = 2**24
 """Most pixels of a realisation."""
 
@@ -82,14 +82,20 @@ def draws_for(prior: Prior, request: DrawRequest) -> Draws:
     return prior.sample(request.n, request.seed)
 
 
-def volumes_of(draw_volume: DrawVolume, z: np.ndarray, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Draws a volume of each latent `(r, m, D)`, or of each three `(r, m, 3, D)`; uint8 `(r, m, X, Y, Z)`."""
+def volumes_of(
+    draw_volume: DrawVolume, z: np.ndarray, shape: tuple[int, ...], seed: int, fractions: np.ndarray | None = None
+) -> np.ndarray:
+    """Draws a volume of each latent `(r, m, D)`, or of each three `(r, m, 3, D)`; uint8 `(r, m, X, Y, Z)`.
+
+    With `fractions` `(m, C)` all volumes of an image, or of three, have its own.
+    """
+    held = [None] * z.shape[1] if fractions is None else list(torch.from_numpy(fractions.astype(np.float32)))
     found = np.empty((*z.shape[:2], *shape), dtype=np.uint8)
     for row, latents in enumerate(z):
         for column, each in enumerate(latents):
             own = int(np.random.SeedSequence([seed, row, column]).generate_state(1)[0])
             three = torch.from_numpy(np.broadcast_to(each, (3, each.shape[-1])).astype(np.float32))
-            found[row, column] = binarize(draw_volume(three, shape, own)[None])[0].numpy()
+            found[row, column] = binarize(draw_volume(three, shape, own, held[column])[None])[0].numpy()
     return found
 
 
@@ -124,22 +130,23 @@ def realisations(
     *,
     coarser: Sequence[np.ndarray] = (),
     halved: np.ndarray | None = None,
+    fractions: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draws an image of each latent `(r, m, D)`, uint8 `(r, m, *N)`, each with a noise of its own.
 
     Those of an image that is `halved` so many times, `(m,)`, begin with fewer pixels, from latents that are `coarser`:
-    of half the pixels, of a quarter, and so on.
+    of half the pixels, of a quarter, and so on. With `fractions` `(m, C)` all draws of an image have its own.
     """
-    levels = [torch.from_numpy(each.astype(np.float32)).flatten(0, 1) for each in (z, *coarser)]
-    times = np.tile(np.zeros(z.shape[1], int) if halved is None else halved, len(z))
+    latents = tuple(torch.from_numpy(each.astype(np.float32)).flatten(0, 1) for each in (z, *coarser))
+    times = np.zeros(z.shape[1], int) if halved is None else halved
+    held = None if fractions is None else torch.from_numpy(np.tile(fractions.astype(np.float32), (len(z), 1)))
     # Near latents, such as those of images of one material, would have nearly the same noise by one seed.
     places = np.ndindex(*z.shape[:2])
     own = np.array([int(np.random.SeedSequence([seed, *place]).generate_state(1)[0]) for place in places], np.int64)
+    rows = Realisations(latents, own, np.tile(times, len(z)), held)
     found: list[np.ndarray] = []
     progress.count(0, len(own), "images drawn")
     for first in range(0, len(own), batch):
-        part = slice(first, first + batch)
-        drawn = draw_coarse_first(decode, [each[part] for each in levels], times[part], shape, own[part])
-        found.append(binarize(drawn).numpy())
+        found.append(binarize(rows.of(slice(first, first + batch)).draw(decode, shape)).numpy())
         progress.count(min(first + batch, len(own)), len(own), "images drawn")
     return np.concatenate(found).reshape(*z.shape[:2], *shape)

@@ -111,28 +111,39 @@ class LocalSurrogate:
         """See `Surrogate.draw`."""
         request.check(images=like is not None)
         shape = drawn_shape(request.size, self._network, request.dims)
-        coarser, halved = [], None
+        levels, halved, fractions = [], None, None
         if like is None:
             assert request.target is not None
-            z = draws_for(self.prior(request.target), request).z[None]
+            levels = [draws_for(self.prior(request.target), request).z[None]]
         else:
             if len(flat := [i for i, image in enumerate(like) if np.ptp(image) == 0]):
                 raise InputError(f"image {flat[0]} holds one phase alone; expected one with a structure to draw like.")
             levels, halved = self._levels(like, request, shape)
-            z, coarser = levels[0], levels[1:]
+            channels = range(self._network.phases - self._network.channels, self._network.phases)
+            fractions = np.stack([(like == phase).mean(tuple(range(1, like.ndim))) for phase in channels], axis=1)
+        z = levels[0]
         if request.per_axis:
             if len(z[0]) != 3:
                 raise InputError(f"images given, one for each axis: {len(z[0])}; expected three of one size.")
-            z = z[:, None]
+            z, fractions = z[:, None], None if fractions is None else fractions.mean(0, keepdims=True)
         decoder = self.bundle.model.decoder
         if len(shape) != self._network.dimensions:
             assert isinstance(decoder, LocalGlobalDecoder)  # drawn_shape has seen to it
             with sections_counted(decoder.denoiser, shape, len(z) * len(z[0]), progress):
-                labels = volumes_of(decoder.draw_volume, z, shape, request.seed)
+                labels = volumes_of(decoder.draw_volume, z, shape, request.seed, fractions)
         else:
             batch = max(1, PIXELS // math.prod(shape))
-            decode = self.bundle.model.decode
-            labels = realisations(decode, z, shape, request.seed, batch, progress, coarser=coarser, halved=halved)
+            labels = realisations(
+                self.bundle.model.decode,
+                z,
+                shape,
+                request.seed,
+                batch,
+                progress,
+                coarser=levels[1:],
+                halved=halved,
+                fractions=fractions,
+            )
         # Of an image all its realisations come first.
         return labels.swapaxes(0, 1).reshape(-1, *labels.shape[2:])
 

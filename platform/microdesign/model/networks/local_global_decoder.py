@@ -57,7 +57,12 @@ class LocalGlobalDecoder(nn.Module):
         return logits
 
     def draw(
-        self, z: Tensor, shape: tuple[int, ...] | None = None, seed: Seed = 0, coarse: Tensor | None = None
+        self,
+        z: Tensor,
+        shape: tuple[int, ...] | None = None,
+        seed: Seed = 0,
+        coarse: Tensor | None = None,
+        fractions: Tensor | None = None,
     ) -> Tensor:
         """Maps latents `(B, D)` to phase probabilities `(B, C, *N)`, nearly 0 or 1, in float32.
 
@@ -72,13 +77,18 @@ class LocalGlobalDecoder(nn.Module):
             seed: Of the noise: another one gives another realisation of the same material.
             coarse: The same material with half the pixels along each axis, indicators `(B, C, *N / 2)`. The image takes
                 its coarse shapes from there, in place of a draft: for features larger than the denoiser has learned.
+            fractions: Volume fractions `(B, C)`; those of the latents' drafts when None.
         """
         if coarse is None:
             with mixed_precision(z.device):
                 draft = probabilities(self.draft(z, shape, seed))
-            fractions = draft.flatten(2).mean(2).clamp(*_FRACTIONS)
-        else:
-            fractions = self.draft.fractions(z).clamp(*_FRACTIONS)
+            if fractions is None:
+                fractions = draft.flatten(2).mean(2)
+            else:
+                draft = with_fractions(draft, fractions)
+        elif fractions is None:
+            fractions = self.draft.fractions(z)
+        fractions = fractions.clamp(*_FRACTIONS)
 
         def clean(x: Tensor, t: float) -> Tensor:
             logits = self._denoise(x, torch.full_like(z[:, 0], t), z)
@@ -102,16 +112,17 @@ class LocalGlobalDecoder(nn.Module):
         for noise in (self.draft.global_stage.noise, self.noise):
             noise.spread_over(mean, std)
 
-    def draw_volume(self, z: Tensor, shape: tuple[int, ...], seed: int = 0) -> Tensor:
+    def draw_volume(self, z: Tensor, shape: tuple[int, ...], seed: int = 0, fractions: Tensor | None = None) -> Tensor:
         """Draws a volume by a decoder of images, phase probabilities `(C, X, Y, Z)`; see `volume_from_sections`.
 
         Args:
-            z: Latents of the sections across x, across y and across z, `(3, D)`. The volume has the mean of their
-                volume fractions.
+            z: Latents of the sections across x, across y and across z, `(3, D)`.
             shape: Voxels along each axis, multiples of the denoiser's.
             seed: Another one gives another realisation.
+            fractions: Volume fractions `(C,)`; the mean of the latents' when None.
         """
-        return volume_from_sections(self._denoise, z, self.draft.fractions(z).mean(0), shape, seed)
+        fractions = self.draft.fractions(z).mean(0) if fractions is None else fractions
+        return volume_from_sections(self._denoise, z, fractions, shape, seed)
 
     def _denoise(self, x: Tensor, t: Tensor, z: Tensor) -> Tensor:
         """The denoiser's logits for periodic images, in the precision that is fast here."""
