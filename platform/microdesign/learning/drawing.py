@@ -31,8 +31,8 @@ def draw(
 ) -> Microstructures:
     """Draws realisations of the material that images show, or of one with target properties.
 
-    The images are statistically equivalent, not equal: the same shapes, sizes and arrangement at other places. Those
-    for a target are draws from p(z|c), which nothing has searched or verified; `md.design` does.
+    The images are statistically equivalent, not equal: the same volume fractions, shapes, sizes and arrangement at
+    other places. Those for a target are draws from p(z|c), which nothing has searched or verified; `md.design` does.
 
     With `dims=3` a model of images draws volumes whose sections across every axis look like the image: an isotropic
     material from one image, one with a look of its own across each axis from three with `per_axis`. It takes 5 s of a
