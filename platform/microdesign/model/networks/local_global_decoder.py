@@ -83,18 +83,18 @@ class LocalGlobalDecoder(nn.Module):
             with mixed_precision(z.device):
                 draft = probabilities(self.draft(z, shape, seed))
             if fractions is None:
-                fractions = draft.flatten(2).mean(2)
+                fractions = draft.flatten(2).mean(2).clamp(*_FRACTIONS)
             else:
                 draft = with_fractions(draft, fractions)
         elif fractions is None:
-            fractions = self.draft.fractions(z)
-        fractions = fractions.clamp(*_FRACTIONS)
+            fractions = self.draft.fractions(z).clamp(*_FRACTIONS)
+        finite = fractions.clamp(*_FRACTIONS)  # fractions of 0 and 1 have no finite logits
 
         def clean(x: Tensor, t: float) -> Tensor:
             logits = self._denoise(x, torch.full_like(z[:, 0], t), z)
             if t > self.start:
                 logits = self.sharpness * logits
-            return 2 * probabilities(shifted_to_fractions(logits, fractions)) - 1
+            return 2 * probabilities(shifted_to_fractions(logits, finite)) - 1
 
         passes = 1 + self.restarts
         if coarse is None:
