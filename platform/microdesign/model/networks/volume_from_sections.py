@@ -23,6 +23,9 @@ STEPS = 30
 """Steps from noise to the volume, ten for each axis. With 15 the sections are rougher, with 60 larger than learned."""
 GAIN = 0.5
 """Share of a step's miss of the volume fractions by which the next ones ask for more, or less, of a phase."""
+SHARPNESS, SHARP_FROM = 2.0, 0.35
+"""Factor of the logits, and the time from which on it counts: coarse shapes stand then, and it takes specks away. From
+earlier on features become larger than learned."""
 _FRACTIONS = 0.01, 0.99
 SECTIONS = 2**17
 """Pixels of the sections that are denoised at once."""
@@ -37,8 +40,9 @@ def volume_from_sections(
 ) -> Tensor:
     """Draws a periodic volume: phase probabilities `(C, X, Y, Z)`, nearly 0 or 1, in float32.
 
-    The logits of every estimate are shifted to volume fractions. Since the denoiser changes them again, what a step
-    misses adds to what the next ones ask for (integral control): otherwise the last shift would change sizes.
+    The logits of every estimate are sharpened, once coarse shapes stand, and shifted to volume fractions. Since the
+    denoiser changes them again, what a step misses adds to what the next ones ask for (integral control): otherwise
+    the last shift would change sizes.
 
     Args:
         denoise: Maps sections `(B, C, *N)`, times `(B,)` and latents `(B, D)` to logits, see `Denoiser`.
@@ -53,7 +57,7 @@ def volume_from_sections(
     found = x
     for step, (t, later) in enumerate(pairwise(np.linspace(0, 1, STEPS + 1).tolist())):
         axis = step % 3
-        logits = _denoised(denoise, x, t, z[axis], axis)[None]
+        logits = _denoised(denoise, x, t, z[axis], axis)[None] * (SHARPNESS if t > SHARP_FROM else 1.0)
         missed = fractions - probabilities(logits)[0].flatten(1).mean(1)
         asked = (asked + GAIN * missed).clamp(*_FRACTIONS)
         found = probabilities(shifted_to_fractions(logits, (asked if later < 1 else fractions)[None]))[0]
