@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 
 from microdesign.microstructure.data.indicators import indicators
-from microdesign.surrogate.coarse_to_fine import Realisations, coarsened, halvings
+from microdesign.microstructure.generators.registry import generate
+from microdesign.microstructure.statistics.morphology import mean_chord_length
+from microdesign.surrogate.coarse_to_fine import Realisations, _finest_chord, coarsened, halvings
 
 
 def stripes(width: int, size: int) -> np.ndarray:
@@ -28,6 +30,13 @@ def stripes(width: int, size: int) -> np.ndarray:
 )
 def test_coarse_images_are_halved(width: int, size: int, drawn: tuple[int, ...], expected: int) -> None:
     assert halvings(stripes(width, size)[None], drawn, 16).tolist() == [expected]
+
+
+def test_the_finest_chord_is_the_mean_one_of_the_finest_phase() -> None:
+    image = generate("VoidSmall", 1, (96, 96), seed=2).labels[0]
+    chords = [mean_chord_length(torch.from_numpy(image == phase)) for phase in (0, 1)]
+    assert _finest_chord(image) == pytest.approx(min(float(1 / (1 / each).mean()) for each in chords))
+    assert _finest_chord(stripes(4, 64)) == 8  # 4 across the stripes, no end along them
 
 
 def test_each_image_is_judged_for_itself_and_volumes_are_too() -> None:
