@@ -60,6 +60,13 @@ def test_workers_hold_the_split_once(tmp_path: Path) -> None:
                     np.testing.assert_array_equal(part.properties["kx"], whole.properties["kx"][part.positions])
 
 
+@pytest.mark.parametrize("n_phases", [2, 4])
+def test_a_shard_may_hold_none_of_the_samples(tmp_path: Path, n_phases: int) -> None:
+    dataset = made(tmp_path, n_phases)
+    read = Samples.read(dataset, np.array([3, 45]))
+    np.testing.assert_array_equal(unpack(read.packed, read.shape, n_phases), dataset.load().labels[[3, 45]])
+
+
 def test_in_memory_as_from_disk(tmp_path: Path) -> None:
     dataset = made(tmp_path / "data")
     read = Samples.read(dataset, dataset.split()["train"], 1, 2)

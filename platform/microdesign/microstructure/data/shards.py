@@ -197,7 +197,8 @@ def read_places(path: Path) -> tuple[Place | None, ...]:
 
 def pack(labels: NDArray[np.uint8], n_phases: int) -> NDArray[np.uint8]:
     """Packs labels `(n, *shape)` into rows of bytes `(n, width)`: one bit a pixel up to two phases, else one byte."""
-    flat = np.ascontiguousarray(labels).reshape(len(labels), -1)
+    # Not -1: of no images NumPy cannot tell the width.
+    flat = np.ascontiguousarray(labels).reshape(len(labels), math.prod(labels.shape[1:]))
     return np.packbits(flat, axis=1) if n_phases <= 2 else flat
 
 
