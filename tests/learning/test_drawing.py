@@ -35,7 +35,9 @@ def test_it_draws_larger_images_than_it_was_shown() -> None:
 def test_needles_of_twice_the_pixels_are_as_long_and_as_wide() -> None:
     """Each pixel of an image of needles as 2 x 2: draws have as much outline as the image, and no blocks of pixels."""
     image = generate("AngEllipse", 6, (128, 128), seed=3).labels.repeat(2, 1).repeat(2, 2)
-    drawn = md.draw(like=image, size=256, seed=1).labels
+    model = md.load("pretrained")
+    assert model.describe()["several_resolutions"]
+    drawn = md.draw(model, like=image, size=256, seed=1).labels
     outline = [np.stack([(each != np.roll(each, 1, axis)).mean((1, 2)) for axis in (1, 2)]) for each in (image, drawn)]
     assert np.abs(outline[1] / outline[0] - 1).mean() < 0.15
     odd = [(each[:, :, 1::2] != np.roll(each, 1, 2)[:, :, 1::2]).mean() for each in (image, drawn)]

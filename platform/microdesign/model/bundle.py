@@ -47,8 +47,8 @@ class Description(Config):
     flips: bool = Field(True, description="whether training images were mirrored")
     several_resolutions: bool = Field(
         False,
-        description="whether it has learned one material in several resolutions: it then draws large features "
-        "with half the pixels first",
+        description="whether it has learned from images of several sizes, so that it knows a material in several "
+        "resolutions: it then draws large features with half the pixels first",
     )
     metrics: Mapping[str, float] = Field(default_factory=dict, description="measured on held-out images")
     calibration: Calibration | None = Field(None, description="turns predicted deviations into intervals")

@@ -121,11 +121,11 @@ class LocalSurrogate:
             levels, halved = self._levels(like, request, shape)
             channels = range(self._network.phases - self._network.channels, self._network.phases)
             fractions = np.stack([(like == phase).mean(tuple(range(1, like.ndim))) for phase in channels], axis=1)
+            if request.per_axis:
+                if len(like) != 3:
+                    raise InputError(f"images given, one for each axis: {len(like)}; expected three of one size.")
+                levels, fractions = [levels[0][:, None]], fractions.mean(0, keepdims=True)
         z = levels[0]
-        if request.per_axis:
-            if len(z[0]) != 3:
-                raise InputError(f"images given, one for each axis: {len(z[0])}; expected three of one size.")
-            z, fractions = z[:, None], None if fractions is None else fractions.mean(0, keepdims=True)
         decoder = self.bundle.model.decoder
         if len(shape) != self._network.dimensions:
             assert isinstance(decoder, LocalGlobalDecoder)  # drawn_shape has seen to it
