@@ -30,7 +30,7 @@ class PretrainConfig(Config):
     start: str | None = Field(
         None,
         description="bundle folder whose weights to start from, or pretrained; weights of two phases start more "
-        "phases too; null: seeded weights",
+        "phases too, those of images start volumes; null: seeded weights",
     )
     minutes: float = Field(120, gt=0, description="wall time; a run that was killed goes on with what is left of it")
     decay_minutes: float = Field(

@@ -18,6 +18,7 @@ from microdesign.core.errors import InputError
 from microdesign.learning.pretraining.config import PretrainConfig
 from microdesign.learning.pretraining.more_phases import for_more_phases
 from microdesign.learning.pretraining.sources import Batches
+from microdesign.learning.pretraining.volumes import for_volumes
 from microdesign.learning.training.loop import State
 from microdesign.model.losses.reconstruction import build_losses
 from microdesign.model.model_config import ModelConfig
@@ -62,7 +63,10 @@ def initial_model(config: PretrainConfig) -> VAERegression:
         try:
             given = start_bundle(config.start)
             weights = given.model.state_dict()
-            if given.description.model.network.phases == 2 < config.network.phases:
+            network = given.description.model.network
+            if network.dimensions == 2 < config.network.dimensions:
+                weights = for_volumes(weights, model)
+            elif network.phases == 2 < config.network.phases:
                 weights = for_more_phases(weights, model)
             model.load_state_dict(weights)
         except RuntimeError as error:
