@@ -160,7 +160,7 @@ def _design_from(
     if "materials" in given:
         values["materials"] = load_materials(given["materials"]).model_dump(mode="json", exclude_none=True)
     if "target" in given:
-        values["target"] = goals(given["target"])
+        values["target"] = {"properties": goals(given["target"])}  # so that --set target.constraints joins them
     for name in ("materials", "target"):
         if name not in values and not any(override.startswith(f"{name}") for override in overrides):
             raise InputError(f"--from {micrograph}: expected --{name} as well.")

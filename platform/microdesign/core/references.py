@@ -10,8 +10,8 @@ from typing import Any
 
 from microdesign.core.errors import InputError
 
-PRETRAINED = "pretrained"
-"""The model that the package brings; a folder of that name is `./pretrained`."""
+PRETRAINED, PRETRAINED_VOLUMES = "pretrained", "pretrained-volumes"
+"""The models that the package brings, of images and of volumes; a folder of that name is `./pretrained`."""
 _REGISTRY = "models:/"
 
 

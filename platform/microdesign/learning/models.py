@@ -5,9 +5,9 @@ from pathlib import Path
 
 from microdesign.core.errors import InputError
 from microdesign.core.progress import Progress, silent
-from microdesign.core.references import PRETRAINED, Endpoint, RegisteredModel, parse_model
+from microdesign.core.references import Endpoint, RegisteredModel, parse_model
 from microdesign.model.bundle import Bundle, load_bundle
-from microdesign.model.pretrained import FOLDER
+from microdesign.model.pretrained import FOLDERS
 from microdesign.surrogate.endpoint import PATIENCE
 from microdesign.surrogate.local import LocalSurrogate
 from microdesign.surrogate.protocol import Surrogate
@@ -24,7 +24,8 @@ def load(model: str | Path, *, token: str | None = None, tracking_uri: str | Non
 
     Args:
         model: The folder of a bundle, `models:/NAME@ALIAS` of the MLflow registry, `http://HOST:PORT` of a Serve
-            endpoint, or `pretrained`, the model of two-phase images that the package brings.
+            endpoint, or `pretrained` or `pretrained-volumes`, the models of two-phase images and volumes that the
+            package brings.
         token: Bearer token of a Serve endpoint that asks for one.
         tracking_uri: MLflow's address; MLFLOW_TRACKING_URI or SQLite in the working folder when None.
 
@@ -77,13 +78,13 @@ def load_model(model: str, cache: str | Path, tracking_uri: str | None = None) -
 def bundle_folder(model: str, cache: str | Path, tracking_uri: str | None = None) -> Path:
     """Returns the folder of a bundle; a registered one, `models:/NAME@ALIAS`, is fetched into `cache`.
 
-    `pretrained` is the model that the package brings.
+    `pretrained` and `pretrained-volumes` are the models that the package brings.
 
     Raises:
         InputError: There is no such model, or it is an endpoint.
     """
-    if model == PRETRAINED:
-        return FOLDER
+    if model in FOLDERS:
+        return FOLDERS[model]
     reference = parse_model(model)
     if isinstance(reference, Endpoint):
         raise InputError(f"{model}: is an endpoint; expected a bundle folder or models:/NAME@ALIAS.")

@@ -37,16 +37,38 @@ def test_what_is_no_micrograph(tmp_path: Path) -> None:
         (np.arange(64 * 64).reshape(64, 64) % 3 * 2, "holds the labels 0, 2, 4; expected 0 to 2"),
         (np.arange(64 * 64).reshape(64, 64) % 200, "200 grey values, and is not segmented"),
         (255 * np.tile(STRIPES, (64, 1)).astype(int), "holds the labels 0, 255; expected 0 to 1"),
-        (np.tile(STRIPES, (3, 64, 1)).astype(int), "holds 3 images; expected one image"),
+        (np.tile(STRIPES, (3, 64, 1)).astype(int), "holds 3 images; expected one of them"),
         (np.tile(STRIPES, (20, 1)).astype(int), "has 20 x 64 pixels; expected 32 or more"),
     ]
     for labels, message in cases:
         np.save(tmp_path / "a.npy", labels.astype(np.uint8))
         with pytest.raises(InputError, match=message):
             read_micrograph(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", np.zeros((300, 300, 300), np.uint8))
+    with pytest.raises(InputError, match=r"has 300 x 300 x 300 voxels; expected at most 16777216, .* or a section"):
+        read_micrograph(tmp_path / "a.npy", options=ReadOptions(dims=3))
     np.save(tmp_path / "a.npy", np.tile(STRIPES, (64, 1)))
     with pytest.raises(InputError, match=r"has 64 x 64 pixels; expected 96 or more along each axis"):
         read_micrograph(tmp_path / "a.npy", 96)
+
+
+def test_a_volume(tmp_path: Path) -> None:
+    volume = md.generate("Spinodal", 1, (48, 64, 80)).labels[0]
+    np.save(tmp_path / "a.npy", volume)
+    found = read_micrograph(tmp_path / "a.npy", options=ReadOptions(dims=3))
+    assert (found.dims, found.window) == (3, (32, 32, 32))
+    assert np.array_equal(found.labels, volume)
+    windows = cut_windows(found.image, 32)
+    assert windows.shape == (2 * 3 * 4, 32, 32, 32)
+    assert np.array_equal(windows[0], volume[:32, :32, :32])
+
+
+def test_volumes_are_turned_about_every_axis() -> None:
+    spinodal = md.generate("Spinodal", 24, (32, 32, 32), seed=1).labels
+    assert may_be_turned(spinodal, periodic=True)
+    # Fibres along the first axis are as alike when they are turned about it, but not about the others.
+    fibres = np.repeat(md.generate("Circles", 24, (32, 32), seed=1).labels[:, None], 32, axis=1)
+    assert not may_be_turned(fibres, periodic=True)
 
 
 def test_only_isotropic_materials_are_turned() -> None:

@@ -74,6 +74,24 @@ def test_weights_of_two_phases_start_more() -> None:
         torch.testing.assert_close(seen[:, 1:2], torch.zeros_like(given), rtol=0, atol=1e-3)
 
 
+def test_weights_of_images_start_volumes() -> None:
+    """A volume that is one image all along its first axis is to the new model what the image is to the old."""
+    network = {"dimensions": 3, "size": 32, "decoder": "local_global"}
+    values = {"sources": [{"dataset": "none"}], "network": network, "start": "pretrained"}
+    volumes = initial_model(validate_config(PretrainConfig, values, "the test's settings"))
+    images = start_bundle("pretrained").model
+    labels = torch.from_numpy(md.generate("GRF", 2, (32, 32)).labels)
+    with torch.inference_mode():
+        x = indicators(labels, 2)
+        extruded = x.unsqueeze(2).expand(-1, -1, 32, -1, -1)
+        for old, new in zip(images.trunk(x), volumes.trunk(extruded), strict=True):
+            torch.testing.assert_close(new, old.unsqueeze(2).expand_as(new), rtol=1e-3, atol=1e-3)
+        z, t = torch.randn(2, 32), torch.full((2,), 0.6)
+        given = images.decoder.denoiser(2 * x - 1, t, z)
+        seen = volumes.decoder.denoiser(2 * extruded - 1, t, z)
+        torch.testing.assert_close(seen, given.unsqueeze(2).expand_as(seen), rtol=1e-3, atol=1e-3)
+
+
 def test_batches_of_many_phases(tmp_path: Path) -> None:
     folder = md.write(tmp_path / "many", md.generate("Polycrystal", 20, (32, 32), n_phases=3))
     x, _ = Batches(config(folder, sources=[{"dataset": str(folder)}]).sources, 4 * 32**2, 0.5, seed=0, phases=3).batch(

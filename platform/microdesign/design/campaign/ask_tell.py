@@ -204,7 +204,7 @@ class AskTell(CampaignProgress):
             return f"all {len(candidates)} candidates are within {config.goal:.2%}{both}"
         if len(done) >= config.most_designs:
             return f"the budget of {config.evaluations} evaluations is spent"
-        if config.minutes is not None and self.clock >= 60 * config.minutes:
+        if config.minutes is not None and done and self.clock >= 60 * config.minutes:
             return f"the budget of {config.minutes:g} minutes is spent"
         spent = sum(trial.seconds for trial in self.ledger.trials) * config.cpus / 3600
         if config.core_hours is not None and spent >= config.core_hours:

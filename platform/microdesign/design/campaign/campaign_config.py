@@ -1,6 +1,7 @@
 """The configuration of a campaign: how long and how widely to search, which model and physics, where the record is."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -38,6 +39,15 @@ class RobustnessConfig(Config):
     radius: float = Field(0.1, gt=0, description="distance of a redraw, in standard deviations of the component")
 
 
+@dataclass(frozen=True)
+class Effort:
+    """How many latents a search draws: for the initial design, of those corrected, and for each request."""
+
+    samples: int
+    corrected: int
+    pool: int
+
+
 class SearchConfig(Config):
     """How long and how widely a campaign searches."""
 
@@ -50,10 +60,18 @@ class SearchConfig(Config):
 
     candidates: int = Field(4, ge=1, description="distinct designs to return")
     goal: float = Field(0.01, gt=0, description="worst relative error of every candidate at which the search stops")
-    samples: int = Field(512, ge=1, description="latents that are drawn from the prior and screened at first")
+    samples: int | None = Field(
+        None,
+        ge=1,
+        description="latents that are drawn from the prior and screened at first; null: 512, of volumes, which take "
+        "ten times as long to draw, 128",
+    )
     screened: int = Field(4, ge=1, description="of those, designs that physics evaluates in any case")
-    corrected: int = Field(
-        64, ge=0, description="of those, the most promising, whose conditions are corrected by the regressor"
+    corrected: int | None = Field(
+        None,
+        ge=0,
+        description="of those, the most promising, whose conditions are corrected by the regressor; null: 64, of "
+        "volumes 16",
     )
     correction_rounds: int = Field(3, ge=0, description="corrections of each one's condition")
     gauss_newton_steps: int = Field(2, ge=0, description="Gauss-Newton steps of each one's latent after these")
@@ -92,7 +110,9 @@ class SearchConfig(Config):
     )
     per_round: int = Field(8, ge=1, description="most designs that are proposed at a time")
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
-    minutes: float | None = Field(None, gt=0, description="budget of wall time, pauses left out; None is no limit")
+    minutes: float | None = Field(
+        None, gt=0, description="budget of wall time, pauses left out; it ends no search before the first result"
+    )
     core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
     checks: int = Field(
         64,
@@ -129,6 +149,16 @@ class SearchConfig(Config):
         "7 evaluations, on a grid of twice the pixels, and all of them count in the budget",
     )
     robustness: RobustnessConfig = RobustnessConfig()
+
+    def effort(self, dims: int) -> "Effort":
+        """How many latents are drawn of images (2) or volumes (3), where the settings leave it open."""
+        samples, corrected, pool = (512, 64, 128) if dims == 2 else (128, 16, 48)
+        return Effort(
+            samples=self.samples or samples,
+            corrected=corrected if self.corrected is None else self.corrected,
+            pool=self.refinement.pool or pool,
+        )
+
     random_baseline: bool = Field(
         True,
         description="after the search, outside its budgets: the best of as many blind draws as it took evaluations",

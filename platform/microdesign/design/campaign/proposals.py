@@ -62,6 +62,7 @@ class Proposals:
         distance: Distance | None = None,
     ) -> None:
         self.config, self.target = config, config.target
+        self._effort = config.effort(config.target.dims)
         self._materials, self._fingerprint = materials, fingerprint
         self._table, self._reference, self._known_images = table, reference, known_images
         # An optimum may be as unlike the data as it takes, and `similar_to` says itself what designs are like.
@@ -133,7 +134,7 @@ class Proposals:
             config = self.config
             steps = config.gauss_newton_steps if config.use_jacobian else 0
             correction = CorrectionEffort(
-                draws=config.corrected,
+                draws=self._effort.corrected,
                 rounds=config.correction_rounds,
                 steps=steps,
                 ascent=config.ascent_steps if config.use_jacobian else 0,
@@ -145,7 +146,7 @@ class Proposals:
                     self.target,
                     self.surrogate,
                     self.strata,
-                    config.samples,
+                    self._effort.samples,
                     correction,
                     config.seed,
                     known_images,
@@ -262,6 +263,7 @@ class Proposals:
             decode=decode,
             reserve=reserve,
             config=self.config.refinement,
+            pool=self._effort.pool,
             count=n,
             seed=int(np.random.default_rng([self.config.seed, number]).integers(2**31)),
             jacobian=jacobian,

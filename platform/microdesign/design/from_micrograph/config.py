@@ -25,7 +25,9 @@ _SEARCH: Mapping[str, Any] = {"goal": 0.02, "patience": 40}
 class MicrographConfig(ImageSettings):
     """From one micrograph to designs like it with a target's properties."""
 
-    micrograph: str = Field(description="file of one segmented image of two phases or more, of any known format")
+    micrograph: str = Field(
+        description="file of one segmented image or volume of two phases or more, of any known format"
+    )
     materials: Materials = Field(description="the phases, in the order of their labels")
     target: Mapping[str, Any] = Field(
         description="goals as in a campaign; a number may be a multiple of the micrograph's own value: {Ex: {times: "
@@ -37,7 +39,8 @@ class MicrographConfig(ImageSettings):
         None,
         ge=LEAST_SIZE,
         multiple_of=MULTIPLE,
-        description="pixels along each axis of windows and designs; null: 64, or about half of a smaller micrograph",
+        description="pixels along each axis of windows and designs; null: 64, of a volume 32, or about half of a "
+        "smaller micrograph",
     )
     turns: bool | None = Field(
         None,
@@ -75,7 +78,7 @@ class MicrographConfig(ImageSettings):
     def _with_defaults(cls, value: Any) -> Any:
         return {**_SEARCH, **value} if isinstance(value, Mapping) else value
 
-    @property
-    def labelled_draws(self) -> int:
-        """Draws that physics labels."""
-        return self.draws or round(min(2400, max(240, 60 * self.minutes)))
+    def labelled_draws(self, dims: Literal[2, 3]) -> int:
+        """Draws that physics labels: volumes take a second each to draw and to label, images a twentieth of that."""
+        most, least, a_minute = (2400, 240, 60) if dims == 2 else (600, 120, 12)
+        return self.draws or round(min(most, max(least, a_minute * self.minutes)))

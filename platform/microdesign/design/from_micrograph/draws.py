@@ -35,7 +35,7 @@ def draw_dataset(
 
     Args:
         bundle: The model fine-tuned on the windows.
-        windows: Windows of the micrograph, uint8 `(m, N, N)`, which are not periodic.
+        windows: Windows of the micrograph, uint8 `(m, *N)`, which are not periodic.
         folder: Of the data set.
         n: Number of draws; those of one phase are replaced.
         seed: Of the draws.
@@ -66,7 +66,7 @@ def draw_dataset(
 def encode_windows(
     surrogate: LocalSurrogate, windows: NDArray[np.uint8]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Posteriors of windows `(m, N, N)`, mean and standard deviation `(m, D)`, without seeing seams."""
+    """Posteriors of windows `(m, *N)`, mean and standard deviation `(m, D)`, without seeing seams."""
     model = surrogate.bundle.model
     model.set_periodic(False)
     try:
@@ -89,7 +89,7 @@ def _of_several_phases(
         z = spread_latents(mean, std, n - len(found), stream)
         # Latents of one material are near each other: with the noise that they select all draws would be alike.
         labels = realisations(surrogate.bundle.model.decode, z[None], shape, int(stream.integers(2**31)), SHARD)[0]
-        found = np.concatenate((found, labels[np.ptp(labels, axis=(1, 2)) > 0]))
+        found = np.concatenate((found, labels[np.ptp(labels, axis=tuple(range(1, labels.ndim))) > 0]))
         if len(found) == n:
             return found
     raise MicrodesignError("The model draws images of one phase alone; the micrograph has too little of the others.")

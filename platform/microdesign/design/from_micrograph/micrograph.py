@@ -1,7 +1,10 @@
-"""The micrograph: read and checked, the size of its windows, and whether its material may be turned."""
+"""The micrograph, an image or a volume: read and checked, the size of its windows, whether it may be turned."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +16,10 @@ from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.population import Population
 from microdesign.model.networks.config import LEAST_SIZE, MULTIPLE
 
-USUAL_SIZE = 64
-"""Pixels along each axis of windows where the micrograph has room for several."""
+USUAL_SIZE: Mapping[int, int] = {2: 64, 3: 32}
+"""Pixels along each axis of windows of an image, and of a volume, where it has room for several."""
+MOST_VOXELS = 2**24
+"""Voxels of a volume that is solved as a whole: a quarter of an hour of a core, and 10 GB."""
 MOST_PHASES = 9
 """Labels up to which an image counts as one of many phases, and not as a grey one."""
 _ISOTROPIC = 0.6
@@ -24,7 +29,7 @@ _ISOTROPIC = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Micrograph:
-    """One image of two phases or more.
+    """One image, or volume, of two phases or more.
 
     Attributes:
         path: Its file.
@@ -38,8 +43,18 @@ class Micrograph:
 
     @property
     def labels(self) -> NDArray[np.uint8]:
-        """Phase labels, uint8 `(X, Y)`."""
+        """Phase labels, uint8 `(*N)`."""
         return self.image.labels[0]
+
+    @property
+    def dims(self) -> Literal[2, 3]:
+        """2 of an image, 3 of a volume."""
+        return 2 if self.labels.ndim == 2 else 3
+
+    @property
+    def window(self) -> tuple[int, ...]:
+        """Pixels along each axis of windows and designs."""
+        return (self.size,) * self.dims
 
 
 def read_micrograph(
@@ -59,10 +74,13 @@ def read_micrograph(
     batches = list(read_images(path, options=options, reader=reader))
     n = sum(map(len, batches))
     image = batches[0]
-    if n != 1 or len(image.shape) != 2:
-        kind = "images" if len(image.shape) == 2 else "volume" if n == 1 else "volumes"
-        wanted = "one of the stack" if len(image.shape) == 2 else "a section, such as --section z=0"
-        raise InputError(f"{path}: holds {n} {kind}; expected one image (X, Y): {wanted}.")
+    if n != 1:
+        raise InputError(f"{path}: holds {n} {'images' if len(image.shape) == 2 else 'volumes'}; expected one of them.")
+    if len(image.shape) == 3 and image.labels.size > MOST_VOXELS:
+        raise InputError(
+            f"{path}: has {' x '.join(map(str, image.shape))} voxels; expected at most {MOST_VOXELS}, whose properties "
+            "are known in a quarter of an hour: a part of it, or a section, such as --section z=0."
+        )
     if min(image.shape) < (size or LEAST_SIZE):
         wanted = f"of size {size}" if size else "of the smallest size"
         raise InputError(
@@ -84,18 +102,18 @@ def read_micrograph(
 
 
 def window_size(shape: tuple[int, ...]) -> int:
-    """Pixels of the windows of an image: 64, of small images about half of the shorter axis, 32 at least.
+    """Pixels of the windows of an image: 64, of volumes 32, of small images about half of the shorter axis.
 
     Example:
-        >>> [window_size(shape) for shape in ((1000, 800), (100, 300), (128, 128), (40, 40))]
-        [64, 48, 64, 32]
+        >>> [window_size(shape) for shape in ((1000, 800), (100, 300), (128, 128), (40, 40), (400, 400, 400))]
+        [64, 48, 64, 32, 32]
     """
     half = min(shape) // 2 // MULTIPLE * MULTIPLE
-    return max(LEAST_SIZE, min(USUAL_SIZE, half))
+    return max(LEAST_SIZE, min(USUAL_SIZE[len(shape)], half))
 
 
 def may_be_turned(windows: NDArray[np.uint8], periodic: bool = False, n_phases: int = 2) -> bool:
-    """Whether windows `(n, N, N)` of a material are as alike to it when they are turned by 90 degrees.
+    """Whether windows `(n, *N)` of a material are as alike to it when they are turned by 90 degrees about any axis.
 
     The measure is the distance from the windows as a population: 95 % of them are within 1, see `Population`.
     """
@@ -103,5 +121,5 @@ def may_be_turned(windows: NDArray[np.uint8], periodic: bool = False, n_phases: 
         population = Population.fit(windows, n_phases, periodic=periodic)
     except InputError:  # too few to say
         return False
-    turned = np.ascontiguousarray(np.rot90(windows, axes=(1, 2)))
-    return bool((population.distance(turned, periodic) <= 1).mean() >= _ISOTROPIC)
+    turns = (np.ascontiguousarray(np.rot90(windows, axes=plane)) for plane in combinations(range(1, windows.ndim), 2))
+    return all((population.distance(turned, periodic) <= 1).mean() >= _ISOTROPIC for turned in turns)

@@ -64,7 +64,7 @@ def _says_something(name: str, value: float) -> bool:
 
 
 def _reason(name: str, micrograph: Micrograph, materials: Materials) -> str:
-    entry = known(2).get(name)
+    entry = known(micrograph.dims).get(name)
     kind: Literal["E", "k"] = "k" if entry is not None and entry.tensors == ("conductivity",) else "E"
     solid = [phase for phase, void in enumerate(materials.voids(kind)) if not void]
     if len(solid) != 1:

@@ -71,13 +71,13 @@ def prepare(config: MicrographConfig, on_segmented: OnSegmented | None = None) -
         )
     if config.campaign.robust and n != 2:
         raise InputError(f"robust: is of micrographs of two phases; this one has {n}.")
-    names = standard_parts(config.target.get("properties", {}))
+    names = standard_parts(config.target.get("properties", {}), micrograph.dims)
     own = own_properties(micrograph, config)
     check_not_zero(list(config.target.get("properties", {})), own, micrograph, config.materials)
     goals = resolve(config.target.get("properties", {}), own)
-    target = validate_config(Target, {**config.target, "properties": goals}, "the target").of_images(2, n)
+    target = validate_config(Target, {**config.target, "properties": goals}, "the target").of_images(micrograph.dims, n)
     check_feasible(target, config.materials)
-    target.constraints.check_images((micrograph.size,) * 2, phases=n)
+    target.constraints.check_images(micrograph.window, phases=n)
     relative = tuple(name for name, goal in config.target.get("properties", {}).items() if is_wholly_relative(goal))
     return Prepared(micrograph, own, target, relative, names)
 
@@ -90,8 +90,8 @@ def own_properties(micrograph: Micrograph, config: MicrographConfig) -> dict[str
     Raises:
         InputError: The target names a property that there is not.
     """
-    found = homogenize(micrograph.labels, config.materials, boundary="mirror")
+    found = homogenize(micrograph.labels, config.materials, dims=micrograph.dims, boundary="mirror")
     own = {name: float(values[0]) for name, values in found.properties.items()}
     for name in config.target.get("properties", {}):
-        own[name] = float(property_values(found.properties, name)[0])
+        own[name] = float(property_values(found.properties, name, micrograph.dims)[0])
     return own

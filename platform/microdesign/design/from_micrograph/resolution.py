@@ -14,8 +14,8 @@ from microdesign.physics.execution.store import ResultStore, evaluate_stored
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_values
 
-MOST_PIXELS = 2**20
-"""Pixels of a micrograph that is solved on twice as many along each axis: a minute or two of a core, and 1 GB."""
+MOST_PIXELS = 2**22
+"""Pixels of a micrograph with twice as many along each axis that is solved: a minute or two of a core, and 1 GB."""
 
 
 def second_values(start: Prepared, materials: Materials, store: ResultStore) -> dict[str, float]:
@@ -36,7 +36,7 @@ def own_values(
     """The micrograph's own values by each discretization, of the goals that are multiples of them.
 
     Properties that may be negative, and those without a positive value by one of the discretizations, are left out, and
-    so are all of a micrograph of more than `MOST_PIXELS`.
+    so are all of a micrograph that has more than `MOST_PIXELS` at twice the resolution.
 
     Args:
         start: The micrograph, its properties by the first discretization, and which goals are relative.
@@ -47,7 +47,8 @@ def own_values(
     """
     names = [name for name in start.relative if not is_signed(name)]
     found = {}
-    if names and start.micrograph.labels.size <= MOST_PIXELS:
+    most = MOST_PIXELS // 2**start.micrograph.dims
+    if names and start.micrograph.labels.size <= most:
         fine, first = on_twice_the_pixels(start.micrograph.labels), FFTEvaluator(boundary="mirror")
         by_each = [_values(each, fine, names, materials, store) for each in (first, first.alternative)]
         for name in names:
@@ -57,7 +58,7 @@ def own_values(
     if left := [name for name in start.relative if name not in found]:
         progress(
             f"{', '.join(left)}: judged as a number by every discretization, not beside the micrograph's value by the "
-            f"same one, which takes a positive value by each and a micrograph of at most {MOST_PIXELS} pixels"
+            f"same one, which takes a positive value by each and a micrograph of at most {most} pixels"
         )
     return found
 
@@ -99,4 +100,4 @@ def _values(
     given = evaluate_stored(evaluator, labels[None], materials, store)
     if given["error"][0]:
         return dict.fromkeys(names, np.nan)
-    return {name: float(property_values(given, name)[0]) for name in names}
+    return {name: float(property_values(given, name, labels.ndim)[0]) for name in names}

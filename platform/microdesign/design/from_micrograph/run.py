@@ -70,12 +70,13 @@ def design_from(
             fine_tuned = pretrain(fine_tuning(config, material, folder), report, uri)
         with stages.stage("draw") as report:
             bundle = load_bundle(fine_tuned)
-            name = digest_json([bundle.digest, config.labelled_draws, config.seed])[:10]
+            n = config.labelled_draws(material.dims)
+            name = digest_json([bundle.digest, n, config.seed])[:10]
             drawn = draw_dataset(
                 bundle,
                 material.windows,
                 folder / f"draws-{name}",
-                config.labelled_draws,
+                n,
                 config.seed,
                 report,
                 start.micrograph.image.physical,

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from microdesign.core.files import digest_json
-from microdesign.core.references import PRETRAINED
+from microdesign.core.references import PRETRAINED, PRETRAINED_VOLUMES
 from microdesign.design.from_micrograph.config import FINE_TUNING, TRAINING, MicrographConfig
 from microdesign.design.from_micrograph.windows import Material
 from microdesign.learning.pretraining.config import PretrainConfig, SourceConfig
@@ -18,7 +18,7 @@ from microdesign.model.model_config import ModelConfig
 from microdesign.model.networks.config import LOCAL_GLOBAL, NetworkConfig
 
 MANY = 160
-"""Draws from which training takes batches of 64."""
+"""Draws from which training takes batches of 64, of volumes batches of 16."""
 
 
 def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> PretrainConfig:
@@ -27,13 +27,15 @@ def fine_tuning(config: MicrographConfig, material: Material, folder: Path) -> P
     minutes = FINE_TUNING * config.minutes
     return PretrainConfig(
         sources=(SourceConfig(dataset=str(material.folder), window=material.size),),
-        network=NetworkConfig(size=material.size, phases=material.phases, decoder=LOCAL_GLOBAL),
-        start=PRETRAINED,
+        network=NetworkConfig(
+            size=material.size, dimensions=material.dims, phases=material.phases, decoder=LOCAL_GLOBAL
+        ),
+        start=PRETRAINED if material.dims == 2 else PRETRAINED_VOLUMES,
         minutes=minutes,
         decay_minutes=0.7 * minutes,
         turns=material.turns,
         inverted=0.0,
-        pixels=16 * 64**2,
+        pixels=16 * 64**2 if material.dims == 2 else 4 * 32**3,
         optimizer=OptimizerConfig(
             # Four minutes on a sandstone: 30 % of the draws as alike as windows, 22 % at 3e-4 and half of it falling.
             learning_rate=1e-3,
@@ -67,7 +69,7 @@ def training(
             model=ModelConfig(network=network),
             trainable="regressor",
             epochs=60,
-            batch_size=64 if len(labelled) >= MANY else 32,
+            batch_size=(64 if material.dims == 2 else 16) // (1 if len(labelled) >= MANY else 2),
             max_minutes=TRAINING * config.minutes,
             turns=material.turns,
             flips=material.turns,

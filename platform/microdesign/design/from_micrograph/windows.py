@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,9 @@ class Material:
 
     Attributes:
         folder: Data set of the image, from which training cuts windows at random places.
-        windows: Windows that overlap by half, uint8 `(m, N, N)`.
+        windows: Windows that overlap by half, uint8 `(m, *N)`.
         size: Pixels N along each axis of a window.
+        dims: 2 of an image, 3 of a volume.
         phases: Number of phases.
         turns: Whether the material may be turned and mirrored.
     """
@@ -33,6 +35,7 @@ class Material:
     folder: Path
     windows: NDArray[np.uint8]
     size: int
+    dims: Literal[2, 3]
     phases: int
     turns: bool
 
@@ -46,19 +49,19 @@ def write_micrograph(micrograph: Micrograph, folder: Path, turns: bool | None, p
     write_labels(folder / "micrograph.npy", micrograph.labels)
     cut = cut_windows(micrograph.image, micrograph.size)
     phases = micrograph.image.n_phases
-    fractions = ((phase, (cut == phase).mean((1, 2))) for phase in range(1, phases))
+    fractions = ((phase, (cut == phase).mean(tuple(range(1, cut.ndim)))) for phase in range(1, phases))
     parts = (
         f"phase {n} takes {each.min():.3g} to {each.max():.3g}, {each.mean():.3g} in the mean" for n, each in fractions
     )
-    progress(f"{len(cut)} windows of {micrograph.size} x {micrograph.size} pixels, of which {'; '.join(parts)}")
+    progress(f"{len(cut)} windows of {' x '.join(map(str, micrograph.window))} pixels, of which {'; '.join(parts)}")
     turned = may_be_turned(cut, n_phases=phases) if turns is None else turns
     how = "as asked" if turns is not None else "by the likeness of its turned windows"
     progress(f"the material is {'' if turned else 'not '}turned and mirrored, {how}")
-    return Material(folder, cut, micrograph.size, phases, turned)
+    return Material(folder, cut, micrograph.size, micrograph.dims, phases, turned)
 
 
 def cut_windows(image: Microstructures, size: int) -> NDArray[np.uint8]:
-    """Windows `(m, N, N)` of more than one phase, which overlap by half; of a large image they lie further apart."""
-    stride = max(size // 2, math.ceil(math.sqrt(math.prod(image.shape) / MOST_WINDOWS)))
+    """Windows `(m, *N)` of more than one phase, which overlap by half; of a large image they lie further apart."""
+    stride = max(size // 2, math.ceil((math.prod(image.shape) / MOST_WINDOWS) ** (1 / len(image.shape))))
     labels = windows(image, size=size, stride=stride, split_by_region=False).labels
-    return labels[np.ptp(labels, axis=(1, 2)) > 0]
+    return labels[np.ptp(labels, axis=tuple(range(1, labels.ndim))) > 0]

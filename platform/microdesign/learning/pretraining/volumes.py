@@ -1,7 +1,7 @@
 """The start of a model of volumes: weights of images, whose convolutions then see the section across the first axis.
 
-Source: J. Carreira, A. Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017, which starts networks of videos from those
-of images. Turned volumes teach the other axes.
+Source: J. Carreira, A. Zisserman, "Quo Vadis, Action Recognition?", CVPR 2017, which starts networks of videos from
+those of images. Turned volumes teach the other axes.
 """
 
 from collections.abc import Mapping

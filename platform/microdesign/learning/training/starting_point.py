@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from microdesign.core.config import flatten
 from microdesign.core.errors import InputError
-from microdesign.core.references import PRETRAINED
+from microdesign.core.references import PRETRAINED, PRETRAINED_VOLUMES
 from microdesign.learning.training.config.train_config import TrainConfig
 from microdesign.learning.training.loop import build_model
 from microdesign.microstructure.data.manifest import DatasetManifest
@@ -84,11 +84,12 @@ def load_start(start: str, config: TrainConfig) -> Bundle:
 
 
 def resolve_start(config: TrainConfig) -> tuple[TrainConfig, str]:
-    """Returns the config without the pretrained weights where these do not fit its network, and why; else itself."""
+    """Returns the config with the pretrained weights of images or volumes; without, and why, where they do not fit."""
     if config.start != PRETRAINED:
         return config, ""
-    reason = _misfit(start_bundle(PRETRAINED), config.loop.model)
-    return (config.model_copy(update={"start": None}), reason) if reason else (config, "")
+    start = PRETRAINED if config.loop.model.network.dimensions == 2 else PRETRAINED_VOLUMES
+    reason = _misfit(start_bundle(start), config.loop.model)
+    return config.model_copy(update={"start": None if reason else start}), reason
 
 
 def resolve_padding(config: TrainConfig, data: DatasetManifest) -> TrainConfig:

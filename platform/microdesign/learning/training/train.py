@@ -11,7 +11,6 @@ from microdesign.core.errors import InputError, StorageError
 from microdesign.core.files import lock_folder, read_json, write_json, write_text
 from microdesign.core.journal import journal
 from microdesign.core.progress import Progress, silent
-from microdesign.core.references import PRETRAINED
 from microdesign.learning.data.samples import left_out
 from microdesign.learning.evaluation.evaluation import complete, evaluate_bundle, summary
 from microdesign.learning.models import bundle_folder
@@ -27,7 +26,7 @@ from microdesign.learning.training.workers.trainer import run_workers
 from microdesign.learning.training.workers.worker import run_worker
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.model.bundle import DESCRIPTION, Bundle, Description, load_bundle, save_bundle
-from microdesign.model.pretrained import start_bundle
+from microdesign.model.pretrained import FOLDERS, start_bundle
 from microdesign.model.standardization import Standardization
 from microdesign.physics.execution.resources import check_resources
 from microdesign.tracking import (
@@ -70,7 +69,7 @@ def train(
     config, reason = resolve_start(resolve_padding(config, dataset.manifest))
     if reason:
         progress(f"training starts from seeded weights: the pretrained ones do not fit ({reason})")
-    if config.start not in (None, PRETRAINED):
+    if config.start is not None and config.start not in FOLDERS:
         start = bundle_folder(config.start, Path(config.storage).resolve() / "models", uri)
         config = config.model_copy(update={"start": str(start)})
     name = config.run_name(dataset.manifest.digest)
@@ -165,7 +164,9 @@ def _fit(config: TrainConfig, standardization: Standardization, name: str, run: 
         progress(f"epoch {done}/{epochs}: {describe(metrics)}")
         progress.count(done, expected_epochs(done, metrics["progress"]), "epochs")
 
-    paths = {"dataset": config.dataset} | ({} if config.start in (None, PRETRAINED) else {"start": config.start})
+    paths = {"dataset": config.dataset} | (
+        {} if config.start is None or config.start in FOLDERS else {"start": config.start}
+    )
     resolved = {name: str(Path(path).resolve()) for name, path in paths.items()}
     settings = {
         "config": config.model_dump(mode="json") | resolved,

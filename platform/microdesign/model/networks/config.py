@@ -18,7 +18,7 @@ MOST_PIXELS, MOST_CHANNELS, MOST_STAGES, MOST_BLOCKS = 2**14, 2**14, 14, 64
 RANDOM_FIELD, LOCAL_GLOBAL, UPSAMPLING = "random_field", "local_global", "upsampling"
 
 
-PRETRAINED_SIZES = ("dimensions", "phases", "widths", "latent_kind", "latent", "field_channels", "hidden")
+PRETRAINED_SIZES = ("phases", "widths", "latent_kind", "latent", "field_channels", "hidden")
 """Settings at whose defaults the weights that the package brings fit."""
 MULTIPLE = 16
 """Sizes that the denoiser of default patches draws are its multiples."""

@@ -50,5 +50,5 @@ def start(seed: int = 0) -> Observations:
 
 def request(observations: Observations, count: int, seed: int, target: Target = TARGET, pool: int = 128) -> Request:
     nothing = np.empty((0, LATENT)), np.empty((0, len(target.names)))
-    config = RefinementConfig(pool=pool)
-    return Request(observations, nothing, [0, 1], STRATA, STRATA, target, decode, no_reserve, config, count, seed)
+    config = RefinementConfig()
+    return Request(observations, nothing, [0, 1], STRATA, STRATA, target, decode, no_reserve, config, pool, count, seed)

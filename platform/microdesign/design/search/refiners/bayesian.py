@@ -43,7 +43,7 @@ def bayesian(request: Request) -> Designs:
         if left < 1:
             break
         mine = np.flatnonzero(observations.basin == basin)
-        pool = _pool(request, process, basin, mine[np.argsort(ranks[mine])], config.pool // served, stream)
+        pool = _pool(request, process, basin, mine[np.argsort(ranks[mine])], request.pool // served, stream)
         pool = pool.joined(request.reserve(basin))
         baseline, pending = np.flatnonzero(np.isin(kept, mine)), (pending_z, pending_predicted)
         chosen = process.choose(baseline, pending, (pool.z, pool.predicted), min(share, left), request.seed)

@@ -11,7 +11,9 @@ STALLED = 4
 class RefinementConfig(Config):
     """Size and pace of the refinement."""
 
-    pool: int = Field(128, ge=8, description="latents drawn and decoded for each request")
+    pool: int | None = Field(
+        None, ge=8, description="latents drawn and decoded for each request; null: 128, of volumes 48"
+    )
     radius: float = Field(
         0.6, gt=0, description="first radius of a trust region, in standard deviations of the component"
     )

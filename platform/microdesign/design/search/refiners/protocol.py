@@ -69,7 +69,8 @@ class Request:
         decode: Decodes and screens latents.
         reserve: The draws that physics has not seen, of a basin's component and distinct from the other basins: the
             record may tell now that some of them are better than they seemed.
-        config: Sizes.
+        config: Radii and quantiles.
+        pool: How many latents to draw and decode.
         count: Designs to propose.
         seed: Of every draw.
         jacobian: Derivatives `(n, P, D)` of the predictions at latents `(n, D)`; None where the model has none.
@@ -84,6 +85,7 @@ class Request:
     decode: Decode
     reserve: Callable[[int], Designs]
     config: RefinementConfig
+    pool: int
     count: int
     seed: int
     jacobian: Callable[[np.ndarray], np.ndarray | None] = lambda z: None

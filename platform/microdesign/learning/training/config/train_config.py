@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from microdesign.core.config import Config
 from microdesign.core.files import digest_json
-from microdesign.core.references import PRETRAINED
+from microdesign.core.references import PRETRAINED, PRETRAINED_VOLUMES
 from microdesign.learning.training.config.feedback_config import PhysicsFeedbackConfig
 from microdesign.learning.training.config.loop_config import LoopConfig
 from microdesign.learning.training.config.resources import ResourcesConfig
@@ -37,8 +37,8 @@ class TrainConfig(Config):
     start: str | None = Field(
         PRETRAINED,
         description="the model whose weights training starts from: a bundle's folder, on a cluster one that all nodes "
-        "see, or models:/NAME@ALIAS; pretrained: the encoder and decoder that the package brings, where they fit the "
-        "network; null: seeded weights",
+        "see, or models:/NAME@ALIAS; pretrained: the encoder and decoder of images, or of volumes, that the package "
+        "brings, where they fit the network; null: seeded weights",
     )
     loop: LoopConfig = Field(LoopConfig(), description="model, objective, optimizer, and how long to train")
     physics_feedback: PhysicsFeedbackConfig | None = Field(
@@ -54,7 +54,7 @@ class TrainConfig(Config):
         if self.loop.trainable == "regressor":
             needed = {"start": self.start, "properties": self.properties}
             for name, value in needed.items():
-                if not value or value == PRETRAINED:
+                if not value or value in (PRETRAINED, PRETRAINED_VOLUMES):
                     raise ValueError(
                         f"loop.trainable regressor is not supported without {name}: fine-tuning trains the "
                         f"regressor of a finished model; set {name}"
