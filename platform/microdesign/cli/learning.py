@@ -107,7 +107,10 @@ def predict(
 
 @app.command()
 def draw(
-    model: Annotated[str, typer.Argument(help="Bundle folder, models:/NAME@ALIAS, http://HOST:PORT, or pretrained.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="Bundle folder, models:/NAME@ALIAS, http://HOST:PORT, pretrained, or pretrained-volumes."),
+    ],
     out: Annotated[Path, typer.Option(help="The file, or without a suffix the folder, to make; as `data convert`.")],
     like: Annotated[
         list[Path] | None, typer.Option(metavar="IMAGE", help="An image to draw like; repeat for several.")

@@ -31,7 +31,7 @@ _VOLUMES: Mapping[str, Any] = {
         "epochs": 40,
         "max_minutes": 7,
         "batch_size": 16,
-        "model": {"network": {"dimensions": 3, "size": 32, "widths": (8, 16, 32, 64)}},
+        "model": {"network": {"dimensions": 3, "size": 32}},
     },
     "campaign": {"candidates": 3, "goal": 0.02, "patience": 40, "evaluations": 120},
 }

@@ -1,5 +1,6 @@
 """Draws over the range of windows: latents beyond them, periodic images of two phases, shards that are kept."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,14 @@ from microdesign.design.from_micrograph.draws import draw_dataset, encode_window
 from microdesign.design.from_micrograph.latents import BEYOND, spread_latents
 from microdesign.design.from_micrograph.likeness import likeness_limit
 from microdesign.design.from_micrograph.micrograph import read_micrograph
+from microdesign.design.from_micrograph.settings import fine_tuning
 from microdesign.design.from_micrograph.windows import write_micrograph
+from microdesign.learning.pretraining.loop import initial_model
 from microdesign.microstructure.data.dataset import Dataset
+from microdesign.microstructure.io.options import ReadOptions
 from microdesign.model.bundle import Bundle, Description
 from microdesign.model.model_config import ModelConfig
+from microdesign.model.pretrained import start_bundle
 from microdesign.model.prior.config import STANDARD, PriorConfig
 from microdesign.model.standardization import Standardization
 from microdesign.model.vae import VAERegression
@@ -28,10 +33,10 @@ def bundle() -> Bundle:
     return of_phases(2)
 
 
-def of_phases(phases: int) -> Bundle:
+def of_phases(phases: int, dimensions: int = 2) -> Bundle:
     torch.manual_seed(0)
     network = {"size": 32, "phases": phases, "widths": [8, 8], "latent": 4, "hidden": 16, "decoder": "local_global"}
-    network |= {"denoiser": {"width": 8, "depth": 1, "steps": 2}}
+    network |= {"dimensions": dimensions, "denoiser": {"width": 8, "depth": 1, "steps": 2}}
     config = ModelConfig.model_validate({"network": network, "prior": PriorConfig(kind=STANDARD)})
     nothing = Standardization(names=(), units=(), offsets=(), scales=())
     description = Description(model=config, standardization=nothing, weights="some weights")
@@ -70,6 +75,24 @@ def test_three_phases(tmp_path: Path) -> None:
     found = likeness_limit(MicrographConfig.model_validate(given), material, Dataset.open(tmp_path / "drawn"), silent)
     assert found is not None
     assert found >= 1
+
+
+def test_volumes(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", md.generate("Spinodal", 1, (48, 48, 64), seed=2).labels[0])
+    micrograph = read_micrograph(tmp_path / "a.npy", options=ReadOptions(dims=3))
+    progress = Recorded()
+    material = write_micrograph(micrograph, tmp_path / "windows", True, progress)
+    assert (material.dims, material.turns) == (3, True)
+    assert "windows of 32 x 32 x 32 pixels" in progress.texts[0]
+    drawn = draw_dataset(of_phases(2, dimensions=3), material.windows, tmp_path / "drawn", 3, 0).load().labels
+    assert drawn.shape == (3, 32, 32, 32)
+    given = {"micrograph": "a.npy", "materials": {"phases": [{"k": 1}, {"k": 2}]}, "target": {"kz": 1.5}}
+    settings = fine_tuning(MicrographConfig.model_validate(given), material, tmp_path)
+    assert settings.start == "pretrained-volumes"
+    before, after = start_bundle(settings.start).model, initial_model(settings)
+    assert torch.equal(before.decoder.denoiser.first.weight, after.decoder.denoiser.first.weight)
+    # Volumes of more phases begin by what those weights know, too.
+    assert initial_model(fine_tuning(MicrographConfig.model_validate(given), replace(material, phases=3), tmp_path))
 
 
 def test_designs_are_held_to_what_draws_can_be(bundle: Bundle, tmp_path: Path) -> None:

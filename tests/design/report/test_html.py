@@ -9,10 +9,10 @@ import matplotlib.image
 import numpy as np
 
 from microdesign.core.pixels import Pixel
-from microdesign.design.report.export import write_design, write_image, write_labels
+from microdesign.design.report.export import data_uri, write_design, write_image, write_labels
 from microdesign.design.report.figures import candidates_figure, gallery_figure
 from microdesign.design.report.html import report_campaign, write_report
-from microdesign.design.report.reference_pictures import whole_picture
+from microdesign.design.report.reference_pictures import part_picture, whole_picture
 from microdesign.design.report.result_parts import ConstraintRange, ReferenceResult
 from microdesign.design.report.verdict import TradeOff, Verdict
 from microdesign.design.target.distance_to_data import DistanceToData
@@ -132,6 +132,10 @@ def test_the_image_that_a_target_comes_from_stands_beside(tmp_path: Path) -> Non
     assert "<b>Micrograph</b>, 18 x 16 pixels" in page
     assert "<td>micrograph</td><td>3.21</td>" in page
     assert next(row for row in result.table.rows if row[0] == "micrograph")[2] == "3.21"
+    # Of a volume the part is a volume, of the size of designs.
+    volume = np.zeros((12, 8, 8), np.uint8)
+    volume[8:, :4, 4:] = 1
+    assert part_picture(volume, 4) == data_uri(np.zeros((4, 4, 4), np.uint8))
     # Of a large image the picture stays small.
     sizes = [decoded(whole_picture(np.zeros(shape, np.uint8))).shape for shape in ((60, 90), (600, 500), (3000, 2000))]
     assert sizes == [(180, 120), (250, 300), (333, 500)]

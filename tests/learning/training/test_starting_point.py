@@ -105,6 +105,8 @@ def test_the_pretrained_weights_are_taken_where_they_fit() -> None:
         config = TrainConfig.model_validate({"dataset": "", "loop": {"model": {"network": network}}})
         resolved, why = resolve_start(config)
         assert (resolved.start, reason in why) == ("pretrained" if not reason else None, True), network
+    volumes = {"dataset": "", "loop": {"model": {"network": {"dimensions": 3, "size": 32}}}}
+    assert resolve_start(TrainConfig.model_validate(volumes))[0].start == "pretrained-volumes"
 
 
 def test_the_padding_follows_the_images_unless_it_is_set() -> None:

@@ -106,8 +106,12 @@ class AskTell(CampaignProgress):
 
     @property
     def seconds_left(self) -> float | None:
-        """What is left of the budget of wall time; None without one."""
-        return None if self.config.minutes is None else max(0.0, 60 * self.config.minutes - self.clock)
+        """What is left of the budget of wall time, which the first proposal starts; None without one."""
+        if self.config.minutes is None:
+            return None
+        # The initial design takes a minute or two where draws are volumes: a short budget would end before it.
+        begun = self.ledger.trials[0].timings.get("proposed_at", 0.0) if self.ledger.trials else self.clock
+        return max(0.0, 60 * self.config.minutes - (self.clock - begun))
 
     @property
     def open(self) -> list[Trial]:
@@ -204,7 +208,7 @@ class AskTell(CampaignProgress):
             return f"all {len(candidates)} candidates are within {config.goal:.2%}{both}"
         if len(done) >= config.most_designs:
             return f"the budget of {config.evaluations} evaluations is spent"
-        if config.minutes is not None and done and self.clock >= 60 * config.minutes:
+        if self.seconds_left == 0:
             return f"the budget of {config.minutes:g} minutes is spent"
         spent = sum(trial.seconds for trial in self.ledger.trials) * config.cpus / 3600
         if config.core_hours is not None and spent >= config.core_hours:

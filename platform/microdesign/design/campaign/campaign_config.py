@@ -111,7 +111,7 @@ class SearchConfig(Config):
     per_round: int = Field(8, ge=1, description="most designs that are proposed at a time")
     evaluations: int = Field(400, ge=2, description="budget of physics evaluations")
     minutes: float | None = Field(
-        None, gt=0, description="budget of wall time, pauses left out; it ends no search before the first result"
+        None, gt=0, description="budget of wall time from the first proposal on, pauses left out; null is no limit"
     )
     core_hours: float | None = Field(None, gt=0, description="budget of processor time of physics; None is no limit")
     checks: int = Field(

@@ -332,7 +332,9 @@ class _Engine:
         candidates, config = campaign.candidates(), campaign.config
         images, new = config.images_per_design, self._reported - self._resumed
         rate = 60 * images * new / max(time.monotonic() - self._started, 1e-9)
-        budget = "" if config.minutes is None else f", {campaign.clock / 60:.1f} of at most {config.minutes:g} min"
+        left = campaign.seconds_left
+        spent = 0.0 if config.minutes is None or left is None else config.minutes - left / 60
+        budget = "" if left is None else f", {spent:.1f} of at most {config.minutes:g} min"
         designs = f" of {self._reported} designs" if config.robust else ""
         self._progress(
             f"{self._reported * images} of at most {config.evaluations} evaluations{designs}{budget}, "

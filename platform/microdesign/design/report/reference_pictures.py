@@ -1,6 +1,7 @@
 """Pictures of the image beside the candidates: all of it, and a part of it at the candidates' scale."""
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ WIDEST = 512
 
 
 def whole_picture(labels: NDArray[np.uint8], aspect: Sequence[float] = ()) -> str:
-    """The picture of labels uint8 `(X, Y)` as a `data:` URI, at most `WIDEST` pixels or one a label."""
+    """The picture of labels uint8 `(*N)` as a `data:` URI, at most `WIDEST` pixels or one a label."""
     labels = in_proportion(labels, aspect)
     step = -(-max(labels.shape) // WIDEST)
     grey = picture(labels, scale=1)
@@ -27,11 +28,7 @@ def whole_picture(labels: NDArray[np.uint8], aspect: Sequence[float] = ()) -> st
 
 def part_picture(labels: NDArray[np.uint8], size: int, pixel: Pixel = UNKNOWN) -> str:
     """The picture of a window of `size` pixels as a `data:` URI, of that on a grid with the most usual fraction."""
-    corners = [(x, y) for x in _starts(labels.shape[0], size) for y in _starts(labels.shape[1], size)]
-    windows = [labels[x : x + size, y : y + size] for x, y in corners]
+    corners = product(*(range(0, max(1, n - size + 1), size) for n in labels.shape))
+    windows = [labels[tuple(slice(start, start + size) for start in corner)] for corner in corners]
     away = [abs(float(window.mean()) - float(labels.mean())) for window in windows]
     return data_uri(windows[int(np.argmin(away))], pixel=pixel)
-
-
-def _starts(length: int, size: int) -> range:
-    return range(0, max(1, length - size + 1), size)

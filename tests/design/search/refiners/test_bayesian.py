@@ -134,6 +134,25 @@ def test_a_property_that_the_model_does_not_know_is_approached_by_what_the_proce
         assert np.median(towards) > 1.1 * np.median(explored)
 
 
+def test_where_every_image_carries_nothing_steps_still_lead_to_the_target():
+    """Pores cut all of them, so that Ex is 0 by physics; the model sees where it would grow."""
+    decoded: list[np.ndarray] = []
+
+    def kept(basin: int, z: np.ndarray, component: np.ndarray, parent: tuple[str, ...]) -> Designs:
+        decoded.append(z)
+        return decode(basin, z, component, parent)
+
+    observations = start()
+    cut = observations.verified * np.array([0.0, 1.0])
+    observations = Observations(**{**vars(observations), "verified": cut})
+    asked = Request(**{**vars(request(observations, 1, seed=1)), "decode": kept, "jacobian": jacobian})
+    with np.errstate(all="raise"):
+        bayesian(asked)
+    explored, towards = (physics(z)[:, 0] for z in decoded)
+    assert len(towards) > 10
+    assert np.median(towards) > np.median(explored)
+
+
 def test_on_the_way_to_an_optimum_the_prior_may_be_thinner():
     """5.5 standard deviations in six dimensions: a few draws of a hundred thousand."""
     z, component = np.zeros((1, LATENT)), np.zeros(1, int)

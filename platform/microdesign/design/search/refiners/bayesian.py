@@ -108,7 +108,9 @@ def _pool(
     wanted = _wanted(observations.verified[centres], target)
     if len(explored) <= len(target.names) + 1 or not wanted.any():
         return explored
-    scale = np.abs(observations.verified).mean(0)
+    # Where pores cut every image so far, a property is 0 in all of them.
+    usual, asked = (np.abs(values).mean(0) for values in (observations.verified, wanted))
+    scale = np.select([usual > 0, asked > 0], [usual, asked], 1.0)
     distinct, place = np.unique(centres, return_inverse=True)
     jacobian = request.jacobian(observations.z[distinct])
     fitted = _slope(explored.z / std, process.expected(explored.z, explored.predicted) / scale)
