@@ -76,7 +76,7 @@ def design(
         typer.Option(
             "--from",
             metavar="MICROGRAPH",
-            help="An image of two phases or more: a model is fine-tuned on it, and designs are like it. The options of "
+            help="An image, or with --dims 3 a volume, of two phases or more: a model is fine-tuned on it, and designs are like it. The options of "
             "images are about this file.",
         ),
     ] = None,
