@@ -76,8 +76,8 @@ def design(
         typer.Option(
             "--from",
             metavar="MICROGRAPH",
-            help="An image, or with --dims 3 a volume, of two phases or more: a model is fine-tuned on it, and designs are like it. The options of "
-            "images are about this file.",
+            help="An image, or with --dims 3 a volume, of two phases or more: a model is fine-tuned on it, and designs "
+            "are like it. The options of images are about this file.",
         ),
     ] = None,
     materials: Annotated[

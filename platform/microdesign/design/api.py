@@ -73,7 +73,8 @@ def design(
             "tolerance": 0.02, "constraints": {"volume_fraction": [0.3, 0.5]}}`. With `from_` a number may be a multiple
             of the micrograph's own value: `{"Ex": {"times": 1.15}, "kx": "match", "ky": {"at_most": "1.2x"}}`.
         from_: File of one segmented image of two phases or more, of any format that `read` knows, of 32 pixels or more
-            along each axis; with `dims=3` a volume. Needs `materials`; takes the fields of `MicrographConfig` as further settings, above all `minutes`.
+            along each axis; with `dims=3` a volume. Needs `materials`; takes the fields of `MicrographConfig` as
+            further settings, above all `minutes`.
         materials: The phases, as a list of mappings, a YAML file or `Materials`; those of the model when None.
         dataset: Labelled data set for novelty, baselines and the target's distance to it; needed where the target does
             not fix all of the model's properties.
