@@ -45,7 +45,9 @@ def test_what_is_no_micrograph(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             read_micrograph(tmp_path / "a.npy")
     np.save(tmp_path / "a.npy", np.zeros((300, 300, 300), np.uint8))
-    with pytest.raises(InputError, match=r"has 300 x 300 x 300 voxels; expected at most 16777216, .* or a section"):
+    with pytest.raises(
+        InputError, match=r"has 300 x 300 x 300 voxels; expected at most 16777216: a part of it, or a section"
+    ):
         read_micrograph(tmp_path / "a.npy", options=ReadOptions(dims=3))
     np.save(tmp_path / "a.npy", np.tile(STRIPES, (64, 1)))
     with pytest.raises(InputError, match=r"has 64 x 64 pixels; expected 96 or more along each axis"):

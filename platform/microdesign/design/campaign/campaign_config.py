@@ -149,16 +149,6 @@ class SearchConfig(Config):
         "7 evaluations, on a grid of twice the pixels, and all of them count in the budget",
     )
     robustness: RobustnessConfig = RobustnessConfig()
-
-    def effort(self, dims: int) -> "Effort":
-        """How many latents are drawn of images (2) or volumes (3), where the settings leave it open."""
-        samples, corrected, pool = (512, 64, 128) if dims == 2 else (128, 16, 48)
-        return Effort(
-            samples=self.samples or samples,
-            corrected=corrected if self.corrected is None else self.corrected,
-            pool=self.refinement.pool or pool,
-        )
-
     random_baseline: bool = Field(
         True,
         description="after the search, outside its budgets: the best of as many blind draws as it took evaluations",
@@ -183,6 +173,15 @@ class SearchConfig(Config):
     def most_designs(self) -> int:
         """Designs that the budget of evaluations is enough for."""
         return self.evaluations // self.images_per_design
+
+    def effort(self, dims: int) -> Effort:
+        """How many latents are drawn of images (2) or volumes (3), where the settings leave it open."""
+        samples, corrected, pool = (512, 64, 128) if dims == 2 else (128, 16, 48)
+        return Effort(
+            samples=self.samples or samples,
+            corrected=corrected if self.corrected is None else self.corrected,
+            pool=self.refinement.pool or pool,
+        )
 
     def physics(self, evaluator: Evaluator) -> Evaluator:
         """What evaluates the designs: the evaluator itself, or, of a robust campaign, that of all their variants."""

@@ -332,9 +332,8 @@ class _Engine:
         candidates, config = campaign.candidates(), campaign.config
         images, new = config.images_per_design, self._reported - self._resumed
         rate = 60 * images * new / max(time.monotonic() - self._started, 1e-9)
-        left = campaign.seconds_left
-        spent = 0.0 if config.minutes is None or left is None else config.minutes - left / 60
-        budget = "" if left is None else f", {spent:.1f} of at most {config.minutes:g} min"
+        left, most = campaign.seconds_left, config.minutes
+        budget = "" if left is None or most is None else f", {most - left / 60:.1f} of at most {most:g} min"
         designs = f" of {self._reported} designs" if config.robust else ""
         self._progress(
             f"{self._reported * images} of at most {config.evaluations} evaluations{designs}{budget}, "

@@ -19,7 +19,7 @@ from microdesign.model.networks.config import LEAST_SIZE, MULTIPLE
 USUAL_SIZE: Mapping[int, int] = {2: 64, 3: 32}
 """Pixels along each axis of windows of an image, and of a volume, where it has room for several."""
 MOST_VOXELS = 2**24
-"""Voxels of a volume that is solved as a whole: a quarter of an hour of a core, and 10 GB."""
+"""Voxels of a volume that is solved as a whole for its own values: eight times what takes half a minute of a core."""
 MOST_PHASES = 9
 """Labels up to which an image counts as one of many phases, and not as a grey one."""
 _ISOTROPIC = 0.6
@@ -78,8 +78,8 @@ def read_micrograph(
         raise InputError(f"{path}: holds {n} {'images' if len(image.shape) == 2 else 'volumes'}; expected one of them.")
     if len(image.shape) == 3 and image.labels.size > MOST_VOXELS:
         raise InputError(
-            f"{path}: has {' x '.join(map(str, image.shape))} voxels; expected at most {MOST_VOXELS}, whose properties "
-            "are known in a quarter of an hour: a part of it, or a section, such as --section z=0."
+            f"{path}: has {' x '.join(map(str, image.shape))} voxels; expected at most {MOST_VOXELS}: "
+            "a part of it, or a section, such as --section z=0."
         )
     if min(image.shape) < (size or LEAST_SIZE):
         wanted = f"of size {size}" if size else "of the smallest size"
