@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import microdesign as md
+from microdesign.core.errors import InputError
 from microdesign.microstructure.generators.registry import generate
 
 
@@ -48,3 +49,17 @@ def test_needles_of_twice_the_pixels_are_as_long_and_as_wide() -> None:
 def test_it_knows_no_properties() -> None:
     with pytest.raises(md.InputError, match="The target names Ex; expected none, since the model knows no properties"):
         md.draw(target={"Ex": 3.0})
+
+
+def test_volumes_like_a_volume(tmp_path: Path) -> None:
+    """An array of three similar axes is one volume to a model of volumes, and nothing has to be said."""
+    volume = md.generate("Spinodal", 1, (32, 32, 32), seed=3).labels[0]
+    np.save(tmp_path / "volume.npy", volume)
+    drawn = md.draw("pretrained-volumes", like=tmp_path / "volume.npy", n=2, size=(48, 32, 32), seed=1).labels
+    assert drawn.shape == (2, 48, 32, 32)
+    assert np.abs(drawn.mean((1, 2, 3)) - volume.mean()).max() < 1e-4
+    # Outlines are about as many as the volume's: draws are no noise, and no single blob.
+    outline = [np.mean([np.mean(x != np.roll(x, 1, axis)) for axis in range(3)]) for x in (volume, *drawn)]
+    assert outline[1:] == pytest.approx(outline[:1] * 2, rel=0.25)
+    with pytest.raises(InputError, match="holds one phase alone"):
+        md.draw("pretrained-volumes", like=np.zeros((32, 32, 32), np.uint8))

@@ -10,6 +10,7 @@ from microdesign.core.pixels import Pixel, check_edges, shown_edges
 from microdesign.core.progress import Progress, silent
 from microdesign.learning.models import load
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.model.networks.config import described_shape
 from microdesign.physics.label_images import LabelImages, LabelStack, label_stacks
 from microdesign.surrogate.protocol import DrawRequest, Surrogate
 
@@ -47,10 +48,11 @@ def draw(
         (1, 32, 32, 32)
 
     Args:
-        model: What `md.load` takes, or a loaded model; `pretrained`, which the package brings, knows two-phase images
-            and no properties.
-        like: Images to draw like: an array `(X, Y)` or `(m, X, Y)`, a `Microstructures`, or files; of at least 32
-            pixels and any size if the decoder is local_global.
+        model: What `md.load` takes, or a loaded model; `pretrained` and `pretrained-volumes`, which the package brings,
+            know two-phase images and volumes, and no properties.
+        like: Images to draw like: an array `(X, Y)` or `(m, X, Y)`, of a model of volumes `(X, Y, Z)` or
+            `(m, X, Y, Z)`, a `Microstructures`, or files; of at least 32 pixels and any size if the decoder is
+            local_global.
         target: A value for each property of the model, in its units.
         n: Realisations, of each image.
         seed: The same seed gives the same realisations.
@@ -74,12 +76,14 @@ def draw(
     """
     request = DrawRequest(None if target is None else dict(target), n, seed, size, component, dims, per_axis)
     request.check(images=like is not None)
-    stacks = [] if like is None else label_stacks(like)[0]
+    surrogate = load(model, token=token, tracking_uri=tracking_uri) if isinstance(model, str | Path) else model
+    described = surrogate.describe()
+    # To a model of volumes three axes are one volume.
+    of_volumes = len(described_shape(described["model"]["network"])) == 3
+    stacks = [] if like is None else label_stacks(like, 3 if of_volumes else None)[0]
     given = [each.labels for each in stacks]
     if per_axis and len({labels.shape[1:] for labels in given}) == 1:
         given = [np.concatenate(given)]
-    surrogate = load(model, token=token, tracking_uri=tracking_uri) if isinstance(model, str | Path) else model
-    described = surrogate.describe()
     pixel = _pixel(Pixel.of(described), stacks)
     if pixel.aspect and dims == 3 and len(pixel.aspect) == 2:
         raise InputError(
