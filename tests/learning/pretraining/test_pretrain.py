@@ -92,6 +92,14 @@ def test_weights_of_images_start_volumes() -> None:
         torch.testing.assert_close(seen, given.unsqueeze(2).expand_as(seen), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize("other", [{"depth": 2}, {"phases": 3}, {"latent": 8}])
+def test_other_networks_for_volumes_do_not_start_from_images(other: dict[str, Any]) -> None:
+    network = {"dimensions": 3, "size": 32, "decoder": "local_global"} | other
+    values = {"sources": [{"dataset": "none"}], "network": network, "start": "pretrained"}
+    with pytest.raises(InputError, match="start: pretrained is of another architecture"):
+        initial_model(validate_config(PretrainConfig, values, "the test's settings"))
+
+
 def test_batches_of_many_phases(tmp_path: Path) -> None:
     folder = md.write(tmp_path / "many", md.generate("Polycrystal", 20, (32, 32), n_phases=3))
     x, _ = Batches(config(folder, sources=[{"dataset": str(folder)}]).sources, 4 * 32**2, 0.5, seed=0, phases=3).batch(

@@ -27,12 +27,17 @@ def for_volumes(weights: Mapping[str, Tensor], model: VAERegression) -> dict[str
     Args:
         weights: State of a model of two-phase images.
         model: The same networks for volumes, with seeded weights.
+
+    Raises:
+        RuntimeError: They are not the same.
     """
     seeded = model.state_dict()
     assert model.features is not None  # of a latent vector, as the decoder local_global has it
     spectral = model.features.spectral.features
     found: dict[str, Tensor] = {}
     for name, own in seeded.items():
+        if name not in weights:
+            raise RuntimeError(f"it has no {name}")
         given = weights[name]
         if given.shape == own.shape:
             found[name] = given
