@@ -83,7 +83,7 @@ def test_volumes(tmp_path: Path) -> None:
     progress = Recorded()
     material = write_micrograph(micrograph, tmp_path / "windows", True, progress)
     assert (material.dims, material.turns) == (3, True)
-    assert "windows of 32 x 32 x 32 pixels" in progress.texts[0]
+    assert "windows of 32 x 32 x 32 voxels" in progress.texts[0]
     drawn = draw_dataset(of_phases(2, dimensions=3), material.windows, tmp_path / "drawn", 3, 0).load().labels
     assert drawn.shape == (3, 32, 32, 32)
     given = {"micrograph": "a.npy", "materials": {"phases": [{"k": 1}, {"k": 2}]}, "target": {"kz": 1.5}}

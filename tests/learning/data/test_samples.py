@@ -107,7 +107,7 @@ def test_images_that_the_model_does_not_take() -> None:
         (
             (17, 17, 17),
             2,
-            "17 x 17 x 17 pixels in 2 phases, the model takes 17 x 17 pixels in 2; "
+            "17 x 17 x 17 voxels in 2 phases, the model takes 17 x 17 pixels in 2; "
             "set loop.model.network.dimensions to 3",
         ),
         (

@@ -22,7 +22,8 @@ from microdesign.physics.evaluators.fft import FFTEvaluator
 from microdesign.physics.evaluators.protocol import Values
 from microdesign.physics.evaluators.resolver import load_evaluator
 from microdesign.physics.execution import parallel
-from microdesign.physics.execution.labelling import label_dataset
+from microdesign.physics.execution import store as store_module
+from microdesign.physics.execution.labelling import UNFINISHED, label_dataset
 from microdesign.physics.execution.parallel import batch_size_for, evaluate_shards
 from microdesign.physics.execution.store import ResultStore
 from microdesign.physics.materials import Materials
@@ -130,7 +131,7 @@ def test_results_are_on_disk_before_the_stream_ends(
     source: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever is killed meanwhile has them."""
-    monkeypatch.setattr(parallel, "STORE_SECONDS", 0)
+    monkeypatch.setattr(store_module, "STORE_SECONDS", 0)
     store, images = ResultStore(tmp_path / "results"), source.read_shard(0).labels[:6]
     stream = parallel.evaluate_stream(Fraction(tmp_path / "seen"), images, MATERIALS, batch_size=2, store=store)
     for number, _ in enumerate(stream, start=1):
@@ -185,12 +186,12 @@ KILLED = """
     from pathlib import Path
     from microdesign.physics.execution.cluster import connected
     from microdesign.microstructure.data.dataset import Dataset
-    from microdesign.physics.execution import parallel
+    from microdesign.physics.execution import parallel, store
     from microdesign.physics.execution.labelling import label_dataset
     from microdesign.physics.materials import Materials
     from slow_fraction import SlowFraction
 
-    parallel.SMALL = 0
+    parallel.SMALL, store.STORE_SECONDS = {small}, 0
     materials = Materials.model_validate({{"phases": [{{"E": 1, "nu": 0.3, "k": 1}}, {{"E": 10, "nu": 0.3, "k": 10}}]}})
     with connected():
         source = Dataset.open({source!r})
@@ -217,12 +218,15 @@ SLOW = """
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_at_the_missing_shards(source: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("small", [0, parallel.SMALL], ids=["pipeline", "loop"])
+def test_killed_it_goes_on_at_the_missing_images(source: Dataset, tmp_path: Path, small: int) -> None:
     seen, out = tmp_path / "seen", tmp_path / "out"
     seen.mkdir()
     (tmp_path / "slow_fraction.py").write_text(textwrap.dedent(SLOW))
     script = tmp_path / "run.py"
-    script.write_text(textwrap.dedent(KILLED).format(source=str(source.folder), out=str(out), seen=str(seen)))
+    script.write_text(
+        textwrap.dedent(KILLED).format(source=str(source.folder), out=str(out), seen=str(seen), small=small)
+    )
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RAY_")}
     # On the Ray of these tests, by which processes of other programs are known by a token.
@@ -241,6 +245,7 @@ def test_killed_it_goes_on_at_the_missing_shards(source: Dataset, tmp_path: Path
     first.wait()
     kept = {path.name: path.stat().st_mtime_ns for path in out.glob("*.parquet")}
     assert 2 <= len(kept) < 6
+    stored = len(ResultStore(out / UNFINISHED))
     time.sleep(2)  # Ray's workers notice that their driver is gone.
     before = {path.name for path in seen.iterdir()}
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=False)
@@ -253,4 +258,6 @@ def test_killed_it_goes_on_at_the_missing_shards(source: Dataset, tmp_path: Path
     for number in finished:
         assert not again & {digest(image.tobytes()) for image in source.read_shard(number).labels}
     images = source.load()
+    assert len(again) == len({digest(image.tobytes()) for image in images.labels}) - stored
+    assert not (out / UNFINISHED).exists()
     np.testing.assert_allclose(labelled.load().properties["Ex"], images.labels.mean((1, 2)))

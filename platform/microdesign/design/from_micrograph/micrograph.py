@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
 from microdesign.microstructure.data.container import Microstructures
+from microdesign.microstructure.data.sizes import with_unit
 from microdesign.microstructure.io.options import NO_OPTIONS, ReadOptions
 from microdesign.microstructure.io.readers import read_images
 from microdesign.microstructure.statistics.population import Population
@@ -78,13 +79,13 @@ def read_micrograph(
         raise InputError(f"{path}: holds {n} {'images' if len(image.shape) == 2 else 'volumes'}; expected one of them.")
     if len(image.shape) == 3 and image.labels.size > MOST_VOXELS:
         raise InputError(
-            f"{path}: has {' x '.join(map(str, image.shape))} voxels; expected at most {MOST_VOXELS}: "
+            f"{path}: has {with_unit(image.shape)}; expected at most {MOST_VOXELS}: "
             "a part of it, or a section, such as --section z=0."
         )
     if min(image.shape) < (size or LEAST_SIZE):
         wanted = f"of size {size}" if size else "of the smallest size"
         raise InputError(
-            f"{path}: has {' x '.join(map(str, image.shape))} pixels; expected {size or LEAST_SIZE} or more along each "
+            f"{path}: has {with_unit(image.shape)}; expected {size or LEAST_SIZE} or more along each "
             f"axis, a window {wanted}."
         )
     found = np.unique(image.labels)

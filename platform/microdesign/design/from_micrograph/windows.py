@@ -13,6 +13,7 @@ from microdesign.design.from_micrograph.micrograph import Micrograph, may_be_tur
 from microdesign.design.report.export import write_labels
 from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.dataset import DatasetWriter
+from microdesign.microstructure.data.sizes import with_unit
 from microdesign.microstructure.windows.windows_dataset import windows
 
 MOST_WINDOWS = 1000
@@ -53,7 +54,7 @@ def write_micrograph(micrograph: Micrograph, folder: Path, turns: bool | None, p
     parts = (
         f"phase {n} takes {each.min():.3g} to {each.max():.3g}, {each.mean():.3g} in the mean" for n, each in fractions
     )
-    progress(f"{len(cut)} windows of {' x '.join(map(str, micrograph.window))} pixels, of which {'; '.join(parts)}")
+    progress(f"{len(cut)} windows of {with_unit(micrograph.window)}, of which {'; '.join(parts)}")
     turned = may_be_turned(cut, n_phases=phases) if turns is None else turns
     how = "as asked" if turns is not None else "by the likeness of its turned windows"
     progress(f"the material is {'' if turned else 'not '}turned and mirrored, {how}")

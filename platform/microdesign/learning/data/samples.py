@@ -12,6 +12,7 @@ from microdesign.microstructure.data.dataset import Dataset
 from microdesign.microstructure.data.manifest import SplitName
 from microdesign.microstructure.data.places import overlap
 from microdesign.microstructure.data.shards import pack
+from microdesign.microstructure.data.sizes import with_unit
 from microdesign.model.networks.config import NetworkConfig
 
 
@@ -168,18 +169,14 @@ def check_images(shape: Sequence[int], n_phases: int, network: NetworkConfig) ->
     change = {name: value for name, value in needed.items() if value != getattr(network, name)}
     if change:
         raise InputError(
-            f"The data set's images have {_described(shape)} in {n_phases} phases, the model takes "
-            f"{_described(network.shape)} in {network.phases}; "
+            f"The data set's images have {with_unit(shape)} in {n_phases} phases, the model takes "
+            f"{with_unit(network.shape)} in {network.phases}; "
             f"set {', '.join(f'loop.model.network.{name} to {_in_yaml(value)}' for name, value in change.items())}."
         )
 
 
 def _in_yaml(value: int | tuple[int, ...]) -> str:
     return str(value) if isinstance(value, int) else f"[{', '.join(map(str, value))}]"
-
-
-def _described(shape: Sequence[int]) -> str:
-    return f"{' x '.join(map(str, shape))} pixels"
 
 
 def check_varied(dataset: Dataset) -> None:

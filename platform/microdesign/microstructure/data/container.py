@@ -15,6 +15,7 @@ from microdesign.core.pixels import Pixel, shown_edges
 from microdesign.core.properties import is_signed
 from microdesign.core.units import length_unit, shown_unit
 from microdesign.microstructure.data.places import Place
+from microdesign.microstructure.data.sizes import with_unit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,9 +129,9 @@ class Microstructures:
         return labels.copy() if copy and labels is self.labels else labels
 
     def __repr__(self) -> str:
-        kind, element = ("image", "pixels") if len(self.shape) == 2 else ("volume", "voxels")
+        kind = "image" if len(self.shape) == 2 else "volume"
         parts = [
-            f"{len(self)} {kind}{'' if len(self) == 1 else 's'} of {' x '.join(map(str, self.shape))} {element}",
+            f"{len(self)} {kind}{'' if len(self) == 1 else 's'} of {with_unit(self.shape)}",
             f"{self.n_phases} phase{'' if self.n_phases == 1 else 's'}",
         ]
         if len(self) >= 1 and self.n_phases <= _MOST_FRACTIONS:

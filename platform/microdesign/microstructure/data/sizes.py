@@ -68,3 +68,13 @@ def named(size: int | Sequence[int]) -> str:
         ('64', '64,32')
     """
     return str(size) if isinstance(size, int) else ",".join(map(str, size))
+
+
+def with_unit(shape: Sequence[int]) -> str:
+    """A shape as a message says it.
+
+    Example:
+        >>> with_unit((64, 32)), with_unit((8, 8, 8))
+        ('64 x 32 pixels', '8 x 8 x 8 voxels')
+    """
+    return f"{' x '.join(map(str, shape))} {'pixels' if len(shape) == 2 else 'voxels'}"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from microdesign.core.errors import InputError
+from microdesign.microstructure.data.sizes import with_unit
 from microdesign.microstructure.statistics.two_point import inner_radial_two_point
 from microdesign.microstructure.windows.regions import cut, split_regions
 
@@ -74,7 +75,7 @@ def representativeness_of(
     sizes = [side // part for part in PARTS]
     if sizes[0] < SMALLEST:
         raise InputError(
-            f"has {' x '.join(map(str, labels.shape))} pixels; expected at least {PARTS[0] * SMALLEST} along each "
+            f"has {with_unit(labels.shape)}; expected at least {PARTS[0] * SMALLEST} along each "
             f"axis, for windows of 1/{PARTS[0]} of the image."
         )
     if (labels == labels.flat[0]).all():

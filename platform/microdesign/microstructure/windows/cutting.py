@@ -14,7 +14,7 @@ from microdesign.microstructure.data.container import Microstructures
 from microdesign.microstructure.data.manifest import SPLITS, SplitConfig
 from microdesign.microstructure.data.places import Place
 from microdesign.microstructure.data.resampling import SMALLEST_SIZE, refuse_small
-from microdesign.microstructure.data.sizes import Sizes, as_json, named, shape_of, simplest
+from microdesign.microstructure.data.sizes import Sizes, as_json, named, shape_of, simplest, with_unit
 from microdesign.microstructure.windows.regions import Region, count_windows, cut, split_regions, window_corners
 
 _BATCH_BYTES = 8 * 2**20
@@ -118,7 +118,7 @@ class WindowCutter:
         fits = next((size for size in smaller if split_regions(shape, size, _half(size), self.split.fractions)), None)
         advice = f"a size of at most {named(fits)}, or " if fits is not None else ""
         raise InputError(
-            f"{name}: {_pixels(shape)} are too few for regions of training, validation and test windows of size "
+            f"{name}: {with_unit(shape)} are too few for regions of training, validation and test windows of size "
             f"{named(self.size)}; give {advice}no split by region and a stride of {named(self.size)}, without overlap."
         )
 
@@ -135,7 +135,7 @@ class WindowCutter:
         if any(pixels < least for pixels, least in zip(image.shape, size, strict=True)):
             most = min(image.shape) if isinstance(self.size, int) else tuple(map(min, image.shape, size))
             raise InputError(
-                f"{name}: has {_pixels(image.shape)}, fewer than size = {named(self.size)}; "
+                f"{name}: has {with_unit(image.shape)}, fewer than size = {named(self.size)}; "
                 f"expected a size of at most {named(most)}."
             )
         label = int(image.labels.flat[0])
@@ -175,10 +175,6 @@ def _smaller(size: Sizes) -> Iterator[Sizes]:
     axes = _axes(size)
     for least in range(min(axes) - 1, SMALLEST_SIZE - 1, -1):
         yield least if isinstance(size, int) else tuple(round(n * least / min(axes)) for n in axes)
-
-
-def _pixels(shape: Sequence[int]) -> str:
-    return f"{' x '.join(map(str, shape))} {'pixels' if len(shape) == 2 else 'voxels'}"
 
 
 def _edges(image: Microstructures) -> str:

@@ -1,10 +1,11 @@
 """From a data set of images to one that also holds their effective properties, resumable by shard.
 
-A shard is written whole when its last image has been evaluated, so a run that is killed at any moment loses what was in
-flight and the same command goes on. How the images are run is `EvaluateShards`: in process here, in Ray tasks and as a
-Ray Data pipeline in `parallel`.
+A shard is written whole when its last image has been evaluated; until then its answers are in a store, seconds after
+they came, so that a run that is killed at any moment loses what was in flight and the same command goes on. How the
+images are run is `EvaluateShards`: in process here, in Ray tasks and as a Ray Data pipeline in `parallel`.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -29,6 +30,8 @@ from microdesign.physics.properties import property_names, property_units, prope
 
 _SHOWN_REASONS = 3
 """Reasons of failures that a summary lists."""
+UNFINISHED = "unfinished-shards"
+"""Folder of the results of shards that are not whole yet, in that of the labelled data set, where no store is given."""
 MOST_FAILURES = 100
 """Images that may fail before the first one is solved; then labelling gives up."""
 
@@ -164,7 +167,10 @@ def label_dataset(
 
         # Shards without any answer are held back until one image is solved: what fails from the start leaves nothing.
         held: list[tuple[int, Values]] = []
-        run = evaluate or evaluate_in_process
+        run, unfinished = evaluate or evaluate_in_process, Path(folder) / UNFINISHED
+        # In this process a shard is evaluated by one call, and then written.
+        if store is None and evaluate is not None:
+            store = ResultStore(unfinished)
         for number, values in run(evaluator, source, missing, materials, store, count) if missing else ():
             held.append((number, values))
             solved = solved or bool((values["error"] == "").any())
@@ -180,7 +186,9 @@ def label_dataset(
             raise EvaluationError(
                 f"None of the first {n} images could be evaluated; the first error: {held[0][1]['error'][0]}"
             )
-        return writer.finish([shard.name for shard in shards])
+        made = writer.finish([shard.name for shard in shards])
+        shutil.rmtree(unfinished, ignore_errors=True)
+        return made
 
 
 def evaluate_in_process(

@@ -15,7 +15,6 @@ through the loop, shard by shard.
 
 import logging
 import math
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -36,13 +35,11 @@ from microdesign.physics.evaluators.protocol import (
 )
 from microdesign.physics.execution.pool import SYSTEM_RETRIES, TaskPool, gpus_for, use_threads
 from microdesign.physics.execution.shard_rows import ShardImages, ShardValues
-from microdesign.physics.execution.store import ResultStore, evaluate_stored, evaluation_keys
+from microdesign.physics.execution.store import ResultStore, StoreWriter, evaluate_stored, evaluation_keys
 from microdesign.physics.materials import Materials
 
 SMALL = 40_000 * 64 * 64
 """Pixels up to which a data set goes through the loop of tasks."""
-STORE_SECONDS = 10.0
-"""Age of results at which they are written to the store; each write makes a file."""
 _LARGEST_BATCH = 256
 """Images of a task at most: about a second of work at 64 x 64."""
 _BYTES_PER_PIXEL = 1024
@@ -195,25 +192,13 @@ def _stored_stream(
         rows = (np.cumsum(known) - 1)[inverse[indices]]
         found = {name: array[rows] for name, array in values.items()}
         yield indices, {**found, "error": np.full(len(indices), "")}
-    fresh: list[tuple[np.ndarray, Values]] = []
-
-    def write() -> None:
-        if fresh:
-            rows = np.concatenate([rows for rows, _ in fresh])
-            values = merge_values([(np.searchsorted(np.sort(rows), r), v) for r, v in fresh], len(rows))
-            store.add(unique[new[np.sort(rows)]].tolist(), values)
-            fresh.clear()
-
-    written = time.monotonic()
     stream = evaluate_stream(
         evaluator, images[first[new]], materials, batch_size=batch_size, num_cpus_per_task=num_cpus_per_task
     )
+    writer = StoreWriter(store)
     try:
         for rows, batch in stream:
-            fresh.append((rows, batch))
-            if time.monotonic() - written > STORE_SECONDS:
-                write()
-                written = time.monotonic()
+            writer.add(unique[new[rows]].tolist(), batch)
             place = {int(unique_row): i for i, unique_row in enumerate(new[rows])}
             indices = np.flatnonzero(np.isin(inverse, new[rows]))
             where = [place[int(unique_row)] for unique_row in inverse[indices]]
@@ -221,7 +206,7 @@ def _stored_stream(
     finally:
         # Also of a stream that is closed early.
         stream.close()
-        write()
+        writer.flush()
 
 
 def batch_size_for(evaluator: Evaluator, shape: Sequence[int], n: int) -> int:
@@ -253,7 +238,7 @@ def evaluate_shards(
         source: The images; every node must see its folder.
         shards: Numbers of the shards to evaluate.
         materials: The phases.
-        store: Results that are known already; new ones are added to it, a shard at a time.
+        store: Results that are known already; new ones are added to it every few seconds.
         on_images: Called with the number of images after each batch.
 
     Raises:
@@ -268,18 +253,19 @@ def evaluate_shards(
         return
     for number in shards:
         images = source.read_shard(number).labels
-
-        def run(evaluator: Evaluator, images: np.ndarray, materials: Materials) -> Values:
-            # Small batches: the processors wait for the last one at the end of each shard.
-            size = min(16, batch_size_for(evaluator, images.shape[1:], len(images)))
-            return evaluate_parallel(evaluator, images, materials, batch_size=size)
-
-        if store is None:
-            values = run(evaluator, images, materials)
-        else:
-            values = evaluate_stored(evaluator, images, materials, store, run)
-        on_images(len(images))
-        yield number, values
+        # Small batches: the processors wait for the last one at the end of each shard.
+        size = min(16, batch_size_for(evaluator, images.shape[1:], len(images)))
+        yield (
+            number,
+            evaluate_parallel(
+                evaluator,
+                images,
+                materials,
+                batch_size=size,
+                store=store,
+                on_batch=lambda indices, values: on_images(len(indices)),
+            ),
+        )
 
 
 def _pipeline(
@@ -318,31 +304,27 @@ def _pipeline(
             _evaluate_rows, batch_size=None, fn_args=work, num_cpus=1, max_retries=SYSTEM_RETRIES
         )
     gathered = ShardValues(images)
-    for block in results.iter_batches(batch_size=None, prefetch_batches=0):
-        indices = np.asarray(block.pop("id"))
+    writer = None if store is None else StoreWriter(store)
+
+    def keep(indices: np.ndarray, values: Values) -> Iterator[tuple[int, Values]]:
         on_images(len(indices))
-        for position, values in gathered.add(indices, {name: np.asarray(array) for name, array in block.items()}):
-            yield shards[position], _stored(evaluator, images, position, values, materials, store)
-    for position in gathered.unfinished():
-        missing = gathered.missing(position)
-        labels = images.read(position)[missing]
-        values = evaluate_parallel(evaluator, labels, materials, batch_size=1)
-        on_images(len(missing))
-        for done, whole in gathered.add(missing + images.starts[position], values):
-            yield shards[done], _stored(evaluator, images, done, whole, materials, store)
+        if writer is not None:
+            writer.add(evaluation_keys(images.take(indices), materials, evaluator), values)
+        for position, whole in gathered.add(indices, values):
+            yield shards[position], whole
 
-
-def _stored(
-    evaluator: Evaluator,
-    images: ShardImages,
-    position: int,
-    values: Values,
-    materials: Materials,
-    store: ResultStore | None,
-) -> Values:
-    if store is not None:
-        store.add(evaluation_keys(images.read(position), materials, evaluator), values)
-    return values
+    try:
+        for block in results.iter_batches(batch_size=None, prefetch_batches=0):
+            indices = np.asarray(block.pop("id"))
+            yield from keep(indices, {name: np.asarray(array) for name, array in block.items()})
+        for position in gathered.unfinished():
+            missing = gathered.missing(position)
+            labels = images.read(position)[missing]
+            values = evaluate_parallel(evaluator, labels, materials, batch_size=1)
+            yield from keep(missing + images.starts[position], values)
+    finally:
+        if writer is not None:
+            writer.flush()
 
 
 def _evaluate_rows(

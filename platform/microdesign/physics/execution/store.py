@@ -7,6 +7,7 @@ the folder again. Memory: 32 bytes a result, plus a few parts; values are read w
 """
 
 import os
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +29,8 @@ _MANY = 32
 """Small parts from which they are merged."""
 _CACHED = 16
 """Parts whose values stay in memory."""
+STORE_SECONDS = 10.0
+"""Age of results at which they are written to the store; each write makes a file."""
 
 
 def evaluation_key(labels: np.ndarray, materials_digest: str, fingerprint: str) -> str:
@@ -205,6 +208,29 @@ class ResultStore:
                 (self.folder / name).unlink(missing_ok=True)
             except OSError as error:
                 raise StorageError(f"{self.folder / name}: cannot be deleted ({error.strerror or error}).") from None
+
+
+class StoreWriter:
+    """Gathers the results of batches and adds them to a store every `STORE_SECONDS`; call `flush` at the end."""
+
+    def __init__(self, store: ResultStore) -> None:
+        self.store = store
+        self._keys: list[str] = []
+        self._parts: list[tuple[np.ndarray, Values]] = []
+        self._written = time.monotonic()
+
+    def add(self, keys: Sequence[str], values: Values) -> None:
+        """Takes results as `ResultStore.add`; those that are gathered are written if it is time."""
+        self._parts.append((np.arange(len(self._keys), len(self._keys) + len(keys)), values))
+        self._keys += keys
+        if time.monotonic() - self._written > STORE_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what is gathered."""
+        if self._keys:
+            self.store.add(self._keys, merge_values(self._parts, len(self._keys)))
+        self._keys, self._parts, self._written = [], [], time.monotonic()
 
 
 def evaluate_stored(

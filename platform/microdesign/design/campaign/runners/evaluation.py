@@ -12,12 +12,10 @@ from microdesign.design.campaign.runners.protocol import Runner, RunnerTask
 from microdesign.design.campaign.trials import TrialResult
 from microdesign.design.campaign.worker_deaths import WorkerDeaths
 from microdesign.physics.evaluators.protocol import Values, evaluate_each
-from microdesign.physics.execution.store import ResultStore
+from microdesign.physics.execution.store import STORE_SECONDS, ResultStore
 from microdesign.physics.materials import Materials
 from microdesign.physics.properties import property_names
 
-_STORE_SECONDS = 10.0
-"""Age of results at which they are stored; each time makes a file."""
 Evaluate = Callable[[np.ndarray], Values]
 """Physics of images uint8 `(n, X, Y)`: the properties by name, each `(n,)`, NaN where there is none."""
 
@@ -101,7 +99,7 @@ def evaluate_images(
             else:
                 found[result.key] = result
                 new.append(result)
-        if time.monotonic() - stored > _STORE_SECONDS or not (waiting or running):
+        if time.monotonic() - stored > STORE_SECONDS or not (waiting or running):
             store_results(store, new)
             new, stored = [], time.monotonic()
     names = dict.fromkeys([*property_names(materials, 2), *(n for r in found.values() for n in r.values)])
