@@ -3,10 +3,11 @@
     python benchmarks/campaign.py --dataset labelled --model BUNDLE --standard BUNDLE --out campaign-benchmark
 
 BUNDLE: a model with a mixture prior that was trained on the data set, and one with `prior: {kind: standard}`. Targets
-are the property vectors of held-out images (of the model's properties). Counted are evaluations until every property is
-within 2 %; a search that does not get there counts its budget + 1. `3 designs` is the share of campaigns that have
-three distinct ones within 5 % when they have spent their budget or have `--designs` within 2 %. Then two optima: the
-best value after the budget. What is in OUT is not repeated. Evaluations run in this process, one thread.
+are the property vectors of held-out images or volumes (of the model's properties, or of `--properties`). Counted are
+evaluations until every property is within 2 %; a search that does not get there counts its budget + 1. `3 designs` is
+the share of campaigns that have three distinct ones within 5 % when they have spent their budget or have `--designs`
+within 2 %. Then two optima: the best value after the budget. What is in OUT is not repeated. Evaluations run in this
+process, one thread.
 
     python benchmarks/campaign.py --dataset labelled --model BUNDLE --out OUT --targets 0 --no-optima --workers 4
 
@@ -39,6 +40,7 @@ def main() -> None:
     options.add_argument("--out", required=True, help="folder of the runs")
     options.add_argument("--targets", type=int, default=20)
     options.add_argument("--kind", choices=KINDS, default="held-out", help="which targets")
+    options.add_argument("--properties", nargs="*", help="of the targets; all of the model's when left out")
     options.add_argument("--labels", type=int, default=400, help="training images that are labelled for other phases")
     options.add_argument("--seeds", type=int, default=3)
     options.add_argument("--budget", type=int, default=256, help="evaluations of the other searches")

@@ -145,13 +145,14 @@ def print_tables(settings: argparse.Namespace) -> None:
     data = Dataset.open(settings.dataset)
     folder = Path(settings.out)
     folder.mkdir(parents=True, exist_ok=True)
+    asked_for = tuple(settings.properties or LocalSurrogate(load_bundle(settings.model)).properties)
     asked = target_set(
         settings.kind,
         settings.targets,
         data.load("train"),
         held_out := data.load("test"),
         Materials.model_validate(data.manifest.materials),
-        LocalSurrogate(load_bundle(settings.model)).properties,
+        asked_for,
         settings.labels,
         folder,
     )
@@ -166,8 +167,9 @@ def print_tables(settings: argparse.Namespace) -> None:
     done = {(row["search"], row["problem"], row["seed"]): row for row in map(json.loads, lines)}
 
     name = model.digest[:8] + (f"/{settings.coarse}" if settings.coarse else "")
+    of = f" {','.join(settings.properties)}" if settings.properties else ""
     problems: dict[str, tuple[Target, float]] = {
-        f"{data.manifest.digest[:8]} {name} {which}": (target, ENOUGH) for which, target in asked.targets.items()
+        f"{data.manifest.digest[:8]} {name}{of} {which}": (target, ENOUGH) for which, target in asked.targets.items()
     }
     optima = {
         f"{materials.digest[:8]}-{name} {each}": (Target.model_validate(OPTIMA[each]), -np.inf) for each in OPTIMA
@@ -192,7 +194,7 @@ def print_tables(settings: argparse.Namespace) -> None:
                 print(f"{problem_name}, seed {seed}, {search}: {row['evaluations']}, {row['best']:.4f}", flush=True)
 
     print(f"\nTargets: {settings.kind}")
-    print_targets(names, [row for row in done.values() if row["problem"] in problems], len(model.properties))
+    print_targets(names, [row for row in done.values() if row["problem"] in problems], len(asked_for))
     if settings.optima:
         known = partial(best_known, training)
         print_optima(names, list(done.values()), {k: (v[0], known(v[0])) for k, v in optima.items()}, materials)
