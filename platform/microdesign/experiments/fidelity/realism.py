@@ -58,7 +58,7 @@ def morphology(labels: np.ndarray) -> dict[str, np.ndarray]:
         "feature_size": feature.amin(1),
         "feature_size_phase_0": feature[:, 0],
         "feature_size_phase_1": feature[:, 1],
-        "euler_number": 1000 * euler_density(x[:, None])[:, 0],
+        "euler_number": torch.from_numpy(1000 * euler_density(np.asarray(labels)[:, None] == 1)[:, 0]),
         "percolation_phase_0": percolation[:, 0],
         "percolation_phase_1": percolation[:, 1],
         "anisotropy": anisotropy(x.double()),
