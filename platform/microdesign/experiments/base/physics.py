@@ -8,6 +8,7 @@ import numpy as np
 from microdesign.core.errors import InputError
 from microdesign.core.metrics import worst_errors
 from microdesign.core.pixels import check_edges
+from microdesign.core.progress import Progress, silent
 from microdesign.experiments.base.config import PhysicsConfig
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.evaluators.resolver import load_evaluator
@@ -21,13 +22,16 @@ _SAME = 0.005
 """Difference of labels from the evaluator's values that is tolerated: several times a solver's tolerance."""
 
 
-def physics_of(config: PhysicsConfig, folder: Path) -> ParallelEvaluator:
+def physics_of(config: PhysicsConfig, folder: Path, progress: Progress = silent) -> ParallelEvaluator:
     """The evaluator of an experiment in Ray tasks; its results are stored in the folder, or in `store`.
+
+    `progress` takes the number of images of each call that are evaluated.
 
     Raises:
         InputError: There is no such evaluator.
     """
-    return ParallelEvaluator(load_evaluator(config.evaluator), ResultStore(config.store or folder / "results"))
+    store = ResultStore(config.store or folder / "results")
+    return ParallelEvaluator(load_evaluator(config.evaluator), store, progress)
 
 
 def check_measurable(dataset: Dataset, dimensions: Sequence[int] = (2,)) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from microdesign.core.progress import Progress
+from microdesign.core.progress import Progress, silent
 from microdesign.experiments.base.evaluated_draws import EvaluatedDraws, conditions_of, evaluate_draws
 from microdesign.experiments.base.model_training import train_models
 from microdesign.experiments.base.physics import (
@@ -55,11 +55,16 @@ def run(config: InverseExperiment, folder: Path, uri: str, progress: Progress) -
     searches: dict[str, dict[str, np.ndarray]] = {}
     draws: dict[str, EvaluatedDraws] = {}
     components: list[ComponentErrors] = []
-    physics = for_images(physics_of(config, folder), dataset.manifest.periodic, dataset.manifest.aspect)
+    # Draws take minutes; a local search is of hundreds of calls, each of which would show its own count.
+    of_draws, of_search = (
+        for_images(physics_of(config, folder, each), dataset.manifest.periodic, dataset.manifest.aspect)
+        for each in (progress, silent)
+    )
     for name, bundle in bundles.items():
         progress(f"{name}: {config.draws} draws for each of {len(targets)} targets")
         surrogate = LocalSurrogate(bundle)
-        evaluator = TableEvaluator(physics, materials_of(surrogate, dataset), surrogate.properties)
+        materials = materials_of(surrogate, dataset)
+        evaluator = TableEvaluator(of_draws, materials, surrogate.properties)
         table = targets.property_table(surrogate.properties)
         check_labels(evaluator, targets.labels, table)
         draws[name] = direct_draws(surrogate, evaluator, table, config.draws, config.seed)
@@ -67,7 +72,8 @@ def run(config: InverseExperiment, folder: Path, uri: str, progress: Progress) -
         components += component_errors(name, surrogate, evaluator, table, config.component_draws, config.seed)
         if config.local_search is not None:
             progress(f"{name}: local search from draws and from random starts")
-            searches[name] = evaluations_needed(surrogate, evaluator, table, training.labels, config.local_search)
+            search = TableEvaluator(of_search, materials, surrogate.properties)
+            searches[name] = evaluations_needed(surrogate, search, table, training.labels, config.local_search)
     tables = {"inverse": inverse_table(errors, draws), "components": component_table(components)}
     if config.local_search is not None:
         tables["local_search"] = local_search_table(searches, config.local_search.budget)

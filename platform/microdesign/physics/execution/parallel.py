@@ -24,6 +24,7 @@ import numpy as np
 import ray
 
 from microdesign.core.errors import InputError
+from microdesign.core.progress import Progress, silent
 from microdesign.microstructure.data.dataset import Dataset
 from microdesign.physics.evaluators.protocol import (
     Evaluator,
@@ -54,10 +55,12 @@ class ParallelEvaluator:
     Attributes:
         evaluator: What runs in the tasks; it must be picklable.
         store: Results that are known already; new ones are added to it.
+        progress: Takes the number of images of a call that are evaluated.
     """
 
     evaluator: Evaluator
     store: ResultStore | None = None
+    progress: Progress = silent
 
     @property
     def fingerprint(self) -> str:
@@ -80,7 +83,14 @@ class ParallelEvaluator:
 
     def evaluate(self, images: np.ndarray, materials: Materials) -> Values:
         """Returns the properties of images and `error`, each `(n,)`; see `evaluate_parallel`."""
-        return evaluate_parallel(self.evaluator, images, materials, store=self.store)
+        done = 0
+
+        def count(indices: np.ndarray, values: Values) -> None:
+            nonlocal done
+            done += len(indices)
+            self.progress.count(done, len(images), "images evaluated")
+
+        return evaluate_parallel(self.evaluator, images, materials, store=self.store, on_batch=count)
 
 
 def evaluate_parallel(
