@@ -33,6 +33,24 @@ def test_descriptors_of_stripes() -> None:
     np.testing.assert_allclose(found[32:], 0, atol=1e-6)
 
 
+@pytest.mark.parametrize("periodic", [True, False])
+def test_descriptors_of_a_volume_count_voxel_by_voxel(periodic: bool) -> None:
+    """Two-point covariances and lineal paths along each axis, of every segment there is."""
+    shape, lags = (5, 6, 7), (1, 2)
+    volume = noise(1, shape, seed=4)[0]
+    found = describe(volume[None], periodic=periodic, lags=lags).values[0]
+    for axis, n in enumerate(shape):
+        lines = np.moveaxis(volume, axis, 0)
+        for number, lag in enumerate(lags):
+            starts = range(n if periodic else n - lag)
+            segments = np.array([[lines[(start + step) % n] for step in range(lag + 1)] for start in starts])
+            first, last = segments[:, 0].astype(float), segments[:, -1].astype(float)
+            assert found[9 * number + axis] == pytest.approx(np.corrcoef(first.ravel(), last.ravel())[0, 1])
+            for phase in (0, 1):
+                path = (segments == phase).all(1).mean() / (volume == phase).mean()
+                assert found[18 + 4 * axis + 2 * number + phase] == pytest.approx(path)
+
+
 def test_shifts_and_mirrors_change_nothing_in_any_dimension() -> None:
     for shape, phases in [((24, 24), 2), ((16, 20), 3), ((8, 8, 8), 2)]:
         images = noise(3, shape, phases)

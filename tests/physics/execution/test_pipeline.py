@@ -81,6 +81,7 @@ def test_labels_are_those_of_one_process(source: Dataset, tmp_path: Path) -> Non
     assert made.manifest.digest == alone.manifest.digest
     assert progress.counts[-1] == (40, 40, "images labelled")
     assert [done for done, _, _ in progress.counts] == sorted(done for done, _, _ in progress.counts)
+    assert len(progress.counts) > len(source.manifest.shards)
 
 
 @pytest.mark.parametrize("how", ["raise", "nan", "die"])

@@ -14,6 +14,8 @@ from microdesign.microstructure.drawing import draw
 
 _SHOWN = 4
 """Targets in the gallery."""
+_PANEL = {2: (1.8, 1.9), 3: (3.0, 1.0)}
+"""Width and height in inches of an image of the gallery, and of a volume: three sections and a view, side by side."""
 _STYLES = {"first": ":", "regressor": "-", "oracle": "--"}
 
 
@@ -38,7 +40,8 @@ def error_figure(errors: Mapping[str, Sequence[RankedErrors]]) -> Figure:
 def gallery(targets: np.ndarray, found: Mapping[str, EvaluatedDraws]) -> Figure:
     """Some targets `(T, *N)` and, by model, the draw that the regressor ranks first, with its error by physics."""
     where = np.linspace(0, len(targets) - 1, min(_SHOWN, len(targets))).round().astype(int)
-    figure = Figure(figsize=(1.8 * len(where), 1.9 * (1 + len(found))), layout="constrained")
+    width, height = _PANEL[targets.ndim - 1]
+    figure = Figure(figsize=(width * len(where), height * (1 + len(found))), layout="constrained")
     grid = figure.subplots(1 + len(found), len(where), squeeze=False)
     for column, index in enumerate(where):
         draw(grid[0, column], targets[index], title="target")
